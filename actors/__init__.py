@@ -1,0 +1,1 @@
+"""The deterministic core: a vocabulary of messages, the runtime that delivers them, and the actors."""

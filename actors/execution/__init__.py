@@ -1,0 +1,1 @@
+"""Execution: the life of an order, and the venue it lives at."""

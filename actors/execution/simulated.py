@@ -1,0 +1,335 @@
+"""The simulated venue: a core actor behind the venue port, for paper trading and replay.
+
+Each strategy is an account of its own here, so reduce-only is exact per book. What it assumes about
+prices inside a bar stands in `actors.execution.matching`; what it assumes about order is this: within a
+bar, fills happen along the path, ties in order of arrival, except that a stop goes before a limit of the
+same book and side, unless the limit was met by the very first point.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from actors.execution.matching import (
+    Match,
+    Points,
+    Position,
+    find_touch,
+    match_order,
+    path_points,
+    point_times,
+    within_limit,
+)
+from actors.instrument import Rate
+from actors.messages import (
+    BUY,
+    Accepted,
+    Bar,
+    CancelOrder,
+    Cancelled,
+    CancelRejected,
+    Expired,
+    Fill,
+    OrderRequest,
+    Rejected,
+    SubmitOrder,
+    TapeEnded,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from actors.instrument import Instrument
+    from actors.runtime.scheduler import Context
+    from config.schema import Venue
+
+_BPS = 10_000
+_NS_PER_MS = 1_000_000
+_AT_ONCE: Position = (0, 0)
+
+
+class Resting(msgspec.Struct):
+    """An order at the venue."""
+
+    order_id: str
+    request: OrderRequest
+    live_from_ns: int
+    open_lots: int
+    arrived: bool = False
+    """Whether it has met the market: post-only and marketability are decided then."""
+    marketable: bool = False
+    triggered: bool = False
+
+
+class _State(msgspec.Struct):
+    resting: list[Resting]
+    last_bars: dict[str, Bar]
+    positions: list[tuple[str, str, int]]
+    next_trade_id: int
+    tape_ended: bool
+
+
+class SimulatedVenue:
+    """Matches our orders against bars."""
+
+    isolated = False
+
+    def __init__(
+        self,
+        context: Context,
+        instruments: Mapping[str, Instrument],
+        settings: Venue,
+        positions: Iterable[tuple[str, str, int]],
+    ) -> None:
+        """Start from `positions`: (strategy, symbol, lots)."""
+        self.name = "venue"
+        self._context = context
+        self._emit = context.emit
+        self._instruments = instruments
+        self._taker = Rate(settings.taker_fee)
+        self._maker = Rate(settings.maker_fee)
+        self._slippage = Fraction(settings.slippage_bps) / _BPS
+        self._latency_ns = round(settings.latency_ms * _NS_PER_MS)
+        self._resting: dict[str, list[Resting]] = {symbol: [] for symbol in instruments}
+        self._last_bars: dict[str, Bar] = {}
+        self._positions: dict[tuple[str, str], int] = {(name, symbol): lots for name, symbol, lots in positions}
+        self._next_trade_id = 1
+        self._tape_ended = False
+
+    # --- the venue port -----------------------------------------------------------------------------
+
+    def on_submit(self, command: SubmitOrder) -> None:
+        """Take an order."""
+        request = command.request
+        resting = Resting(
+            command.order_id, request, self._context.now_ns + self._latency_ns, request.quantity_lots
+        )
+        event = (command.order_id, request.strategy, request.symbol, request.ref)
+        if self._tape_ended and request.closing:
+            self._emit(Accepted(*event))
+            self._fill_at_last_close(resting)
+            return
+        if self._latency_ns == 0:
+            last = self._last_bars.get(request.symbol)
+            if last is not None and not self._arrive(resting, self._ticks(last.close, last.symbol)):
+                self._emit(Rejected(*event, "post-only, and it would take liquidity"))
+                return
+        self._resting[request.symbol].append(resting)
+        self._emit(Accepted(*event))
+
+    def on_cancel(self, command: CancelOrder) -> None:
+        """Withdraw an order."""
+        for orders in self._resting.values():
+            for resting in orders:
+                if resting.order_id == command.order_id:
+                    orders.remove(resting)
+                    self._emit(Cancelled(*_identity(resting), "as requested"))
+                    return
+        what = f"{command.order_id} is not at the venue"
+        raise AssertionError(what)
+
+    # --- market data --------------------------------------------------------------------------------
+
+    def on_bar(self, bar: Bar) -> None:
+        """Match what rests against the bar's path."""
+        if self._resting[bar.symbol]:
+            self._match(bar, self._resting[bar.symbol])
+        self._last_bars[bar.symbol] = bar
+
+    def on_tape_ended(self, _: TapeEnded) -> None:
+        """Settle the orders of a flatten: there will be no further price to fill them at."""
+        self._tape_ended = True
+        for orders in self._resting.values():
+            for resting in [order for order in orders if order.request.closing]:
+                orders.remove(resting)
+                self._fill_at_last_close(resting)
+
+    def _match(self, bar: Bar, orders: list[Resting]) -> None:
+        instrument = self._instruments[bar.symbol]
+        to_ticks = instrument.price_to_ticks
+        points = path_points(to_ticks(bar.open), to_ticks(bar.high), to_ticks(bar.low), to_ticks(bar.close))
+        times_ns = point_times(bar.open_ns, bar.close_ns)
+        found: list[tuple[Position, int, int, Resting, Match]] = []
+        stops: dict[tuple[str, int], Position] = {}
+        for arrival_index, resting in enumerate(list(orders)):
+            first = _first_usable(resting.live_from_ns, times_ns)
+            if first is None or not self._meets_market(resting, bar, points, first, orders):
+                continue
+            match = self._fit(resting, points[first:], orders)
+            if match is None:
+                continue
+            position = (match.position[0] + first, match.position[1])
+            request = resting.request
+            if request.kind == "stop":
+                book_side = (request.strategy, request.side)
+                stops[book_side] = max(stops.get(book_side, _AT_ONCE), position)
+            found.append((position, 0, arrival_index, resting, match))
+        if len(found) > 1:
+            found = _stops_before_limits(found, stops)
+        for position, _, _, resting, match in found:
+            self._execute(resting, match, instrument, times_ns[min(position[0] + (position[1] > 0), 3)], orders)
+
+    def _meets_market(
+        self, resting: Resting, bar: Bar, points: Points, first: int, orders: list[Resting]
+    ) -> bool:
+        """Decide post-only and marketability of an order that travelled; return whether it still rests."""
+        if resting.arrived:
+            return True
+        last = self._last_bars.get(bar.symbol)
+        if first > 0:
+            arrival_ticks = points[first - 1]
+        elif last is not None:
+            arrival_ticks = self._ticks(last.close, bar.symbol)
+        else:
+            arrival_ticks = points[0]
+        if self._arrive(resting, arrival_ticks):
+            return True
+        orders.remove(resting)
+        self._emit(Rejected(*_identity(resting), "post-only, and it would take liquidity"))
+        return False
+
+    def _arrive(self, resting: Resting, market_ticks: int) -> bool:
+        """Note how the order stands to the market; return False if it is post-only and would take."""
+        resting.arrived = True
+        request = resting.request
+        if request.kind == "limit":
+            resting.marketable = within_limit(request.side, request.limit_ticks, market_ticks)
+        return not (request.post_only and resting.marketable)
+
+    def _fit(self, resting: Resting, points: Points, orders: list[Resting]) -> Match | None:
+        request = resting.request
+        match = match_order(request, marketable=resting.marketable, triggered=resting.triggered, points=points)
+        resting.marketable = False
+        if match is None:
+            if request.kind == "stop_limit" and find_touch(request.side, request.stop_ticks, points) is not None:
+                resting.triggered = True
+            if request.time_in_force != "gtc" and (request.kind == "limit" or resting.triggered):
+                orders.remove(resting)
+                self._emit(Expired(*_identity(resting), f"{request.time_in_force}: not fillable at once"))
+        return match
+
+    def _execute(
+        self, resting: Resting, match: Match, instrument: Instrument, executed_ns: int, orders: list[Resting]
+    ) -> None:
+        orders.remove(resting)
+        price_ticks = match.price_ticks
+        if match.taker and self._slippage:
+            price_ticks = self._slip(resting.request, price_ticks)
+        self._fill(resting, instrument, price_ticks, executed_ns, taker=match.taker)
+
+    def _slip(self, request: OrderRequest, price_ticks: int) -> int:
+        """Return the price after adverse slippage, rounded away from us, never beyond a limit."""
+        slip_ticks = -(-price_ticks * self._slippage // 1)
+        if request.side == BUY:
+            slipped = price_ticks + int(slip_ticks)
+            return min(slipped, request.limit_ticks) if request.limit_ticks else slipped
+        slipped = max(1, price_ticks - int(slip_ticks))
+        return max(slipped, request.limit_ticks)
+
+    def _fill_at_last_close(self, resting: Resting) -> None:
+        last = self._last_bars[resting.request.symbol]
+        instrument = self._instruments[last.symbol]
+        price_ticks = instrument.price_to_ticks(last.close)
+        self._fill(resting, instrument, price_ticks, last.close_ns, taker=True, synthetic=True)
+
+    def _fill(
+        self,
+        resting: Resting,
+        instrument: Instrument,
+        price_ticks: int,
+        executed_ns: int,
+        *,
+        taker: bool,
+        synthetic: bool = False,
+    ) -> None:
+        request = resting.request
+        book = (request.strategy, request.symbol)
+        position_lots = self._positions.get(book, 0)
+        quantity_lots = resting.open_lots
+        if request.reduce_only:
+            quantity_lots = min(quantity_lots, max(0, -request.side * position_lots))
+            if not quantity_lots:
+                self._emit(Expired(*_identity(resting), "reduce-only, and nothing is left to reduce"))
+                return
+        self._positions[book] = position_lots + request.side * quantity_lots
+        notional_atoms = instrument.value_atoms(price_ticks, quantity_lots)
+        remaining_lots = resting.open_lots - quantity_lots
+        self._emit(
+            Fill(
+                resting.order_id,
+                request.strategy,
+                request.symbol,
+                request.ref,
+                self._next_trade_id,
+                request.side,
+                price_ticks,
+                quantity_lots,
+                remaining_lots,
+                (self._taker if taker else self._maker).of(notional_atoms),
+                "taker" if taker else "maker",
+                executed_ns,
+                synthetic,
+            )
+        )
+        self._next_trade_id += 1
+        if remaining_lots:
+            self._emit(Expired(*_identity(resting), "reduce-only, and nothing is left to reduce"))
+
+    def _ticks(self, price: float, symbol: str) -> int:
+        return self._instruments[symbol].price_to_ticks(price)
+
+    def dump(self) -> bytes:
+        """Return the state."""
+        return msgspec.msgpack.encode(
+            _State(
+                [resting for orders in self._resting.values() for resting in orders],
+                self._last_bars,
+                [(strategy, symbol, lots) for (strategy, symbol), lots in self._positions.items()],
+                self._next_trade_id,
+                self._tape_ended,
+            )
+        )
+
+    def load(self, state: bytes) -> None:
+        """Restore the state."""
+        kept = msgspec.msgpack.decode(state, type=_State)
+        for orders in self._resting.values():
+            orders.clear()
+        for resting in kept.resting:
+            self._resting[resting.request.symbol].append(resting)
+        self._last_bars = kept.last_bars
+        self._positions = {(strategy, symbol): lots for strategy, symbol, lots in kept.positions}
+        self._next_trade_id = kept.next_trade_id
+        self._tape_ended = kept.tape_ended
+
+
+def _identity(resting: Resting) -> tuple[str, str, str, int]:
+    request = resting.request
+    return (resting.order_id, request.strategy, request.symbol, request.ref)
+
+
+def _first_usable(live_from_ns: int, times_ns: tuple[int, int, int, int]) -> int | None:
+    """Return the index of the first point an order may use, or None."""
+    for index, time_ns in enumerate(times_ns):
+        if live_from_ns <= time_ns:
+            return index
+    return None
+
+
+def _stops_before_limits(
+    found: list[tuple[Position, int, int, Resting, Match]], stops: dict[tuple[str, int], Position]
+) -> list[tuple[Position, int, int, Resting, Match]]:
+    """Sort fills along the path; a limit waits for a stop of its own book and side, unless met at once."""
+    ordered: list[tuple[Position, int, int, Resting, Match]] = []
+    for position, rank, arrival_index, resting, match in found:
+        request = resting.request
+        stop = stops.get((request.strategy, request.side))
+        if request.kind == "limit" and stop is not None and position != _AT_ONCE and stop > position:
+            ordered.append((stop, 1, arrival_index, resting, match))
+        else:
+            ordered.append((position, rank, arrival_index, resting, match))
+    ordered.sort(key=lambda fill: fill[:3])
+    return ordered

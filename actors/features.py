@@ -1,0 +1,132 @@
+"""Features: one row of indicator values per closed bar and strategy.
+
+A `FeaturePort` is what a strategy's declared indicators look like from here: a streaming step and a
+batch over columns, equal bit for bit. A replay preloads whole chunks; live steps bar by bar. A strategy
+gets no row until all of its indicators have warmed up.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from actors.messages import AggregateClosed, Bar, BarRejected, FeatureRow
+from actors.runtime.scheduler import CoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from actors.runtime.scheduler import Context
+
+
+class FeaturePort(Protocol):
+    """The declared features of one strategy."""
+
+    @property
+    def warmup_bars(self) -> int:
+        """Number of first bars without a complete row."""
+        ...
+
+    def step(self, bar: Bar) -> Any:  # noqa: ANN401 - the row type is the strategy's own
+        """Return the values at the close of `bar`."""
+        ...
+
+    def batch(self, columns: Mapping[str, Any]) -> Iterator[Any]:
+        """Return the values of a chunk of bars, given as float64 columns by name."""
+        ...
+
+    def dump(self) -> list[bytes]:
+        """Return the state of every kernel."""
+        ...
+
+    def load(self, states: list[bytes]) -> None:
+        """Restore the state of every kernel."""
+        ...
+
+
+class _State(msgspec.Struct):
+    seen: int
+    kernels: list[bytes]
+
+
+class _Subscription:
+    """One strategy's features over one series."""
+
+    __slots__ = ("features", "rows", "seen", "strategy", "warmup_bars")
+
+    def __init__(self, strategy: str, features: FeaturePort) -> None:
+        self.strategy = strategy
+        self.features = features
+        self.warmup_bars = features.warmup_bars
+        self.seen = 0
+        self.rows: Iterator[Any] | None = None
+
+
+class Features:
+    """Turns bars into feature rows."""
+
+    isolated = False
+
+    def __init__(self, context: Context, subscriptions: Iterable[tuple[str, str, int, FeaturePort, bool]]) -> None:
+        """Serve `subscriptions`: (strategy, symbol, timeframe in ns, features, whether it is an aggregate)."""
+        self.name = "features"
+        self._emit = context.emit
+        self._on_bars: dict[str, list[_Subscription]] = {}
+        self._on_aggregates: dict[tuple[str, int], list[_Subscription]] = {}
+        self._all: dict[str, _Subscription] = {}
+        for strategy, symbol, timeframe_ns, features, aggregate in subscriptions:
+            subscription = _Subscription(strategy, features)
+            self._all[strategy] = subscription
+            if aggregate:
+                self._on_aggregates.setdefault((symbol, timeframe_ns), []).append(subscription)
+            else:
+                self._on_bars.setdefault(symbol, []).append(subscription)
+
+    def preload(self, symbol: str, columns: Mapping[str, Any]) -> None:
+        """Compute the next chunk of `symbol` at once; its bars must then come one by one, all of them."""
+        for subscription in self._on_bars.get(symbol, ()):
+            assert subscription.rows is None or next(subscription.rows, None) is None, "a chunk was left unread"
+            subscription.rows = subscription.features.batch(columns)
+
+    def on_bar(self, bar: Bar) -> None:
+        """Emit a row for every strategy on this series."""
+        for subscription in self._on_bars.get(bar.symbol, ()):
+            rows = subscription.rows
+            values = subscription.features.step(bar) if rows is None else next(rows)
+            if subscription.seen >= subscription.warmup_bars:
+                self._emit(FeatureRow(subscription.strategy, bar, values))
+            else:
+                subscription.seen += 1
+
+    def on_aggregate(self, message: AggregateClosed) -> None:
+        """Emit a row for every strategy on this higher timeframe."""
+        bar = message.bar
+        for subscription in self._on_aggregates.get((bar.symbol, bar.timeframe_ns), ()):
+            values = subscription.features.step(bar)
+            if subscription.seen >= subscription.warmup_bars:
+                self._emit(FeatureRow(subscription.strategy, bar, values))
+            else:
+                subscription.seen += 1
+
+    def on_bar_rejected(self, message: BarRejected) -> None:
+        """Refuse to go on where preloaded rows no longer match the bars."""
+        if any(subscription.rows is not None for subscription in self._on_bars.get(message.symbol, ())):
+            what = f"{message.symbol}: a bar of a validated tape was rejected ({message.reason})"
+            raise CoreError(what)
+
+    def dump(self) -> bytes:
+        """Return the state; only between chunks."""
+        states: dict[str, _State] = {}
+        for strategy, subscription in self._all.items():
+            states[strategy] = _State(subscription.seen, subscription.features.dump())
+        return msgspec.msgpack.encode(states)
+
+    def load(self, state: bytes) -> None:
+        """Restore the state."""
+        for strategy, kept in msgspec.msgpack.decode(state, type=dict[str, _State]).items():
+            subscription = self._all[strategy]
+            subscription.seen = kept.seen
+            subscription.features.load(kept.kernels)
+
+

@@ -1,0 +1,138 @@
+"""Exact units: where floats become ticks, lots and atoms, and where integers become money.
+
+A price is a whole number of ticks, a quantity a whole number of lots, money a whole number of atoms
+(1e-8 of the quote asset). The value of one tick times one lot may be a fraction of an atom, so a value
+is computed as an exact rational and rounded half-up once, by magnitude, then signed.
+"""
+
+from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
+
+import msgspec
+
+ATOM = Decimal("1e-8")
+ATOMS_PER_UNIT = 10**8
+_NEAR = 0.25
+_SNAP = 1e-6
+_EXACT_BELOW = 2.0**50
+
+
+def to_atoms(amount: Decimal) -> int:
+    """Return `amount` quote units as atoms, rounded half-up by magnitude."""
+    return int((amount / ATOM).to_integral_value(rounding=ROUND_HALF_UP))
+
+
+def from_atoms(atoms: int) -> Decimal:
+    """Return atoms as quote units, exactly."""
+    return Decimal(atoms) * ATOM
+
+
+class Rate:
+    """A fraction such as a fee, applied to atoms exactly."""
+
+    __slots__ = ("_denominator", "_numerator")
+
+    def __init__(self, rate: Decimal) -> None:
+        fraction = Fraction(rate)
+        self._numerator = fraction.numerator
+        self._denominator = fraction.denominator
+
+    def of(self, atoms: int) -> int:
+        """Return rate x `atoms`, rounded half-up by magnitude, signed as the product is."""
+        product = atoms * self._numerator
+        denominator = self._denominator
+        if product < 0:
+            return -((2 * -product + denominator) // (2 * denominator))
+        return (2 * product + denominator) // (2 * denominator)
+
+
+class InstrumentSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """An instrument as it is written down: what a manifest keeps."""
+
+    symbol: str
+    tick: Decimal
+    """Smallest price step in quote units."""
+    lot: Decimal
+    """Smallest quantity step in base units."""
+    min_notional: Decimal = Decimal(0)
+    """Smallest order value in quote units; 0 for none."""
+    inferred: bool = False
+    """Whether tick or lot were read off the tape."""
+
+
+class Instrument:
+    """An instrument at work: converts floats to integers and integers to money.
+
+    Raises:
+        ValueError: the tick or the lot is not positive.
+    """
+
+    __slots__ = (
+        "_denominator",
+        "_half",
+        "_lots_per_unit",
+        "_numerator",
+        "_ticks_per_unit",
+        "min_notional_atoms",
+        "spec",
+        "symbol",
+    )
+
+    def __init__(self, spec: InstrumentSpec) -> None:
+        if spec.tick <= 0 or spec.lot <= 0:
+            message = f"instrument {spec.symbol}: tick and lot must be positive"
+            raise ValueError(message)
+        self.spec = spec
+        self.symbol = spec.symbol
+        self.min_notional_atoms = to_atoms(spec.min_notional)
+        value = Fraction(spec.tick) * Fraction(spec.lot) * ATOMS_PER_UNIT
+        self._numerator = 2 * value.numerator
+        self._half = value.denominator
+        self._denominator = 2 * value.denominator
+        self._ticks_per_unit = float(1 / Fraction(spec.tick))
+        self._lots_per_unit = float(1 / Fraction(spec.lot))
+
+    def value_atoms(self, price_ticks: int, quantity_lots: int) -> int:
+        """Return price x quantity in atoms, rounded half-up by magnitude, signed as the quantity is."""
+        if quantity_lots < 0:
+            return -((price_ticks * -quantity_lots * self._numerator + self._half) // self._denominator)
+        return (price_ticks * quantity_lots * self._numerator + self._half) // self._denominator
+
+    def price_to_ticks(self, price: float) -> int:
+        """Return the tick nearest to `price`, half-up."""
+        return _to_steps(price, self._ticks_per_unit, self.spec.tick)
+
+    def price_to_ticks_down(self, price: float) -> int:
+        """Return the highest tick not above `price`."""
+        ticks = self.price_to_ticks(price)
+        return ticks - 1 if Decimal(repr(price)) < ticks * self.spec.tick else ticks
+
+    def price_to_ticks_up(self, price: float) -> int:
+        """Return the lowest tick not below `price`."""
+        ticks = self.price_to_ticks(price)
+        return ticks + 1 if Decimal(repr(price)) > ticks * self.spec.tick else ticks
+
+    def quantity_to_lots(self, quantity: float) -> int:
+        """Return `quantity` in whole lots, cut toward zero: an order is never larger than wished."""
+        steps = abs(quantity) * self._lots_per_unit
+        lots = int(steps + 0.5)
+        if steps >= _EXACT_BELOW or not -_SNAP < steps - lots < _SNAP:
+            lots = int(Decimal(repr(abs(quantity))) / self.spec.lot)
+        return -lots if quantity < 0 else lots
+
+    def price(self, price_ticks: int) -> Decimal:
+        """Return a price in quote units, exactly."""
+        return price_ticks * self.spec.tick
+
+    def quantity(self, quantity_lots: int) -> Decimal:
+        """Return a quantity in base units, exactly."""
+        return quantity_lots * self.spec.lot
+
+
+def _to_steps(value: float, steps_per_unit: float, step: Decimal) -> int:
+    """Round `value` to whole steps, half-up; exact where floats leave a doubt."""
+    steps = value * steps_per_unit
+    count = int(steps + 0.5)
+    if steps < _EXACT_BELOW and -_NEAR < steps - count < _NEAR:
+        return count
+    return int((Decimal(repr(value)) / step).to_integral_value(rounding=ROUND_HALF_UP))

@@ -1,0 +1,204 @@
+"""Ledger: who owns what, to the atom.
+
+Conservation, asserted on every fill: ``cash + cost of inventory == start + realised - fees``. Cost and
+inventory are signed (a short has negative cost). A partial close takes ``floor(cost x closed / held)``
+of the cost by magnitude, a full close the rest, so nothing is ever lost to rounding.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from actors.messages import Bar, EquityMark, Fill, PositionChanged
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from actors.instrument import Instrument
+    from actors.runtime.scheduler import Context
+
+
+class Holding(msgspec.Struct):
+    """One strategy's book in one symbol."""
+
+    strategy: str
+    symbol: str
+    quantity_lots: int = 0
+    cost_atoms: int = 0
+    realized_atoms: int = 0
+    """Profit of closed quantity, before fees."""
+    fees_atoms: int = 0
+    fills: int = 0
+    round_trips: int = 0
+    """Times the book returned to flat, or crossed through it."""
+
+
+class Account(msgspec.Struct):
+    """What a session starts from, and what the next one inherits."""
+
+    cash_atoms: int
+    holdings: list[Holding] = []
+
+
+class _State(msgspec.Struct):
+    account: Account
+    start_atoms: int
+    marks: dict[str, float]
+
+
+class Ledger:
+    """Applies fills and marks equity at bar closes."""
+
+    isolated = False
+
+    def __init__(
+        self, context: Context, instruments: Mapping[str, Instrument], account: Account, *, emit_marks: bool
+    ) -> None:
+        """Start from `account`; `emit_marks` says whether anybody listens to `EquityMark`."""
+        self.name = "ledger"
+        self._emit = context.emit
+        self._instruments = instruments
+        self._emit_marks = emit_marks
+        self.cash_atoms = account.cash_atoms
+        self.marks: list[tuple[int, int]] = []
+        """(time in ns, equity in atoms) at every bar close since the driver last took them."""
+        self.holdings: dict[tuple[str, str], Holding] = {}
+        self._by_symbol: dict[str, list[Holding]] = {symbol: [] for symbol in instruments}
+        self._value_atoms: dict[str, int] = dict.fromkeys(instruments, 0)
+        self._mark_prices: dict[str, float] = {}
+        self._total_value_atoms = 0
+        for holding in account.holdings:
+            self._adopt(holding)
+        self.start_atoms = account.cash_atoms + sum(h.cost_atoms - h.realized_atoms + h.fees_atoms for h in account.holdings)
+        """Cash the account would hold had nothing ever been traded."""
+
+    def on_fill(self, fill: Fill) -> None:
+        """Book one fill and say how the position stands."""
+        key = (fill.strategy, fill.symbol)
+        held = self.holdings.get(key)
+        if held is None:
+            held = Holding(fill.strategy, fill.symbol)
+            self._adopt(held)
+        instrument = self._instruments[fill.symbol]
+        notional_atoms = instrument.value_atoms(fill.price_ticks, fill.quantity_lots)
+        assert fill.quantity_lots > 0, fill
+        cash_flow_atoms = -notional_atoms if fill.side > 0 else notional_atoms
+        before_lots = held.quantity_lots
+        after_lots = before_lots + (fill.quantity_lots if fill.side > 0 else -fill.quantity_lots)
+        if before_lots == 0 or (before_lots > 0) == (fill.side > 0):
+            held.cost_atoms -= cash_flow_atoms
+        else:
+            self._reduce(held, instrument, fill, cash_flow_atoms, after_lots)
+        held.quantity_lots = after_lots
+        held.fees_atoms += fill.fee_atoms
+        held.fills += 1
+        self.cash_atoms += cash_flow_atoms - fill.fee_atoms
+        self._assert_conserved(held)
+        self._revalue(fill.symbol)
+        self._emit(
+            PositionChanged(
+                fill.strategy,
+                fill.symbol,
+                after_lots,
+                held.cost_atoms,
+                held.realized_atoms,
+                held.fees_atoms,
+                self.cash_atoms,
+            )
+        )
+
+    def on_bar(self, bar: Bar) -> None:
+        """Mark the symbol at its close and note the equity."""
+        symbol = bar.symbol
+        self._mark_prices[symbol] = bar.close
+        for held in self._by_symbol[symbol]:
+            if held.quantity_lots:
+                self._revalue(symbol)
+                break
+        equity_atoms = self.cash_atoms + self._total_value_atoms
+        self.marks.append((bar.close_ns, equity_atoms))
+        if self._emit_marks:
+            self._emit(EquityMark(equity_atoms, bar.close_ns))
+
+    @property
+    def equity_atoms(self) -> int:
+        """Cash plus the value of every position at its last close."""
+        return self.cash_atoms + self._total_value_atoms
+
+    def account(self) -> Account:
+        """Return a copy of the account as it stands."""
+        return Account(self.cash_atoms, [msgspec.structs.replace(held) for held in self.holdings.values()])
+
+    def mark_price(self, symbol: str) -> float | None:
+        """Return the last close of `symbol`, if there was one."""
+        return self._mark_prices.get(symbol)
+
+    def unrealized_atoms(self, held: Holding) -> int:
+        """Return the value of a position at its last close, less its cost."""
+        mark = self._mark_prices.get(held.symbol)
+        if mark is None or not held.quantity_lots:
+            return 0
+        instrument = self._instruments[held.symbol]
+        return instrument.value_atoms(instrument.price_to_ticks(mark), held.quantity_lots) - held.cost_atoms
+
+    def dump(self) -> bytes:
+        """Return the state."""
+        return msgspec.msgpack.encode(_State(self.account(), self.start_atoms, self._mark_prices))
+
+    def load(self, state: bytes) -> None:
+        """Restore the state."""
+        kept = msgspec.msgpack.decode(state, type=_State)
+        self.cash_atoms = kept.account.cash_atoms
+        self.start_atoms = kept.start_atoms
+        self.holdings.clear()
+        for holdings in self._by_symbol.values():
+            holdings.clear()
+        for holding in kept.account.holdings:
+            self._adopt(holding)
+        self._mark_prices = kept.marks
+        for symbol in self._by_symbol:
+            self._revalue(symbol)
+
+    def _adopt(self, holding: Holding) -> None:
+        self.holdings[holding.strategy, holding.symbol] = holding
+        self._by_symbol[holding.symbol].append(holding)
+        self._revalue(holding.symbol)
+
+    def _reduce(self, held: Holding, instrument: Instrument, fill: Fill, cash_flow_atoms: int, after_lots: int) -> None:
+        """Take the closed part out of the cost; what crosses zero opens anew at the fill's price."""
+        before_lots = held.quantity_lots
+        if after_lots == 0 or (after_lots > 0) != (before_lots > 0):
+            opened_atoms = instrument.value_atoms(fill.price_ticks, after_lots)
+            held.realized_atoms += cash_flow_atoms + opened_atoms - held.cost_atoms
+            held.cost_atoms = opened_atoms
+            held.round_trips += 1
+            return
+        closed_atoms = abs(held.cost_atoms) * fill.quantity_lots // abs(before_lots)
+        if held.cost_atoms < 0:
+            closed_atoms = -closed_atoms
+        held.realized_atoms += cash_flow_atoms - closed_atoms
+        held.cost_atoms -= closed_atoms
+
+    def _revalue(self, symbol: str) -> None:
+        """Bring the symbol's part of the equity up to date."""
+        mark = self._mark_prices.get(symbol)
+        instrument = self._instruments[symbol]
+        value_atoms = 0
+        for held in self._by_symbol[symbol]:
+            if mark is None:
+                value_atoms += held.cost_atoms
+            elif held.quantity_lots:
+                value_atoms += instrument.value_atoms(instrument.price_to_ticks(mark), held.quantity_lots)
+        self._total_value_atoms += value_atoms - self._value_atoms[symbol]
+        self._value_atoms[symbol] = value_atoms
+
+    def _assert_conserved(self, changed: Holding) -> None:
+        assert changed.quantity_lots != 0 or changed.cost_atoms == 0, changed
+        cost = realized = fees = 0
+        for held in self.holdings.values():
+            cost += held.cost_atoms
+            realized += held.realized_atoms
+            fees += held.fees_atoms
+        assert self.cash_atoms + cost == self.start_atoms + realized - fees, "money was not conserved"

@@ -1,0 +1,354 @@
+"""Risk: turns wishes into exact orders, or vetoes them.
+
+It quantises an intent, works out what a target still lacks, applies the limits that are switched on, and
+obeys the trading state: outside `running` nothing may increase a position. What is judged is the worst
+case, the position as it would stand once every working order on the same side had filled.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from actors.instrument import to_atoms
+from actors.messages import (
+    BUY,
+    SELL,
+    Cancelled,
+    CancelRequest,
+    EquityMark,
+    Expired,
+    Fill,
+    Flattened,
+    Halt,
+    Intent,
+    OrderRequest,
+    PositionChanged,
+    Rejected,
+    RiskVeto,
+    TradingStateChanged,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from actors.instrument import Instrument
+    from actors.runtime.scheduler import Context
+    from config.schema import Risk as Limits
+
+_MINUTE_NS = 60_000_000_000
+_DAY_NS = 86_400_000_000_000
+
+_PROBE_LOTS = 10**12
+"""Lots whose value gives the price of one lot with twelve digits to spare."""
+
+CLOSING_REF_FIRST = -1
+"""Orders of a flatten count down from here, so they never meet a strategy's own numbers."""
+
+
+class Working(msgspec.Struct):
+    """An order of ours that has not ended, as risk sees it."""
+
+    strategy: str
+    symbol: str
+    ref: int
+    side: int
+    open_lots: int
+    kind: str
+    closing: bool
+    reduce_only: bool
+
+
+class _State(msgspec.Struct):
+    trading: str
+    positions: list[tuple[str, str, int]]
+    working: list[Working]
+    order_times_ns: list[int]
+    day_index: int
+    day_equity_atoms: int | None
+    last_equity_atoms: int | None
+    closing_ref: int
+
+
+class Risk:
+    """Vetoes, clips or passes."""
+
+    isolated = False
+
+    def __init__(
+        self,
+        context: Context,
+        instruments: Mapping[str, Instrument],
+        limits: Limits,
+        positions: Iterable[tuple[str, str, int]],
+        *,
+        cancel_on_halt: bool,
+    ) -> None:
+        """Start from `positions`: (strategy, symbol, lots)."""
+        self.name = "risk"
+        self._context = context
+        self._emit = context.emit
+        self._instruments = instruments
+        self._limits = limits
+        self._cancel_on_halt = cancel_on_halt
+        self._max_notional_atoms = None if limits.max_notional is None else to_atoms(limits.max_notional)
+        self._max_daily_loss_atoms = None if limits.max_daily_loss is None else to_atoms(limits.max_daily_loss)
+        self._max_position_lots = {
+            symbol: None if limits.max_position is None else int(limits.max_position / instrument.spec.lot)
+            for symbol, instrument in instruments.items()
+        }
+        self._trading = "running"
+        self._positions: dict[tuple[str, str], int] = {(name, symbol): lots for name, symbol, lots in positions}
+        self._working: dict[tuple[str, int], Working] = {}
+        self._order_times_ns: deque[int] = deque()
+        self._day_index = -1
+        self._day_equity_atoms: int | None = None
+        self._last_equity_atoms: int | None = None
+        self._closing_ref = CLOSING_REF_FIRST
+
+    # --- wishes -------------------------------------------------------------------------------------
+
+    def on_intent(self, intent: Intent) -> None:
+        """Answer a wish with an order, a cancel or a veto."""
+        if intent.action == "cancel":
+            if (intent.strategy, intent.ref) in self._working:
+                self._emit(CancelRequest(intent.strategy, intent.symbol, intent.ref))
+            return
+        instrument = self._instruments.get(intent.symbol)
+        if instrument is None:
+            self._veto(intent, f"no instrument {intent.symbol}")
+            return
+        if intent.action == "target":
+            self._aim(intent, instrument)
+            return
+        lots = instrument.quantity_to_lots(intent.quantity)
+        if lots <= 0:
+            self._veto(intent, "quantity is below one lot")
+            return
+        self._pass_or_veto(intent, instrument, intent.side, lots)
+
+    def _aim(self, intent: Intent, instrument: Instrument) -> None:
+        """Order what the position, with market orders already under way, still lacks."""
+        wished_lots = instrument.quantity_to_lots(intent.quantity)
+        lacking_lots = wished_lots - self._positions.get((intent.strategy, intent.symbol), 0)
+        for order in self._working.values():
+            if order.kind == "market" and order.strategy == intent.strategy and order.symbol == intent.symbol:
+                lacking_lots -= order.side * order.open_lots
+        if lacking_lots:
+            self._pass_or_veto(intent, instrument, BUY if lacking_lots > 0 else SELL, abs(lacking_lots))
+
+    def _pass_or_veto(self, intent: Intent, instrument: Instrument, side: int, lots: int) -> None:
+        position_lots = self._positions.get((intent.strategy, intent.symbol), 0)
+        allowed_lots = lots
+        reduce_only = intent.reduce_only or self._trading != "running"
+        reason = ""
+        if reduce_only:
+            allowed_lots = min(lots, max(0, -side * position_lots))
+            reason = "reduce-only, and nothing is left to reduce"
+            if self._trading != "running":
+                reason = f"trading is {self._trading}"
+        else:
+            ahead_lots = self._working_lots(intent.strategy, intent.symbol, side) if self._working else 0
+            exposed_lots = side * position_lots + ahead_lots
+            if exposed_lots + lots > 0:
+                allowed_lots, reason = self._within_limits(intent, instrument, exposed_lots, lots)
+        if allowed_lots <= 0:
+            self._veto(intent, reason)
+            return
+        limit_ticks, stop_ticks = _price_ticks(intent, instrument, side)
+        if instrument.min_notional_atoms:
+            ticks = limit_ticks or stop_ticks or instrument.price_to_ticks(intent.reference_price)
+            if instrument.value_atoms(ticks, allowed_lots) < instrument.min_notional_atoms:
+                self._veto(intent, "below the minimum notional")
+                return
+        self._request(
+            OrderRequest(
+                intent.strategy,
+                intent.symbol,
+                intent.ref,
+                side,
+                allowed_lots,
+                intent.kind,
+                limit_ticks,
+                stop_ticks,
+                intent.time_in_force,
+                reduce_only,
+                intent.post_only,
+            )
+        )
+
+    def _within_limits(self, intent: Intent, instrument: Instrument, exposed_lots: int, lots: int) -> tuple[int, str]:
+        """Return how much of an order that increases a position may pass, and the limit that cut it.
+
+        `exposed_lots` is the position with all working orders on the order's side, counted in its direction.
+        """
+        if self._limits.max_orders_per_minute is not None:
+            times_ns = self._order_times_ns
+            while times_ns and times_ns[0] <= self._context.now_ns - _MINUTE_NS:
+                times_ns.popleft()
+            if len(times_ns) >= self._limits.max_orders_per_minute:
+                return 0, f"more than {self._limits.max_orders_per_minute} orders in a minute"
+        most_lots = self._max_position_lots[intent.symbol]
+        reason = f"position limit {self._limits.max_position}"
+        if self._max_notional_atoms is not None:
+            probe_atoms = instrument.value_atoms(instrument.price_to_ticks(intent.reference_price), _PROBE_LOTS)
+            by_notional = self._max_notional_atoms * _PROBE_LOTS // probe_atoms
+            if most_lots is None or by_notional < most_lots:
+                most_lots, reason = by_notional, f"notional limit {self._limits.max_notional}"
+        if most_lots is None:
+            return lots, ""
+        return min(lots, most_lots - exposed_lots), reason
+
+    def _working_lots(self, strategy: str, symbol: str, side: int) -> int:
+        return sum(
+            order.open_lots
+            for order in self._working.values()
+            if order.side == side and order.symbol == symbol and order.strategy == strategy
+        )
+
+    def _request(self, request: OrderRequest) -> None:
+        self._working[request.strategy, request.ref] = Working(
+            request.strategy,
+            request.symbol,
+            request.ref,
+            request.side,
+            request.quantity_lots,
+            request.kind,
+            request.closing,
+            request.reduce_only,
+        )
+        if self._limits.max_orders_per_minute is not None:
+            self._order_times_ns.append(self._context.now_ns)
+        self._emit(request)
+
+    def _veto(self, intent: Intent, reason: str) -> None:
+        self._emit(RiskVeto(intent.strategy, intent.symbol, intent.ref, reason))
+
+    # --- what became of orders ----------------------------------------------------------------------
+
+    def on_fill(self, fill: Fill) -> None:
+        """Take a fill off the working order; a flatten is done once nothing is left."""
+        key = (fill.strategy, fill.ref)
+        if fill.remaining_lots:
+            self._working[key].open_lots = fill.remaining_lots
+        else:
+            del self._working[key]
+        if self._trading == "flattening":
+            self._close_positions()
+
+    def on_order_ended(self, event: Rejected | Cancelled | Expired) -> None:
+        """Forget a working order."""
+        del self._working[event.strategy, event.ref]
+        if self._trading == "flattening":
+            self._close_positions()
+
+    def on_position_changed(self, message: PositionChanged) -> None:
+        """Follow the ledger."""
+        self._positions[message.strategy, message.symbol] = message.quantity_lots
+
+    # --- trading state ------------------------------------------------------------------------------
+
+    def on_trading_state(self, message: TradingStateChanged) -> None:
+        """Withdraw what the new state forbids."""
+        self._trading = message.state
+        if message.state == "running":
+            return
+        if message.state == "flattening":
+            kept = {key for key, order in self._working.items() if order.closing}
+        elif message.state == "paused" or (message.state == "halted" and not self._cancel_on_halt):
+            kept = self._exits()
+        else:
+            kept = set()
+        for key, order in self._working.items():
+            if key not in kept:
+                self._emit(CancelRequest(order.strategy, order.symbol, order.ref))
+        if message.state == "flattening":
+            self._close_positions()
+
+    def on_equity(self, mark: EquityMark) -> None:
+        """Halt once the day has lost too much."""
+        if self._max_daily_loss_atoms is None:
+            return
+        day_index = (mark.ts_ns - 1) // _DAY_NS
+        if day_index != self._day_index or self._day_equity_atoms is None:
+            self._day_index = day_index
+            self._day_equity_atoms = self._last_equity_atoms or mark.equity_atoms
+        self._last_equity_atoms = mark.equity_atoms
+        lost_atoms = self._day_equity_atoms - mark.equity_atoms
+        if lost_atoms >= self._max_daily_loss_atoms and self._trading == "running":
+            self._emit(Halt(f"daily loss limit {self._limits.max_daily_loss} reached"))
+
+    def _exits(self) -> set[tuple[str, int]]:
+        """Return the working orders that cannot increase any position, whatever order they fill in."""
+        kept: set[tuple[str, int]] = set()
+        exiting_lots: dict[tuple[str, str], int] = {}
+        for key, order in sorted(self._working.items(), key=lambda item: not item[1].reduce_only):
+            book = (order.strategy, order.symbol)
+            position_lots = self._positions.get(book, 0)
+            total_lots = exiting_lots.get(book, 0) + order.open_lots
+            if order.reduce_only or (order.side * position_lots < 0 and total_lots <= abs(position_lots)):
+                kept.add(key)
+                exiting_lots[book] = total_lots
+        return kept
+
+    def _close_positions(self) -> None:
+        """Order away every open position once nothing else works in its book; say when all is flat."""
+        if self._working:
+            return
+        flat = True
+        for (strategy, symbol), lots in self._positions.items():
+            if lots:
+                flat = False
+                self._request(
+                    OrderRequest(
+                        strategy,
+                        symbol,
+                        self._closing_ref,
+                        SELL if lots > 0 else BUY,
+                        abs(lots),
+                        reduce_only=True,
+                        closing=True,
+                    )
+                )
+                self._closing_ref -= 1
+        if flat:
+            self._emit(Flattened())
+
+    def dump(self) -> bytes:
+        """Return the state."""
+        return msgspec.msgpack.encode(
+            _State(
+                self._trading,
+                [(strategy, symbol, lots) for (strategy, symbol), lots in self._positions.items()],
+                list(self._working.values()),
+                list(self._order_times_ns),
+                self._day_index,
+                self._day_equity_atoms,
+                self._last_equity_atoms,
+                self._closing_ref,
+            )
+        )
+
+    def load(self, state: bytes) -> None:
+        """Restore the state."""
+        kept = msgspec.msgpack.decode(state, type=_State)
+        self._trading = kept.trading
+        self._positions = {(strategy, symbol): lots for strategy, symbol, lots in kept.positions}
+        self._working = {(order.strategy, order.ref): order for order in kept.working}
+        self._order_times_ns = deque(kept.order_times_ns)
+        self._day_index, self._day_equity_atoms = kept.day_index, kept.day_equity_atoms
+        self._last_equity_atoms = kept.last_equity_atoms
+        self._closing_ref = kept.closing_ref
+
+
+def _price_ticks(intent: Intent, instrument: Instrument, side: int) -> tuple[int, int]:
+    """Return limit and trigger in ticks, rounded to the side that is worse for us to be filled at last."""
+    limit_ticks = stop_ticks = 0
+    up, down = instrument.price_to_ticks_up, instrument.price_to_ticks_down
+    if intent.limit_price is not None:
+        limit_ticks = (down if side == BUY else up)(intent.limit_price)
+    if intent.stop_price is not None:
+        stop_ticks = (up if side == BUY else down)(intent.stop_price)
+    return limit_ticks, stop_ticks

@@ -1,0 +1,244 @@
+"""The scheduler: runs one input to quiescence before the next.
+
+Rules, all of them:
+
+1. An input is delivered to the handlers its type has in the `entries` table, an emitted message to
+   those in the `subscribers` table, in the order written there.
+2. A handler's emissions are released when it returns; a handler that raises has said nothing.
+3. Released emissions are delivered, each with all it causes, before the next subscriber of the
+   message in hand. What follows from a fill is thus settled before the bar that caused it goes on.
+4. Time is the input's. Sequence numbers ascend by one. Neither ever goes back.
+5. One input causes at most `deliveries_max` messages; more is a livelock, and names its actors.
+
+Interleaving is therefore a function of the input order alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from actors.messages import ActorFailed, ActorRestarted
+from actors.runtime.digest import Digest
+from actors.runtime.supervision import DeadLetters, Intensity
+from actors.runtime.timers import Timers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from actors.messages import Message
+
+_SUSPECTS = 64
+"""Deliveries before a livelock's bound in which its actors are noted."""
+
+
+class CoreError(Exception):
+    """A broken invariant: the core must not go on."""
+
+
+class LivelockError(CoreError):
+    """One input caused more messages than its bound."""
+
+
+class Actor(Protocol):
+    """What the scheduler knows of an actor."""
+
+    @property
+    def name(self) -> str:
+        """Unique within the core."""
+        ...
+
+    @property
+    def isolated(self) -> bool:
+        """Whether a failure is the actor's own (user code) and not the core's."""
+        ...
+
+
+class Recoverable(Actor, Protocol):
+    """An isolated actor."""
+
+    intensity: Intensity
+
+    def recover(self) -> None:
+        """Return to the state before the message in hand, saying nothing."""
+        ...
+
+    def abandon(self) -> None:
+        """Take no further messages."""
+        ...
+
+
+if TYPE_CHECKING:
+    Handler = Callable[[Any], None]
+    Table = Mapping[type[Message], Sequence[Handler]]
+
+
+class Route:
+    """The subscribers of one message type and how many of them were delivered."""
+
+    __slots__ = ("count", "handlers")
+
+    def __init__(self, handlers: Sequence[Handler]) -> None:
+        self.handlers = tuple(handlers)
+        self.count = 0
+
+
+class Context:
+    """What every actor of one core is given: the time, a way to speak, and timers.
+
+    Attributes:
+        now_ns: time of the input in hand.
+        emit: says a message; it is released when the handler returns.
+        timers: deadlines that come back as `TimerFired`.
+    """
+
+    __slots__ = ("emit", "now_ns", "outbox", "timers")
+
+    def __init__(self) -> None:
+        self.now_ns = 0
+        self.outbox: list[Message] = []
+        self.emit: Callable[[Message], None] = self.outbox.append
+        self.timers = Timers()
+
+
+class Scheduler:
+    """Delivers messages among the actors of one core."""
+
+    def __init__(
+        self,
+        context: Context,
+        digest: Digest,
+        *,
+        entries: Table,
+        subscribers: Table,
+        deliveries_max: int,
+        dead_letters_max: int,
+    ) -> None:
+        self.context = context
+        self.digest = digest
+        self.seq = 0
+        self.dead_letters = DeadLetters(dead_letters_max)
+        self._deliveries_max = deliveries_max
+        self._entries = {kind: Route(handlers) for kind, handlers in entries.items()}
+        self._routes = {kind: Route(handlers) for kind, handlers in subscribers.items()}
+        self._suspects: dict[str, None] = {}
+
+    def post(self, ts_ns: int, message: Message) -> bytes | None:
+        """Run one input to quiescence.
+
+        Returns:
+            The decisions it caused as one msgpack array, or None if it caused none.
+
+        Raises:
+            CoreError: an actor that is not isolated failed, or a livelock.
+        """
+        context = self.context
+        assert ts_ns >= context.now_ns, f"time went back: {ts_ns} < {context.now_ns}"
+        context.now_ns = ts_ns
+        self.seq += 1
+        route = self._entries[type(message)]
+        route.count += 1
+        self._run(message, iter(route.handlers))
+        return self.digest.seal(ts_ns) if self.digest.buffer else None
+
+    def post_all(self, inputs: Iterable[tuple[int, Message]]) -> None:
+        """Run many inputs whose decisions nobody keeps."""
+        post = self.post
+        for ts_ns, message in inputs:
+            post(ts_ns, message)
+
+    def fire_before(self, ts_ns: int, keep: Callable[[int, Message, bytes | None], None] | None = None) -> None:
+        """Run every timer due before `ts_ns`, in order, as an input of its own."""
+        timers = self.context.timers
+        while (fired := timers.pop_before(ts_ns)) is not None:
+            now_ns = max(self.context.now_ns, fired.due_ns)
+            effects = self.post(now_ns, fired)
+            if keep is not None:
+                keep(now_ns, fired, effects)
+
+    def _run(self, message: Message, handlers: Iterator[Handler]) -> None:
+        outbox = self.context.outbox
+        routes = self._routes
+        stack: list[tuple[Iterator[Handler], Message]] = []
+        caused = 0
+        while True:
+            for handler in handlers:
+                try:
+                    handler(message)
+                except Exception as error:  # noqa: BLE001 - the dispatch boundary: one of three places that may
+                    self._failed(handler, message, error)
+                if outbox:
+                    stack.append((handlers, message))
+                    caused += len(outbox)
+                    if caused > self._deliveries_max - _SUSPECTS:
+                        self._suspect(handler, caused)
+                    for emitted in reversed(outbox):
+                        route = routes[type(emitted)]
+                        route.count += 1
+                        stack.append((iter(route.handlers), emitted))
+                    outbox.clear()
+                    break
+            if not stack:
+                return
+            handlers, message = stack.pop()
+
+    def _failed(self, handler: Handler, message: Message, error: Exception) -> None:
+        self.context.outbox.clear()
+        actor = _owner(handler)
+        if isinstance(error, (MemoryError, RecursionError, CoreError)):
+            raise error
+        if not actor.isolated:
+            what = f"{actor.name} failed on {type(message).__name__} (input {self.seq}): {type(error).__name__}: {error}"
+            raise CoreError(what) from error
+        letter = self.dead_letters.add(actor.name, self.seq, self.context.now_ns, message, error)
+        isolated = cast("Recoverable", actor)
+        restarted = isolated.intensity.allows(self.context.now_ns)
+        if restarted:
+            try:
+                isolated.recover()
+            except Exception as second:  # noqa: BLE001 - user code again, at the same boundary
+                self.dead_letters.add(actor.name, self.seq, self.context.now_ns, message, second)
+                restarted = False
+            self.context.outbox.clear()
+        if not restarted:
+            isolated.abandon()
+        self.context.emit(ActorFailed(actor=actor.name, error=letter.error, escalated=not restarted))
+        if restarted:
+            self.context.emit(ActorRestarted(actor=actor.name, restarts=isolated.intensity.restarts))
+
+    def _suspect(self, handler: Handler, caused: int) -> None:
+        """Near the bound: note who speaks; at the bound: say so."""
+        self._suspects[_owner(handler).name] = None
+        if caused > self._deliveries_max:
+            names = ", ".join(self._suspects)
+            what = f"livelock: input {self.seq} caused more than {self._deliveries_max} messages, last among {names}"
+            raise LivelockError(what)
+
+    def messages(self) -> int:
+        """Return how many messages were delivered so far, inputs included."""
+        return sum(route.count for route in (*self._entries.values(), *self._routes.values()))
+
+    def processed(self) -> dict[str, int]:
+        """Return how many messages each actor was given so far."""
+        counts: dict[str, int] = {}
+        for route in (*self._entries.values(), *self._routes.values()):
+            for handler in route.handlers:
+                name = _owner(handler).name
+                counts[name] = counts.get(name, 0) + route.count
+        return counts
+
+    def dump_counts(self) -> dict[str, int]:
+        """Return the deliveries of every route, for a snapshot."""
+        entries = {f"entry:{kind.__name__}": route.count for kind, route in self._entries.items()}
+        return entries | {kind.__name__: route.count for kind, route in self._routes.items()}
+
+    def load_counts(self, counts: Mapping[str, int]) -> None:
+        """Restore what `dump_counts` returned."""
+        for kind, route in self._entries.items():
+            route.count = counts.get(f"entry:{kind.__name__}", 0)
+        for kind, route in self._routes.items():
+            route.count = counts.get(kind.__name__, 0)
+
+
+def _owner(handler: Handler) -> Actor:
+    """Return the actor a bound method belongs to."""
+    return cast("Actor", handler.__self__)  # type: ignore[attr-defined]

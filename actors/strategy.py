@@ -1,0 +1,347 @@
+"""Strategy: the actor around a user's strategy, and the desk it gives orders at.
+
+User code is isolated. The actor keeps a checkpoint of the strategy's state every N of its own messages
+and the messages since; when the strategy raises, the actor returns to the checkpoint, applies those
+messages again with everything it says muted, and skips the one that was poison.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import msgspec
+
+from actors.messages import (
+    Accepted,
+    Cancelled,
+    Expired,
+    FeatureRow,
+    Fill,
+    Intent,
+    OrderKind,
+    PositionChanged,
+    Rejected,
+    RiskVeto,
+    TimeInForce,
+    TimerFired,
+)
+from actors.runtime.supervision import Intensity
+
+if TYPE_CHECKING:
+    from actors.instrument import Instrument
+    from actors.messages import Bar, Message
+    from actors.runtime.scheduler import Context
+
+_NS_PER_S = 1_000_000_000
+
+
+class Execution(msgspec.Struct, frozen=True):
+    """A fill as a strategy sees it."""
+
+    ref: int
+    """The number `buy`, `sell` or `target` returned; negative for an order of a flatten."""
+    price: float
+    quantity: float
+    """Base units, positive for a buy and negative for a sell."""
+    fee: float
+    """Quote units, positive is paid."""
+    liquidity: Literal["maker", "taker"]
+    ts_ns: int
+    """The venue's time of the trade."""
+    done: bool
+    """Whether the order has nothing left to fill."""
+
+
+class OrderUpdate(msgspec.Struct, frozen=True):
+    """What became of an order, other than a fill."""
+
+    ref: int
+    state: Literal["accepted", "rejected", "cancelled", "expired", "vetoed"]
+    reason: str = ""
+
+
+class StrategyPort(Protocol):
+    """What the actor needs of a user's strategy."""
+
+    def on_start(self) -> None:
+        """Run once, before the first message of a session."""
+        ...
+
+    def on_bar(self, bar: Bar, features: Any, /) -> None:  # noqa: ANN401 - the row type is the strategy's own
+        """Decide at a bar's close."""
+        ...
+
+    def on_fill(self, execution: Execution, /) -> None:
+        """Learn of a fill."""
+        ...
+
+    def on_order(self, update: OrderUpdate, /) -> None:
+        """Learn what became of an order."""
+        ...
+
+    def on_timer(self, name: str, /) -> None:
+        """Act on a timer."""
+        ...
+
+    def bind(self, desk: StrategyActor, /) -> None:
+        """Receive the desk to give orders at."""
+        ...
+
+    def dump_state(self) -> bytes:
+        """Return everything the strategy remembers."""
+        ...
+
+    def load_state(self, state: bytes, /) -> None:
+        """Restore what `dump_state` returned."""
+        ...
+
+
+class _Desk(msgspec.Struct):
+    """What the actor itself remembers, checkpointed with the strategy."""
+
+    ref: int = 0
+    position_lots: int = 0
+    last_price: float = 0.0
+    started: bool = False
+
+
+class _State(msgspec.Struct):
+    desk: _Desk
+    strategy: bytes
+    abandoned: bool
+    restarts: int
+    restart_times_ns: list[int]
+
+
+_UPDATES: dict[type[Message], Literal["accepted", "rejected", "cancelled", "expired", "vetoed"]] = {
+    Accepted: "accepted",
+    Rejected: "rejected",
+    Cancelled: "cancelled",
+    Expired: "expired",
+    RiskVeto: "vetoed",
+}
+
+
+class StrategyActor:
+    """Runs one strategy on one symbol."""
+
+    isolated = True
+
+    def __init__(
+        self,
+        context: Context,
+        strategy_id: str,
+        strategy: StrategyPort,
+        instrument: Instrument,
+        *,
+        position_lots: int,
+        checkpoint_inputs: int,
+        intensity: Intensity,
+    ) -> None:
+        self.name = f"strategy.{strategy_id}"
+        self.id = strategy_id
+        self.symbol = instrument.symbol
+        self.intensity = intensity
+        self.abandoned = False
+        self._context = context
+        self._emit = context.emit
+        self._strategy = strategy
+        self._instrument = instrument
+        self._checkpoint_inputs = checkpoint_inputs
+        self._desk = _Desk(position_lots=position_lots)
+        self._muted = False
+        self._armed: list[tuple[str, int]] = []
+        self._since: list[tuple[int, Message]] = []
+        self._now_ns: int | None = None
+        strategy.bind(self)
+        self._checkpoint = (b"", msgspec.structs.replace(self._desk))
+
+    def start(self) -> None:
+        """Run the strategy's own start, once a session.
+
+        Raises:
+            Exception: whatever the user's code raises.
+        """
+        self._strategy.on_start()
+        self._desk.started = True
+        self._arm()
+        self._keep()
+
+    # --- the desk: what a strategy calls ------------------------------------------------------------
+
+    @property
+    def now_ns(self) -> int:
+        """Time of the input in hand."""
+        return self._context.now_ns if self._now_ns is None else self._now_ns
+
+    @property
+    def position(self) -> float:
+        """Signed position in base units."""
+        return float(self._instrument.quantity(self._desk.position_lots))
+
+    def order(  # noqa: PLR0913 - an order has this many terms
+        self,
+        side: int,
+        quantity: float,
+        kind: OrderKind,
+        limit_price: float | None,
+        stop_price: float | None,
+        time_in_force: TimeInForce,
+        *,
+        reduce_only: bool,
+        post_only: bool,
+    ) -> int:
+        """Wish for an order; return its number."""
+        return self._wish("order", side, quantity, kind, limit_price, stop_price, time_in_force, reduce_only, post_only)
+
+    def target(self, quantity: float) -> int:
+        """Wish for a signed position; return the number of the order this may take."""
+        return self._wish("target", 0, quantity)
+
+    def cancel(self, ref: int) -> None:
+        """Wish to withdraw an order."""
+        if not self._muted:
+            self._emit(Intent(self.id, self.symbol, ref, "cancel", 0, 0.0))
+
+    def set_timer(self, name: str, seconds: float) -> None:
+        """Ask for `on_timer(name)` in so many seconds of the core's time."""
+        self._armed.append((name, self.now_ns + round(seconds * _NS_PER_S)))
+
+    def _wish(self, action: Literal["order", "target"], side: int, quantity: float, *terms: Any) -> int:  # noqa: ANN401
+        desk = self._desk
+        desk.ref += 1
+        if not self._muted:
+            intent = Intent(self.id, self.symbol, desk.ref, action, side, quantity + 0.0, *terms)
+            self._emit(msgspec.structs.replace(intent, reference_price=desk.last_price))
+        return desk.ref
+
+    # --- messages -----------------------------------------------------------------------------------
+
+    def on_row(self, row: FeatureRow) -> None:
+        """Let the strategy decide."""
+        if row.strategy == self.id and not self.abandoned:
+            self._since.append((self._context.now_ns, row))
+            bar = row.bar
+            self._desk.last_price = bar.close
+            self._strategy.on_bar(bar, row.values)
+            self._settle()
+
+    def on_position_changed(self, message: PositionChanged) -> None:
+        """Follow the ledger."""
+        if message.strategy == self.id:
+            self._since.append((self._context.now_ns, message))
+            self._desk.position_lots = message.quantity_lots
+
+    def on_fill(self, fill: Fill) -> None:
+        """Tell the strategy of its fill."""
+        if fill.strategy == self.id and not self.abandoned:
+            self._since.append((self._context.now_ns, fill))
+            self._strategy.on_fill(self._execution(fill))
+            self._settle()
+
+    def on_order_event(self, event: Accepted | Rejected | Cancelled | Expired | RiskVeto) -> None:
+        """Tell the strategy what became of its order."""
+        if event.strategy == self.id and not self.abandoned:
+            self._since.append((self._context.now_ns, event))
+            self._strategy.on_order(_update(event))
+            self._settle()
+
+    def on_timer(self, timer: TimerFired) -> None:
+        """Tell the strategy that its timer is due."""
+        if timer.actor == self.name and not self.abandoned:
+            self._since.append((self._context.now_ns, timer))
+            self._strategy.on_timer(timer.name)
+            self._settle()
+
+    def _settle(self) -> None:
+        """After a handler of the strategy returned: make its timers and, now and then, a checkpoint."""
+        if self._armed:
+            self._arm()
+        if len(self._since) >= self._checkpoint_inputs:
+            self._keep()
+
+    def _arm(self) -> None:
+        for name, due_ns in self._armed:
+            self._context.timers.arm((self.name, name), due_ns)
+        self._armed.clear()
+
+    def _keep(self) -> None:
+        self._checkpoint = (self._strategy.dump_state(), msgspec.structs.replace(self._desk))
+        self._since.clear()
+
+    # --- supervision --------------------------------------------------------------------------------
+
+    def recover(self) -> None:
+        """Return to the state before the message in hand, saying nothing."""
+        self._since.pop()
+        state, desk = self._checkpoint
+        self._strategy.load_state(state)
+        self._desk = msgspec.structs.replace(desk)
+        self._muted = True
+        try:
+            for now_ns, message in self._since:
+                self._now_ns = now_ns
+                self._again(message)
+        finally:
+            self._muted = False
+            self._now_ns = None
+            self._armed.clear()
+
+    def abandon(self) -> None:
+        """Take no further messages."""
+        self.abandoned = True
+        self._armed.clear()
+
+    def _again(self, message: Message) -> None:
+        match message:
+            case FeatureRow():
+                self._desk.last_price = message.bar.close
+                self._strategy.on_bar(message.bar, message.values)
+            case PositionChanged():
+                self._desk.position_lots = message.quantity_lots
+            case Fill():
+                self._strategy.on_fill(self._execution(message))
+            case TimerFired():
+                self._strategy.on_timer(message.name)
+            case Accepted() | Rejected() | Cancelled() | Expired() | RiskVeto():
+                self._strategy.on_order(_update(message))
+            case _:
+                raise AssertionError(message)
+
+    def _execution(self, fill: Fill) -> Execution:
+        instrument = self._instrument
+        return Execution(
+            fill.ref,
+            float(instrument.price(fill.price_ticks)),
+            float(instrument.quantity(fill.side * fill.quantity_lots)),
+            fill.fee_atoms / 1e8,
+            fill.liquidity,
+            fill.executed_ns,
+            fill.remaining_lots == 0,
+        )
+
+    def dump(self) -> bytes:
+        """Return the state."""
+        state = _State(
+            self._desk,
+            self._strategy.dump_state(),
+            self.abandoned,
+            self.intensity.restarts,
+            self.intensity.times_ns,
+        )
+        return msgspec.msgpack.encode(state)
+
+    def load(self, state: bytes) -> None:
+        """Restore the state."""
+        kept = msgspec.msgpack.decode(state, type=_State)
+        self._desk = kept.desk
+        self._strategy.load_state(kept.strategy)
+        self.abandoned = kept.abandoned
+        self.intensity.restarts = kept.restarts
+        self.intensity.times_ns = kept.restart_times_ns
+        self._checkpoint = (kept.strategy, msgspec.structs.replace(kept.desk))
+        self._since.clear()
+
+
+def _update(event: Accepted | Rejected | Cancelled | Expired | RiskVeto) -> OrderUpdate:
+    return OrderUpdate(event.ref, _UPDATES[type(event)], getattr(event, "reason", ""))

@@ -1,0 +1,248 @@
+"""The core, wired: which actor hears what, in which order, written once as two tables.
+
+For one bar: market validates and aggregates -> the venue matches resting orders -> the ledger marks ->
+features emit a row -> the strategy decides -> risk vetoes, clips or passes -> execution sends. Because a
+handler's emissions settle before the next subscriber is called, a fill is booked and known to the
+strategy before the bar that caused it reaches the strategy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from actors import messages as m
+from actors.control import Control
+from actors.execution.orders import Execution
+from actors.execution.simulated import SimulatedVenue
+from actors.features import FeaturePort, Features
+from actors.ledger import Account, Ledger
+from actors.market import Market
+from actors.risk import Risk
+from actors.runtime.digest import Digest
+from actors.runtime.scheduler import Context, Scheduler
+from actors.runtime.supervision import Intensity
+from actors.strategy import StrategyActor, StrategyPort
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from actors.instrument import Instrument
+    from actors.runtime.scheduler import Table
+    from config.schema import Settings
+
+_NS_PER_S = 1_000_000_000
+SNAPSHOT_VERSION = 1
+
+
+class SeriesPlan(msgspec.Struct, frozen=True):
+    """One series of market data the core will be given."""
+
+    symbol: str
+    timeframe_ns: int
+
+
+class StrategyPlan(msgspec.Struct, frozen=True):
+    """One strategy the core will run."""
+
+    id: str
+    symbol: str
+    timeframe_ns: int
+    strategy: StrategyPort
+    features: FeaturePort
+
+
+class CoreSnapshot(msgspec.Struct, frozen=True):
+    """The whole core between two inputs."""
+
+    version: int
+    seq: int
+    now_ns: int
+    digest: bytes
+    timers: list[tuple[str, str, int]]
+    counts: dict[str, int]
+    actors: dict[str, bytes]
+
+
+class Core:
+    """The deterministic core of one session: every actor, and the scheduler that runs them.
+
+    Args:
+        settings: the session's settings.
+        instruments: exact units by symbol.
+        series: the market data it will be given.
+        strategies: the strategies, in order.
+        account: what the session starts from.
+        nonce: the session's part of client order ids.
+        start_ns: the time before the first input.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        instruments: dict[str, Instrument],
+        series: Sequence[SeriesPlan],
+        strategies: Sequence[StrategyPlan],
+        account: Account,
+        *,
+        nonce: str,
+        start_ns: int,
+    ) -> None:
+        context = Context()
+        context.now_ns = start_ns
+        base = {plan.symbol: plan.timeframe_ns for plan in series}
+        positions = [(held.strategy, held.symbol, held.quantity_lots) for held in account.holdings]
+        supervision = settings.supervision
+        wants_marks = settings.risk.max_daily_loss is not None
+        self.context = context
+        self.instruments = instruments
+        self.digest = Digest()
+        self.market = Market(
+            context,
+            [
+                (
+                    plan.symbol,
+                    plan.timeframe_ns,
+                    [s.timeframe_ns for s in strategies if s.symbol == plan.symbol and s.timeframe_ns != plan.timeframe_ns],
+                )
+                for plan in series
+            ],
+            settings.market.stale_after_bars,
+        )
+        self.venue = SimulatedVenue(context, instruments, settings.venue, positions)
+        self.ledger = Ledger(context, instruments, account, emit_marks=wants_marks)
+        self.features = Features(
+            context,
+            [(s.id, s.symbol, s.timeframe_ns, s.features, s.timeframe_ns != base[s.symbol]) for s in strategies],
+        )
+        self.strategies = [
+            StrategyActor(
+                context,
+                plan.id,
+                plan.strategy,
+                instruments[plan.symbol],
+                position_lots=sum(lots for name, symbol, lots in positions if (name, symbol) == (plan.id, plan.symbol)),
+                checkpoint_inputs=supervision.checkpoint_inputs,
+                intensity=Intensity(supervision.restarts_max, round(supervision.restart_window_s * _NS_PER_S)),
+            )
+            for plan in strategies
+        ]
+        self.risk = Risk(
+            context,
+            instruments,
+            settings.risk,
+            positions,
+            cancel_on_halt=supervision.safe_state != "halt",
+        )
+        self.execution = Execution(context, nonce)
+        self.control = Control(
+            context, commands_kept=settings.http.commands_kept, safe_state=supervision.safe_state
+        )
+        self.scheduler = Scheduler(
+            context,
+            self.digest,
+            entries=self._entries(),
+            subscribers=self._subscribers(),
+            deliveries_max=supervision.deliveries_max,
+            dead_letters_max=supervision.dead_letters_max,
+        )
+        self._actors: dict[str, Any] = {
+            actor.name: actor
+            for actor in (
+                self.market,
+                self.venue,
+                self.ledger,
+                self.features,
+                *self.strategies,
+                self.risk,
+                self.execution,
+                self.control,
+            )
+        }
+
+    def _entries(self) -> Table:
+        """Who hears an input, in order."""
+        market, venue, control = self.market, self.venue, self.control
+        strategies = self.strategies
+        return {
+            m.Bar: [market.on_bar],
+            m.TapeEnded: [market.on_tape_ended, venue.on_tape_ended],
+            m.TimerFired: [market.on_timer, *(s.on_timer for s in strategies)],
+            m.Pause: [control.on_command],
+            m.Resume: [control.on_command],
+            m.Flatten: [control.on_command],
+            m.Stop: [control.on_command],
+        }
+
+    def _subscribers(self) -> Table:
+        """Who hears an emitted message, in order."""
+        digest, execution, ledger, risk = self.digest, self.execution, self.ledger, self.risk
+        venue, features, control, strategies = self.venue, self.features, self.control, self.strategies
+        to_strategies = [s.on_order_event for s in strategies]
+        return {
+            m.Bar: [venue.on_bar, ledger.on_bar, features.on_bar],
+            m.AggregateClosed: [features.on_aggregate],
+            m.BarRejected: [features.on_bar_rejected],
+            m.FeedStale: [],
+            m.FeedResumed: [],
+            m.FeatureRow: [s.on_row for s in strategies],
+            m.Intent: [digest.on_decision, risk.on_intent],
+            m.RiskVeto: [digest.on_decision, *to_strategies],
+            m.OrderRequest: [digest.on_decision, execution.on_request],
+            m.CancelRequest: [digest.on_decision, execution.on_cancel_request],
+            m.SubmitOrder: [venue.on_submit],
+            m.CancelOrder: [venue.on_cancel],
+            m.Accepted: [digest.on_decision, execution.on_accepted, *to_strategies],
+            m.Rejected: [digest.on_decision, execution.on_rejected, risk.on_order_ended, *to_strategies],
+            m.Cancelled: [digest.on_decision, execution.on_cancelled, risk.on_order_ended, *to_strategies],
+            m.Expired: [digest.on_decision, execution.on_expired, risk.on_order_ended, *to_strategies],
+            m.CancelRejected: [digest.on_decision, execution.on_cancel_rejected],
+            m.Fill: [
+                digest.on_decision,
+                execution.on_fill,
+                ledger.on_fill,
+                risk.on_fill,
+                *(s.on_fill for s in strategies),
+            ],
+            m.PositionChanged: [
+                digest.on_decision,
+                risk.on_position_changed,
+                *(s.on_position_changed for s in strategies),
+            ],
+            m.EquityMark: [risk.on_equity],
+            m.Halt: [control.on_halt],
+            m.TradingStateChanged: [risk.on_trading_state],
+            m.Flattened: [control.on_flattened],
+            m.ActorFailed: [control.on_actor_failed],
+            m.ActorRestarted: [],
+        }
+
+    def start(self) -> None:
+        """Run every strategy's own start; once a session, before its first input."""
+        for strategy in self.strategies:
+            strategy.start()
+
+    def snapshot(self) -> CoreSnapshot:
+        """Return the whole state; only between two inputs."""
+        return CoreSnapshot(
+            SNAPSHOT_VERSION,
+            self.scheduler.seq,
+            self.context.now_ns,
+            self.digest.value,
+            self.context.timers.dump(),
+            self.scheduler.dump_counts(),
+            {name: actor.dump() for name, actor in self._actors.items()},
+        )
+
+    def restore(self, snapshot: CoreSnapshot) -> None:
+        """Return to a snapshot of a core wired alike."""
+        assert snapshot.version == SNAPSHOT_VERSION, snapshot.version
+        assert snapshot.actors.keys() == self._actors.keys(), sorted(snapshot.actors)
+        self.scheduler.seq = snapshot.seq
+        self.scheduler.load_counts(snapshot.counts)
+        self.context.now_ns = snapshot.now_ns
+        self.context.timers.load(snapshot.timers)
+        self.digest.value = snapshot.digest
+        for name, state in snapshot.actors.items():
+            self._actors[name].load(state)

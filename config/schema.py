@@ -1,0 +1,173 @@
+"""The settings as frozen structs: the only list of what can be set, with units and bounds.
+
+A name carries its unit last (``latency_ms``, ``stall_s``). Money and rates are exact decimals, never
+binary floats, because they reach the integer ledger. ``None`` means "off" wherever it is allowed.
+"""
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+Count = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0)]
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of every table of settings: immutable, and an unknown key is an error."""
+
+
+class Account(Section):
+    """The money a session starts with."""
+
+    cash: Decimal = Decimal(100_000)
+    """Opening balance in quote units."""
+
+
+class Venue(Section):
+    """The simulated venue: what an execution costs and how long an order travels."""
+
+    taker_fee: Decimal = Decimal("0.001")
+    """Fraction of the notional charged to the side that takes liquidity."""
+    maker_fee: Decimal = Decimal("0.001")
+    """Fraction of the notional charged to the side that rests; negative is a rebate."""
+    slippage_bps: Decimal = Decimal(0)
+    """Adverse slippage of market and stop fills, in 1/10,000 of the price."""
+    latency_ms: Annotated[float, Meta(ge=0, le=3_600_000)] = 0.0
+    """Time from a decision until its order is live at the venue."""
+
+
+class InstrumentOverride(Section):
+    """What a bare tape cannot say about its instrument; ``None`` infers it."""
+
+    tick: Decimal | None = None
+    """Smallest price step in quote units."""
+    lot: Decimal | None = None
+    """Smallest quantity step in base units."""
+    min_notional: Decimal | None = None
+    """Smallest order value in quote units the venue takes."""
+
+
+class Risk(Section):
+    """Limits, all off unless set (``real`` mode insists on three of them)."""
+
+    max_position: Decimal | None = None
+    """Largest |position| of one strategy in one symbol, in base units."""
+    max_notional: Decimal | None = None
+    """Largest |position| of one strategy in one symbol, in quote units at the price of the decision."""
+    max_orders_per_minute: Count | None = None
+    """Largest number of orders of the whole account in any 60 seconds; exits and cancels do not wait."""
+    max_daily_loss: Decimal | None = None
+    """Loss of equity since 00:00 UTC, in quote units, at which trading halts."""
+
+
+class Market(Section):
+    """Reception of market data."""
+
+    stale_after_bars: Count = 30
+    """A series is stale once this many of its bars are overdue."""
+
+
+class Supervision(Section):
+    """What happens to an actor that fails."""
+
+    deliveries_max: Count = 10_000
+    """Most deliveries one input may cause; reaching it is a livelock."""
+    checkpoint_inputs: Count = 1_000
+    """An isolated actor's state is kept every this many of its own messages."""
+    restarts_max: Annotated[int, Meta(ge=0)] = 5
+    """More restarts than this inside the window escalate the failure."""
+    restart_window_s: Seconds = 3_600.0
+    """Length of that window, in input time for core actors and wall time for edges."""
+    backoff_s: Seconds = 0.1
+    """First pause before an edge is started again; doubles each time, with jitter."""
+    backoff_max_s: Seconds = 30.0
+    """Longest such pause."""
+    dead_letters_max: Count = 100
+    """Undeliverable messages kept for inspection."""
+    safe_state: Literal["halt", "cancel_all", "flatten"] = "cancel_all"
+    """Where trading is brought when a failure escalates: stop entries, also cancel, also close."""
+
+
+class Feed(Section):
+    """The tape as a live feed."""
+
+    speed: Annotated[float, Meta(ge=0)] = 1.0
+    """Tape seconds per wall second; 0 plays as fast as the core takes it."""
+    mailbox_max: Count = 1_024
+    """Inputs waiting for the core before the feed has to wait."""
+
+
+class Journal(Section):
+    """Durability."""
+
+    batch_max: Count = 4_096
+    """Most inputs in one commit."""
+    queue_max: Count = 16_384
+    """Most inputs waiting for the disk before the core has to wait."""
+    stall_s: Seconds = 10.0
+    """A commit that takes longer than this halts trading."""
+    snapshot_inputs: Count = 5_000
+    """A snapshot of the whole core is stored every this many inputs."""
+    snapshots_kept: Count = 3
+    """Newest snapshots kept in the journal."""
+    snapshot_json_s: Seconds = 1.0
+    """Longest time ``snapshot.json`` may lag behind the core."""
+    size_mb_max: Count | None = None
+    """Largest journal file in MiB; reaching it is treated as a full disk."""
+    free_mb_min: Annotated[int, Meta(ge=0)] = 64
+    """Free disk space in MiB under which the daemon warns."""
+
+
+class Http(Section):
+    """The control endpoint."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; anything but loopback is your decision and is logged."""
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 8_787
+    """TCP port; 0 takes a free one."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Further names a Host or Origin header may carry (a reverse proxy's)."""
+    body_bytes_max: Count = 65_536
+    """Largest request body."""
+    commands_kept: Count = 1_000
+    """Idempotency keys remembered."""
+
+
+class Log(Section):
+    """Logging."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severe level written."""
+    format: Literal["auto", "console", "json"] = "auto"
+    """``auto`` writes for people on a terminal and JSON lines elsewhere."""
+
+
+class StrategyEntry(Section):
+    """One strategy of the account."""
+
+    use: str = "ema_cross"
+    """A built-in's name, or ``path/to/file.py:ClassName``."""
+    id: str | None = None
+    """Its name in orders and reports; the name in `use` unless given."""
+    symbol: str | None = None
+    """The symbol it trades; the first tape's unless given."""
+    params: dict[str, bool | int | float | str] = {}
+    """Values for its typed parameters."""
+
+
+class Settings(Section):
+    """Everything."""
+
+    account: Account = Account()
+    venue: Venue = Venue()
+    instrument: InstrumentOverride = InstrumentOverride()
+    risk: Risk = Risk()
+    market: Market = Market()
+    supervision: Supervision = Supervision()
+    feed: Feed = Feed()
+    journal: Journal = Journal()
+    http: Http = Http()
+    log: Log = Log()
+    strategies: tuple[StrategyEntry, ...] = (StrategyEntry(),)

@@ -1,0 +1,1 @@
+"""What a user writes and uses: the strategy interface, indicators, features, rules, models."""

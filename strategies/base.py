@@ -1,0 +1,193 @@
+"""What a trader writes: a class with typed parameters, declared features and a few methods.
+
+    class Momentum(Strategy):
+        lookback: Annotated[int, Meta(ge=2, le=500)] = 20
+        quantity: Annotated[float, Meta(gt=0)] = 0.1
+
+        def features(self) -> Features:
+            return {"high": highest(self.lookback), "low": lowest(self.lookback)}
+
+        def on_bar(self, bar: Bar, f: Any) -> None:
+            if bar.high >= f.high:
+                self.target(self.quantity)
+            elif bar.low <= f.low:
+                self.target(0)
+
+Whatever a strategy stores on `self` survives restarts. `on_bar` is not called before every feature has
+warmed up. Orders decided on one bar can fill on the next at the earliest.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import msgspec
+from msgspec import Meta
+
+from actors.messages import BUY, SELL, Bar, TimeInForce
+from actors.strategy import Execution, OrderUpdate
+from strategies.state import dump_state, load_state
+
+if TYPE_CHECKING:
+    from actors.messages import OrderKind
+    from actors.strategy import StrategyActor
+    from strategies.indicators import Indicator
+
+    Features = dict[str, Indicator]
+
+__all__ = ["Annotated", "Bar", "Execution", "Meta", "OrderUpdate", "Strategy"]
+
+_DESK = "_desk"
+
+
+class Strategy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=True, eq=False):
+    """Base of every strategy; its annotated fields are the parameters."""
+
+    timeframe: ClassVar[str | None] = None
+    """Bars to decide on, for example ``"15m"``; the tape's own unless set. Built from the tape's bars."""
+
+    def features(self) -> dict[str, Indicator]:
+        """Declare indicators by name; `on_bar` gets their values under these names.
+
+        An indicator with several outputs gives one value for each: ``bands`` becomes ``bands_upper`` and so on.
+        """
+        return {}
+
+    def on_start(self) -> None:
+        """Run once, when a session begins; not again after a restart."""
+
+    def on_bar(self, bar: Bar, f: Any, /) -> None:  # noqa: ANN401 - one float attribute per declared feature
+        """Decide at the close of a bar."""
+
+    def on_fill(self, execution: Execution, /) -> None:
+        """Learn of a fill."""
+
+    def on_order(self, update: OrderUpdate, /) -> None:
+        """Learn that an order was accepted, rejected, cancelled, expired or vetoed."""
+
+    def on_timer(self, name: str, /) -> None:
+        """Act on a timer set with `set_timer`."""
+
+    # --- what a strategy can do ---------------------------------------------------------------------
+
+    def buy(
+        self,
+        quantity: float,
+        *,
+        limit: float | None = None,
+        stop: float | None = None,
+        time_in_force: TimeInForce = "gtc",
+        reduce_only: bool = False,
+        post_only: bool = False,
+    ) -> int:
+        """Order `quantity` base units; return a number to cancel it by.
+
+        Without `limit` and `stop` it is a market order, with one of them a limit or a stop order, with both
+        a stop-limit order.
+        """
+        return self._order(BUY, quantity, limit, stop, time_in_force, reduce_only=reduce_only, post_only=post_only)
+
+    def sell(
+        self,
+        quantity: float,
+        *,
+        limit: float | None = None,
+        stop: float | None = None,
+        time_in_force: TimeInForce = "gtc",
+        reduce_only: bool = False,
+        post_only: bool = False,
+    ) -> int:
+        """Order to sell `quantity` base units; terms and result as for `buy`."""
+        return self._order(SELL, quantity, limit, stop, time_in_force, reduce_only=reduce_only, post_only=post_only)
+
+    def target(self, quantity: float) -> int:
+        """Bring the position to `quantity` base units (negative is short) with one market order.
+
+        Market orders already under way count. Returns the number that order will carry.
+        """
+        if not isfinite(quantity):
+            message = f"target({quantity}): the quantity must be a finite number"
+            raise ValueError(message)
+        return self._bound().target(quantity)
+
+    def cancel(self, ref: int) -> None:
+        """Withdraw an order by its number; one that is already done is fine."""
+        self._bound().cancel(ref)
+
+    def set_timer(self, name: str, seconds: float) -> None:
+        """Ask for `on_timer(name)` once, in so many seconds of the strategy's time (a tape's, in a replay)."""
+        if not 0 < seconds < float("inf"):
+            message = f"set_timer({name!r}, {seconds}): the delay must be a positive number of seconds"
+            raise ValueError(message)
+        self._bound().set_timer(name, seconds)
+
+    @property
+    def position(self) -> float:
+        """Signed position in base units."""
+        return self._bound().position
+
+    @property
+    def symbol(self) -> str:
+        """The symbol it trades."""
+        return self._bound().symbol
+
+    @property
+    def now_ns(self) -> int:
+        """The time, in nanoseconds UTC: the close of the bar in hand, or the due time of the timer."""
+        return self._bound().now_ns
+
+    # --- what the actor needs -----------------------------------------------------------------------
+
+    def bind(self, desk: StrategyActor, /) -> None:
+        """Receive the desk orders are given at."""
+        self.__dict__[_DESK] = desk
+
+    def dump_state(self) -> bytes:
+        """Return every attribute that is not a parameter."""
+        return dump_state({name: value for name, value in self.__dict__.items() if name != _DESK})
+
+    def load_state(self, state: bytes, /) -> None:
+        """Restore every attribute that is not a parameter."""
+        desk = self._bound()
+        self.__dict__.clear()
+        self.__dict__.update(load_state(state))
+        self.__dict__[_DESK] = desk
+
+    def _bound(self) -> StrategyActor:
+        desk: StrategyActor | None = self.__dict__.get(_DESK)
+        if desk is None:
+            message = "a strategy can act only while it is run; use on_start for what must happen first"
+            raise RuntimeError(message)
+        return desk
+
+    def _order(
+        self,
+        side: int,
+        quantity: float,
+        limit: float | None,
+        stop: float | None,
+        time_in_force: TimeInForce,
+        *,
+        reduce_only: bool,
+        post_only: bool,
+    ) -> int:
+        _check_order(quantity, limit, stop, post_only=post_only)
+        kind: OrderKind = "market"
+        if limit is not None:
+            kind = "limit" if stop is None else "stop_limit"
+        elif stop is not None:
+            kind = "stop"
+        return self._bound().order(
+            side, quantity, kind, limit, stop, time_in_force, reduce_only=reduce_only, post_only=post_only
+        )
+
+
+def _check_order(quantity: float, limit: float | None, stop: float | None, *, post_only: bool) -> None:
+    for name, value in (("quantity", quantity), ("limit", limit), ("stop", stop)):
+        if value is not None and not (isfinite(value) and value > 0):
+            message = f"{name} must be a positive number, not {value}"
+            raise ValueError(message)
+    if post_only and (limit is None or stop is not None):
+        message = "post_only needs a limit order"
+        raise ValueError(message)

@@ -1,0 +1,36 @@
+"""Trend following by two exponential moving averages."""
+
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from actors.messages import Bar
+from strategies.base import Strategy
+from strategies.indicators import Indicator, ema
+
+
+class EmaCross(Strategy):
+    """Long while the fast average is above the slow one, entered and left at the cross; never short."""
+
+    fast: Annotated[int, Meta(ge=1, le=10_000)] = 10
+    """Bars of the fast average."""
+    slow: Annotated[int, Meta(ge=2, le=10_000)] = 20
+    """Bars of the slow average."""
+    quantity: Annotated[float, Meta(gt=0)] = 0.1
+    """Base units to hold while long."""
+
+    def features(self) -> dict[str, Indicator]:
+        """Declare both averages."""
+        return {"fast": ema(self.fast), "slow": ema(self.slow)}
+
+    def on_start(self) -> None:
+        """Nothing is known of the bar before the first."""
+        self.above: bool | None = None
+
+    def on_bar(self, _: Bar, f: Any, /) -> None:  # noqa: ANN401 - one float attribute per declared feature
+        """Go long when fast crosses above slow, flat when it crosses below."""
+        above = f.fast > f.slow
+        if above is not self.above:
+            if self.above is not None:
+                self.target(self.quantity if above else 0)
+            self.above = above

@@ -1,0 +1,125 @@
+"""From what a person types to a strategy that runs: a built-in's name, or ``path/to/file.py:ClassName``."""
+
+from __future__ import annotations
+
+import sys
+from decimal import Decimal
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from config.errors import UserError, nearest
+from strategies.base import Strategy
+from strategies.library import BUILT_IN
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_MODULE_PREFIX = "pitboss_user_"
+
+
+class StrategySource(msgspec.Struct, frozen=True):
+    """Where a strategy came from, as a session's manifest keeps it."""
+
+    use: str
+    """What the person typed, with the file's path made absolute."""
+    code: str | None = None
+    """The text of the user's file; None for a built-in."""
+
+
+def read_source(use: str) -> StrategySource:
+    """Return the source of `use`, reading the user's file where it names one.
+
+    Raises:
+        UserError: no such built-in, or a file that cannot be read.
+    """
+    path_text, colon, class_name = use.rpartition(":")
+    if not colon and not use.endswith(".py"):
+        if use not in BUILT_IN:
+            message = f"there is no strategy {use}{nearest(use, BUILT_IN)}; built in are {', '.join(BUILT_IN)}"
+            raise UserError(message)
+        return StrategySource(use)
+    if not colon:
+        message = f"{use}: name the class too, as {use}:ClassName"
+        raise UserError(message)
+    path = Path(path_text)
+    try:
+        code = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
+        message = f"{path}: {reason}"
+        raise UserError(message) from error
+    return StrategySource(f"{path.resolve()}:{class_name}", code)
+
+
+def load_class(source: StrategySource) -> type[Strategy]:
+    """Return the strategy class of `source`; a user's class comes from the kept code, not from the file.
+
+    Raises:
+        UserError: the code does not run, or has no such strategy.
+    """
+    if source.code is None:
+        module_name, _, class_name = BUILT_IN[source.use].partition(":")
+        found: type[Strategy] = getattr(import_module(module_name), class_name)
+        return found
+    path, _, class_name = source.use.rpartition(":")
+    module = _run(path, source.code)
+    strategies = {
+        name: value
+        for name, value in vars(module).items()
+        if isinstance(value, type) and issubclass(value, Strategy) and value is not Strategy
+    }
+    if class_name not in strategies:
+        known = ", ".join(strategies) or "none"
+        message = f"{path}: there is no strategy {class_name}{nearest(class_name, strategies)}; strategies there: {known}"
+        raise UserError(message)
+    return strategies[class_name]
+
+
+def make_strategy(kind: type[Strategy], params: Mapping[str, Any], label: str) -> Strategy:
+    """Return an instance with `params`.
+
+    Raises:
+        UserError: an unknown parameter, a wrong type, or a value out of its bounds.
+    """
+    known = [field.name for field in msgspec.structs.fields(kind)]
+    for name in params:
+        if name not in known:
+            message = f"{label}: there is no parameter {name}{nearest(name, known)}; parameters are {', '.join(known)}"
+            raise UserError(message)
+    plain = {name: float(value) if isinstance(value, Decimal) else value for name, value in params.items()}
+    try:
+        return msgspec.convert(plain, kind)
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at `$.")
+        message = f"{label}: parameter {where.rstrip('`') or '?'}: {what}"
+        raise UserError(message) from error
+
+
+def all_params(strategy: Strategy) -> dict[str, Any]:
+    """Return every parameter's value, defaults included."""
+    params: dict[str, Any] = msgspec.to_builtins(msgspec.structs.asdict(strategy))
+    return params
+
+
+def _run(path: str, code: str) -> ModuleType:
+    """Execute a user's file as a module of its own, importable by the state it stores."""
+    name = _MODULE_PREFIX + Path(path).stem
+    module = ModuleType(name)
+    module.__file__ = path
+    sys.modules[name] = module
+    folder = str(Path(path).parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
+    try:
+        exec(compile(code, path, "exec"), module.__dict__)  # noqa: S102 - running the user's own strategy is the product
+    except SyntaxError as error:
+        message = f"{path}:{error.lineno}: {error.msg}"
+        raise UserError(message) from error
+    except Exception as error:
+        message = f"{path}: {type(error).__name__} while it was loaded: {error}"
+        raise UserError(message) from error
+    return module
