@@ -15,7 +15,7 @@ from actors.messages import AggregateClosed, Bar, BarRejected, FeatureRow
 from actors.runtime.scheduler import CoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from actors.runtime.scheduler import Context
 
@@ -32,8 +32,8 @@ class FeaturePort(Protocol):
         """Return the values at the close of `bar`."""
         ...
 
-    def batch(self, columns: Mapping[str, Any]) -> Iterator[Any]:
-        """Return the values of a chunk of bars, given as float64 columns by name."""
+    def batch(self, columns: Any) -> Iterator[Any]:  # noqa: ANN401 - any object with a float64 column per source
+        """Return the values of a chunk of bars."""
         ...
 
     def dump(self) -> list[bytes]:
@@ -83,7 +83,7 @@ class Features:
             else:
                 self._on_bars.setdefault(symbol, []).append(subscription)
 
-    def preload(self, symbol: str, columns: Mapping[str, Any]) -> None:
+    def preload(self, symbol: str, columns: Any) -> None:  # noqa: ANN401 - see `FeaturePort.batch`
         """Compute the next chunk of `symbol` at once; its bars must then come one by one, all of them."""
         for subscription in self._on_bars.get(symbol, ()):
             assert subscription.rows is None or next(subscription.rows, None) is None, "a chunk was left unread"

@@ -121,6 +121,10 @@ class Market:
         """Return the symbols that are overdue."""
         return [series.symbol for series in self._series.values() if series.stale]
 
+    def bars(self) -> int:
+        """Return how many true bars there were so far, of all series."""
+        return sum(series.bars for series in self._series.values())
+
     def dump(self) -> bytes:
         """Return the state."""
         return msgspec.msgpack.encode(list(self._series.values()))

@@ -311,7 +311,7 @@ class ActorRestarted(Message, frozen=True):
     restarts: int
 
 
-Input = Bar | TapeEnded | TimerFired | Pause | Resume | Flatten | Stop
+Input = Bar | TapeEnded | TimerFired | Pause | Resume | Flatten | Stop | Halt
 """What may enter the core from outside, and therefore what a journal holds."""
 
 Decision = (

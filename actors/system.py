@@ -76,6 +76,7 @@ class Core:
         account: what the session starts from.
         nonce: the session's part of client order ids.
         start_ns: the time before the first input.
+        observers: further subscribers, called after all others; they must not emit.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Core:
         *,
         nonce: str,
         start_ns: int,
+        observers: Table | None = None,
     ) -> None:
         context = Context()
         context.now_ns = start_ns
@@ -143,7 +145,7 @@ class Core:
             context,
             self.digest,
             entries=self._entries(),
-            subscribers=self._subscribers(),
+            subscribers=_with_observers(self._subscribers(), observers or {}),
             deliveries_max=supervision.deliveries_max,
             dead_letters_max=supervision.dead_letters_max,
         )
@@ -173,6 +175,7 @@ class Core:
             m.Resume: [control.on_command],
             m.Flatten: [control.on_command],
             m.Stop: [control.on_command],
+            m.Halt: [control.on_halt],
         }
 
     def _subscribers(self) -> Table:
@@ -246,3 +249,7 @@ class Core:
         self.digest.value = snapshot.digest
         for name, state in snapshot.actors.items():
             self._actors[name].load(state)
+
+
+def _with_observers(table: Table, observers: Table) -> Table:
+    return {kind: [*handlers, *observers.get(kind, ())] for kind, handlers in table.items()}

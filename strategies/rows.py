@@ -43,15 +43,15 @@ class FeatureRows:
             values.extend(state.step(*[getattr(bar, source) for source in indicator.sources]))
         return self._row(*values)
 
-    def batch(self, columns: Mapping[str, Any]) -> Iterator[Any]:
-        """Return the values of a chunk of bars, given as float64 columns by name."""
+    def batch(self, columns: Any) -> Iterator[Any]:  # noqa: ANN401 - any object with a float64 column per source
+        """Return the values of a chunk of bars."""
         outputs: list[list[float]] = []
         for indicator, state in zip(self._indicators, self._states, strict=True):
-            computed = state.batch(*[columns[source] for source in indicator.sources])
+            computed = state.batch(*[getattr(columns, source) for source in indicator.sources])
             outputs.extend(column.tolist() for column in computed)
         if not outputs:
             empty = self._row()
-            return iter([empty] * len(columns["close"]))
+            return iter([empty] * len(columns))
         return map(self._row, *outputs)
 
     def dump(self) -> list[bytes]:

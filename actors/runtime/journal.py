@@ -1,0 +1,255 @@
+"""The journal's format, and a reader of it.
+
+A journal is one SQLite file in WAL mode. A record is one input with the decisions it caused and the digest
+after it, committed together; records of a session ascend by `seq` without a gap and are hash-chained, so
+a changed, missing or swapped record is found. What a crash tears off is whole transactions at the end.
+
+The tables `orders`, `fills` and `equity` stand beside the records for people; nothing is recovered from them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from actors.messages import Decision, Input
+from config.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SCHEMA_VERSION = 1
+APPLICATION_ID = 0x70626A31
+"""Marks the file as a pitboss journal ("pbj1") for `file` and for us."""
+
+CHAIN_BYTES = 16
+CHAIN_GENESIS = bytes(CHAIN_BYTES)
+
+FILE_NAME = "journal.sqlite"
+
+SCHEMA = f"""
+CREATE TABLE sessions (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    created_wall_ns INTEGER NOT NULL,
+    plan BLOB NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('open', 'sealed', 'quarantined')),
+    closing_account BLOB
+) STRICT;
+CREATE TABLE runs (
+    session INTEGER NOT NULL REFERENCES sessions (number),
+    run INTEGER NOT NULL,
+    started_wall_ns INTEGER NOT NULL,
+    ended_wall_ns INTEGER,
+    outcome TEXT NOT NULL CHECK (outcome IN ('running', 'ended', 'crashed_recovered', 'failed')),
+    code_hash TEXT NOT NULL,
+    PRIMARY KEY (session, run)
+) STRICT;
+CREATE TABLE inputs (
+    session INTEGER NOT NULL REFERENCES sessions (number),
+    seq INTEGER NOT NULL,
+    run INTEGER NOT NULL,
+    ts_ns INTEGER NOT NULL,
+    payload BLOB NOT NULL,
+    effects BLOB,
+    digest BLOB,
+    chain BLOB NOT NULL,
+    PRIMARY KEY (session, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE snapshots (
+    session INTEGER NOT NULL REFERENCES sessions (number),
+    seq INTEGER NOT NULL,
+    chain BLOB NOT NULL,
+    state BLOB NOT NULL,
+    PRIMARY KEY (session, seq)
+) STRICT;
+CREATE TABLE orders (
+    session INTEGER NOT NULL,
+    order_id TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    strategy TEXT NOT NULL,
+    symbol TEXT NOT NULL,
+    ref INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    PRIMARY KEY (session, order_id)
+) STRICT;
+CREATE TABLE fills (
+    session INTEGER NOT NULL,
+    trade_id INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    executed_ns INTEGER NOT NULL,
+    order_id TEXT NOT NULL,
+    strategy TEXT NOT NULL,
+    symbol TEXT NOT NULL,
+    side INTEGER NOT NULL,
+    price_ticks INTEGER NOT NULL,
+    quantity_lots INTEGER NOT NULL,
+    fee_atoms INTEGER NOT NULL,
+    PRIMARY KEY (session, trade_id)
+) STRICT;
+CREATE TABLE equity (
+    session INTEGER NOT NULL,
+    ts_ns INTEGER NOT NULL,
+    equity_atoms INTEGER NOT NULL,
+    PRIMARY KEY (session, ts_ns)
+) STRICT, WITHOUT ROWID;
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {SCHEMA_VERSION};
+"""
+
+encode_input = msgspec.msgpack.Encoder().encode
+decode_input = msgspec.msgpack.Decoder(Input).decode
+decode_effects = msgspec.msgpack.Decoder(list[Decision]).decode
+
+
+class Record(msgspec.Struct, frozen=True):
+    """One input, the decisions it caused and the digest after it."""
+
+    seq: int
+    run: int
+    ts_ns: int
+    payload: bytes
+    effects: bytes | None
+    digest: bytes | None
+    chain: bytes
+
+
+class SessionRow(msgspec.Struct, frozen=True):
+    """One session, as stored."""
+
+    number: int
+    id: str
+    status: str
+    plan: bytes
+    closing_account: bytes | None
+
+
+class SnapshotRow(msgspec.Struct, frozen=True):
+    """One snapshot, as stored."""
+
+    seq: int
+    chain: bytes
+    state: bytes
+
+
+def link(previous: bytes, seq: int, ts_ns: int, payload: bytes, effects: bytes | None, digest: bytes | None) -> bytes:
+    """Return the chain value of a record from that of the record before it."""
+    hasher = blake2b(previous, digest_size=CHAIN_BYTES)
+    hasher.update(seq.to_bytes(8, "big"))
+    hasher.update(ts_ns.to_bytes(8, "big", signed=True))
+    for part in (payload, effects, digest):
+        hasher.update(b"\xff" if part is None else len(part).to_bytes(4, "big"))
+        hasher.update(part or b"")
+    return hasher.digest()
+
+
+class JournalReader:
+    """Reads a journal and believes nothing: every record it yields has been checked against the chain.
+
+    Raises:
+        UserError: the file is missing, is no journal, comes from the future, or is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not path.is_file():
+            message = f"{path}: no journal there"
+            raise UserError(message)
+        try:
+            self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+            check_version(self._db, path)
+        except sqlite3.Error as error:
+            raise damaged(path, error) from error
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    def sessions(self) -> list[SessionRow]:
+        """Return all sessions, oldest first."""
+        rows = self._query("SELECT number, id, status, plan, closing_account FROM sessions ORDER BY number")
+        return [SessionRow(*row) for row in rows]
+
+    def session(self, identity: str | None = None) -> SessionRow | None:
+        """Return the session of that id, or the newest; None if there is none."""
+        sessions = self.sessions()
+        for session in reversed(sessions):
+            if identity is None or session.id == identity:
+                return session
+        return None
+
+    def run_count(self, session: int) -> int:
+        """Return how many runs a session has had."""
+        ((count,),) = self._query("SELECT count(*) FROM runs WHERE session = ?", session)
+        return int(count)
+
+    def last_run(self, session: int) -> tuple[int, str, str] | None:
+        """Return the newest run: (run, outcome, code hash)."""
+        rows = list(
+            self._query("SELECT run, outcome, code_hash FROM runs WHERE session = ? ORDER BY run DESC LIMIT 1", session)
+        )
+        return rows[0] if rows else None  # type: ignore[return-value]
+
+    def newest_snapshots(self, session: int) -> list[SnapshotRow]:
+        """Return the snapshots kept of a session, newest first."""
+        rows = self._query("SELECT seq, chain, state FROM snapshots WHERE session = ? ORDER BY seq DESC", session)
+        return [SnapshotRow(*row) for row in rows]
+
+    def records(self, session: int, after_seq: int = 0, chain: bytes = CHAIN_GENESIS) -> Iterator[Record]:
+        """Yield the records after `after_seq`, whose chain value is `chain`.
+
+        Raises:
+            UserError: a record is missing or does not fit the chain.
+        """
+        rows = self._query(
+            "SELECT seq, run, ts_ns, payload, effects, digest, chain FROM inputs"
+            " WHERE session = ? AND seq > ? ORDER BY seq",
+            session,
+            after_seq,
+        )
+        expected_seq = after_seq
+        for row in rows:
+            record = Record(*row)
+            expected_seq += 1
+            chain = link(chain, record.seq, record.ts_ns, record.payload, record.effects, record.digest)
+            if record.seq != expected_seq or chain != record.chain:
+                message = f"{self.path}: corrupt at input {expected_seq}: the record does not fit its chain"
+                raise UserError(message)
+            yield record
+
+    def last_seq(self, session: int) -> int:
+        """Return the newest record's seq, 0 if there is none."""
+        ((seq,),) = self._query("SELECT coalesce(max(seq), 0) FROM inputs WHERE session = ?", session)
+        return int(seq)
+
+    def _query(self, sql: str, *parameters: object) -> Iterator[tuple[object, ...]]:
+        try:
+            yield from self._db.execute(sql, parameters)
+        except sqlite3.Error as error:
+            raise damaged(self.path, error) from error
+
+
+def check_version(db: sqlite3.Connection, path: Path) -> None:
+    """Refuse a file that is no journal, or one a newer pitboss wrote.
+
+    Raises:
+        UserError: says which.
+    """
+    (application_id,) = db.execute("PRAGMA application_id").fetchone()
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if application_id != APPLICATION_ID:
+        message = f"{path}: is not a pitboss journal"
+        raise UserError(message)
+    if version > SCHEMA_VERSION:
+        message = f"{path}: written by a newer pitboss (schema {version}, this one reads up to {SCHEMA_VERSION})"
+        raise UserError(message)
+
+
+def damaged(path: Path, error: sqlite3.Error) -> UserError:
+    """Return the one line for a file SQLite cannot read."""
+    return UserError(f"{path}: corrupt or unreadable journal: {error}")

@@ -1,0 +1,1 @@
+"""The process: command line, live driver, supervised edges, control endpoint."""

@@ -1,0 +1,1 @@
+"""The control endpoint: status and commands over HTTP."""

@@ -1,0 +1,136 @@
+"""The state directory: whose it is, and the small files in it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import platformdirs
+
+from config.errors import UserError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+TOKEN_NAME = "control.token"  # noqa: S105 - a file's name
+CREDENTIAL_NAME = "pitboss-token"
+ENDPOINT_NAME = "endpoint.json"
+SNAPSHOT_NAME = "snapshot.json"
+_LOCK_NAME = "daemon.lock"
+_TOKEN_BYTES = 32
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """Where a running daemon listens."""
+
+    url: str
+    pid: int
+    session: str
+    token_file: str
+
+
+def default_state_dir() -> Path:
+    """Return ``$STATE_DIRECTORY`` under systemd, else the platform's place for a user's state."""
+    given = os.environ.get("STATE_DIRECTORY")
+    return Path(given.split(":")[0]) if given else Path(platformdirs.user_state_dir("pitboss"))
+
+
+def prepare_state_dir(path: Path) -> Path:
+    """Create the directory, private to its owner, and prove that it can be written.
+
+    Raises:
+        UserError: it is a file, or cannot be made or written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        probe = path / f".probe-{os.getpid()}"
+        probe.write_bytes(b"pitboss")
+        probe.unlink()
+    except OSError as error:
+        message = f"state directory {path}: {error.strerror}"
+        raise UserError(message) from error
+    return path
+
+
+class StateLock:
+    """Exclusive use of a state directory, for as long as the process lives.
+
+    Raises:
+        UserError: another daemon has it.
+    """
+
+    def __init__(self, state_dir: Path) -> None:
+        self._path = state_dir / _LOCK_NAME
+        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def __enter__(self) -> None:
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            owner = os.pread(self._fd, 32, 0).decode(errors="replace").strip()
+            os.close(self._fd)
+            message = f"state directory {self._path.parent}: in use by another daemon (process {owner or 'unknown'})"
+            raise UserError(message) from error
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._fd)
+
+
+def load_token(state_dir: Path) -> tuple[str, Path]:
+    """Return the control token and its file: systemd's credential, or one created here with mode 0600.
+
+    Raises:
+        UserError: the file cannot be read or is empty.
+    """
+    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+    path = Path(credentials) / CREDENTIAL_NAME if credentials else state_dir / TOKEN_NAME
+    try:
+        if not credentials or not path.exists():
+            path = state_dir / TOKEN_NAME
+            if not path.exists() or path.stat().st_size == 0:
+                write_atomically(path, secrets.token_urlsafe(_TOKEN_BYTES).encode() + b"\n", mode=0o600)
+            path.chmod(0o600)
+        token = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"token file {path}: {error}"
+        raise UserError(message) from error
+    if not token:
+        message = f"token file {path}: is empty"
+        raise UserError(message)
+    return token, path
+
+
+def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Replace a file so that a crash leaves the old content or the new, never a part.
+
+    Raises:
+        OSError: the disk refuses; the old content is untouched.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    try:
+        try:
+            os.fchmod(fd, mode)
+            view = memoryview(data)
+            while view:
+                view = view[os.write(fd, view) :]
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,128 @@
+"""Replay of a journal: the same inputs through the same actors must give the same decisions."""
+
+from __future__ import annotations
+
+from decimal import Decimal  # noqa: TC003 - msgspec resolves the annotation
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from actors.instrument import from_atoms
+from actors.messages import TimerFired
+from actors.runtime.journal import JournalReader, decode_effects, decode_input
+from config.errors import UserError, nearest
+from replay.plan import SessionPlan, build_core, start_core
+
+if TYPE_CHECKING:
+    from actors.runtime.journal import Record
+    from actors.system import Core
+
+encode_plan = msgspec.json.Encoder().encode
+decode_plan = msgspec.json.Decoder(SessionPlan).decode
+
+
+class JournalSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What a journal's replay came to; money in quote units."""
+
+    session: str
+    status: str
+    runs: int
+    inputs: int
+    bars: int
+    fills: int
+    final_equity: Decimal
+    digest_live: str
+    digest_replay: str
+    equal: bool
+    first_difference: str | None
+    """The first input whose decisions differ, in words."""
+    unverified_tail: int
+    """Inputs at the end that were stored without a digest to compare with."""
+    notes: list[str]
+
+
+def apply_record(core: Core, record: Record) -> bytes | None:
+    """Run one recorded input; return the decisions it causes now."""
+    message = decode_input(record.payload)
+    if isinstance(message, TimerFired):
+        core.context.timers.fired(message)
+    return core.scheduler.post(record.ts_ns, message)
+
+
+def replay_journal(path: Path, session_id: str | None = None) -> JournalSummary:
+    """Replay a session, the newest unless named, from its genesis across all its runs.
+
+    Raises:
+        UserError: no journal, no such session, or a damaged one.
+    """
+    reader = JournalReader(path)
+    try:
+        session = reader.session(session_id)
+        if session is None:
+            known = [one.id for one in reader.sessions()]
+            which = "holds no session" if session_id is None else f"no session {session_id}{nearest(session_id, known)}"
+            message = f"{path}: {which}"
+            raise UserError(message)
+        plan = decode_plan(session.plan)
+        core = build_core(plan)
+        start_core(core)
+        digest_live = core.digest.value
+        inputs = unverified = 0
+        first_difference: str | None = None
+        for record in reader.records(session.number):
+            effects = apply_record(core, record)
+            core.ledger.marks.clear()
+            inputs += 1
+            if record.digest is None:
+                unverified += 1
+                continue
+            unverified = 0
+            digest_live = record.digest
+            if first_difference is None and core.digest.value != record.digest:
+                first_difference = describe_difference(record, effects)
+        return JournalSummary(
+            session=session.id,
+            status=session.status,
+            runs=reader.run_count(session.number),
+            inputs=inputs,
+            bars=core.market.bars(),
+            fills=sum(held.fills for held in core.ledger.holdings.values()),
+            final_equity=from_atoms(core.ledger.equity_atoms),
+            digest_live=digest_live.hex(),
+            digest_replay=core.digest.value.hex(),
+            equal=first_difference is None and digest_live == core.digest.value and inputs > 0,
+            first_difference=first_difference,
+            unverified_tail=unverified,
+            notes=_changed_files(plan),
+        )
+    finally:
+        reader.close()
+
+
+def describe_difference(record: Record, effects: bytes | None) -> str:
+    """Say in one line where the decisions of one input part."""
+    then = decode_effects(record.effects) if record.effects else []
+    now = decode_effects(effects) if effects else []
+    for index, (old, new) in enumerate(zip(then, now, strict=False)):
+        if old != new:
+            return f"input {record.seq}, decision {index + 1}: live {old}, replay {new}"
+    if len(then) != len(now):
+        return f"input {record.seq}: {len(then)} decisions live, {len(now)} in the replay"
+    return f"input {record.seq}: equal decisions, but an earlier input's digest differs"
+
+
+def _changed_files(plan: SessionPlan) -> list[str]:
+    """Say which user strategies are not what their file holds now; the stored source was replayed."""
+    notes: list[str] = []
+    for record in plan.strategies:
+        if record.source.code is None:
+            continue
+        path = Path(record.source.use.rpartition(":")[0])
+        try:
+            same = path.read_text(encoding="utf-8") == record.source.code
+        except (OSError, UnicodeDecodeError):
+            same = False
+        if not same:
+            notes.append(f"strategy {record.id}: {path} has changed since; the stored source was replayed")
+    return notes

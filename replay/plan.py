@@ -1,0 +1,189 @@
+"""The plan of a session: everything that decides what its core will do, and how to build that core.
+
+A live session keeps its plan in the journal, so that any later process can build the same core again
+from what was stored, whatever has happened to the user's files since.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from actors.instrument import Instrument, InstrumentSpec, to_atoms
+from actors.ledger import Account, Holding
+from actors.system import Core, SeriesPlan, StrategyPlan
+from config.errors import UserError, nearest
+from config.schema import Settings
+from strategies.loader import StrategySource, all_params, load_class, make_strategy, read_source
+from strategies.rows import FeatureRows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from actors.runtime.scheduler import Table
+    from config.schema import StrategyEntry
+    from replay.tape import Tape
+
+SIMULATED_NONCE = "sim"
+"""Order ids at the simulated venue need no secret: it is born with the session. They are then equal in a
+replay and in the live paper session over the same tape."""
+
+Param = bool | int | float | str
+
+
+class StrategyRecord(msgspec.Struct, frozen=True):
+    """One strategy, as a plan keeps it."""
+
+    id: str
+    source: StrategySource
+    params: dict[str, Param]
+    symbol: str
+    timeframe_ns: int
+
+
+class SessionPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What decides a session."""
+
+    settings: Settings
+    series: list[SeriesPlan]
+    instruments: list[InstrumentSpec]
+    strategies: list[StrategyRecord]
+    tape: str
+    """The tape's name, for people."""
+    tape_fingerprint: str
+    start_ns: int
+    account: Account
+    nonce: str = SIMULATED_NONCE
+
+
+def plan_session(settings: Settings, tape: Tape, account: Account | None = None, tape_name: str = "") -> SessionPlan:
+    """Return the plan of a session of the settings' strategies over `tape`.
+
+    Raises:
+        UserError: a strategy, parameter or symbol that does not exist.
+    """
+    series = [SeriesPlan(one.symbol, one.timeframe_ns) for one in tape.series]
+    base = {plan.symbol: plan.timeframe_ns for plan in series}
+    records: list[StrategyRecord] = []
+    for entry in settings.strategies:
+        record = _plan_strategy(entry, base)
+        if any(other.id == record.id for other in records):
+            message = f"two strategies are called {record.id}; give one of them another id"
+            raise UserError(message)
+        records.append(record)
+    return SessionPlan(
+        settings=settings,
+        series=series,
+        instruments=[one.instrument for one in tape.series],
+        strategies=records,
+        tape=tape_name,
+        tape_fingerprint=tape.fingerprint,
+        start_ns=min((one.first_open_ns for one in tape.series), default=0),
+        account=account or Account(to_atoms(settings.account.cash)),
+    )
+
+
+def build_core(plan: SessionPlan, observers: Table | None = None) -> Core:
+    """Return the core of `plan`, not yet started.
+
+    Raises:
+        UserError: the strategy's kept code no longer runs here.
+    """
+    strategies: list[StrategyPlan] = []
+    for record in plan.strategies:
+        strategy = make_strategy(load_class(record.source), record.params, record.id)
+        rows = FeatureRows(_declared(strategy.features, record.id))
+        strategies.append(StrategyPlan(record.id, record.symbol, record.timeframe_ns, strategy, rows))
+    return Core(
+        plan.settings,
+        {spec.symbol: Instrument(spec) for spec in plan.instruments},
+        plan.series,
+        strategies,
+        plan.account,
+        nonce=plan.nonce,
+        start_ns=plan.start_ns,
+        observers=observers,
+    )
+
+
+def start_core(core: Core) -> None:
+    """Run the strategies' own starts.
+
+    Raises:
+        UserError: a start that fails, or leaves something behind that cannot be kept.
+    """
+    for actor in core.strategies:
+        try:
+            actor.start()
+        except Exception as error:
+            message = f"strategy {actor.id}: on_start: {type(error).__name__}: {error}"
+            raise UserError(message) from error
+
+
+def inherited(account: Account) -> Account:
+    """Return the account a new session starts from: positions and cash stay, the counters begin anew."""
+    return Account(
+        account.cash_atoms,
+        [
+            Holding(held.strategy, held.symbol, held.quantity_lots, held.cost_atoms)
+            for held in account.holdings
+            if held.quantity_lots
+        ],
+    )
+
+
+def difference(kept: SessionPlan, wanted: SessionPlan) -> str | None:
+    """Return in words what `wanted` would change about the session `kept`, or None."""
+    if kept.tape_fingerprint != wanted.tape_fingerprint:
+        return f"the tape differs: {kept.tape} then, {wanted.tape} now"
+    if [record.id for record in kept.strategies] != [record.id for record in wanted.strategies]:
+        return "the strategies differ"
+    for then, now in zip(kept.strategies, wanted.strategies, strict=True):
+        if then.source.use != now.source.use:
+            return f"strategy {then.id} was {then.source.use}, now {now.source.use}"
+        if then.source.code != now.source.code:
+            return f"the file of strategy {then.id} has changed"
+        for name, value in now.params.items():
+            if then.params.get(name) != value:
+                return f"parameter {name} of {then.id} was {then.params.get(name)}, now {value}"
+    for name in ("account", "venue", "instrument", "risk", "market", "supervision"):
+        if getattr(kept.settings, name) != getattr(wanted.settings, name):
+            return f"the settings [{name}] differ"
+    return None
+
+
+def _plan_strategy(entry: StrategyEntry, base: Mapping[str, int]) -> StrategyRecord:
+    symbol = entry.symbol or next(iter(base))
+    if symbol not in base:
+        message = f"strategy {entry.id or entry.use}: no tape for {symbol}{nearest(symbol, base)}"
+        raise UserError(message)
+    source = read_source(entry.use)
+    kind = load_class(source)
+    identity = entry.id or (entry.use if source.code is None else kind.__name__)
+    strategy = make_strategy(kind, entry.params, identity)
+    _declared(strategy.features, identity)
+    return StrategyRecord(
+        identity, source, all_params(strategy), symbol, _timeframe_ns(kind.timeframe, base[symbol], identity)
+    )
+
+
+def _timeframe_ns(timeframe: str | None, base_ns: int, identity: str) -> int:
+    if timeframe is None:
+        return base_ns
+    from replay.tape import format_timeframe, parse_timeframe  # noqa: PLC0415 - keeps the import of a plan cheap
+
+    wanted_ns = parse_timeframe(timeframe)
+    if wanted_ns < base_ns or wanted_ns % base_ns:
+        message = f"strategy {identity}: {timeframe} bars cannot be built from {format_timeframe(base_ns)} bars"
+        raise UserError(message)
+    return wanted_ns
+
+
+def _declared(features: object, identity: str) -> dict[str, object]:
+    try:
+        declared: dict[str, object] = features()  # type: ignore[operator]
+    except Exception as error:
+        message = f"strategy {identity}: features(): {type(error).__name__}: {error}"
+        raise UserError(message) from error
+    return declared

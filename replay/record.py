@@ -1,0 +1,153 @@
+"""What a replay or a live session did, as tables: fills, orders, equity."""
+
+from __future__ import annotations
+
+from array import array
+from typing import TYPE_CHECKING, Any
+
+from actors import messages as m
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import polars as pl
+
+    from actors.instrument import Instrument
+    from actors.runtime.scheduler import Table
+
+_SIDES = {m.BUY: "buy", m.SELL: "sell"}
+_ENDS: dict[type[m.Message], str] = {m.Rejected: "rejected", m.Cancelled: "cancelled", m.Expired: "expired"}
+
+
+class Recorder:
+    """Subscribes behind all actors and keeps their fills, orders and equity in memory.
+
+    Args:
+        instruments: the specs that turn ticks and lots back into prices and quantities.
+    """
+
+    isolated = False
+
+    def __init__(self, instruments: Mapping[str, Instrument]) -> None:
+        self.name = "recorder"
+        self._instruments = instruments
+        self._fills: list[m.Fill] = []
+        self._orders: dict[str, dict[str, Any]] = {}
+        self._mark_times_ns = array("q")
+        self._mark_atoms = array("q")
+
+    def observers(self) -> Table:
+        """Return the rows of the subscription table this adds."""
+        return {
+            m.SubmitOrder: [self.on_submit],
+            m.Fill: [self.on_fill],
+            m.Rejected: [self.on_end],
+            m.Cancelled: [self.on_end],
+            m.Expired: [self.on_end],
+        }
+
+    def on_submit(self, command: m.SubmitOrder) -> None:
+        """Begin an order's row."""
+        request = command.request
+        instrument = self._instruments[request.symbol]
+        self._orders[command.order_id] = {
+            "order_id": command.order_id,
+            "strategy": request.strategy,
+            "symbol": request.symbol,
+            "ref": request.ref,
+            "side": _SIDES[request.side],
+            "kind": request.kind,
+            "quantity": float(instrument.quantity(request.quantity_lots)),
+            "limit_price": float(instrument.price(request.limit_ticks)) if request.limit_ticks else None,
+            "stop_price": float(instrument.price(request.stop_ticks)) if request.stop_ticks else None,
+            "time_in_force": request.time_in_force,
+            "reduce_only": request.reduce_only,
+            "post_only": request.post_only,
+            "filled": 0.0,
+            "state": "open",
+            "reason": "",
+        }
+
+    def on_fill(self, fill: m.Fill) -> None:
+        """Keep a fill, and bring its order's row up to date."""
+        self._fills.append(fill)
+        row = self._orders[fill.order_id]
+        row["filled"] += float(self._instruments[fill.symbol].quantity(fill.quantity_lots))
+        if not fill.remaining_lots:
+            row["state"] = "filled"
+
+    def on_end(self, event: m.Rejected | m.Cancelled | m.Expired) -> None:
+        """End an order's row."""
+        row = self._orders[event.order_id]
+        row["state"] = _ENDS[type(event)]
+        row["reason"] = event.reason
+
+    def add_marks(self, marks: list[tuple[int, int]]) -> None:
+        """Keep equity marks, (time in ns, equity in atoms)."""
+        for ts_ns, equity_atoms in marks:
+            self._mark_times_ns.append(ts_ns)
+            self._mark_atoms.append(equity_atoms)
+
+    def fills(self) -> pl.DataFrame:
+        """Return one row per fill: decimals as floats, and beside them the exact integers."""
+        import polars as pl  # noqa: PLC0415 - only who asks for a table pays for it
+
+        price = [float(self._instruments[fill.symbol].price(fill.price_ticks)) for fill in self._fills]
+        quantity = [float(self._instruments[fill.symbol].quantity(fill.quantity_lots)) for fill in self._fills]
+        return pl.DataFrame(
+            {
+                "ts": pl.Series([fill.executed_ns // 1_000_000 for fill in self._fills], dtype=pl.Int64),
+                "order_id": pl.Series([fill.order_id for fill in self._fills], dtype=pl.String),
+                "trade_id": pl.Series([fill.trade_id for fill in self._fills], dtype=pl.Int64),
+                "strategy": pl.Series([fill.strategy for fill in self._fills], dtype=pl.String),
+                "symbol": pl.Series([fill.symbol for fill in self._fills], dtype=pl.String),
+                "side": pl.Series([_SIDES[fill.side] for fill in self._fills], dtype=pl.String),
+                "price": pl.Series(price, dtype=pl.Float64),
+                "quantity": pl.Series(quantity, dtype=pl.Float64),
+                "fee": pl.Series([fill.fee_atoms / 1e8 for fill in self._fills], dtype=pl.Float64),
+                "liquidity": pl.Series([fill.liquidity for fill in self._fills], dtype=pl.String),
+                "synthetic": pl.Series([fill.synthetic for fill in self._fills], dtype=pl.Boolean),
+                "price_ticks": pl.Series([fill.price_ticks for fill in self._fills], dtype=pl.Int64),
+                "quantity_lots": pl.Series([fill.quantity_lots for fill in self._fills], dtype=pl.Int64),
+                "fee_atoms": pl.Series([fill.fee_atoms for fill in self._fills], dtype=pl.Int64),
+            }
+        )
+
+    def orders(self) -> pl.DataFrame:
+        """Return one row per order and what became of it."""
+        import polars as pl  # noqa: PLC0415 - only who asks for a table pays for it
+
+        schema = {
+            "order_id": pl.String,
+            "strategy": pl.String,
+            "symbol": pl.String,
+            "ref": pl.Int64,
+            "side": pl.String,
+            "kind": pl.String,
+            "quantity": pl.Float64,
+            "limit_price": pl.Float64,
+            "stop_price": pl.Float64,
+            "time_in_force": pl.String,
+            "reduce_only": pl.Boolean,
+            "post_only": pl.Boolean,
+            "filled": pl.Float64,
+            "state": pl.String,
+            "reason": pl.String,
+        }
+        return pl.DataFrame(list(self._orders.values()), schema=schema)
+
+    def equity(self) -> pl.DataFrame:
+        """Return equity at every bar close: ``ts`` in UTC ms, ``equity`` in quote units, and in atoms."""
+        import numpy as np  # noqa: PLC0415 - only who asks for a table pays for it
+        import polars as pl  # noqa: PLC0415
+
+        atoms = np.frombuffer(self._mark_atoms, dtype=np.int64)
+        times_ns = np.frombuffer(self._mark_times_ns, dtype=np.int64)
+        return pl.DataFrame({"ts": times_ns // 1_000_000, "equity": atoms / 1e8, "equity_atoms": atoms})
+
+    def write(self, folder: Path) -> None:
+        """Write ``fills.parquet``, ``orders.parquet`` and ``equity.parquet`` into an existing folder."""
+        self.fills().write_parquet(folder / "fills.parquet")
+        self.orders().write_parquet(folder / "orders.parquet")
+        self.equity().write_parquet(folder / "equity.parquet")

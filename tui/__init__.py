@@ -1,0 +1,1 @@
+"""The console: speaks HTTP to the daemon and imports nothing of it."""
