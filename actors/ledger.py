@@ -62,13 +62,16 @@ class Ledger:
         self._instruments = instruments
         self._emit_marks = emit_marks
         self.cash_atoms = account.cash_atoms
-        self.marks: list[tuple[int, int]] = []
-        """(time in ns, equity in atoms) at every bar close since the driver last took them."""
+        self.mark_times_ns: list[int] = []
+        self.mark_atoms: list[int] = []
+        """Equity at every bar close, and its time, since the driver last took them with `take_marks`."""
         self.holdings: dict[tuple[str, str], Holding] = {}
         self._by_symbol: dict[str, list[Holding]] = {symbol: [] for symbol in instruments}
         self._value_atoms: dict[str, int] = dict.fromkeys(instruments, 0)
         self._mark_prices: dict[str, float] = {}
         self._total_value_atoms = 0
+        self._exposed: set[str] = set()
+        """Symbols with a position in any book."""
         for holding in account.holdings:
             self._adopt(holding)
         self.start_atoms = account.cash_atoms + sum(h.cost_atoms - h.realized_atoms + h.fees_atoms for h in account.holdings)
@@ -113,14 +116,19 @@ class Ledger:
         """Mark the symbol at its close and note the equity."""
         symbol = bar.symbol
         self._mark_prices[symbol] = bar.close
-        for held in self._by_symbol[symbol]:
-            if held.quantity_lots:
-                self._revalue(symbol)
-                break
+        if symbol in self._exposed:
+            self._revalue(symbol)
         equity_atoms = self.cash_atoms + self._total_value_atoms
-        self.marks.append((bar.close_ns, equity_atoms))
+        self.mark_times_ns.append(bar.close_ns)
+        self.mark_atoms.append(equity_atoms)
         if self._emit_marks:
             self._emit(EquityMark(equity_atoms, bar.close_ns))
+
+    def take_marks(self) -> tuple[list[int], list[int]]:
+        """Return (times in ns, equity in atoms) noted since the last call, and forget them."""
+        taken = (self.mark_times_ns, self.mark_atoms)
+        self.mark_times_ns, self.mark_atoms = [], []
+        return taken
 
     @property
     def equity_atoms(self) -> int:
@@ -185,12 +193,20 @@ class Ledger:
         """Bring the symbol's part of the equity up to date."""
         mark = self._mark_prices.get(symbol)
         instrument = self._instruments[symbol]
+        mark_ticks = None if mark is None else instrument.price_to_ticks(mark)
         value_atoms = 0
+        exposed = False
         for held in self._by_symbol[symbol]:
-            if mark is None:
-                value_atoms += held.cost_atoms
-            elif held.quantity_lots:
-                value_atoms += instrument.value_atoms(instrument.price_to_ticks(mark), held.quantity_lots)
+            if held.quantity_lots:
+                exposed = True
+                if mark_ticks is None:
+                    value_atoms += held.cost_atoms
+                else:
+                    value_atoms += instrument.value_atoms(mark_ticks, held.quantity_lots)
+        if exposed:
+            self._exposed.add(symbol)
+        else:
+            self._exposed.discard(symbol)
         self._total_value_atoms += value_atoms - self._value_atoms[symbol]
         self._value_atoms[symbol] = value_atoms
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from actors.runtime.scheduler import Context
+    from actors.runtime.timers import Timer
 
 _INFINITY = float("inf")
 
@@ -36,15 +37,31 @@ class Bucket(msgspec.Struct):
     volume: float = 0.0
 
 
-class SeriesState(msgspec.Struct):
+class _Kept(msgspec.Struct):
+    """What a snapshot keeps of one series."""
+
+    last_close_ns: int
+    stale: bool
+    bars: int
+    buckets: list[Bucket]
+
+
+class Watched:
     """What market remembers of one series."""
 
-    symbol: str
-    timeframe_ns: int
-    last_close_ns: int = -1
-    stale: bool = False
-    bars: int = 0
-    buckets: list[Bucket] = []
+    __slots__ = ("bars", "buckets", "last_close_ns", "patience_ns", "stale", "symbol", "timeframe_ns", "timer")
+
+    def __init__(self, symbol: str, timeframe_ns: int, patience_ns: int, buckets: list[Bucket]) -> None:
+        self.symbol = symbol
+        self.timeframe_ns = timeframe_ns
+        self.patience_ns = patience_ns
+        """Silence longer than this after a close is staleness."""
+        self.buckets = buckets
+        self.last_close_ns = -1
+        self.stale = False
+        self.bars = 0
+        self.timer: Timer | None = None
+        """The deadline of the next bar; None before the first, while stale, and after the end."""
 
 
 class Market:
@@ -62,45 +79,48 @@ class Market:
         self.name = "market"
         self._context = context
         self._emit = context.emit
-        self._due = context.timers.due
-        self._stale_after_bars = stale_after_bars
-        self._series: dict[str, SeriesState] = {
-            symbol: SeriesState(symbol, timeframe_ns, buckets=[Bucket(higher) for higher in sorted(set(above))])
+        self._series: dict[str, Watched] = {
+            symbol: Watched(
+                symbol,
+                timeframe_ns,
+                stale_after_bars * timeframe_ns,
+                [Bucket(higher) for higher in sorted(set(above))],
+            )
             for symbol, timeframe_ns, above in series
         }
-        self._timer_keys = {symbol: (self.name, symbol) for symbol in self._series}
 
     def on_bar(self, bar: Bar) -> None:
         """Pass a true bar on; reject a false one."""
-        series = self._series.get(bar.symbol)
-        if series is None or series.timeframe_ns != bar.timeframe_ns:
+        watched = self._series.get(bar.symbol)
+        if watched is None or watched.timeframe_ns != bar.timeframe_ns:
             self._emit(BarRejected(bar.symbol, bar.open_ns, "series not subscribed"))
             return
         low = bar.low
         high = bar.high
-        if not (
-            0.0 < low <= bar.open <= high < _INFINITY and low <= bar.close <= high and 0.0 <= bar.volume < _INFINITY
+        open_ns = bar.open_ns
+        if (
+            0.0 < low <= bar.open <= high < _INFINITY
+            and low <= bar.close <= high
+            and 0.0 <= bar.volume < _INFINITY
+            and open_ns >= watched.last_close_ns
         ):
-            self._emit(BarRejected(bar.symbol, bar.open_ns, "not a candle: low <= open, close <= high must hold"))
-            return
-        if bar.open_ns < series.last_close_ns:
-            self._emit(BarRejected(bar.symbol, bar.open_ns, "opens before the previous bar closed"))
-            return
-        close_ns = bar.close_ns
-        key = self._timer_keys[bar.symbol]
-        deadline_ns = close_ns + self._stale_after_bars * bar.timeframe_ns
-        if series.bars == 0 or series.stale:
-            self._start_watch(series, deadline_ns)
+            watched.last_close_ns = close_ns = bar.close_ns
+            watched.bars += 1
+            timer = watched.timer
+            if timer is None:
+                self._start_watch(watched, close_ns + watched.patience_ns)
+            else:
+                timer.due_ns = close_ns + watched.patience_ns
+            if watched.buckets:
+                self._flush(watched, open_ns)
+                self._emit(bar)
+                self._fold(watched, bar)
+            else:
+                self._emit(bar)
+        elif open_ns < watched.last_close_ns:
+            self._emit(BarRejected(bar.symbol, open_ns, "opens before the previous bar closed"))
         else:
-            self._due[key] = deadline_ns
-        series.last_close_ns = close_ns
-        series.bars += 1
-        if series.buckets:
-            self._flush(series, bar.open_ns)
-            self._emit(bar)
-            self._fold(series, bar)
-        else:
-            self._emit(bar)
+            self._emit(BarRejected(bar.symbol, open_ns, "not a candle: low <= open, close <= high must hold"))
 
     def on_timer(self, timer: TimerFired) -> None:
         """Report a silent series, and close buckets whose time has passed."""
@@ -110,12 +130,14 @@ class Market:
         if timer.actor == self.name:
             series = self._series[timer.name]
             series.stale = True
+            series.timer = None
             self._emit(FeedStale(series.symbol, series.timeframe_ns, series.last_close_ns))
 
     def on_tape_ended(self, _: TapeEnded) -> None:
         """Stop watching: silence after the end is not staleness."""
-        for key in self._timer_keys.values():
-            self._context.timers.disarm(key)
+        for series in self._series.values():
+            self._context.timers.disarm(self.name, series.symbol)
+            series.timer = None
 
     def stale_symbols(self) -> list[str]:
         """Return the symbols that are overdue."""
@@ -127,26 +149,33 @@ class Market:
 
     def dump(self) -> bytes:
         """Return the state."""
-        return msgspec.msgpack.encode(list(self._series.values()))
+        kept = {
+            symbol: _Kept(series.last_close_ns, series.stale, series.bars, series.buckets)
+            for symbol, series in self._series.items()
+        }
+        return msgspec.msgpack.encode(kept)
 
     def load(self, state: bytes) -> None:
-        """Restore the state."""
-        for series in msgspec.msgpack.decode(state, type=list[SeriesState]):
-            self._series[series.symbol] = series
+        """Restore the state; the timers must be restored already."""
+        for symbol, kept in msgspec.msgpack.decode(state, type=dict[str, _Kept]).items():
+            series = self._series[symbol]
+            series.last_close_ns, series.stale, series.bars = kept.last_close_ns, kept.stale, kept.bars
+            series.buckets = kept.buckets
+            series.timer = self._context.timers.find(self.name, symbol)
 
-    def _start_watch(self, series: SeriesState, deadline_ns: int) -> None:
-        self._context.timers.arm((self.name, series.symbol), deadline_ns)
+    def _start_watch(self, series: Watched, deadline_ns: int) -> None:
+        series.timer = self._context.timers.arm(self.name, series.symbol, deadline_ns)
         if series.stale:
             series.stale = False
             self._emit(FeedResumed(series.symbol, series.timeframe_ns))
 
-    def _flush(self, series: SeriesState, now_ns: int) -> None:
+    def _flush(self, series: Watched, now_ns: int) -> None:
         """Emit every bucket that has ended by `now_ns`."""
         for bucket in series.buckets:
             if bucket.open_ns >= 0 and bucket.open_ns + bucket.timeframe_ns <= now_ns:
                 self._close(series.symbol, bucket)
 
-    def _fold(self, series: SeriesState, bar: Bar) -> None:
+    def _fold(self, series: Watched, bar: Bar) -> None:
         """Add `bar` to its buckets, and emit those it completes."""
         for bucket in series.buckets:
             if bucket.open_ns < 0:

@@ -96,18 +96,17 @@ class StrategyPort(Protocol):
         ...
 
 
-class _Desk(msgspec.Struct):
-    """What the actor itself remembers, checkpointed with the strategy."""
+class _Checkpoint(msgspec.Struct, frozen=True):
+    """The strategy's state, and what its desk remembers, at one point."""
 
-    ref: int = 0
-    position_lots: int = 0
-    last_price: float = 0.0
-    started: bool = False
+    strategy: bytes
+    ref: int
+    position_lots: int
+    reference_price: float
 
 
 class _State(msgspec.Struct):
-    desk: _Desk
-    strategy: bytes
+    checkpoint: _Checkpoint
     abandoned: bool
     restarts: int
     restart_times_ns: list[int]
@@ -148,13 +147,16 @@ class StrategyActor:
         self._strategy = strategy
         self._instrument = instrument
         self._checkpoint_inputs = checkpoint_inputs
-        self._desk = _Desk(position_lots=position_lots)
+        self._ref = 0
+        self._position_lots = position_lots
+        self._reference_price = 0.0
         self._muted = False
         self._armed: list[tuple[str, int]] = []
-        self._since: list[tuple[int, Message]] = []
+        self._since: list[FeatureRow | tuple[int, Message]] = []
+        """Messages since the checkpoint with their times; a row alone was heard at its bar's close."""
         self._now_ns: int | None = None
         strategy.bind(self)
-        self._checkpoint = (b"", msgspec.structs.replace(self._desk))
+        self._checkpoint = _Checkpoint(b"", 0, position_lots, 0.0)
 
     def start(self) -> None:
         """Run the strategy's own start, once a session.
@@ -163,7 +165,6 @@ class StrategyActor:
             Exception: whatever the user's code raises.
         """
         self._strategy.on_start()
-        self._desk.started = True
         self._arm()
         self._keep()
 
@@ -177,7 +178,7 @@ class StrategyActor:
     @property
     def position(self) -> float:
         """Signed position in base units."""
-        return float(self._instrument.quantity(self._desk.position_lots))
+        return float(self._instrument.quantity(self._position_lots))
 
     def order(  # noqa: PLR0913 - an order has this many terms
         self,
@@ -208,29 +209,41 @@ class StrategyActor:
         self._armed.append((name, self.now_ns + round(seconds * _NS_PER_S)))
 
     def _wish(self, action: Literal["order", "target"], side: int, quantity: float, *terms: Any) -> int:  # noqa: ANN401
-        desk = self._desk
-        desk.ref += 1
+        self._ref += 1
         if not self._muted:
-            intent = Intent(self.id, self.symbol, desk.ref, action, side, quantity + 0.0, *terms)
-            self._emit(msgspec.structs.replace(intent, reference_price=desk.last_price))
-        return desk.ref
+            intent = Intent(
+                self.id,
+                self.symbol,
+                self._ref,
+                action,
+                side,
+                quantity + 0.0,
+                *terms,
+                reference_price=self._reference_price,
+            )
+            self._emit(intent)
+        return self._ref
 
     # --- messages -----------------------------------------------------------------------------------
 
     def on_row(self, row: FeatureRow) -> None:
         """Let the strategy decide."""
         if row.strategy == self.id and not self.abandoned:
-            self._since.append((self._context.now_ns, row))
             bar = row.bar
-            self._desk.last_price = bar.close
+            since = self._since
+            since.append(row if bar.close_ns == self._context.now_ns else (self._context.now_ns, row))
+            self._reference_price = bar.close
             self._strategy.on_bar(bar, row.values)
-            self._settle()
+            if self._armed:
+                self._arm()
+            if len(since) >= self._checkpoint_inputs:
+                self._keep()
 
     def on_position_changed(self, message: PositionChanged) -> None:
         """Follow the ledger."""
         if message.strategy == self.id:
             self._since.append((self._context.now_ns, message))
-            self._desk.position_lots = message.quantity_lots
+            self._position_lots = message.quantity_lots
 
     def on_fill(self, fill: Fill) -> None:
         """Tell the strategy of its fill."""
@@ -262,25 +275,32 @@ class StrategyActor:
 
     def _arm(self) -> None:
         for name, due_ns in self._armed:
-            self._context.timers.arm((self.name, name), due_ns)
+            self._context.timers.arm(self.name, name, due_ns)
         self._armed.clear()
 
     def _keep(self) -> None:
-        self._checkpoint = (self._strategy.dump_state(), msgspec.structs.replace(self._desk))
+        self._checkpoint = self._current()
         self._since.clear()
+
+    def _current(self) -> _Checkpoint:
+        return _Checkpoint(self._strategy.dump_state(), self._ref, self._position_lots, self._reference_price)
+
+    def _return_to(self, checkpoint: _Checkpoint) -> None:
+        self._strategy.load_state(checkpoint.strategy)
+        self._ref = checkpoint.ref
+        self._position_lots = checkpoint.position_lots
+        self._reference_price = checkpoint.reference_price
 
     # --- supervision --------------------------------------------------------------------------------
 
     def recover(self) -> None:
         """Return to the state before the message in hand, saying nothing."""
         self._since.pop()
-        state, desk = self._checkpoint
-        self._strategy.load_state(state)
-        self._desk = msgspec.structs.replace(desk)
+        self._return_to(self._checkpoint)
         self._muted = True
         try:
-            for now_ns, message in self._since:
-                self._now_ns = now_ns
+            for entry in self._since:
+                self._now_ns, message = entry if isinstance(entry, tuple) else (entry.bar.close_ns, entry)
                 self._again(message)
         finally:
             self._muted = False
@@ -295,10 +315,10 @@ class StrategyActor:
     def _again(self, message: Message) -> None:
         match message:
             case FeatureRow():
-                self._desk.last_price = message.bar.close
+                self._reference_price = message.bar.close
                 self._strategy.on_bar(message.bar, message.values)
             case PositionChanged():
-                self._desk.position_lots = message.quantity_lots
+                self._position_lots = message.quantity_lots
             case Fill():
                 self._strategy.on_fill(self._execution(message))
             case TimerFired():
@@ -322,24 +342,17 @@ class StrategyActor:
 
     def dump(self) -> bytes:
         """Return the state."""
-        state = _State(
-            self._desk,
-            self._strategy.dump_state(),
-            self.abandoned,
-            self.intensity.restarts,
-            self.intensity.times_ns,
-        )
+        state = _State(self._current(), self.abandoned, self.intensity.restarts, self.intensity.times_ns)
         return msgspec.msgpack.encode(state)
 
     def load(self, state: bytes) -> None:
         """Restore the state."""
         kept = msgspec.msgpack.decode(state, type=_State)
-        self._desk = kept.desk
-        self._strategy.load_state(kept.strategy)
+        self._return_to(kept.checkpoint)
         self.abandoned = kept.abandoned
         self.intensity.restarts = kept.restarts
         self.intensity.times_ns = kept.restart_times_ns
-        self._checkpoint = (kept.strategy, msgspec.structs.replace(kept.desk))
+        self._checkpoint = kept.checkpoint
         self._since.clear()
 
 

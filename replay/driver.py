@@ -89,30 +89,23 @@ def play(
 ) -> int:
     """Run every bar of `tape` through `core`; return how many there were."""
     scheduler = core.scheduler
-    timers = core.context.timers
-    ledger = core.ledger
-    post = scheduler.post
 
     def settle() -> None:
-        curve.add(ledger.marks)
+        times_ns, equity_atoms = core.ledger.take_marks()
+        curve.add(times_ns, equity_atoms)
         if recorder is not None:
-            recorder.add_marks(ledger.marks)
+            recorder.add_marks(times_ns, equity_atoms)
         if progress is not None:
             progress(core.market.bars())
-        ledger.marks.clear()
 
     def on_chunk(series: Series, columns: Columns) -> None:
         settle()
         core.features.preload(series.symbol, columns)
 
-    close_ns = core.context.now_ns
-    for bar in tape.bars(on_chunk=on_chunk):
-        close_ns = bar.close_ns
-        if timers.next_hint_ns < close_ns:
-            scheduler.fire_before(close_ns)
-        post(close_ns, bar)
-    scheduler.fire_before(close_ns + 1)
-    post(core.context.now_ns, TapeEnded())
+    scheduler.post_bars(tape.bars(on_chunk=on_chunk))
+    last_ns = core.context.now_ns
+    scheduler.fire_before(last_ns + 1)
+    scheduler.post(core.context.now_ns, TapeEnded())
     settle()
     curve.finish()
     return core.market.bars()

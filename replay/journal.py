@@ -72,7 +72,7 @@ def replay_journal(path: Path, session_id: str | None = None) -> JournalSummary:
         first_difference: str | None = None
         for record in reader.records(session.number):
             effects = apply_record(core, record)
-            core.ledger.marks.clear()
+            core.ledger.take_marks()
             inputs += 1
             if record.digest is None:
                 unverified += 1

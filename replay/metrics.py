@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 _DAY_NS = 86_400_000_000_000
@@ -24,23 +26,22 @@ class EquityCurve:
         self.max_drawdown = 0.0
         """Largest fall from an earlier peak, as a positive fraction of that peak."""
         self._start_atoms = start_atoms
-        self._peak_atoms = start_atoms
-        self._last: tuple[int, int] | None = None
+        self._peak_atoms = float(start_atoms)
+        self._last: tuple[int, float] | None = None
         self._day_index = -1
         self._daily: list[float] = []
 
-    def add(self, marks: list[tuple[int, int]]) -> None:
-        """Take marks as (time in ns, equity in atoms), in order of time."""
-        if not marks:
+    def add(self, times_ns: Sequence[int], equity_atoms: Sequence[int]) -> None:
+        """Take marks in order of time."""
+        if not times_ns:
             return
-        times_ns, equity_atoms = (np.array(column, dtype=np.int64) for column in zip(*marks, strict=True))
-        if self._last is not None and self._last[0] != marks[0][0]:
-            self._count(np.array([self._last[0]]), np.array([self._last[1]]))
-        final = np.empty(len(times_ns), dtype=bool)
-        final[:-1] = times_ns[1:] != times_ns[:-1]
-        final[-1] = False
-        self._count(times_ns[final], equity_atoms[final])
-        self._last = marks[-1]
+        times = np.array(times_ns, dtype=np.int64)
+        equity = np.array(equity_atoms, dtype=np.float64)
+        if self._last is not None and self._last[0] != times_ns[0]:
+            self.finish()
+        final = times[1:] != times[:-1]
+        self._count(times[:-1][final], equity[:-1][final])
+        self._last = (times_ns[-1], float(equity_atoms[-1]))
 
     def sharpe(self) -> float | None:
         """Return mean over standard deviation of daily (UTC) returns x sqrt(365); None under three days."""
@@ -62,13 +63,13 @@ class EquityCurve:
             self._count(np.array([self._last[0]]), np.array([self._last[1]]))
             self._last = None
 
-    def _count(self, times_ns: NDArray[np.int64], equity_atoms: NDArray[np.int64]) -> None:
+    def _count(self, times_ns: NDArray[np.int64], equity_atoms: NDArray[np.float64]) -> None:
         if not len(times_ns):
             return
         peaks = np.maximum(np.maximum.accumulate(equity_atoms), self._peak_atoms)
         falls = (peaks - equity_atoms) / peaks
         self.max_drawdown = max(self.max_drawdown, float(falls.max()))
-        self._peak_atoms = int(peaks[-1])
+        self._peak_atoms = float(peaks[-1])
         days = (times_ns - 1) // _DAY_NS
         ends = np.flatnonzero(np.append(days[1:] != days[:-1], True))
         for index in ends:

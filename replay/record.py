@@ -83,11 +83,10 @@ class Recorder:
         row["state"] = _ENDS[type(event)]
         row["reason"] = event.reason
 
-    def add_marks(self, marks: list[tuple[int, int]]) -> None:
-        """Keep equity marks, (time in ns, equity in atoms)."""
-        for ts_ns, equity_atoms in marks:
-            self._mark_times_ns.append(ts_ns)
-            self._mark_atoms.append(equity_atoms)
+    def add_marks(self, times_ns: list[int], equity_atoms: list[int]) -> None:
+        """Keep equity marks."""
+        self._mark_times_ns.extend(times_ns)
+        self._mark_atoms.extend(equity_atoms)
 
     def fills(self) -> pl.DataFrame:
         """Return one row per fill: decimals as floats, and beside them the exact integers."""

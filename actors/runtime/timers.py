@@ -1,7 +1,7 @@
 """Timers: deadlines in input time that become inputs when they are due.
 
-A deadline is moved by assigning `due[key]`, which costs a dictionary store: the heap holds only a hint
-that is corrected when it comes up. A staleness deadline can thus be pushed back on every bar for free.
+A deadline is moved by assigning `Timer.due_ns`: the heap holds only a hint that is corrected when it comes
+up, so a staleness deadline can be pushed back on every bar for the price of an attribute.
 """
 
 from __future__ import annotations
@@ -12,67 +12,80 @@ from actors.messages import TimerFired
 
 NEVER_NS = 2**63 - 1
 
-Key = tuple[str, str]
-"""(actor, name of the timer)."""
+
+class Timer:
+    """One deadline; `due_ns` may be moved to later by assignment."""
+
+    __slots__ = ("actor", "due_ns", "name")
+
+    def __init__(self, actor: str, name: str, due_ns: int) -> None:
+        self.actor = actor
+        self.name = name
+        self.due_ns = due_ns
 
 
 class Timers:
     """All deadlines of one core.
 
     Attributes:
-        due: the deadline of every armed timer, in ns; move one by assignment, never add one.
         next_hint_ns: no timer is due before this.
     """
 
-    __slots__ = ("_heap", "due", "next_hint_ns")
+    __slots__ = ("_armed", "_heap", "next_hint_ns")
 
     def __init__(self) -> None:
-        self.due: dict[Key, int] = {}
-        self._heap: list[tuple[int, Key]] = []
+        self._armed: dict[tuple[str, str], Timer] = {}
+        self._heap: list[tuple[int, str, str]] = []
         self.next_hint_ns = NEVER_NS
 
-    def arm(self, key: Key, due_ns: int) -> None:
-        """Set the deadline of `key`, new or moved."""
-        self.due[key] = due_ns
-        heappush(self._heap, (due_ns, key))
+    def arm(self, actor: str, name: str, due_ns: int) -> Timer:
+        """Set the deadline of a timer, new or moved, and return it."""
+        timer = Timer(actor, name, due_ns)
+        self._armed[actor, name] = timer
+        heappush(self._heap, (due_ns, actor, name))
         self.next_hint_ns = self._heap[0][0]
+        return timer
 
-    def disarm(self, key: Key) -> None:
-        """Forget `key`; a key that is not armed is fine."""
-        self.due.pop(key, None)
+    def disarm(self, actor: str, name: str) -> None:
+        """Forget a timer; one that is not armed is fine."""
+        self._armed.pop((actor, name), None)
+
+    def find(self, actor: str, name: str) -> Timer | None:
+        """Return an armed timer."""
+        return self._armed.get((actor, name))
 
     def pop_before(self, ts_ns: int) -> TimerFired | None:
-        """Disarm and return the earliest timer due before `ts_ns`, ties by key, or None."""
+        """Disarm and return the earliest timer due before `ts_ns`, ties by actor and name, or None."""
         heap = self._heap
         found: TimerFired | None = None
         while heap and heap[0][0] < ts_ns:
-            hint_ns, key = heappop(heap)
-            due_ns = self.due.get(key)
-            if due_ns is None:
+            hint_ns, actor, name = heappop(heap)
+            timer = self._armed.get((actor, name))
+            if timer is None:
                 continue
-            if due_ns > hint_ns:
-                heappush(heap, (due_ns, key))
+            if timer.due_ns > hint_ns:
+                heappush(heap, (timer.due_ns, actor, name))
                 continue
-            del self.due[key]
-            found = TimerFired(actor=key[0], name=key[1], due_ns=due_ns)
+            del self._armed[actor, name]
+            found = TimerFired(actor, name, timer.due_ns)
             break
         self.next_hint_ns = heap[0][0] if heap else NEVER_NS
         return found
 
     def fired(self, message: TimerFired) -> None:
         """Forget a timer whose firing came from a journal."""
-        key = (message.actor, message.name)
-        if self.due.get(key) == message.due_ns:
-            del self.due[key]
+        timer = self._armed.get((message.actor, message.name))
+        if timer is not None and timer.due_ns == message.due_ns:
+            self.disarm(message.actor, message.name)
 
     def dump(self) -> list[tuple[str, str, int]]:
         """Return all deadlines in a fixed order."""
-        return [(actor, name, due_ns) for (actor, name), due_ns in sorted(self.due.items())]
+        return [(actor, name, timer.due_ns) for (actor, name), timer in sorted(self._armed.items())]
 
     def load(self, deadlines: list[tuple[str, str, int]]) -> None:
         """Replace all deadlines."""
-        self.due.clear()
+        self._armed.clear()
         self._heap.clear()
         self.next_hint_ns = NEVER_NS
         for actor, name, due_ns in deadlines:
-            self.arm((actor, name), due_ns)
+            self.arm(actor, name, due_ns)
