@@ -221,10 +221,9 @@ class Core:
             m.ActorRestarted: [],
         }
 
-    def start(self) -> None:
-        """Run every strategy's own start; once a session, before its first input."""
-        for strategy in self.strategies:
-            strategy.start()
+    def actor_names(self) -> list[str]:
+        """Return the names of all actors, in order of the flow."""
+        return list(self._actors)
 
     def snapshot(self) -> CoreSnapshot:
         """Return the whole state; only between two inputs."""

@@ -15,7 +15,7 @@ from config.errors import UserError, nearest
 from replay.plan import SessionPlan, build_core, start_core
 
 if TYPE_CHECKING:
-    from actors.runtime.journal import Record
+    from actors.runtime.journal import Record, SessionRow
     from actors.system import Core
 
 encode_plan = msgspec.json.Encoder().encode
@@ -42,6 +42,28 @@ class JournalSummary(msgspec.Struct, frozen=True, kw_only=True):
     notes: list[str]
 
 
+class NothingStoredError(UserError):
+    """There is no session, or no input, to replay."""
+
+
+def find_session(reader: JournalReader, session_id: str | None) -> SessionRow:
+    """Return a session, the newest unless named.
+
+    Raises:
+        NothingStoredError: the journal holds none.
+        UserError: it holds none of that name.
+    """
+    session = reader.session(session_id)
+    if session is not None:
+        return session
+    if session_id is None:
+        message = f"{reader.path}: holds no session"
+        raise NothingStoredError(message)
+    known = [one.id for one in reader.sessions()]
+    message = f"{reader.path}: no session {session_id}{nearest(session_id, known)}"
+    raise UserError(message)
+
+
 def apply_record(core: Core, record: Record) -> bytes | None:
     """Run one recorded input; return the decisions it causes now."""
     message = decode_input(record.payload)
@@ -54,16 +76,15 @@ def replay_journal(path: Path, session_id: str | None = None) -> JournalSummary:
     """Replay a session, the newest unless named, from its genesis across all its runs.
 
     Raises:
-        UserError: no journal, no such session, or a damaged one.
+        NothingStoredError: no journal, or no session in it.
+        UserError: no such session, or a damaged journal.
     """
+    if not path.exists():
+        message = f"{path}: no journal there"
+        raise NothingStoredError(message)
     reader = JournalReader(path)
     try:
-        session = reader.session(session_id)
-        if session is None:
-            known = [one.id for one in reader.sessions()]
-            which = "holds no session" if session_id is None else f"no session {session_id}{nearest(session_id, known)}"
-            message = f"{path}: {which}"
-            raise UserError(message)
+        session = find_session(reader, session_id)
         plan = decode_plan(session.plan)
         core = build_core(plan)
         start_core(core)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _MODULE_PREFIX = "pitboss_user_"
 
+REGISTERED: dict[str, type[Strategy]] = {}
+"""Classes handed over from Python, by name; they live as long as the process."""
+
 
 class StrategySource(msgspec.Struct, frozen=True):
     """Where a strategy came from, as a session's manifest keeps it."""
@@ -38,7 +41,7 @@ def read_source(use: str) -> StrategySource:
     """
     path_text, colon, class_name = use.rpartition(":")
     if not colon and not use.endswith(".py"):
-        if use not in BUILT_IN:
+        if use not in BUILT_IN and use not in REGISTERED:
             message = f"there is no strategy {use}{nearest(use, BUILT_IN)}; built in are {', '.join(BUILT_IN)}"
             raise UserError(message)
         return StrategySource(use)
@@ -61,6 +64,8 @@ def load_class(source: StrategySource) -> type[Strategy]:
     Raises:
         UserError: the code does not run, or has no such strategy.
     """
+    if source.code is None and source.use in REGISTERED:
+        return REGISTERED[source.use]
     if source.code is None:
         module_name, _, class_name = BUILT_IN[source.use].partition(":")
         found: type[Strategy] = getattr(import_module(module_name), class_name)

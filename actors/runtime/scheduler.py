@@ -255,6 +255,10 @@ class Scheduler:
         """Return how many messages were delivered so far, inputs included."""
         return sum(route.count for route in (*self._entries.values(), *self._routes.values()))
 
+    def entered(self, kind: type[Message]) -> int:
+        """Return how many inputs of one type there were so far."""
+        return self._entries[kind].count
+
     def processed(self) -> dict[str, int]:
         """Return how many messages each actor was given so far."""
         counts: dict[str, int] = {}

@@ -1,0 +1,197 @@
+"""The command line. Each command imports what it needs when it runs, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from config.errors import UserError
+
+EXIT_DIFFERENT = 1
+EXIT_USER = 2
+
+app = typer.Typer(
+    name="pitboss",
+    help="A live-trading daemon whose backtests are deterministic replays through the same actors.",
+    epilog="Exit codes: 0 done, 1 it ran and something is wrong (a fault, a difference), 2 it was asked wrongly.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+ctl_app = typer.Typer(help="Steer a running daemon.", no_args_is_help=True)
+journal_app = typer.Typer(help="Replay or export what a session recorded.", no_args_is_help=True)
+app.add_typer(ctl_app, name="ctl")
+app.add_typer(journal_app, name="journal")
+
+TapeOption = Annotated[
+    list[str] | None,
+    typer.Option("--tape", metavar="[SYMBOL=]FILE", help="Parquet or CSV of bars; repeat for several series."),
+]
+SyntheticOption = Annotated[
+    str | None,
+    typer.Option("--synthetic", metavar="SEED:BARS", help="Made-up bars from a seed instead of a file; SEED alone never ends."),
+]
+TimeframeOption = Annotated[
+    str | None, typer.Option("--timeframe", metavar="5m", help="Length of a bar, where the file leaves doubt.")
+]
+StrategyOption = Annotated[
+    str | None,
+    typer.Option("--strategy", "-s", metavar="NAME|FILE.py:CLASS", help="A built-in strategy, or a class in your own file."),
+]
+ParamOption = Annotated[
+    list[str] | None, typer.Option("-p", "--param", metavar="NAME=VALUE", help="A parameter of the strategy; repeatable.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="A setting, for example account.cash=50000; repeatable."),
+]
+ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Your settings, as TOML.")]
+StateDirOption = Annotated[
+    Path | None, typer.Option("--state-dir", metavar="DIR", help="Where a daemon keeps its journal and token.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
+
+
+@app.command()
+def replay(
+    tape: TapeOption = None,
+    synthetic: SyntheticOption = None,
+    strategy: StrategyOption = None,
+    param: ParamOption = None,
+    setting: SetOption = None,
+    config: ConfigOption = None,
+    timeframe: TimeframeOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Write fills, orders, equity (Parquet) and the summary (JSON) there."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Backtest: replay a tape through the same actors that trade live.
+
+    Example: pitboss replay --synthetic 7:100000 --strategy ema_cross -p fast=10 -p slow=20
+    """
+    from daemon.commands.replay import replay_command
+
+    replay_command(tape, synthetic, strategy, param, setting, config, timeframe, out, as_json=as_json)
+
+
+@app.command()
+def run(
+    state_dir: StateDirOption = None,
+    tape: TapeOption = None,
+    synthetic: SyntheticOption = None,
+    speed: Annotated[
+        float | None, typer.Option("--speed", metavar="N", help="Tape seconds per second of yours; 0 for as fast as it goes.")
+    ] = None,
+    strategy: StrategyOption = None,
+    param: ParamOption = None,
+    setting: SetOption = None,
+    config: ConfigOption = None,
+    timeframe: TimeframeOption = None,
+    port: Annotated[int | None, typer.Option("--port", metavar="P", help="Port of the control endpoint; 0 for a free one.")] = None,
+    exit_at_end: Annotated[bool, typer.Option("--exit-at-end", help="End when the tape ends, instead of staying up.")] = False,
+    new_session: Annotated[
+        bool, typer.Option("--new-session", help="Leave an open session behind and begin a new one from its account.")
+    ] = False,
+) -> None:
+    """Run the daemon on paper: a tape as the market, the simulated venue as the exchange.
+
+    The same command continues the session where it was, also after a crash. Without a tape it plays an endless synthetic
+    market. Ctrl-C ends the run and keeps the session; `pitboss ctl stop` ends the session.
+    """
+    from daemon.commands.run import run_command
+
+    run_command(
+        state_dir, tape, synthetic, speed, strategy, param, setting, config, timeframe, port,
+        exit_at_end=exit_at_end, new_session=new_session,
+    )  # fmt: skip
+
+
+@app.command()
+def doctor(state_dir: StateDirOption = None, config: ConfigOption = None, setting: SetOption = None, as_json: JsonOption = False) -> None:
+    """Say what is wrong with this machine and configuration."""
+    from daemon.commands.doctor import doctor_command
+
+    doctor_command(state_dir, config, setting, as_json=as_json)
+
+
+@app.command()
+def tui(state_dir: StateDirOption = None) -> None:
+    """Open the console of a running daemon."""
+    from daemon.commands.ctl import open_console
+
+    open_console(state_dir)
+
+
+@ctl_app.command("status")
+def ctl_status(state_dir: StateDirOption = None, as_json: JsonOption = False) -> None:
+    """Show state, equity, positions and actors."""
+    from daemon.commands.ctl import status_command
+
+    status_command(state_dir, as_json=as_json)
+
+
+def _command(action: str, help_text: str) -> None:
+    @ctl_app.command(action, help=help_text)
+    def send(
+        state_dir: StateDirOption = None,
+        key: Annotated[
+            str | None, typer.Option("--key", metavar="KEY", help="Idempotency key: the same key is the same command.")
+        ] = None,
+        as_json: JsonOption = False,
+    ) -> None:
+        from daemon.commands.ctl import control_command
+
+        control_command(state_dir, action, key, as_json=as_json)
+
+
+_command("pause", "Take no new risk; exits still pass.")
+_command("resume", "Trade again after a pause or a halt.")
+_command("flatten", "Cancel all orders, close all positions, then stay paused; waits until flat.")
+_command("stop", "Cancel all orders, seal the session and end the daemon; positions stay.")
+
+
+@journal_app.command("replay")
+def journal_replay(
+    state_dir: StateDirOption = None,
+    session: Annotated[str | None, typer.Option("--session", metavar="ID", help="The newest unless given.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Replay a session's journal and compare every decision: exit 0 if equal, 1 if not or if nothing is stored."""
+    from daemon.commands.journal import replay_command
+
+    replay_command(state_dir, session, as_json=as_json)
+
+
+@journal_app.command("export")
+def journal_export(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write to.")],
+    state_dir: StateDirOption = None,
+    session: Annotated[str | None, typer.Option("--session", metavar="ID", help="The newest unless given.")] = None,
+) -> None:
+    """Write a session's inputs with their decisions (JSON lines) and its fills, orders and equity (Parquet)."""
+    from daemon.commands.journal import export_command
+
+    export_command(state_dir, session, out)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one line on standard error and exit code 2."""
+    if sys.flags.optimize:
+        sys.stderr.write("pitboss: does not run under python -O: its assertions guard money\n")
+        sys.exit(EXIT_USER)
+    try:
+        app()
+    except UserError as error:
+        sys.stderr.write(f"pitboss: {error}\n")
+        sys.exit(EXIT_USER)
+    except BrokenPipeError:
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""`pitboss ctl ...`: a small client of the control endpoint."""
+
+from __future__ import annotations
+
+import http.client
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from config.errors import UserError
+from daemon.state_dir import ENDPOINT_NAME, Endpoint, default_state_dir
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EXIT_FAULT = 1
+_TIMEOUT_S = 15.0
+_FLAT_WITHIN_S = 600.0
+_POLL_S = 0.2
+
+
+def find_endpoint(state_dir: Path | None) -> tuple[Endpoint, str]:
+    """Return where the daemon of a state directory listens, and its token.
+
+    Raises:
+        UserError: no daemon runs there, or its token cannot be read.
+    """
+    folder = state_dir or default_state_dir()
+    path = folder / ENDPOINT_NAME
+    try:
+        endpoint = msgspec.json.decode(path.read_bytes(), type=Endpoint)
+    except (OSError, msgspec.DecodeError) as error:
+        message = f"no daemon runs on {folder} (there is no {ENDPOINT_NAME} in it); start one with: pitboss run"
+        raise UserError(message) from error
+    try:
+        with open(endpoint.token_file, encoding="ascii") as file:  # noqa: PTH123 - a path as text
+            return endpoint, file.read().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"token file {endpoint.token_file}: {error}"
+        raise UserError(message) from error
+
+
+def call(
+    endpoint: Endpoint, token: str, method: str, path: str, body: dict[str, Any] | None = None, key: str | None = None
+) -> tuple[int, dict[str, Any]]:
+    """Send one request; return the status and the JSON it answers.
+
+    Raises:
+        UserError: nobody answers.
+    """
+    address = urlsplit(endpoint.url)
+    connection = http.client.HTTPConnection(address.hostname or "127.0.0.1", address.port, timeout=_TIMEOUT_S)
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    if key is not None:
+        headers["Idempotency-Key"] = key
+    try:
+        connection.request(method, path, None if body is None else msgspec.json.encode(body), headers)
+        response = connection.getresponse()
+        answer: dict[str, Any] = msgspec.json.decode(response.read())
+    except (OSError, http.client.HTTPException, msgspec.DecodeError) as error:
+        message = f"no answer from {endpoint.url} (process {endpoint.pid}): {error}; is the daemon still running?"
+        raise UserError(message) from error
+    finally:
+        connection.close()
+    return response.status, answer
+
+
+def status_command(state_dir: Path | None, *, as_json: bool) -> None:
+    """Print the daemon's status."""
+    endpoint, token = find_endpoint(state_dir)
+    status = _checked(*call(endpoint, token, "GET", "/api/live/status"))
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(status).decode() + "\n")
+    else:
+        _print_status(status)
+
+
+def control_command(state_dir: Path | None, action: str, key: str | None, *, as_json: bool) -> None:
+    """Send a command and wait for what becomes of it."""
+    endpoint, token = find_endpoint(state_dir)
+    answer = _checked(*call(endpoint, token, "POST", "/api/live/control", {"action": action}, key))
+    if action == "flatten":
+        answer["outcome"] = _wait_until_flat(endpoint, token, answer["command_id"])
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(answer).decode() + "\n")
+    else:
+        sys.stdout.write(f"{action}: {answer.get('outcome', 'accepted')} (command {answer['command_id']})\n")
+    if answer.get("outcome") == "pending":
+        raise SystemExit(EXIT_FAULT)
+
+
+def open_console(state_dir: Path | None) -> None:
+    """Start the Textual console on the daemon of a state directory."""
+    from tui.app import Console  # noqa: PLC0415 - Textual waits until it is asked for
+
+    endpoint, token = find_endpoint(state_dir)
+    Console(endpoint.url, token).run()
+
+
+def _wait_until_flat(endpoint: Endpoint, token: str, command_id: str) -> str:
+    deadline_s = time.monotonic() + _FLAT_WITHIN_S
+    while time.monotonic() < deadline_s:
+        status = _checked(*call(endpoint, token, "GET", "/api/live/status"))
+        outcomes = [row["outcome"] for row in status["commands"] if row["command_id"] == command_id]
+        if not outcomes or outcomes[0] != "pending":
+            return "flat" if outcomes == ["done"] else (outcomes[0] if outcomes else "forgotten")
+        time.sleep(_POLL_S)
+    return "pending"
+
+
+def _checked(status: int, answer: dict[str, Any]) -> dict[str, Any]:
+    if status >= http.client.BAD_REQUEST:
+        message = f"the daemon refused ({status}): {answer.get('error', answer)}"
+        raise UserError(message)
+    return answer
+
+
+def _print_status(status: dict[str, Any]) -> None:
+    from rich.console import Console  # noqa: PLC0415 - only people need it
+    from rich.table import Table  # noqa: PLC0415
+
+    console = Console()
+    table = Table(title=f"Session {status['session']}", title_justify="left", show_header=False, min_width=56)
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    reason = f" ({status['reason']})" if status["reason"] else ""
+    table.add_row("state", f"{status['state']}{reason}")
+    table.add_row("mode", f"{status['mode']}, run {status['run']}, up {status['uptime_s']:.0f} s")
+    table.add_row("clock", status["clock"]["utc"])
+    table.add_row("inputs", f"{status['last_input']['seq']:,}, durable {status['durable_seq']:,}")
+    table.add_row("equity", f"{status['equity']:,.2f}")
+    table.add_row("cash", f"{status['cash']:,.2f}")
+    for position in status["positions"]:
+        profit = f"{position['unrealized_pnl']:+,.2f}"
+        table.add_row("position", f"{position['quantity']} {position['symbol']} ({position['strategy']}) {profit}")
+    for order in status["orders"]:
+        price = order["limit_price"] or order["stop_price"] or "market"
+        table.add_row("order", f"{order['side']} {order['quantity']} {order['symbol']} at {price}, {order['state']}")
+    table.add_row("digest", status["digest"])
+    console.print(table)
+    actors = Table(title="Actors", title_justify="left", min_width=56)
+    for heading in ("name", "state", "restarts", "mailbox", "processed", "last error"):
+        actors.add_column(heading)
+    for row in status["actors"]:
+        actors.add_row(
+            row["name"], row["state"], str(row["restarts"]), str(row["mailbox"]), f"{row['processed']:,}", row["last_error"] or ""
+        )
+    console.print(actors)

@@ -1,0 +1,72 @@
+"""From command-line words to settings and a tape, the same for `replay` and `run`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from config.errors import UserError
+from config.load import load_settings, parse_value
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from config.schema import Settings
+    from replay.tape import Tape
+
+
+def settings_from(
+    config: Path | None, setting: Sequence[str] | None, strategy: str | None, param: Sequence[str] | None
+) -> Settings:
+    """Return all layers of settings, with the strategy of the command line in place of the configured ones.
+
+    Raises:
+        UserError: a setting or a parameter that is written wrongly or does not exist.
+    """
+    settings = load_settings(config, setting or ())
+    params: dict[str, Any] = {}
+    for text in param or ():
+        name, equals, raw = text.partition("=")
+        if not equals or not name:
+            message = f"-p {text}: write it as name=value, for example fast=10"
+            raise UserError(message)
+        params[name.strip()] = parse_value(raw.strip())
+    if strategy is None and not params:
+        return settings
+    if strategy is None and len(settings.strategies) != 1:
+        message = "-p needs --strategy: several strategies are configured"
+        raise UserError(message)
+    entry = settings.strategies[0]
+    if strategy is not None:
+        entry = type(entry)(use=strategy)
+    return msgspec.structs.replace(
+        settings, strategies=(msgspec.structs.replace(entry, params={**entry.params, **params}),)
+    )
+
+
+def tape_from(
+    tape: Sequence[str] | None, synthetic: str | None, timeframe: str | None, settings: Settings, default_synthetic: str | None
+) -> tuple[Tape, str]:
+    """Open what was asked for; return it and its name for people.
+
+    Raises:
+        UserError: no tape, two kinds of tape, or one that cannot be played.
+    """
+    from replay.tape import open_tape, synthetic_tape  # noqa: PLC0415 - opening is what makes it needed
+
+    if tape and synthetic is not None:
+        message = "--tape and --synthetic exclude each other"
+        raise UserError(message)
+    if tape:
+        override = settings.instrument
+        opened = open_tape(
+            tape, timeframe=timeframe, tick=override.tick, lot=override.lot, min_notional=override.min_notional
+        )
+        return opened, ", ".join(tape)
+    spec = default_synthetic if synthetic is None else synthetic
+    if spec is None:
+        message = "nothing to replay: give --tape FILE, or --synthetic SEED:BARS for made-up bars"
+        raise UserError(message)
+    return synthetic_tape(spec), f"synthetic {spec}"

@@ -1,0 +1,137 @@
+"""`pitboss replay`."""
+
+from __future__ import annotations
+
+import sys
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from actors.runtime.scheduler import CoreError
+from config.errors import UserError
+from daemon.commands.inputs import settings_from, tape_from
+from daemon.state_dir import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from config.schema import Settings
+    from replay.driver import Summary
+    from replay.record import Recorder
+    from replay.tape import Tape
+
+EXIT_FAULT = 1
+
+
+def replay_command(
+    tape: Sequence[str] | None,
+    synthetic: str | None,
+    strategy: str | None,
+    param: Sequence[str] | None,
+    setting: Sequence[str] | None,
+    config: Path | None,
+    timeframe: str | None,
+    out: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Replay a tape and print what it came to."""
+    from actors.instrument import Instrument  # noqa: PLC0415 - heavy imports wait until a replay is asked for
+    from replay.record import Recorder  # noqa: PLC0415
+
+    settings = settings_from(config, setting, strategy, param)
+    if out is not None:
+        _prepare(out)
+    opened_at = perf_counter()
+    opened, name = tape_from(tape, synthetic, timeframe, settings, None)
+    if opened.rows is None:
+        message = f"{name}: never ends; a replay needs SEED:BARS"
+        raise UserError(message)
+    recorder = None
+    if out is not None:
+        recorder = Recorder({one.symbol: Instrument(one.instrument) for one in opened.series})
+    try:
+        if as_json or not sys.stderr.isatty():
+            summary = _replay(settings, opened, recorder, None, opened_at)
+        else:
+            summary = _with_progress(settings, opened, recorder, opened_at)
+    except CoreError as error:
+        sys.stderr.write(f"pitboss: {error}\n")
+        raise SystemExit(EXIT_FAULT) from error
+    text = msgspec.json.Encoder(decimal_format="number").encode(summary)
+    if recorder is not None and out is not None:
+        recorder.write(out)
+        write_atomically(out / "summary.json", msgspec.json.format(text, indent=2) + b"\n", mode=0o644)
+    if as_json:
+        sys.stdout.write(text.decode() + "\n")
+    else:
+        _print(summary, name, out)
+
+
+def _replay(
+    settings: Settings, tape: Tape, recorder: Recorder | None, progress: Callable[[int], None] | None, opened_at: float
+) -> Summary:
+    from replay.driver import replay_tape  # noqa: PLC0415 - heavy imports wait until a replay is asked for
+
+    return replay_tape(settings, tape, recorder=recorder, progress=progress, opened_at=opened_at)
+
+
+def _with_progress(settings: Settings, tape: Tape, recorder: Recorder | None, opened_at: float) -> Summary:
+    from rich.console import Console  # noqa: PLC0415 - only people need it
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    columns = (TextColumn("replay"), BarColumn(), MofNCompleteColumn(), TextColumn("bars"), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("replay", total=tape.rows)
+        return _replay(settings, tape, recorder, lambda bars: progress.update(task, completed=bars), opened_at)
+
+
+def _prepare(out: Path) -> None:
+    """Prove before the work that its results can be written."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / ".pitboss-probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        message = f"--out {out}: {error.strerror}"
+        raise UserError(message) from error
+
+
+def _print(summary: Summary, name: str, out: Path | None) -> None:
+    from rich.console import Console  # noqa: PLC0415 - only people need it
+    from rich.table import Table  # noqa: PLC0415
+
+    console = Console()
+    table = Table(title=f"Replay of {name}", title_justify="left", show_header=False, min_width=56)
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    for strategy in summary.strategies:
+        params = ", ".join(f"{key}={value}" for key, value in strategy["params"].items())  # type: ignore[attr-defined]
+        table.add_row("strategy", f"{strategy['id']} ({params}) on {strategy['symbol']}")
+    for spec in summary.instruments:
+        inferred = ", inferred" if spec["inferred"] else ""
+        table.add_row("instrument", f"{spec['symbol']}: tick {spec['tick']}, lot {spec['lot']}{inferred}")
+    table.add_row("limits", ", ".join(summary.limits) or "none")
+    table.add_section()
+    table.add_row("bars", f"{summary.bars:,}")
+    table.add_row("fills / round trips", f"{summary.fills:,} / {summary.trades:,}")
+    table.add_row("equity", f"{summary.start_equity:,.2f} -> {summary.final_equity:,.2f}")
+    table.add_row("realised profit, before fees", f"{summary.realized_pnl:,.2f}")
+    table.add_row("fees", f"{summary.fees:,.2f}")
+    table.add_row("largest drawdown", f"{summary.max_drawdown:.2%}")
+    table.add_row("Sharpe ratio (daily, x sqrt 365)", "-" if summary.sharpe is None else f"{summary.sharpe:.2f}")
+    table.add_section()
+    table.add_row("time", f"{summary.wall_s:.2f} s, {summary.bars_per_s:,.0f} bars/s")
+    table.add_row("digest", summary.digest)
+    if out is not None:
+        table.add_row("written to", str(out))
+    console.print(table)
+    for note in summary.notes:
+        console.print(f"note: {note}", style="yellow", highlight=False)
+    if summary.dead_letters:
+        console.print(f"{summary.dead_letters} messages failed in a strategy and were skipped", style="red")
+    if summary.state != "running":
+        console.print(f"trading ended {summary.state}", style="red")

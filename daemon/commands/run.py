@@ -1,0 +1,117 @@
+"""`pitboss run`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from config.errors import UserError
+from daemon.code_hash import foreign_packages
+from daemon.commands.inputs import settings_from, tape_from
+from daemon.log import configure_logging
+from daemon.state_dir import default_state_dir, prepare_state_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from daemon.process import Outcome
+
+_DEFAULT_SYNTHETIC = "7:endless"
+_DEFAULT_SYNTHETIC_SPEED = 300.0
+"""Five bars of a minute in a second: enough to see something happen."""
+
+
+def run_command(
+    state_dir: Path | None,
+    tape: Sequence[str] | None,
+    synthetic: str | None,
+    speed: float | None,
+    strategy: str | None,
+    param: Sequence[str] | None,
+    setting: Sequence[str] | None,
+    config: Path | None,
+    timeframe: str | None,
+    port: int | None,
+    *,
+    exit_at_end: bool,
+    new_session: bool,
+) -> None:
+    """Run the daemon in the foreground and print the session's summary at the end."""
+    import anyio  # noqa: PLC0415 - the daemon's own weight waits until it is asked for
+
+    from daemon.process import RunOptions, run_daemon  # noqa: PLC0415
+
+    foreign = foreign_packages()
+    if foreign:
+        message = f"another package shadows ours: {'; '.join(foreign)}; install pitboss in an environment of its own"
+        raise UserError(message)
+    overrides = list(setting or ())
+    if speed is not None:
+        overrides.append(f"feed.speed={speed}")
+    elif not tape and synthetic is None:
+        overrides.insert(0, f"feed.speed={_DEFAULT_SYNTHETIC_SPEED}")
+    if port is not None:
+        overrides.append(f"http.port={port}")
+    settings = settings_from(config, overrides, strategy, param)
+    configure_logging(settings.log)
+    folder = prepare_state_dir(state_dir or default_state_dir())
+    opened, name = tape_from(tape, synthetic, timeframe, settings, _DEFAULT_SYNTHETIC)
+    options = RunOptions(
+        settings=settings,
+        state_dir=folder,
+        tape=opened,
+        tape_name=name,
+        new_session=new_session,
+        exit_at_end=exit_at_end,
+    )
+    try:
+        outcome = anyio.run(run_daemon, options, backend_options={"use_uvloop": _uvloop_present()})
+    except BaseExceptionGroup as group:
+        mistakes, others = group.split(UserError)
+        if others is not None or mistakes is None:
+            raise
+        raise _first(mistakes) from group
+    _print(outcome)
+    raise SystemExit(outcome.exit_code)
+
+
+def _first(group: BaseExceptionGroup[Any]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _uvloop_present() -> bool:
+    try:
+        import uvloop  # noqa: F401, PLC0415 - present or not, that is the question
+    except ImportError:
+        return False
+    return True
+
+
+def _print(outcome: Outcome) -> None:
+    from rich.console import Console  # noqa: PLC0415 - only people need it
+    from rich.table import Table  # noqa: PLC0415
+
+    status: dict[str, Any] = msgspec.to_builtins(outcome.status, builtin_types=(int,))
+    kept = "sealed" if outcome.sealed else "open: the same command continues it"
+    table = Table(title=f"Session {outcome.session}", title_justify="left", show_header=False, min_width=56)
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    table.add_row("ended by", outcome.why)
+    table.add_row("session", f"{kept} (run {outcome.run})")
+    table.add_row("inputs", f"{status['last_input']['seq']:,} up to {status['clock']['utc']}")
+    table.add_row("equity", f"{float(status['equity']):,.2f}")
+    table.add_row("cash", f"{float(status['cash']):,.2f}")
+    table.add_row("realised profit, before fees", f"{float(status['realized_pnl']):,.2f}")
+    table.add_row("fees", f"{float(status['fees']):,.2f}")
+    for position in status["positions"]:
+        table.add_row("position", f"{position['quantity']} {position['symbol']} ({position['strategy']})")
+    table.add_row("working orders", str(len(status["orders"])))
+    table.add_row("digest", status["digest"])
+    sys.stderr.flush()
+    Console().print(table)

@@ -1,0 +1,221 @@
+"""The control endpoint: status, health and commands over HTTP, every answer JSON.
+
+A command is a journaled input. Its 202 is sent once the input is durable, so what was accepted is never
+lost; what became of it stands in the status under its id. The same ``Idempotency-Key`` is the same command.
+"""
+
+from __future__ import annotations
+
+import secrets
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import msgspec
+import structlog
+from aiohttp import web
+
+from actors.messages import Flatten, Pause, Resume, Stop
+from config.errors import UserError, nearest
+from daemon.live import COMMANDS
+
+if TYPE_CHECKING:
+    from aiohttp.typedefs import Handler
+
+    from config.schema import Http
+    from daemon.control.security import Gate
+    from daemon.control.view import StatusView
+    from daemon.live import LiveDriver
+
+_OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+_DURABLE_WITHIN_S = 5.0
+_KEY_CHARS_MAX = 200
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+log = structlog.get_logger()
+
+
+class RefusedError(Exception):
+    """A request that gets a 4xx, or a 503, with a reason."""
+
+    def __init__(self, status: HTTPStatus, reason: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+        self.headers = headers or {}
+
+
+class ControlServer:
+    """Serves one daemon.
+
+    Attributes:
+        url: where it listens, once `bind` has returned.
+    """
+
+    def __init__(self, settings: Http, gate: Gate, view: StatusView, driver: LiveDriver) -> None:
+        self.url = ""
+        self._settings = settings
+        self._gate = gate
+        self._view = view
+        self._driver = driver
+        self._port = settings.port
+        app = web.Application(middlewares=[self._answer, self._guard], client_max_size=settings.body_bytes_max)
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/api/live/status", self._status)
+        app.router.add_post("/api/live/control", self._control)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+
+    async def bind(self) -> None:
+        """Start listening.
+
+        Raises:
+            UserError: the port is taken, or the address is not ours.
+        """
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._settings.host, self._port)
+        try:
+            await site.start()
+        except OSError as error:
+            await self._runner.cleanup()
+            reason = error.strerror or str(error)
+            message = f"http: cannot listen on {self._settings.host} port {self._port}: {reason}"
+            raise UserError(message) from error
+        host, self._port = self._runner.addresses[0][:2]
+        self.url = f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        if self._runner.server is None or not self._runner.addresses:
+            await self.bind()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._runner.cleanup()
+
+    # --- before any handler -------------------------------------------------------------------------
+
+    @web.middleware
+    async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Turn every refusal into JSON that says what is wrong."""
+        try:
+            return await handler(request)
+        except RefusedError as refused:
+            return _json({"error": refused.reason}, refused.status, refused.headers)
+        except web.HTTPRequestEntityTooLarge:
+            reason = f"the body is larger than {self._settings.body_bytes_max} bytes"
+            return _json({"error": reason}, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        except web.HTTPException as error:
+            headers = {name: value for name, value in error.headers.items() if name.lower() == "allow"}
+            return _json({"error": f"{request.method} {request.path}: {error.reason}"}, HTTPStatus(error.status), headers)
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Let in who may come in."""
+        if not self._gate.host_allowed(request.headers.get("Host")):
+            raise RefusedError(HTTPStatus.FORBIDDEN, "the Host header names another machine")
+        if not self._gate.origin_allowed(request.headers.get("Origin")):
+            raise RefusedError(HTTPStatus.FORBIDDEN, "the Origin header names another site")
+        if request.path not in _OPEN_PATHS and not self._gate.token_valid(request.headers.get("Authorization")):
+            reason = "send the token as 'Authorization: Bearer TOKEN'; it lies in the token file of the state directory"
+            raise RefusedError(HTTPStatus.UNAUTHORIZED, reason, {"WWW-Authenticate": "Bearer"})
+        return await handler(request)
+
+    # --- handlers -----------------------------------------------------------------------------------
+
+    async def _healthz(self, _: web.Request) -> web.StreamResponse:
+        state, _reason = self._view.state()
+        return _json({"status": "ok", "state": state})
+
+    async def _readyz(self, _: web.Request) -> web.StreamResponse:
+        state, reason = self._view.state()
+        ready = self._view.ready and not self._view.ending and self._driver.journal.trouble() is None
+        status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
+        return _json({"ready": ready, "state": state, "reason": reason}, status)
+
+    async def _status(self, _: web.Request) -> web.StreamResponse:
+        """Show the state, once everything it shows is durable."""
+        status = self._view.status()
+        await self._durable(status["last_input"]["seq"])
+        status["durable_seq"] = self._driver.journal.durable_seq
+        return _json(status)
+
+    async def _control(self, request: web.Request) -> web.StreamResponse:
+        key = request.headers.get("Idempotency-Key", "")
+        if len(key) > _KEY_CHARS_MAX or not key.isprintable():
+            reason = f"Idempotency-Key: at most {_KEY_CHARS_MAX} printable characters"
+            raise RefusedError(HTTPStatus.BAD_REQUEST, reason)
+        action = _action(await request.read())
+        if not self._view.ready or self._view.ending:
+            raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, "the daemon is starting or stopping; try again")
+        if key:
+            known = self._known(key)
+            if known is not None:
+                if known[1] != action:
+                    reason = f"Idempotency-Key: already used for {known[1]}"
+                    raise RefusedError(HTTPStatus.CONFLICT, reason)
+                return _json({"command_id": known[0], "action": action, "repeated": True}, HTTPStatus.ACCEPTED)
+        trouble = self._driver.journal.trouble()
+        if trouble is not None:
+            raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, f"halted, commands cannot be made durable: {trouble}")
+        command_id = secrets.token_hex(8)
+        taken = self._driver.post_command(COMMANDS[action](command_id, key))
+        log.info("command_received", action=action, command_id=command_id)
+        with anyio.move_on_after(_DURABLE_WITHIN_S):
+            await taken.wait()
+            await self._driver.journal.durable(self._driver.core.scheduler.seq)
+        return _json({"command_id": command_id, "action": action, "repeated": False}, HTTPStatus.ACCEPTED)
+
+    def _known(self, key: str) -> tuple[str, str] | None:
+        """Return (command id, action) of the command sent under `key`, run or waiting."""
+        command = self._driver.core.control.find(key)
+        if command is not None:
+            return command.command_id, command.action
+        waiting = self._driver.pending_command(key)
+        if isinstance(waiting, (Pause, Resume, Flatten, Stop)):
+            return waiting.command_id, type(waiting).__name__.lower()
+        return None
+
+    async def _durable(self, seq: int) -> None:
+        if self._driver.journal.trouble() is None:
+            with anyio.move_on_after(_DURABLE_WITHIN_S):
+                while self._driver.journal.durable_seq < seq and self._driver.journal.trouble() is None:
+                    await self._driver.journal.progress()
+
+
+def _action(body: bytes) -> str:
+    """Return the action a control request asks for.
+
+    Raises:
+        RefusedError: the body is anything but ``{"action": one of four}``.
+    """
+    try:
+        request = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RefusedError(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}") from error
+    if not isinstance(request, dict):
+        raise RefusedError(HTTPStatus.BAD_REQUEST, 'the body must be an object such as {"action": "pause"}')
+    unknown = [name for name in request if name != "action"]
+    if unknown:
+        raise RefusedError(HTTPStatus.BAD_REQUEST, f"unknown field {unknown[0]!r}; the only field is 'action'")
+    action = request.get("action")
+    if not isinstance(action, str):
+        found = "missing" if "action" not in request else f"a {type(action).__name__}"
+        raise RefusedError(HTTPStatus.BAD_REQUEST, f"'action' must be a string, it is {found}")
+    if action not in COMMANDS:
+        known = ", ".join(COMMANDS)
+        raise RefusedError(HTTPStatus.BAD_REQUEST, f"unknown action {action!r}{nearest(action, COMMANDS)}; one of {known}")
+    return action
+
+
+def _json(
+    content: dict[str, Any], status: HTTPStatus = HTTPStatus.OK, headers: dict[str, str] | None = None
+) -> web.Response:
+    return web.Response(
+        body=_encode(content),
+        status=status,
+        content_type="application/json",
+        headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **(headers or {})},
+    )

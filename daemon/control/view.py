@@ -1,0 +1,169 @@
+"""What the control endpoint and ``snapshot.json`` show: plain values, read between two inputs."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from actors.instrument import from_atoms
+
+if TYPE_CHECKING:
+    from actors.instrument import Instrument
+    from actors.execution.orders import Order
+    from daemon.live import LiveDriver
+    from daemon.supervisor import Supervisor
+
+_COMMANDS_SHOWN = 20
+
+
+class StatusView:
+    """Builds the status of one running daemon."""
+
+    def __init__(self, driver: LiveDriver, supervisor: Supervisor, *, session: str, mode: str, run: int) -> None:
+        self.ready = False
+        """False until recovery is done and the feed may start: the state is then `starting`."""
+        self.ending = False
+        """True once the process is on its way out."""
+        self._driver = driver
+        self._supervisor = supervisor
+        self._session = session
+        self._mode = mode
+        self._run = run
+        self._started_s = time.monotonic()
+
+    def state(self) -> tuple[str, str]:
+        """Return the daemon's state and the reason for it."""
+        if not self.ready:
+            return "starting", ""
+        if self.ending:
+            return "stopping", ""
+        trouble = self._driver.journal.trouble()
+        if trouble is not None:
+            return "halted", trouble
+        return self._driver.core.control.trading, self._driver.core.control.reason
+
+    def status(self) -> dict[str, Any]:
+        """Return everything a person or a program may want to know."""
+        core = self._driver.core
+        state, reason = self.state()
+        now_ns = core.context.now_ns
+        return {
+            "state": state,
+            "reason": reason,
+            "session": self._session,
+            "run": self._run,
+            "mode": self._mode,
+            "uptime_s": round(time.monotonic() - self._started_s, 3),
+            "clock": {"kind": "tape", "ts_ns": now_ns, "utc": _utc(now_ns)},
+            "tape_ended": self._driver.tape_ended,
+            "equity": from_atoms(core.ledger.equity_atoms),
+            "cash": from_atoms(core.ledger.cash_atoms),
+            "fees": from_atoms(sum(held.fees_atoms for held in core.ledger.holdings.values())),
+            "realized_pnl": from_atoms(sum(held.realized_atoms for held in core.ledger.holdings.values())),
+            "positions": self._positions(),
+            "orders": [_order(order, core.instruments[order.request.symbol]) for order in core.execution.orders.values()],
+            "actors": self._actors(),
+            "stale": core.market.stale_symbols(),
+            "requested_action": core.control.requested_action,
+            "commands": [
+                {
+                    "command_id": command.command_id,
+                    "action": command.action,
+                    "outcome": command.outcome,
+                    "ts_ns": command.ts_ns,
+                }
+                for command in core.control.commands[-_COMMANDS_SHOWN:]
+            ],
+            "digest": core.digest.value.hex(),
+            "last_input": {"seq": core.scheduler.seq, "ts": now_ns // 1_000_000, "ts_ns": now_ns},
+            "durable_seq": self._driver.journal.durable_seq,
+            "dead_letters": [
+                {"actor": letter.actor, "seq": letter.seq, "error": letter.error, "message": letter.message}
+                for letter in core.scheduler.dead_letters.letters
+            ],
+            "latency_us": {
+                "decided_p50": _us(self._driver.decided.quantile(0.5)),
+                "decided_p99": _us(self._driver.decided.quantile(0.99)),
+                "released_p50": _us(self._driver.released.quantile(0.5)),
+                "released_p99": _us(self._driver.released.quantile(0.99)),
+            },
+        }
+
+    def _positions(self) -> list[dict[str, Any]]:
+        ledger = self._driver.core.ledger
+        instruments = self._driver.core.instruments
+        rows: list[dict[str, Any]] = []
+        for held in ledger.holdings.values():
+            if held.quantity_lots:
+                quantity = instruments[held.symbol].quantity(held.quantity_lots)
+                rows.append(
+                    {
+                        "symbol": held.symbol,
+                        "strategy": held.strategy,
+                        "quantity": quantity.normalize() + 0,
+                        "entry_price": abs(float(from_atoms(held.cost_atoms) / quantity)),
+                        "mark_price": ledger.mark_price(held.symbol),
+                        "unrealized_pnl": from_atoms(ledger.unrealized_atoms(held)),
+                    }
+                )
+        return rows
+
+    def _actors(self) -> list[dict[str, Any]]:
+        core = self._driver.core
+        processed = core.scheduler.processed()
+        failed = {letter.actor: letter.error for letter in core.scheduler.dead_letters.letters}
+        abandoned = {actor.name for actor in core.strategies if actor.abandoned}
+        restarts = {actor.name: actor.intensity.restarts for actor in core.strategies}
+        rows: list[dict[str, Any]] = [
+            {
+                "name": name,
+                "state": "failed" if name in abandoned else "running",
+                "restarts": restarts.get(name, 0),
+                "mailbox": 0,
+                "processed": processed.get(name, 0),
+                "last_error": failed.get(name),
+            }
+            for name in core.actor_names()
+        ]
+        mailboxes = {"core": self._driver.mailbox_count, "journal": self._driver.journal.waiting}
+        done = {"core": core.scheduler.seq, "journal": self._driver.journal.durable_seq}
+        rows.extend(
+            {
+                "name": name,
+                "state": child.state,
+                "restarts": child.intensity.restarts,
+                "mailbox": mailboxes.get(name, 0),
+                "processed": done.get(name, 0),
+                "last_error": child.last_error,
+            }
+            for name, child in self._supervisor.children.items()
+        )
+        return rows
+
+
+def _order(order: Order, instrument: Instrument) -> dict[str, Any]:
+    request = order.request
+    return {
+        "order_id": order.order_id,
+        "strategy": request.strategy,
+        "symbol": request.symbol,
+        "state": order.state,
+        "side": "buy" if request.side > 0 else "sell",
+        "kind": request.kind,
+        "quantity": instrument.quantity(request.quantity_lots).normalize() + 0,
+        "filled": instrument.quantity(order.filled_lots).normalize() + 0,
+        "limit_price": instrument.price(request.limit_ticks) if request.limit_ticks else None,
+        "stop_price": instrument.price(request.stop_ticks) if request.stop_ticks else None,
+        "time_in_force": request.time_in_force,
+        "reduce_only": request.reduce_only,
+        "created_ns": order.created_ns,
+    }
+
+
+def _utc(ts_ns: int) -> str:
+    return datetime.fromtimestamp(ts_ns / 1e9, UTC).isoformat(timespec="seconds")
+
+
+def _us(ns: int | None) -> float | None:
+    return None if ns is None else round(ns / 1_000, 1)

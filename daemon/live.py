@@ -1,0 +1,218 @@
+"""The live driver: inputs from the edges, one at a time, through the core and into the journal.
+
+It differs from the replay driver only in who says what time it is and in who waits. An input is stamped,
+run, and recorded with the decisions it caused; what they lead to outside leaves only once the record is
+durable. Commands go ahead of data. While the journal cannot be relied on, no input is taken.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Literal
+
+import anyio
+import anyio.lowlevel
+import msgspec
+import structlog
+
+from actors.messages import Bar, Flatten, Halt, Pause, Resume, Stop, TapeEnded
+from actors.runtime.journal import Record, encode_input, link
+
+if TYPE_CHECKING:
+    from actors.messages import Message
+    from actors.runtime.clock import Clock
+    from actors.system import Core
+    from config.schema import Settings
+    from daemon.edges.journal import JournalWriter
+
+Action = Literal["pause", "resume", "flatten", "stop"]
+
+COMMANDS: dict[str, type[Pause | Resume | Flatten | Stop]] = {
+    "pause": Pause,
+    "resume": Resume,
+    "flatten": Flatten,
+    "stop": Stop,
+}
+
+_SLICE = 256
+"""Inputs run before other tasks get their turn."""
+_LATENCIES_KEPT = 4_096
+
+log = structlog.get_logger()
+
+
+class Latencies:
+    """Newest latencies of one kind, in ns."""
+
+    __slots__ = ("kept",)
+
+    def __init__(self) -> None:
+        self.kept: deque[int] = deque(maxlen=_LATENCIES_KEPT)
+
+    def quantile(self, fraction: float) -> int | None:
+        """Return the quantile of what is kept, or None if nothing is."""
+        if not self.kept:
+            return None
+        ordered = sorted(self.kept)
+        return ordered[min(len(ordered) - 1, int(fraction * len(ordered)))]
+
+
+class LiveDriver:
+    """Owns the core of one running session.
+
+    Args:
+        core: the core, recovered up to the last record.
+        journal: where records go.
+        clock: who stamps inputs.
+        settings: bounds.
+        run: number of this process within the session.
+        chain: chain value of the last record.
+    """
+
+    def __init__(
+        self, core: Core, journal: JournalWriter, clock: Clock, settings: Settings, *, run: int, chain: bytes
+    ) -> None:
+        self.core = core
+        self.journal = journal
+        self.tape_ended = False
+        self.finished = anyio.Event()
+        """Set once a stop command has been carried out and is durable."""
+        self.idle_at_end = anyio.Event()
+        """Set once the tape's end has been run and is durable."""
+        self.decided = Latencies()
+        self.released = Latencies()
+        self._clock = clock
+        self._settings = settings
+        self._run_number = run
+        self._chain = chain
+        self._data: deque[tuple[int, Message]] = deque()
+        self._commands: deque[tuple[int, Message, anyio.Event]] = deque()
+        self._arrived = anyio.Event()
+        self._room = anyio.Event()
+        self._last_snapshot_seq = core.scheduler.seq
+        self._unreleased: deque[tuple[int, int]] = deque()
+        journal.on_durable = self._release
+
+    # --- what edges may do --------------------------------------------------------------------------
+
+    async def post(self, message: Message) -> None:
+        """Hand in market data; waits while the mailbox is full."""
+        while len(self._data) >= self._settings.feed.mailbox_max:
+            self._room = anyio.Event()
+            await self._room.wait()
+        self._data.append((time.perf_counter_ns(), message))
+        self._arrived.set()
+
+    def post_command(self, message: Message) -> anyio.Event:
+        """Hand in a command, to be taken before all waiting data; the event is set once it has been run."""
+        taken = anyio.Event()
+        self._commands.append((time.perf_counter_ns(), message, taken))
+        self._arrived.set()
+        return taken
+
+    @property
+    def mailbox_count(self) -> int:
+        """Inputs waiting for the core."""
+        return len(self._data) + len(self._commands)
+
+    def pending_command(self, idempotency_key: str) -> Message | None:
+        """Return a command that waits under this key."""
+        for _, message, _taken in self._commands:
+            if isinstance(message, (Pause, Resume, Flatten, Stop)) and message.idempotency_key == idempotency_key:
+                return message
+        return None
+
+    # --- the pump -----------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Take inputs until cancelled, or until a stop command is through.
+
+        Raises:
+            CoreError: an invariant broke.
+        """
+        while True:
+            if self.core.control.trading == "stopping":
+                await self.journal.durable(self.core.scheduler.seq)
+                self.finished.set()
+                return
+            await self._healthy()
+            if not self._commands and not self._data:
+                self._arrived = anyio.Event()
+                await self._arrived.wait()
+            self._take_slice()
+            await anyio.lowlevel.checkpoint()
+
+    def _take_slice(self) -> None:
+        for _ in range(_SLICE):
+            if self._commands:
+                posted_ns, command, taken = self._commands.popleft()
+                self._take(posted_ns, command)
+                taken.set()
+            elif self._data:
+                self._take(*self._data.popleft())
+            else:
+                break
+            if self.journal.full or self.core.control.trading == "stopping":
+                break
+        if self._data or not self._room.is_set():
+            self._room.set()
+
+    def _take(self, posted_ns: int, message: Message) -> None:
+        scheduler = self.core.scheduler
+        now_ns = self._clock.stamp(message.close_ns if isinstance(message, Bar) else None)
+        if isinstance(message, TapeEnded):
+            scheduler.fire_before(now_ns + 1, self._keep)
+            now_ns = self.core.context.now_ns
+            self.tape_ended = True
+        elif self.core.context.timers.next_hint_ns < now_ns:
+            scheduler.fire_before(now_ns, self._keep)
+        effects = scheduler.post(now_ns, message)
+        decided_ns = time.perf_counter_ns()
+        self._keep(now_ns, message, effects)
+        if effects is not None:
+            self.decided.kept.append(decided_ns - posted_ns)
+            self._unreleased.append((scheduler.seq, posted_ns))
+        if scheduler.seq - self._last_snapshot_seq >= self._settings.journal.snapshot_inputs:
+            self.snapshot()
+
+    def _keep(self, now_ns: int, message: Message, effects: bytes | None) -> None:
+        """Record an input that has just been run."""
+        seq = self.core.scheduler.seq
+        payload = encode_input(message)
+        digest = self.core.digest.value
+        self._chain = link(self._chain, seq, now_ns, payload, effects, digest)
+        record = Record(seq, self._run_number, now_ns, payload, effects, digest, self._chain)
+        self.journal.append(record, zip(*self.core.ledger.take_marks(), strict=True))
+
+    def snapshot(self) -> None:
+        """Append a snapshot of the whole core, unless a strategy holds what cannot be kept just now."""
+        self._last_snapshot_seq = self.core.scheduler.seq
+        try:
+            state = msgspec.msgpack.encode(self.core.snapshot())
+        except TypeError as error:
+            log.warning("snapshot_skipped", error=str(error))
+            return
+        self.journal.append_snapshot(self.core.scheduler.seq, self._chain, state)
+
+    def _release(self, durable_seq: int) -> None:
+        """Let the effects of durable inputs go."""
+        now_ns = time.perf_counter_ns()
+        while self._unreleased and self._unreleased[0][0] <= durable_seq:
+            _, posted_ns = self._unreleased.popleft()
+            self.released.kept.append(now_ns - posted_ns)
+        if self.tape_ended and durable_seq == self.core.scheduler.seq:
+            self.idle_at_end.set()
+
+    async def _healthy(self) -> None:
+        """Wait for room in the journal; after trouble, halt trading before anything else is taken."""
+        trouble = self.journal.trouble()
+        while trouble is not None or self.journal.full:
+            with anyio.move_on_after(self._settings.journal.stall_s):
+                await self.journal.progress()
+            if self.journal.trouble() is not None:
+                trouble = self.journal.trouble()
+            elif trouble is not None:
+                log.warning("journal_recovered", halted_for=trouble)
+                self._commands.appendleft((time.perf_counter_ns(), Halt(trouble), anyio.Event()))
+                return

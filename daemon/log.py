@@ -1,0 +1,76 @@
+"""Logging: structlog, for people on a terminal and as JSON lines elsewhere, with secrets redacted.
+
+A secret is recognised by its key (`token`, `secret`, `password`, ...) and by its value: whatever was
+registered with `hide` is replaced wherever it appears, also inside tracebacks.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Any, cast
+
+import structlog
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, Processor, WrappedLogger
+
+    from config.schema import Log
+
+_SECRET_KEYS = ("token", "secret", "password", "passphrase", "api_key", "apikey", "authorization", "credential")
+_PATH_SUFFIXES = ("_file", "_path")
+_REDACTED = "[redacted]"
+_SECRET_CHARS_MIN = 6
+
+_hidden: set[str] = set()
+
+
+def hide(secret: str) -> None:
+    """Never let this value appear in a log line."""
+    if len(secret) >= _SECRET_CHARS_MIN:
+        _hidden.add(secret)
+
+
+def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Replace secrets by key and by value."""
+    for key, value in event.items():
+        lowered = key.lower()
+        if any(word in lowered for word in _SECRET_KEYS) and not lowered.endswith(_PATH_SUFFIXES):
+            event[key] = _REDACTED
+        else:
+            event[key] = _clean(value)
+    return event
+
+
+def _clean(value: Any) -> Any:  # noqa: ANN401 - whatever was logged
+    if isinstance(value, str):
+        for secret in _hidden:
+            value = value.replace(secret, _REDACTED)
+        return value
+    if isinstance(value, dict):
+        return {key: _clean(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_clean(item) for item in value]
+    if isinstance(value, (int, float, bool)) or value is None:
+        return value
+    return _clean(str(value))
+
+
+def configure_logging(settings: Log) -> None:
+    """Set structlog up for this process; lines go to standard error."""
+    console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
+    processors: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="%H:%M:%S.%f" if console else "iso", utc=not console),
+    ]
+    if console:
+        processors += [structlog.processors.format_exc_info, redact, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    else:
+        processors += [structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer()]
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, settings.level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(cast("Any", sys.stderr)),
+        cache_logger_on_first_use=False,
+    )

@@ -1,0 +1,260 @@
+"""One run of the daemon, from an empty process to its exit code.
+
+Order of start: lock, journal, session (recovered or new), then the edges; readiness is told only after
+that. Order of end: feed, core, journal, files. Every deadline on the way out ends in process exit.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import anyio
+import msgspec
+import structlog
+
+from actors.runtime.clock import TapeClock
+from actors.runtime.journal import FILE_NAME
+from actors.runtime.scheduler import CoreError
+from actors.runtime.supervision import ChildSpec
+from daemon.control.security import LOOPBACK_NAMES, Gate
+from daemon.control.server import ControlServer
+from daemon.control.view import StatusView
+from daemon.edges.journal import JournalWriter, open_journal
+from daemon.edges.snapshot import SnapshotFile
+from daemon.edges.tape_feed import TapeFeed
+from daemon.live import LiveDriver
+from daemon.log import hide
+from daemon.notify import notify, watchdog_interval_s
+from daemon.recovery import Opened, close_run, open_session
+from daemon.state_dir import ENDPOINT_NAME, Endpoint, StateLock, load_token, write_atomically
+from daemon.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import aiosqlite
+    from anyio.abc import TaskGroup
+
+    from config.schema import Settings
+    from replay.tape import Tape
+
+EXIT_OK = 0
+EXIT_FAULT = 1
+
+_GRACE_S = 4.0
+"""A signal must end the process within 5 s; whatever is not finished by then is left to recovery."""
+_EDGE_GRACE_S = 1.0
+_MIB = 1024 * 1024
+
+log = structlog.get_logger()
+
+
+class RunOptions(msgspec.Struct, kw_only=True):
+    """What one run was started with."""
+
+    settings: Settings
+    state_dir: Path
+    tape: Tape
+    tape_name: str
+    new_session: bool
+    exit_at_end: bool
+
+
+class Outcome(msgspec.Struct, kw_only=True):
+    """How a run ended: what the summary is made of."""
+
+    exit_code: int
+    why: str
+    session: str
+    run: int
+    sealed: bool
+    status: dict[str, object]
+
+
+async def run_daemon(options: RunOptions) -> Outcome:
+    """Run until told to stop.
+
+    Raises:
+        UserError: it cannot start as asked.
+    """
+    with StateLock(options.state_dir):
+        path = options.state_dir / FILE_NAME
+        db = await open_journal(path, options.settings.journal)
+        try:
+            opened = await open_session(
+                db, path, options.settings, options.tape, options.tape_name, new_session=options.new_session
+            )
+            return await _Run(options, db, opened).run()
+        finally:
+            with anyio.CancelScope(shield=True), anyio.move_on_after(_EDGE_GRACE_S):
+                await db.close()
+
+
+class _Run:
+    """The parts of one run, and the order they start and end in."""
+
+    def __init__(self, options: RunOptions, db: aiosqlite.Connection, opened: Opened) -> None:
+        settings = options.settings
+        self._options = options
+        self._db = db
+        self._opened = opened
+        self._ending = anyio.Event()
+        self._why = ""
+        self._exit_code = EXIT_OK
+        core = opened.core
+        self._journal = JournalWriter(db, opened.number, settings.journal, core.scheduler.seq)
+        clock = TapeClock(core.context.now_ns)
+        self._driver = LiveDriver(core, self._journal, clock, settings, run=opened.run, chain=opened.chain)
+        self._driver.tape_ended = opened.tape_ended
+        self._supervisor = Supervisor(seed=opened.number, on_escalation=self._escalated)
+        self._view = StatusView(self._driver, self._supervisor, session=opened.id, mode="paper", run=opened.run)
+        token, self._token_path = load_token(options.state_dir)
+        hide(token)
+        gate = Gate(token, settings.http.host, settings.http.allowed_hosts)
+        self._server = ControlServer(settings.http, gate, self._view, self._driver)
+        self._snapshot_file = SnapshotFile(
+            options.state_dir, self._view, self._driver, interval_s=settings.journal.snapshot_json_s
+        )
+        self._feed = TapeFeed(
+            options.tape, self._driver, speed=settings.feed.speed, skip=opened.bars_played, ended=opened.tape_ended
+        )
+
+    async def run(self) -> Outcome:
+        """Start everything, wait for a reason to end, end everything."""
+        await self._server.bind()
+        self._announce()
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._watch_signals)
+            self._start_edges(group)
+            self._view.ready = True
+            notify("READY=1", f"STATUS=session {self._opened.id}")
+            await self._ending.wait()
+            notify("STOPPING=1")
+            with anyio.move_on_after(_GRACE_S, shield=True) as grace:
+                await self._end()
+            if grace.cancelled_caught:
+                log.error("shutdown_deadline_missed", grace_s=_GRACE_S)
+                self._exit_code = EXIT_FAULT
+            group.cancel_scope.cancel()
+        return Outcome(
+            exit_code=self._exit_code,
+            why=self._why,
+            session=self._opened.id,
+            run=self._opened.run,
+            sealed=self._driver.finished.is_set(),
+            status=self._view.status(),
+        )
+
+    def _announce(self) -> None:
+        opened = self._opened
+        host = self._options.settings.http.host
+        log.info("listening", address=self._server.url, token_file=str(self._token_path))
+        log.info(
+            "session",
+            session=opened.id,
+            run=opened.run,
+            tape=self._options.tape_name,
+            strategies=[f"{record.id} on {record.symbol}" for record in opened.plan.strategies],
+            continued_at=opened.core.scheduler.seq,
+            rerun_inputs=opened.recovered_inputs,
+        )
+        if host not in LOOPBACK_NAMES:
+            log.warning("listening_beyond_this_machine", host=host)
+        if not opened.plan.settings.risk.max_daily_loss:
+            log.info("limits_off", hint="set risk.max_daily_loss, risk.max_notional, risk.max_orders_per_minute")
+        endpoint = Endpoint(self._server.url, os.getpid(), opened.id, str(self._token_path))
+        write_atomically(self._options.state_dir / ENDPOINT_NAME, msgspec.json.encode(endpoint))
+
+    def _start_edges(self, group: TaskGroup) -> None:
+        """Start the edges; the order here is start order, its reverse is stop order."""
+        bounds = self._options.settings.supervision
+        edge = ChildSpec(
+            name="edge",
+            restarts_max=bounds.restarts_max,
+            window_ns=round(bounds.restart_window_s * 1e9),
+            backoff_ns=round(bounds.backoff_s * 1e9),
+            backoff_max_ns=round(bounds.backoff_max_s * 1e9),
+        )
+        start, once = self._supervisor.start, {"restart": "temporary"}
+        start(group, msgspec.structs.replace(edge, name="journal"), self._journal.run)
+        start(group, msgspec.structs.replace(edge, name="core", **once), self._run_core)
+        start(group, msgspec.structs.replace(edge, name="control"), self._server.run)
+        start(group, msgspec.structs.replace(edge, name="snapshot_file"), self._snapshot_file.run)
+        start(group, msgspec.structs.replace(edge, name="watch"), self._watch)
+        start(group, msgspec.structs.replace(edge, name="feed", restart="transient"), self._feed.run)
+
+    async def _run_core(self) -> None:
+        """Run the driver; a broken invariant ends the process, for the core's neighbours believed it."""
+        try:
+            await self._driver.run()
+        except CoreError as error:
+            log.critical("core_fault", error=str(error), cause=repr(error.__cause__))
+            self._end_because(f"core fault: {error}", EXIT_FAULT)
+            return
+        self._end_because("stop command", EXIT_OK)
+
+    async def _watch_signals(self) -> None:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async for number in signals:
+                self._end_because(signal.Signals(number).name, EXIT_OK)
+
+    async def _watch(self) -> None:
+        """Tell the watchdog we live, warn of a filling disk, and notice the end of the tape."""
+        interval_s = watchdog_interval_s()
+        warned = False
+        feed_trouble: str | None = None
+        while True:
+            notify("WATCHDOG=1")
+            free_mb = shutil.disk_usage(self._options.state_dir).free // _MIB
+            if free_mb < self._options.settings.journal.free_mb_min and not warned:
+                warned = True
+                log.warning("disk_nearly_full", free_mb=free_mb, state_dir=str(self._options.state_dir))
+            trouble = self._journal.trouble()
+            if trouble != feed_trouble:
+                feed_trouble = trouble
+                if trouble is not None:
+                    log.error("halted", reason=trouble, state_dir=str(self._options.state_dir))
+            with anyio.move_on_after(min(1.0, interval_s or 1.0)):
+                await self._driver.idle_at_end.wait()
+                if self._options.exit_at_end:
+                    self._end_because("end of tape", EXIT_OK)
+                elif not getattr(self, "_end_told", False):
+                    self._end_told = True
+                    log.info("tape_ended", hint="idle until told to stop")
+                await anyio.sleep_forever()
+
+    def _escalated(self, edge: str, error: str) -> None:
+        log.critical("edge_escalated", edge=edge, error=error)
+        self._end_because(f"{edge} failed too often: {error}", EXIT_FAULT)
+
+    def _end_because(self, why: str, exit_code: int) -> None:
+        if not self._ending.is_set():
+            self._why, self._exit_code = why, exit_code
+            log.info("ending", why=why)
+            self._view.ending = True
+            self._ending.set()
+
+    async def _end(self) -> None:
+        started_s = time.monotonic()
+        await self._supervisor.stop(_EDGE_GRACE_S)
+        fault = self._exit_code != EXIT_OK
+        if not fault:
+            self._driver.snapshot()
+        durable = await self._journal.drain()
+        if durable:
+            await self._snapshot_file.write()
+            await close_run(
+                self._db,
+                self._opened,
+                outcome="failed" if fault else "ended",
+                seal=self._driver.finished.is_set(),
+            )
+        else:
+            log.error("not_durable", reason=self._journal.failure, inputs=self._journal.waiting)
+            self._exit_code = EXIT_FAULT
+        (self._options.state_dir / ENDPOINT_NAME).unlink(missing_ok=True)
+        log.info("ended", why=self._why, took_s=round(time.monotonic() - started_s, 3))

@@ -1,0 +1,225 @@
+"""Opening a session: continue the one a crash or a signal left open, or begin a new one.
+
+To continue is: the newest snapshot that fits, then the journal's tail through the core with nothing let
+out, digests compared on the way. The plan comes from the journal, never from the files of today.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+
+from actors import messages as m
+from actors.ledger import Account, Holding
+from actors.runtime.digest import GENESIS
+from actors.runtime.journal import CHAIN_GENESIS, JournalReader, SnapshotRow, decode_effects
+from actors.system import Core, CoreSnapshot
+from config.errors import UserError
+from daemon.code_hash import code_hash
+from replay.journal import apply_record, decode_plan, describe_difference, encode_plan
+from replay.plan import SessionPlan, build_core, difference, inherited, plan_session, start_core
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import aiosqlite
+
+    from actors.runtime.journal import SessionRow
+    from config.schema import Settings
+    from replay.tape import Tape
+
+log = structlog.get_logger()
+
+_decode_snapshot = msgspec.msgpack.Decoder(CoreSnapshot).decode
+encode_account = msgspec.msgpack.Encoder().encode
+_decode_account = msgspec.msgpack.Decoder(Account).decode
+
+
+class Opened(msgspec.Struct, kw_only=True):
+    """A session ready to go on."""
+
+    number: int
+    id: str
+    run: int
+    core: Core
+    plan: SessionPlan
+    chain: bytes
+    recovered_inputs: int
+    """Records of the tail that were run again."""
+    bars_played: int
+    tape_ended: bool
+
+
+async def open_session(
+    db: aiosqlite.Connection, path: Path, settings: Settings, tape: Tape, tape_name: str, *, new_session: bool
+) -> Opened:
+    """Return the session to run.
+
+    Raises:
+        UserError: the open session is another one than was asked for, or its journal is damaged.
+    """
+    reader = JournalReader(path)
+    try:
+        last = reader.session()
+        if last is not None and last.status == "open" and not new_session:
+            wanted = plan_session(settings, tape, tape_name=tape_name)
+            opened = _recover(reader, last, wanted, path)
+        else:
+            account = None if last is None else _account_after(reader, last)
+            plan = plan_session(settings, tape, account, tape_name)
+            if last is not None and account is not None:
+                _check_holdings(account, decode_plan(last.plan), plan)
+            core = build_core(plan)
+            start_core(core)
+            if last is not None and last.status == "open":
+                await db.execute("UPDATE sessions SET status = 'quarantined' WHERE number = ?", (last.number,))
+            opened = await _begin(db, plan, core)
+    finally:
+        reader.close()
+    await db.execute(
+        "UPDATE runs SET outcome = 'crashed_recovered' WHERE session = ? AND outcome = 'running'", (opened.number,)
+    )
+    await db.execute(
+        "INSERT INTO runs (session, run, started_wall_ns, outcome, code_hash) VALUES (?, ?, ?, 'running', ?)",
+        (opened.number, opened.run, time.time_ns(), code_hash()),
+    )
+    await db.commit()
+    return opened
+
+
+async def close_run(db: aiosqlite.Connection, opened: Opened, *, outcome: str, seal: bool) -> None:
+    """Write how a run ended; with `seal`, end the session and keep its account for the next."""
+    await db.execute(
+        "UPDATE runs SET outcome = ?, ended_wall_ns = ? WHERE session = ? AND run = ?",
+        (outcome, time.time_ns(), opened.number, opened.run),
+    )
+    if seal:
+        account = encode_account(opened.core.ledger.account())
+        await db.execute(
+            "UPDATE sessions SET status = 'sealed', closing_account = ? WHERE number = ?", (account, opened.number)
+        )
+    await db.commit()
+
+
+async def _begin(db: aiosqlite.Connection, plan: SessionPlan, core: Core) -> Opened:
+    created_ns = time.time_ns()
+    async with db.execute("SELECT coalesce(max(number), 0) + 1 FROM sessions") as cursor:
+        row = await cursor.fetchone()
+    assert row is not None
+    number = int(row[0])
+    identity = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(created_ns // 1_000_000_000))}-{number}"
+    await db.execute(
+        "INSERT INTO sessions (number, id, created_wall_ns, plan, status) VALUES (?, ?, ?, ?, 'open')",
+        (number, identity, created_ns, encode_plan(plan)),
+    )
+    return Opened(
+        number=number,
+        id=identity,
+        run=1,
+        core=core,
+        plan=plan,
+        chain=CHAIN_GENESIS,
+        recovered_inputs=0,
+        bars_played=0,
+        tape_ended=False,
+    )
+
+
+def _recover(reader: JournalReader, session: SessionRow, wanted: SessionPlan, path: Path) -> Opened:
+    plan = decode_plan(session.plan)
+    other = difference(plan, wanted)
+    if other is not None:
+        message = (
+            f"session {session.id} is still open and is not the one asked for: {other};"
+            " continue it with the same command, stop it, or start with --new-session"
+        )
+        raise UserError(message)
+    core = build_core(msgspec.structs.replace(plan, settings=wanted.settings))
+    start = _newest_snapshot(reader, session, path)
+    chain = CHAIN_GENESIS
+    if start is None:
+        start_core(core)
+        seq = 0
+        assert core.digest.value == GENESIS
+    else:
+        core.restore(_decode_snapshot(start.state))
+        seq, chain = start.seq, start.chain
+    inputs = 0
+    for record in reader.records(session.number, seq, chain):
+        effects = apply_record(core, record)
+        if core.digest.value != record.digest:
+            _diverged(reader, session, describe_difference(record, effects))
+        chain = record.chain
+        inputs += 1
+    core.ledger.take_marks()
+    last_run = reader.last_run(session.number)
+    return Opened(
+        number=session.number,
+        id=session.id,
+        run=1 if last_run is None else last_run[0] + 1,
+        core=core,
+        plan=plan,
+        chain=chain,
+        recovered_inputs=inputs,
+        bars_played=core.scheduler.entered(m.Bar),
+        tape_ended=core.scheduler.entered(m.TapeEnded) > 0,
+    )
+
+
+def _newest_snapshot(reader: JournalReader, session: SessionRow, path: Path) -> SnapshotRow | None:
+    """Return the newest snapshot, after checking that it stands on a record of the journal."""
+    last_seq = reader.last_seq(session.number)
+    for snapshot in reader.newest_snapshots(session.number):
+        if snapshot.seq <= last_seq:
+            return snapshot
+        message = f"{path}: corrupt: a snapshot at input {snapshot.seq}, past the last record {last_seq}"
+        raise UserError(message)
+    return None
+
+
+def _diverged(reader: JournalReader, session: SessionRow, difference_text: str) -> None:
+    last_run = reader.last_run(session.number)
+    changed = last_run is not None and last_run[2] != code_hash()
+    why = "the code has changed since its last run" if changed else "the same code, so the journal or this machine is at fault"
+    message = (
+        f"session {session.id} does not replay to its own decisions ({why}): {difference_text};"
+        " --new-session starts from its account as recorded"
+    )
+    raise UserError(message)
+
+
+def _account_after(reader: JournalReader, session: SessionRow) -> Account:
+    """Return the account a session left behind: as sealed, or else from its recorded decisions alone."""
+    if session.closing_account is not None:
+        return inherited(_decode_account(session.closing_account))
+    plan = decode_plan(session.plan)
+    cash_atoms = plan.account.cash_atoms
+    holdings = {(held.strategy, held.symbol): held for held in plan.account.holdings}
+    for record in reader.records(session.number):
+        if record.effects is None:
+            continue
+        for decision in decode_effects(record.effects):
+            if isinstance(decision, m.PositionChanged):
+                cash_atoms = decision.cash_atoms
+                holdings[decision.strategy, decision.symbol] = Holding(
+                    decision.strategy, decision.symbol, decision.quantity_lots, decision.cost_atoms
+                )
+    return inherited(Account(cash_atoms, list(holdings.values())))
+
+
+def _check_holdings(account: Account, then: SessionPlan, now: SessionPlan) -> None:
+    """Refuse to inherit a position that the new session could not price."""
+    lots_then = {spec.symbol: spec.lot for spec in then.instruments}
+    lots_now = {spec.symbol: spec.lot for spec in now.instruments}
+    for held in account.holdings:
+        if held.symbol not in lots_now:
+            what = f"the account holds {held.symbol}, which this tape does not have"
+        elif lots_now[held.symbol] != lots_then[held.symbol]:
+            what = f"the account holds {held.symbol} in lots of {lots_then[held.symbol]}, not {lots_now[held.symbol]}"
+        else:
+            continue
+        message = f"{what}; flatten it with its own tape first, or use another --state-dir"
+        raise UserError(message)

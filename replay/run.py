@@ -1,0 +1,109 @@
+"""Replay from Python: one call, tables as frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from actors.instrument import Instrument
+from config.errors import UserError
+from config.load import load_settings
+from config.schema import StrategyEntry
+from replay.driver import Summary, replay_tape
+from replay.record import Recorder
+from replay.tape import Tape, open_tape
+from strategies.base import Strategy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import polars as pl
+
+
+class ReplayResult:
+    """What a replay did.
+
+    Attributes:
+        summary: the figures, money in quote units.
+        fills: one row per fill.
+        orders: one row per order and what became of it.
+        equity: equity at every bar close.
+    """
+
+    __slots__ = ("_recorder", "summary")
+
+    def __init__(self, summary: Summary, recorder: Recorder) -> None:
+        self.summary = summary
+        self._recorder = recorder
+
+    @property
+    def fills(self) -> pl.DataFrame:
+        """One row per fill: decimals as floats, and beside them the exact integers."""
+        return self._recorder.fills()
+
+    @property
+    def orders(self) -> pl.DataFrame:
+        """One row per order and what became of it."""
+        return self._recorder.orders()
+
+    @property
+    def equity(self) -> pl.DataFrame:
+        """Equity at every bar close: ``ts`` in UTC ms, ``equity`` in quote units, and in atoms."""
+        return self._recorder.equity()
+
+    def __repr__(self) -> str:
+        return f"ReplayResult({self.summary})"
+
+
+def load_tape(*files: str | Path, timeframe: str | None = None) -> Tape:
+    """Open Parquet or CSV files of bars, each ``FILE`` or ``SYMBOL=FILE``.
+
+    Raises:
+        UserError: a file that cannot be played, by its name, row and column.
+    """
+    return open_tape([str(file) for file in files], timeframe=timeframe)
+
+
+def replay(
+    tape: Tape | str | Path,
+    strategy: str | type[Strategy] = "ema_cross",
+    params: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    config: Path | None = None,
+) -> ReplayResult:
+    """Replay `tape` through the actors that trade live.
+
+    Args:
+        tape: what `load_tape`, `synthetic_tape` or `tape_from_frame` returned, or a file.
+        strategy: a built-in's name, ``path/to/file.py:ClassName``, or a `Strategy` subclass.
+        params: values for its parameters.
+        settings: values by dotted name, for example ``{"account.cash": 50_000}``.
+        config: a TOML file of settings, under those.
+
+    Raises:
+        UserError: anything asked for that does not exist or is out of its bounds.
+    """
+    opened_at = perf_counter()
+    opened = tape if isinstance(tape, Tape) else load_tape(tape)
+    if opened.rows is None:
+        message = "the tape never ends; a replay needs one that does"
+        raise UserError(message)
+    values = load_settings(config, [f"{name}={value}" for name, value in (settings or {}).items()])
+    use = strategy if isinstance(strategy, str) else register_class(strategy)
+    entry = StrategyEntry(use=use, params=dict(params or {}))
+    values = msgspec.structs.replace(values, strategies=(entry,))
+    recorder = Recorder({one.symbol: Instrument(one.instrument) for one in opened.series})
+    summary = replay_tape(values, opened, recorder=recorder, opened_at=opened_at)
+    return ReplayResult(summary, recorder)
+
+
+def register_class(kind: type[Strategy]) -> str:
+    """Make a strategy class known under its own name for this process; return that name."""
+    from strategies.loader import REGISTERED  # noqa: PLC0415 - beside its only use
+
+    REGISTERED[kind.__name__] = kind
+    return kind.__name__

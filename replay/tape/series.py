@@ -1,0 +1,125 @@
+"""A tape and its series: what a replay plays, and in which order."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from config.errors import UserError
+from replay.tape.grid import round_prices
+from replay.tape.merge import merged_bars, single_bars
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from actors.instrument import InstrumentSpec
+    from actors.messages import Bar
+    from replay.tape.columns import Columns, Source
+
+CHUNK_ROWS = 16_384
+"""Rows turned into bars at once."""
+
+
+class Series(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+    """The bars of one symbol in one timeframe."""
+
+    symbol: str
+    timeframe_ns: int
+    ordinal: int
+    """Place in the order of registration: who goes first at equal times."""
+    rows: int | None
+    """Number of bars, ``None`` if there is no end."""
+    first_open_ns: int
+    last_open_ns: int | None
+    """``None`` if there is no end."""
+    fingerprint: str
+    """Hash of the content: equal for equal bars, whatever file they came from."""
+    instrument: InstrumentSpec
+    notes: tuple[str, ...] = ()
+    """What a person should know about this series, one line each."""
+    source: Source
+    rounds: bool = False
+    """Whether prices are rounded on their way from the source."""
+
+    def chunks(self, start_row: int = 0, size: int = CHUNK_ROWS) -> Iterator[Columns]:
+        """Yield the bars from `start_row` on, at most `size` at a time, in bounded memory.
+
+        Raises:
+            UserError: the file cannot be read any more, or is no longer the one that was opened.
+        """
+        for block in self.source.blocks(start_row):
+            for start in range(0, len(block), size):
+                chunk = block.between(start, start + size)
+                yield round_prices(chunk) if self.rounds else chunk
+
+
+class Tape:
+    """One or several series, played as one sequence of bars.
+
+    Raises:
+        UserError: there is no series, or two of them have the same symbol.
+    """
+
+    __slots__ = ("fingerprint", "series")
+
+    def __init__(self, series: Sequence[Series]) -> None:
+        if not series:
+            message = "there is no tape to play: give one with --tape FILE"
+            raise UserError(message)
+        check_symbols([(each.symbol, "") for each in series])
+        self.series = tuple(series)
+        digest = hashlib.sha256()
+        for each in self.series:
+            digest.update(f"{each.symbol}\n{each.timeframe_ns}\n{each.fingerprint}\n".encode())
+        self.fingerprint = digest.hexdigest()[:32]
+        """Hash of all series, in order."""
+
+    @property
+    def rows(self) -> int | None:
+        """Number of bars of all series, ``None`` if there is no end."""
+        counts = [each.rows for each in self.series]
+        return None if None in counts else sum(count for count in counts if count is not None)
+
+    def bars(
+        self,
+        skip: int = 0,
+        on_chunk: Callable[[Series, Columns], None] | None = None,
+    ) -> Iterator[Bar]:
+        """Return the bars of all series in the order they were knowable.
+
+        The order is (close time, ordinal of the series). Bars are made a chunk at a time.
+
+        Args:
+            skip: number of bars to leave out at the front, such as those played before a restart.
+            on_chunk: called with a series and its next rows right before the first of these is
+                yielded, when all rows it was called with before have been.
+
+        Raises:
+            UserError: while iterating, as `Series.chunks` does.
+        """
+        if len(self.series) == 1:
+            return single_bars(self.series[0], skip, on_chunk)
+        return merged_bars(self.series, skip, on_chunk)
+
+
+def check_symbols(named: Sequence[tuple[str, str]]) -> None:
+    """Refuse two series of one symbol.
+
+    Args:
+        named: each series' symbol and the place it comes from.
+
+    Raises:
+        UserError: naming the symbol and both places.
+    """
+    places: dict[str, str] = {}
+    for symbol, place in named:
+        if symbol in places:
+            both = f" ({places[symbol]} and {place})" if place else ""
+            message = (
+                f"{symbol} is on the tape twice{both}: a symbol has one series; "
+                f"name one of them, as in --tape OTHER={place or 'FILE'}"
+            )
+            raise UserError(message)
+        places[symbol] = place

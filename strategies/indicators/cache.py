@@ -1,0 +1,96 @@
+"""Where numba keeps compiled kernels: a directory that is writable wherever the daemon runs.
+
+Left alone, numba writes beside the source or into the home directory.  Installed packages may be
+read-only, and a hardened systemd unit has no home (ProtectHome) and a read-only file system, so
+every start would compile anew, or fail.  In order of preference:
+
+1. what the user set as ``NUMBA_CACHE_DIR``;
+2. ``$CACHE_DIRECTORY/numba``, which systemd provides to units with ``CacheDirectory=``;
+3. the user's cache directory (``~/.cache/pitboss/numba``);
+4. a directory of this user's own under the system's temporary one.
+
+What lies in the cache is loaded as code.  In a directory that others can write to, somebody else
+may have prepared ours in advance; one that is not ours alone is refused.
+"""
+
+import os
+import stat
+import sys
+import tempfile
+from pathlib import Path
+
+import platformdirs
+
+_VARIABLE = "NUMBA_CACHE_DIR"
+
+
+def set_cache_directory() -> None:
+    """Point numba to a writable cache directory, unless the user already did.
+
+    Call this before numba is imported; where a strategy's own imports were faster, numba is told
+    to read its settings again.
+
+    Raises:
+        OSError: No candidate is writable.
+    """
+    numba_config = sys.modules.get("numba.core.config")
+    chosen = os.environ.get(_VARIABLE)  # house-ok: where to cache is the machine's business
+    if chosen or getattr(numba_config, "CACHE_DIR", ""):
+        return
+    os.environ[_VARIABLE] = str(find_cache_directory())  # house-ok: numba's only early setting
+    if numba_config is not None:
+        numba_config.reload_config()
+
+
+def find_cache_directory() -> Path:
+    """Give the first candidate that can be written to, creating it if need be.
+
+    Raises:
+        OSError: None can; the message names each and why.
+    """
+    refusals = []
+    for candidate in _ordinary_candidates():
+        try:
+            candidate.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _probe(candidate)
+        except OSError as error:
+            refusals.append(str(error))
+        else:
+            return candidate
+    try:
+        return _private_temporary_directory()
+    except OSError as error:
+        refusals.append(str(error))
+    message = f"no directory to keep compiled kernels in, set {_VARIABLE}: {'; '.join(refusals)}"
+    raise OSError(message)
+
+
+def _ordinary_candidates() -> list[Path]:
+    """List the systemd cache directory, if there is one, and the user's."""
+    provided = os.environ.get("CACHE_DIRECTORY", "")  # house-ok: systemd's way to tell
+    first = provided.split(":")[0]  # Units may have several, separated by colons.
+    users = Path(platformdirs.user_cache_dir("pitboss")) / "numba"
+    return [Path(first) / "numba", users] if first else [users]
+
+
+def _private_temporary_directory() -> Path:
+    """Give this user's directory under the temporary one, verified to be nobody else's."""
+    user = os.getuid()
+    path = Path(tempfile.gettempdir()) / f"pitboss-numba-{user}"
+    path.mkdir(mode=0o700, exist_ok=True)
+    # lstat, because a link planted under our name may point to a directory that is ours.
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != user or found.st_mode & 0o077:
+        message = f"{path} is not a directory of user {user} alone"
+        raise PermissionError(message)
+    _probe(path)
+    return path
+
+
+def _probe(path: Path) -> None:
+    """Write into `path`, as numba itself does before it accepts a directory.
+
+    Permission bits alone would not tell: they do not bind root, nor know of read-only mounts.
+    """
+    with tempfile.TemporaryFile(dir=path) as file:
+        file.write(b"\0")
