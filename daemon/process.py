@@ -182,7 +182,7 @@ class _Run:
         start, once = self._supervisor.start, {"restart": "temporary"}
         start(group, msgspec.structs.replace(edge, name="journal"), self._journal.run)
         start(group, msgspec.structs.replace(edge, name="core", **once), self._run_core)
-        start(group, msgspec.structs.replace(edge, name="control"), self._server.run)
+        start(group, msgspec.structs.replace(edge, name="http"), self._server.run)
         start(group, msgspec.structs.replace(edge, name="snapshot_file"), self._snapshot_file.run)
         start(group, msgspec.structs.replace(edge, name="watch"), self._watch)
         start(group, msgspec.structs.replace(edge, name="feed", restart="transient"), self._feed.run)

@@ -56,7 +56,7 @@ class Series(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 
 
 class Tape:
-    """One or several series, played as one sequence of bars.
+    """One or several series, played as one sequence of bars; their order gives the ordinals.
 
     Raises:
         UserError: there is no series, or two of them have the same symbol.
@@ -69,7 +69,9 @@ class Tape:
             message = "there is no tape to play: give one with --tape FILE"
             raise UserError(message)
         check_symbols([(each.symbol, "") for each in series])
-        self.series = tuple(series)
+        self.series = tuple(
+            msgspec.structs.replace(each, ordinal=ordinal) for ordinal, each in enumerate(series)
+        )
         digest = hashlib.sha256()
         for each in self.series:
             digest.update(f"{each.symbol}\n{each.timeframe_ns}\n{each.fingerprint}\n".encode())

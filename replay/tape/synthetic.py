@@ -159,12 +159,13 @@ def _volatility(draws: list[Words]) -> Integers:
 def _cents(walk: Integers) -> Floats:
     """Return prices in whole cents: the start times (1 + x / 1024) ** 1024, nearly e ** x."""
     folded = _LOG_BOUND - np.abs(((walk + _LOG_BOUND) & (4 * _LOG_BOUND - 1)) - 2 * _LOG_BOUND)
-    cents = folded * 2.0 ** -(_LOG_BITS + _SQUARINGS)
+    cents: Floats = folded * 2.0 ** -(_LOG_BITS + _SQUARINGS)
     cents += 1.0
     for _ in range(_SQUARINGS):
         cents *= cents
     cents *= _START_CENTS
-    return np.rint(cents, out=cents)
+    np.rint(cents, out=cents)
+    return cents
 
 
 def _deviates(words: Words) -> Integers:
