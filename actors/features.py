@@ -128,5 +128,3 @@ class Features:
             subscription = self._all[strategy]
             subscription.seen = kept.seen
             subscription.features.load(kept.kernels)
-
-

@@ -74,7 +74,9 @@ class Ledger:
         """Symbols with a position in any book."""
         for holding in account.holdings:
             self._adopt(holding)
-        self.start_atoms = account.cash_atoms + sum(h.cost_atoms - h.realized_atoms + h.fees_atoms for h in account.holdings)
+        self.start_atoms = account.cash_atoms + sum(
+            h.cost_atoms - h.realized_atoms + h.fees_atoms for h in account.holdings
+        )
         """Cash the account would hold had nothing ever been traded."""
 
     def on_fill(self, fill: Fill) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from actors.runtime.scheduler import Context
 
 _NS_PER_S = 1_000_000_000
+_MARKET: tuple[OrderKind, None, None, TimeInForce, bool, bool] = ("market", None, None, "gtc", False, False)
 
 
 class Execution(msgspec.Struct, frozen=True):
@@ -180,7 +181,7 @@ class StrategyActor:
         """Signed position in base units."""
         return float(self._instrument.quantity(self._position_lots))
 
-    def order(  # noqa: PLR0913 - an order has this many terms
+    def order(
         self,
         side: int,
         quantity: float,
@@ -193,7 +194,8 @@ class StrategyActor:
         post_only: bool,
     ) -> int:
         """Wish for an order; return its number."""
-        return self._wish("order", side, quantity, kind, limit_price, stop_price, time_in_force, reduce_only, post_only)
+        terms = (kind, limit_price, stop_price, time_in_force, reduce_only, post_only)
+        return self._wish("order", side, quantity, terms)
 
     def target(self, quantity: float) -> int:
         """Wish for a signed position; return the number of the order this may take."""
@@ -208,7 +210,13 @@ class StrategyActor:
         """Ask for `on_timer(name)` in so many seconds of the core's time."""
         self._armed.append((name, self.now_ns + round(seconds * _NS_PER_S)))
 
-    def _wish(self, action: Literal["order", "target"], side: int, quantity: float, *terms: Any) -> int:  # noqa: ANN401
+    def _wish(
+        self,
+        action: Literal["order", "target"],
+        side: int,
+        quantity: float,
+        terms: tuple[OrderKind, float | None, float | None, TimeInForce, bool, bool] = _MARKET,
+    ) -> int:
         self._ref += 1
         if not self._muted:
             intent = Intent(
@@ -219,7 +227,7 @@ class StrategyActor:
                 side,
                 quantity + 0.0,
                 *terms,
-                reference_price=self._reference_price,
+                self._reference_price,
             )
             self._emit(intent)
         return self._ref

@@ -100,16 +100,13 @@ class Core:
         self.context = context
         self.instruments = instruments
         self.digest = Digest()
+        higher: dict[str, list[int]] = {symbol: [] for symbol in base}
+        for plan in strategies:
+            if plan.timeframe_ns != base[plan.symbol]:
+                higher[plan.symbol].append(plan.timeframe_ns)
         self.market = Market(
             context,
-            [
-                (
-                    plan.symbol,
-                    plan.timeframe_ns,
-                    [s.timeframe_ns for s in strategies if s.symbol == plan.symbol and s.timeframe_ns != plan.timeframe_ns],
-                )
-                for plan in series
-            ],
+            [(plan.symbol, plan.timeframe_ns, higher[plan.symbol]) for plan in series],
             settings.market.stale_after_bars,
         )
         self.venue = SimulatedVenue(context, instruments, settings.venue, positions)
@@ -124,7 +121,7 @@ class Core:
                 plan.id,
                 plan.strategy,
                 instruments[plan.symbol],
-                position_lots=sum(lots for name, symbol, lots in positions if (name, symbol) == (plan.id, plan.symbol)),
+                position_lots=sum(held[2] for held in positions if held[:2] == (plan.id, plan.symbol)),
                 checkpoint_inputs=supervision.checkpoint_inputs,
                 intensity=Intensity(supervision.restarts_max, round(supervision.restart_window_s * _NS_PER_S)),
             )
@@ -138,9 +135,7 @@ class Core:
             cancel_on_halt=supervision.safe_state != "halt",
         )
         self.execution = Execution(context, nonce)
-        self.control = Control(
-            context, commands_kept=settings.http.commands_kept, safe_state=supervision.safe_state
-        )
+        self.control = Control(context, commands_kept=settings.http.commands_kept, safe_state=supervision.safe_state)
         self.scheduler = Scheduler(
             context,
             self.digest,
@@ -149,19 +144,17 @@ class Core:
             deliveries_max=supervision.deliveries_max,
             dead_letters_max=supervision.dead_letters_max,
         )
-        self._actors: dict[str, Any] = {
-            actor.name: actor
-            for actor in (
-                self.market,
-                self.venue,
-                self.ledger,
-                self.features,
-                *self.strategies,
-                self.risk,
-                self.execution,
-                self.control,
-            )
-        }
+        actors: list[Any] = [
+            self.market,
+            self.venue,
+            self.ledger,
+            self.features,
+            *self.strategies,
+            self.risk,
+            self.execution,
+            self.control,
+        ]
+        self._actors: dict[str, Any] = {actor.name: actor for actor in actors}
 
     def _entries(self) -> Table:
         """Who hears an input, in order."""

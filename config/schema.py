@@ -18,14 +18,14 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Base of every table of settings: immutable, and an unknown key is an error."""
 
 
-class Account(Section):
+class Account(Section, frozen=True):
     """The money a session starts with."""
 
     cash: Decimal = Decimal(100_000)
     """Opening balance in quote units."""
 
 
-class Venue(Section):
+class Venue(Section, frozen=True):
     """The simulated venue: what an execution costs and how long an order travels."""
 
     taker_fee: Decimal = Decimal("0.001")
@@ -38,7 +38,7 @@ class Venue(Section):
     """Time from a decision until its order is live at the venue."""
 
 
-class InstrumentOverride(Section):
+class InstrumentOverride(Section, frozen=True):
     """What a bare tape cannot say about its instrument; ``None`` infers it."""
 
     tick: Decimal | None = None
@@ -49,7 +49,7 @@ class InstrumentOverride(Section):
     """Smallest order value in quote units the venue takes."""
 
 
-class Risk(Section):
+class Risk(Section, frozen=True):
     """Limits, all off unless set (``real`` mode insists on three of them)."""
 
     max_position: Decimal | None = None
@@ -62,14 +62,14 @@ class Risk(Section):
     """Loss of equity since 00:00 UTC, in quote units, at which trading halts."""
 
 
-class Market(Section):
+class Market(Section, frozen=True):
     """Reception of market data."""
 
     stale_after_bars: Count = 30
     """A series is stale once this many of its bars are overdue."""
 
 
-class Supervision(Section):
+class Supervision(Section, frozen=True):
     """What happens to an actor that fails."""
 
     deliveries_max: Count = 10_000
@@ -90,7 +90,7 @@ class Supervision(Section):
     """Where trading is brought when a failure escalates: stop entries, also cancel, also close."""
 
 
-class Feed(Section):
+class Feed(Section, frozen=True):
     """The tape as a live feed."""
 
     speed: Annotated[float, Meta(ge=0)] = 1.0
@@ -99,7 +99,7 @@ class Feed(Section):
     """Inputs waiting for the core before the feed has to wait."""
 
 
-class Journal(Section):
+class Journal(Section, frozen=True):
     """Durability."""
 
     batch_max: Count = 4_096
@@ -120,7 +120,7 @@ class Journal(Section):
     """Free disk space in MiB under which the daemon warns."""
 
 
-class Http(Section):
+class Http(Section, frozen=True):
     """The control endpoint."""
 
     host: str = "127.0.0.1"
@@ -135,7 +135,7 @@ class Http(Section):
     """Idempotency keys remembered."""
 
 
-class Log(Section):
+class Log(Section, frozen=True):
     """Logging."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -144,7 +144,7 @@ class Log(Section):
     """``auto`` writes for people on a terminal and JSON lines elsewhere."""
 
 
-class StrategyEntry(Section):
+class StrategyEntry(Section, frozen=True):
     """One strategy of the account."""
 
     use: str = "ema_cross"
@@ -157,7 +157,7 @@ class StrategyEntry(Section):
     """Values for its typed parameters."""
 
 
-class Settings(Section):
+class Settings(Section, frozen=True):
     """Everything."""
 
     account: Account = Account()

@@ -32,17 +32,22 @@ TapeOption = Annotated[
 ]
 SyntheticOption = Annotated[
     str | None,
-    typer.Option("--synthetic", metavar="SEED:BARS", help="Made-up bars from a seed instead of a file; SEED alone never ends."),
+    typer.Option(
+        "--synthetic", metavar="SEED:BARS", help="Made-up bars from a seed instead of a file; SEED alone never ends."
+    ),
 ]
 TimeframeOption = Annotated[
     str | None, typer.Option("--timeframe", metavar="5m", help="Length of a bar, where the file leaves doubt.")
 ]
 StrategyOption = Annotated[
     str | None,
-    typer.Option("--strategy", "-s", metavar="NAME|FILE.py:CLASS", help="A built-in strategy, or a class in your own file."),
+    typer.Option(
+        "--strategy", "-s", metavar="NAME|FILE.py:CLASS", help="A built-in strategy, or a class in your own file."
+    ),
 ]
 ParamOption = Annotated[
-    list[str] | None, typer.Option("-p", "--param", metavar="NAME=VALUE", help="A parameter of the strategy; repeatable.")
+    list[str] | None,
+    typer.Option("-p", "--param", metavar="NAME=VALUE", help="A parameter of the strategy; repeatable."),
 ]
 SetOption = Annotated[
     list[str] | None,
@@ -66,7 +71,9 @@ def replay(
     timeframe: TimeframeOption = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR", help="Write fills, orders, equity (Parquet) and the summary (JSON) there."),
+        typer.Option(
+            "--out", metavar="DIR", help="Write fills, orders, equity (Parquet) and the summary (JSON) there."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -85,23 +92,28 @@ def run(
     tape: TapeOption = None,
     synthetic: SyntheticOption = None,
     speed: Annotated[
-        float | None, typer.Option("--speed", metavar="N", help="Tape seconds per second of yours; 0 for as fast as it goes.")
+        float | None,
+        typer.Option("--speed", metavar="N", help="Tape seconds per second of yours; 0 for as fast as it goes."),
     ] = None,
     strategy: StrategyOption = None,
     param: ParamOption = None,
     setting: SetOption = None,
     config: ConfigOption = None,
     timeframe: TimeframeOption = None,
-    port: Annotated[int | None, typer.Option("--port", metavar="P", help="Port of the control endpoint; 0 for a free one.")] = None,
-    exit_at_end: Annotated[bool, typer.Option("--exit-at-end", help="End when the tape ends, instead of staying up.")] = False,
+    port: Annotated[
+        int | None, typer.Option("--port", metavar="P", help="Port of the control endpoint; 0 for a free one.")
+    ] = None,
+    exit_at_end: Annotated[
+        bool, typer.Option("--exit-at-end", help="End when the tape ends, instead of staying up.")
+    ] = False,
     new_session: Annotated[
         bool, typer.Option("--new-session", help="Leave an open session behind and begin a new one from its account.")
     ] = False,
 ) -> None:
     """Run the daemon on paper: a tape as the market, the simulated venue as the exchange.
 
-    The same command continues the session where it was, also after a crash. Without a tape it plays an endless synthetic
-    market. Ctrl-C ends the run and keeps the session; `pitboss ctl stop` ends the session.
+    The same command continues the session where it was, also after a crash. Without a tape it plays an endless
+    synthetic market. Ctrl-C ends the run and keeps the session; `pitboss ctl stop` ends the session.
     """
     from daemon.commands.run import run_command
 
@@ -112,7 +124,12 @@ def run(
 
 
 @app.command()
-def doctor(state_dir: StateDirOption = None, config: ConfigOption = None, setting: SetOption = None, as_json: JsonOption = False) -> None:
+def doctor(
+    state_dir: StateDirOption = None,
+    config: ConfigOption = None,
+    setting: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Say what is wrong with this machine and configuration."""
     from daemon.commands.doctor import doctor_command
 

@@ -25,7 +25,7 @@ def foreign_packages() -> list[str]:
 
     Names such as ``config`` and ``daemon`` are common; a file of that name on the path would shadow ours.
     """
-    from importlib.util import find_spec  # noqa: PLC0415 - only start-up and doctor ask
+    from importlib.util import find_spec
 
     root = Path(__file__).resolve().parent.parent
     foreign: list[str] = []

@@ -65,7 +65,11 @@ def configure_logging(settings: Log) -> None:
         structlog.processors.TimeStamper(fmt="%H:%M:%S.%f" if console else "iso", utc=not console),
     ]
     if console:
-        processors += [structlog.processors.format_exc_info, redact, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        processors += [
+            structlog.processors.format_exc_info,
+            redact,
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+        ]
     else:
         processors += [structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer()]
     structlog.configure(

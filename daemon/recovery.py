@@ -183,7 +183,11 @@ def _newest_snapshot(reader: JournalReader, session: SessionRow, path: Path) -> 
 def _diverged(reader: JournalReader, session: SessionRow, difference_text: str) -> None:
     last_run = reader.last_run(session.number)
     changed = last_run is not None and last_run[2] != code_hash()
-    why = "the code has changed since its last run" if changed else "the same code, so the journal or this machine is at fault"
+    why = (
+        "the code has changed since its last run"
+        if changed
+        else "the same code, so the journal or this machine is at fault"
+    )
     message = (
         f"session {session.id} does not replay to its own decisions ({why}): {difference_text};"
         " --new-session starts from its account as recorded"

@@ -104,7 +104,7 @@ class Supervisor:
             child.state = "running"
             try:
                 await child.run()
-            except Exception as error:  # noqa: BLE001 - the supervisor: one of three places that may
+            except Exception as error:
                 if isinstance(error, (MemoryError, RecursionError)):
                     raise
                 child.last_error = f"{type(error).__name__}: {error}"

@@ -6,7 +6,7 @@ nobody does. Features are computed a chunk at a time with the same kernels that 
 
 from __future__ import annotations
 
-from decimal import Decimal  # noqa: TC003 - msgspec resolves the annotation
+from decimal import Decimal
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from replay.plan import SessionPlan, build_core, plan_session, start_core
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
     from actors.system import Core
     from config.schema import Settings
     from replay.record import Recorder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal  # noqa: TC003 - msgspec resolves the annotation
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 

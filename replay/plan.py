@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from actors.runtime.scheduler import Table
     from config.schema import StrategyEntry
     from replay.tape import Tape
+    from strategies.base import Strategy
+    from strategies.indicators import Indicator
 
 SIMULATED_NONCE = "sim"
 """Order ids at the simulated venue need no secret: it is born with the session. They are then equal in a
@@ -93,7 +95,7 @@ def build_core(plan: SessionPlan, observers: Table | None = None) -> Core:
     strategies: list[StrategyPlan] = []
     for record in plan.strategies:
         strategy = make_strategy(load_class(record.source), record.params, record.id)
-        rows = FeatureRows(_declared(strategy.features, record.id))
+        rows = FeatureRows(_declared(strategy, record.id))
         strategies.append(StrategyPlan(record.id, record.symbol, record.timeframe_ns, strategy, rows))
     return Core(
         plan.settings,
@@ -162,7 +164,7 @@ def _plan_strategy(entry: StrategyEntry, base: Mapping[str, int]) -> StrategyRec
     kind = load_class(source)
     identity = entry.id or (entry.use if source.code is None else kind.__name__)
     strategy = make_strategy(kind, entry.params, identity)
-    _declared(strategy.features, identity)
+    _declared(strategy, identity)
     return StrategyRecord(
         identity, source, all_params(strategy), symbol, _timeframe_ns(kind.timeframe, base[symbol], identity)
     )
@@ -171,7 +173,7 @@ def _plan_strategy(entry: StrategyEntry, base: Mapping[str, int]) -> StrategyRec
 def _timeframe_ns(timeframe: str | None, base_ns: int, identity: str) -> int:
     if timeframe is None:
         return base_ns
-    from replay.tape import format_timeframe, parse_timeframe  # noqa: PLC0415 - keeps the import of a plan cheap
+    from replay.tape import format_timeframe, parse_timeframe
 
     wanted_ns = parse_timeframe(timeframe)
     if wanted_ns < base_ns or wanted_ns % base_ns:
@@ -180,10 +182,9 @@ def _timeframe_ns(timeframe: str | None, base_ns: int, identity: str) -> int:
     return wanted_ns
 
 
-def _declared(features: object, identity: str) -> dict[str, object]:
+def _declared(strategy: Strategy, identity: str) -> dict[str, Indicator]:
     try:
-        declared: dict[str, object] = features()  # type: ignore[operator]
+        return strategy.features()
     except Exception as error:
         message = f"strategy {identity}: features(): {type(error).__name__}: {error}"
         raise UserError(message) from error
-    return declared

@@ -90,7 +90,7 @@ class Recorder:
 
     def fills(self) -> pl.DataFrame:
         """Return one row per fill: decimals as floats, and beside them the exact integers."""
-        import polars as pl  # noqa: PLC0415 - only who asks for a table pays for it
+        import polars as pl
 
         price = [float(self._instruments[fill.symbol].price(fill.price_ticks)) for fill in self._fills]
         quantity = [float(self._instruments[fill.symbol].quantity(fill.quantity_lots)) for fill in self._fills]
@@ -115,7 +115,7 @@ class Recorder:
 
     def orders(self) -> pl.DataFrame:
         """Return one row per order and what became of it."""
-        import polars as pl  # noqa: PLC0415 - only who asks for a table pays for it
+        import polars as pl
 
         schema = {
             "order_id": pl.String,
@@ -138,8 +138,8 @@ class Recorder:
 
     def equity(self) -> pl.DataFrame:
         """Return equity at every bar close: ``ts`` in UTC ms, ``equity`` in quote units, and in atoms."""
-        import numpy as np  # noqa: PLC0415 - only who asks for a table pays for it
-        import polars as pl  # noqa: PLC0415
+        import numpy as np
+        import polars as pl
 
         atoms = np.frombuffer(self._mark_atoms, dtype=np.int64)
         times_ns = np.frombuffer(self._mark_times_ns, dtype=np.int64)

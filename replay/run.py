@@ -103,7 +103,7 @@ def replay(
 
 def register_class(kind: type[Strategy]) -> str:
     """Make a strategy class known under its own name for this process; return that name."""
-    from strategies.loader import REGISTERED  # noqa: PLC0415 - beside its only use
+    from strategies.loader import REGISTERED
 
     REGISTERED[kind.__name__] = kind
     return kind.__name__

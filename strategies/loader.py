@@ -79,7 +79,9 @@ def load_class(source: StrategySource) -> type[Strategy]:
     }
     if class_name not in strategies:
         known = ", ".join(strategies) or "none"
-        message = f"{path}: there is no strategy {class_name}{nearest(class_name, strategies)}; strategies there: {known}"
+        message = (
+            f"{path}: there is no strategy {class_name}{nearest(class_name, strategies)}; strategies there: {known}"
+        )
         raise UserError(message)
     return strategies[class_name]
 

@@ -51,7 +51,7 @@ def load_state(state: bytes) -> dict[str, Any]:
     return attributes
 
 
-def _pack(value: Any, depth: int) -> Any:  # noqa: ANN401, PLR0911 - one line per kind of value
+def _pack(value: Any, depth: int) -> Any:  # noqa: ANN401 - one line per kind of value
     kind = type(value)
     if value is None or kind is bool or kind is float or kind is str or kind is bytes:
         return value
@@ -114,14 +114,14 @@ def _unpack_deque(payload: memoryview) -> deque[Any]:
 
 
 def _unpack_array(payload: memoryview) -> Any:  # noqa: ANN401 - an ndarray; numpy is not imported for nothing
-    import numpy as np  # noqa: PLC0415 - only a strategy that stored arrays pays for it
+    import numpy as np
 
     dtype, shape, data = _decode(payload)
     return np.frombuffer(data, dtype=dtype).reshape(shape).copy()
 
 
 def _unpack_scalar(payload: memoryview) -> Any:  # noqa: ANN401 - a numpy scalar
-    import numpy as np  # noqa: PLC0415 - only a strategy that stored scalars pays for it
+    import numpy as np
 
     dtype, data = _decode(payload)
     return np.frombuffer(data, dtype=dtype)[0]

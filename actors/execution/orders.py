@@ -8,8 +8,8 @@ import msgspec
 
 from actors.messages import (
     Accepted,
-    CancelOrder,
     Cancelled,
+    CancelOrder,
     CancelRejected,
     CancelRequest,
     Expired,
@@ -23,7 +23,9 @@ from actors.messages import (
 if TYPE_CHECKING:
     from actors.runtime.scheduler import Context
 
-OrderState = Literal["submitted", "working", "partly_filled", "cancelling", "filled", "cancelled", "rejected", "expired"]
+OrderState = Literal[
+    "submitted", "working", "partly_filled", "cancelling", "filled", "cancelled", "rejected", "expired"
+]
 OrderTrigger = Literal["accept", "reject", "part", "fill", "ask_cancel", "cancel", "refuse_cancel", "expire"]
 
 TRANSITIONS: dict[tuple[OrderState, OrderTrigger], OrderState] = {

@@ -28,9 +28,8 @@ from actors.messages import (
     BUY,
     Accepted,
     Bar,
-    CancelOrder,
     Cancelled,
-    CancelRejected,
+    CancelOrder,
     Expired,
     Fill,
     OrderRequest,
@@ -104,9 +103,7 @@ class SimulatedVenue:
     def on_submit(self, command: SubmitOrder) -> None:
         """Take an order."""
         request = command.request
-        resting = Resting(
-            command.order_id, request, self._context.now_ns + self._latency_ns, request.quantity_lots
-        )
+        resting = Resting(command.order_id, request, self._context.now_ns + self._latency_ns, request.quantity_lots)
         event = (command.order_id, request.strategy, request.symbol, request.ref)
         if self._tape_ended and request.closing:
             self._emit(Accepted(*event))
@@ -172,9 +169,7 @@ class SimulatedVenue:
         for position, _, _, resting, match in found:
             self._execute(resting, match, instrument, times_ns[min(position[0] + (position[1] > 0), 3)], orders)
 
-    def _meets_market(
-        self, resting: Resting, bar: Bar, points: Points, first: int, orders: list[Resting]
-    ) -> bool:
+    def _meets_market(self, resting: Resting, bar: Bar, points: Points, first: int, orders: list[Resting]) -> bool:
         """Decide post-only and marketability of an order that travelled; return whether it still rests."""
         if resting.arrived:
             return True

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -162,7 +162,9 @@ class JournalReader:
             raise UserError(message)
         try:
             self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-            check_version(self._db, path)
+            ((application_id,),) = self._db.execute("PRAGMA application_id")
+            ((version,),) = self._db.execute("PRAGMA user_version")
+            check_version(application_id, version, path)
         except sqlite3.Error as error:
             raise damaged(path, error) from error
 
@@ -193,7 +195,7 @@ class JournalReader:
         rows = list(
             self._query("SELECT run, outcome, code_hash FROM runs WHERE session = ? ORDER BY run DESC LIMIT 1", session)
         )
-        return rows[0] if rows else None  # type: ignore[return-value]
+        return rows[0] if rows else None
 
     def newest_snapshots(self, session: int) -> list[SnapshotRow]:
         """Return the snapshots kept of a session, newest first."""
@@ -227,21 +229,19 @@ class JournalReader:
         ((seq,),) = self._query("SELECT coalesce(max(seq), 0) FROM inputs WHERE session = ?", session)
         return int(seq)
 
-    def _query(self, sql: str, *parameters: object) -> Iterator[tuple[object, ...]]:
+    def _query(self, sql: str, *parameters: object) -> Iterator[tuple[Any, ...]]:
         try:
             yield from self._db.execute(sql, parameters)
         except sqlite3.Error as error:
             raise damaged(self.path, error) from error
 
 
-def check_version(db: sqlite3.Connection, path: Path) -> None:
+def check_version(application_id: int, version: int, path: Path) -> None:
     """Refuse a file that is no journal, or one a newer pitboss wrote.
 
     Raises:
         UserError: says which.
     """
-    (application_id,) = db.execute("PRAGMA application_id").fetchone()
-    (version,) = db.execute("PRAGMA user_version").fetchone()
     if application_id != APPLICATION_ID:
         message = f"{path}: is not a pitboss journal"
         raise UserError(message)

@@ -233,7 +233,9 @@ class Scheduler:
         if isinstance(error, (MemoryError, RecursionError, CoreError)):
             raise error
         if not actor.isolated:
-            what = f"{actor.name} failed on {type(message).__name__} (input {self.seq}): {type(error).__name__}: {error}"
+            what = (
+                f"{actor.name} failed on {type(message).__name__} (input {self.seq}): {type(error).__name__}: {error}"
+            )
             raise CoreError(what) from error
         letter = self.dead_letters.add(actor.name, self.seq, self.context.now_ns, message, error)
         isolated = cast("Recoverable", actor)

@@ -94,7 +94,7 @@ def control_command(state_dir: Path | None, action: str, key: str | None, *, as_
 
 def open_console(state_dir: Path | None) -> None:
     """Start the Textual console on the daemon of a state directory."""
-    from tui.app import Console  # noqa: PLC0415 - Textual waits until it is asked for
+    from tui.app import Console
 
     endpoint, token = find_endpoint(state_dir)
     Console(endpoint.url, token).run()
@@ -119,8 +119,8 @@ def _checked(status: int, answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _print_status(status: dict[str, Any]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - only people need it
-    from rich.table import Table  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
 
     console = Console()
     table = Table(title=f"Session {status['session']}", title_justify="left", show_header=False, min_width=56)
@@ -146,6 +146,11 @@ def _print_status(status: dict[str, Any]) -> None:
         actors.add_column(heading)
     for row in status["actors"]:
         actors.add_row(
-            row["name"], row["state"], str(row["restarts"]), str(row["mailbox"]), f"{row['processed']:,}", row["last_error"] or ""
+            row["name"],
+            row["state"],
+            str(row["restarts"]),
+            str(row["mailbox"]),
+            f"{row['processed']:,}",
+            row["last_error"] or "",
         )
     console.print(actors)

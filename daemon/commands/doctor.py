@@ -39,7 +39,9 @@ class Finding(msgspec.Struct, frozen=True):
     detail: str
 
 
-def doctor_command(state_dir: Path | None, config: Path | None, setting: Sequence[str] | None, *, as_json: bool) -> None:
+def doctor_command(
+    state_dir: Path | None, config: Path | None, setting: Sequence[str] | None, *, as_json: bool
+) -> None:
     """Look at everything, print it, and exit 1 if anything is an error."""
     findings = examine(state_dir or default_state_dir(), config, setting or ())
     if as_json:
@@ -128,13 +130,13 @@ def _journal(state_dir: Path) -> Finding:
 
 
 def _kernel_cache() -> Finding:
-    from strategies.indicators.cache import find_cache_directory  # noqa: PLC0415 - looked at here alone
+    from strategies.indicators.cache import find_cache_directory
 
     return _guarded("kernel cache", lambda: f"{find_cache_directory()} can be written")
 
 
 def _port(settings: Settings) -> Finding:
-    import socket  # noqa: PLC0415 - looked at here alone
+    import socket
 
     host, port = settings.http.host, settings.http.port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -143,12 +145,14 @@ def _port(settings: Settings) -> Finding:
         try:
             probe.bind((host, port))
         except OSError as error:
-            return Finding("port", "warning", f"{host} port {port}: {os.strerror(error.errno or 0)}; perhaps a daemon runs")
+            return Finding(
+                "port", "warning", f"{host} port {port}: {os.strerror(error.errno or 0)}; perhaps a daemon runs"
+            )
     return Finding("port", "ok", f"{host} port {port} is free")
 
 
 def _strategies(settings: Settings) -> Finding:
-    from strategies.loader import load_class, make_strategy, read_source  # noqa: PLC0415 - looked at here alone
+    from strategies.loader import load_class, make_strategy, read_source
 
     def look() -> str:
         for entry in settings.strategies:
@@ -159,15 +163,15 @@ def _strategies(settings: Settings) -> Finding:
 
 
 def _clock() -> Finding:
-    import time  # noqa: PLC0415 - looked at here alone
+    import time
 
     plausible = time.time() > 1_700_000_000  # noqa: PLR2004 - November 2023, before this was written
     return Finding("clock", "ok" if plausible else "error", time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()))
 
 
 def _print(findings: list[Finding]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - only people need it
-    from rich.table import Table  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
 
     colours: dict[Verdict, str] = {"ok": "green", "warning": "yellow", "error": "red"}
     table = Table(title="pitboss doctor", title_justify="left")

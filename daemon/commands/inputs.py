@@ -47,14 +47,18 @@ def settings_from(
 
 
 def tape_from(
-    tape: Sequence[str] | None, synthetic: str | None, timeframe: str | None, settings: Settings, default_synthetic: str | None
+    tape: Sequence[str] | None,
+    synthetic: str | None,
+    timeframe: str | None,
+    settings: Settings,
+    default_synthetic: str | None,
 ) -> tuple[Tape, str]:
     """Open what was asked for; return it and its name for people.
 
     Raises:
         UserError: no tape, two kinds of tape, or one that cannot be played.
     """
-    from replay.tape import open_tape, synthetic_tape  # noqa: PLC0415 - opening is what makes it needed
+    from replay.tape import open_tape, synthetic_tape
 
     if tape and synthetic is not None:
         message = "--tape and --synthetic exclude each other"

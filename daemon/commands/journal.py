@@ -20,7 +20,7 @@ EXIT_DIFFERENT = 1
 
 def replay_command(state_dir: Path | None, session: str | None, *, as_json: bool) -> None:
     """Replay a session and exit 0 if every decision is equal."""
-    from replay.journal import NothingStoredError, replay_journal  # noqa: PLC0415 - heavy imports wait
+    from replay.journal import NothingStoredError, replay_journal
 
     path = (state_dir or default_state_dir()) / FILE_NAME
     try:
@@ -38,7 +38,7 @@ def replay_command(state_dir: Path | None, session: str | None, *, as_json: bool
 
 def export_command(state_dir: Path | None, session: str | None, out: Path) -> None:
     """Write a session for other programs."""
-    from replay.export import export_session  # noqa: PLC0415 - heavy imports wait
+    from replay.export import export_session
 
     path = (state_dir or default_state_dir()) / FILE_NAME
     for written, rows in export_session(path, session, out):
@@ -46,8 +46,8 @@ def export_command(state_dir: Path | None, session: str | None, out: Path) -> No
 
 
 def _print(summary: JournalSummary) -> None:
-    from rich.console import Console  # noqa: PLC0415 - only people need it
-    from rich.table import Table  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
 
     console = Console()
     table = Table(title=f"Journal of session {summary.session}", title_justify="left", show_header=False)

@@ -38,8 +38,8 @@ def replay_command(
     as_json: bool,
 ) -> None:
     """Replay a tape and print what it came to."""
-    from actors.instrument import Instrument  # noqa: PLC0415 - heavy imports wait until a replay is asked for
-    from replay.record import Recorder  # noqa: PLC0415
+    from actors.instrument import Instrument
+    from replay.record import Recorder
 
     settings = settings_from(config, setting, strategy, param)
     if out is not None:
@@ -73,14 +73,14 @@ def replay_command(
 def _replay(
     settings: Settings, tape: Tape, recorder: Recorder | None, progress: Callable[[int], None] | None, opened_at: float
 ) -> Summary:
-    from replay.driver import replay_tape  # noqa: PLC0415 - heavy imports wait until a replay is asked for
+    from replay.driver import replay_tape
 
     return replay_tape(settings, tape, recorder=recorder, progress=progress, opened_at=opened_at)
 
 
 def _with_progress(settings: Settings, tape: Tape, recorder: Recorder | None, opened_at: float) -> Summary:
-    from rich.console import Console  # noqa: PLC0415 - only people need it
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("replay"), BarColumn(), MofNCompleteColumn(), TextColumn("bars"), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
@@ -101,8 +101,8 @@ def _prepare(out: Path) -> None:
 
 
 def _print(summary: Summary, name: str, out: Path | None) -> None:
-    from rich.console import Console  # noqa: PLC0415 - only people need it
-    from rich.table import Table  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
 
     console = Console()
     table = Table(title=f"Replay of {name}", title_justify="left", show_header=False, min_width=56)

@@ -40,9 +40,9 @@ def run_command(
     new_session: bool,
 ) -> None:
     """Run the daemon in the foreground and print the session's summary at the end."""
-    import anyio  # noqa: PLC0415 - the daemon's own weight waits until it is asked for
+    import anyio
 
-    from daemon.process import RunOptions, run_daemon  # noqa: PLC0415
+    from daemon.process import RunOptions, run_daemon
 
     foreign = foreign_packages()
     if foreign:
@@ -87,15 +87,15 @@ def _first(group: BaseExceptionGroup[Any]) -> BaseException:
 
 def _uvloop_present() -> bool:
     try:
-        import uvloop  # noqa: F401, PLC0415 - present or not, that is the question
+        import uvloop  # noqa: F401 - present or not, that is the question
     except ImportError:
         return False
     return True
 
 
 def _print(outcome: Outcome) -> None:
-    from rich.console import Console  # noqa: PLC0415 - only people need it
-    from rich.table import Table  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
 
     status: dict[str, Any] = msgspec.to_builtins(outcome.status, builtin_types=(int,))
     kept = "sealed" if outcome.sealed else "open: the same command continues it"

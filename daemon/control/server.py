@@ -109,7 +109,9 @@ class ControlServer:
             return _json({"error": reason}, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         except web.HTTPException as error:
             headers = {name: value for name, value in error.headers.items() if name.lower() == "allow"}
-            return _json({"error": f"{request.method} {request.path}: {error.reason}"}, HTTPStatus(error.status), headers)
+            return _json(
+                {"error": f"{request.method} {request.path}: {error.reason}"}, HTTPStatus(error.status), headers
+            )
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -206,7 +208,9 @@ def _action(body: bytes) -> str:
         raise RefusedError(HTTPStatus.BAD_REQUEST, f"'action' must be a string, it is {found}")
     if action not in COMMANDS:
         known = ", ".join(COMMANDS)
-        raise RefusedError(HTTPStatus.BAD_REQUEST, f"unknown action {action!r}{nearest(action, COMMANDS)}; one of {known}")
+        raise RefusedError(
+            HTTPStatus.BAD_REQUEST, f"unknown action {action!r}{nearest(action, COMMANDS)}; one of {known}"
+        )
     return action
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from actors.instrument import from_atoms
 
 if TYPE_CHECKING:
-    from actors.instrument import Instrument
     from actors.execution.orders import Order
+    from actors.instrument import Instrument
     from daemon.live import LiveDriver
     from daemon.supervisor import Supervisor
 
@@ -62,7 +62,9 @@ class StatusView:
             "fees": from_atoms(sum(held.fees_atoms for held in core.ledger.holdings.values())),
             "realized_pnl": from_atoms(sum(held.realized_atoms for held in core.ledger.holdings.values())),
             "positions": self._positions(),
-            "orders": [_order(order, core.instruments[order.request.symbol]) for order in core.execution.orders.values()],
+            "orders": [
+                _order(order, core.instruments[order.request.symbol]) for order in core.execution.orders.values()
+            ],
             "actors": self._actors(),
             "stale": core.market.stale_symbols(),
             "requested_action": core.control.requested_action,

@@ -42,7 +42,8 @@ _FILL = (
 )
 _ORDER = (
     "INSERT INTO orders (session, order_id, seq, strategy, symbol, ref, state, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-    " ON CONFLICT (session, order_id) DO UPDATE SET seq = excluded.seq, state = excluded.state, reason = excluded.reason"
+    " ON CONFLICT (session, order_id)"
+    " DO UPDATE SET seq = excluded.seq, state = excluded.state, reason = excluded.reason"
 )
 _EQUITY = "INSERT OR REPLACE INTO equity (session, ts_ns, equity_atoms) VALUES (?, ?, ?)"
 _SNAPSHOT = "INSERT OR REPLACE INTO snapshots (session, seq, chain, state) VALUES (?, ?, ?, ?)"
@@ -58,7 +59,6 @@ async def open_journal(path: Path, settings: JournalSettings) -> aiosqlite.Conne
     Raises:
         UserError: the file is no journal, is damaged, or comes from a newer pitboss.
     """
-    fresh = not path.exists() or path.stat().st_size == 0
     try:
         db = await aiosqlite.connect(path)
         try:
@@ -66,20 +66,28 @@ async def open_journal(path: Path, settings: JournalSettings) -> aiosqlite.Conne
             await db.execute("PRAGMA synchronous = FULL")
             await db.execute("PRAGMA foreign_keys = ON")
             if settings.size_mb_max is not None:
-                async with db.execute("PRAGMA page_size") as cursor:
-                    row = await cursor.fetchone()
-                assert row is not None
-                pages = settings.size_mb_max * 1024 * 1024 // int(row[0])
+                pages = settings.size_mb_max * 1024 * 1024 // await _number(db, "PRAGMA page_size")
                 await db.execute(f"PRAGMA max_page_count = {pages}")
-            if fresh:
+            if await _number(db, "SELECT count(*) FROM sqlite_master") == 0:
                 await db.executescript(f"BEGIN IMMEDIATE;{SCHEMA}COMMIT;")
-            await db._execute(check_version, db._conn, path)  # noqa: SLF001 - runs it on the connection's own thread
+            await _check_version(db, path)
         except BaseException:
             await db.close()
             raise
     except sqlite3.Error as error:
         raise damaged(path, error) from error
     return db
+
+
+async def _check_version(db: aiosqlite.Connection, path: Path) -> None:
+    check_version(await _number(db, "PRAGMA application_id"), await _number(db, "PRAGMA user_version"), path)
+
+
+async def _number(db: aiosqlite.Connection, sql: str) -> int:
+    async with db.execute(sql) as cursor:
+        row = await cursor.fetchone()
+    assert row is not None, sql
+    return int(row[0])
 
 
 class _Snapshot(msgspec.Struct, frozen=True):

@@ -78,7 +78,7 @@ def open_tape(
     return Tape(opening.series)
 
 
-def tape_from_frame(  # noqa: PLR0913 - the same words as `open_tape` takes
+def tape_from_frame(
     frame: Frame | Mapping[str, ArrayLike],
     *,
     symbol: str,
@@ -216,10 +216,10 @@ def _file_source(where: str) -> Source:
         message = f"{where}: the file is empty"
         raise UserError(message)
     if magic == b"PAR1" or path.suffix.lower() in {".parquet", ".pq"}:
-        from replay.tape.parquet import ParquetSource  # noqa: PLC0415 - polars takes 120 ms to import
+        from replay.tape.parquet import ParquetSource
 
         return _File(path, where, ParquetSource(path, where))
-    from replay.tape.csv_file import CsvSource  # noqa: PLC0415 - likewise
+    from replay.tape.csv_file import CsvSource
 
     return _File(path, where, CsvSource(path, where, is_gzip=magic.startswith(b"\x1f\x8b")))
 

@@ -93,7 +93,7 @@ class Indicator(msgspec.Struct, frozen=True):
     def start(self) -> "IndicatorState":
         """Make a fresh state, ahead of the first bar."""
         # Here rather than on top: this import loads numba and the kernels.
-        from strategies.indicators.state import IndicatorState  # noqa: PLC0415
+        from strategies.indicators.state import IndicatorState
 
         return IndicatorState(self)
 
