@@ -54,9 +54,7 @@ def frame_source(frame: Frame | Mapping[str, ArrayLike], where: str) -> BlockSou
     arrays = {name: np.array(frame[name]) for name in COLUMN_NAMES}
     shapes = {name: array.shape for name, array in arrays.items()}
     if len(set(shapes.values())) > 1 or len(shapes["ts"]) != 1:
-        lengths = ", ".join(
-            f"{name} {' x '.join(map(str, shape))}" for name, shape in shapes.items()
-        )
+        lengths = ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in shapes.items())
         message = f"{where}: the columns are not of one length ({lengths})"
         raise UserError(message)
     return BlockSource([columns_of(arrays, where, 1)])

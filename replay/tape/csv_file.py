@@ -101,9 +101,7 @@ class CsvSource:
 
     def _settle_types(self, data: bytes) -> None:
         """Choose how `ts` is parsed from the first row that follows the header."""
-        first = next((line for line in data.splitlines() if line.strip()), b"").decode(
-            errors="replace"
-        )
+        first = next((line for line in data.splitlines() if line.strip()), b"").decode(errors="replace")
         fields = next(_records(first, self._where), [])
         column = self._header.index("ts")
         text = fields[column].strip() if column < len(fields) else ""
@@ -147,15 +145,11 @@ def _header(line: bytes, where: str) -> list[str]:
     return names
 
 
-def _parse_fast(
-    lines: bytes, schema: Mapping[str, pl.DataType]
-) -> dict[str, NDArray[np.generic]] | None:
+def _parse_fast(lines: bytes, schema: Mapping[str, pl.DataType]) -> dict[str, NDArray[np.generic]] | None:
     """Return a block's columns, or nothing if it is not exactly as it should be."""
     table = pl.scan_csv(lines, has_header=False, schema=dict(schema)).select(COLUMN_NAMES)
     if schema["ts"] == pl.String:
-        table = table.with_columns(
-            pl.col("ts").str.to_datetime(time_unit="ns", time_zone="UTC", strict=False)
-        )
+        table = table.with_columns(pl.col("ts").str.to_datetime(time_unit="ns", time_zone="UTC", strict=False))
     try:
         frame = table.collect()
     except pl.exceptions.PolarsError:
@@ -167,9 +161,7 @@ def _parse_fast(
     return {name: frame.get_column(name).to_numpy() for name in COLUMN_NAMES}
 
 
-def _parse_slowly(
-    lines: bytes, header: list[str], where: str, first_row: int
-) -> dict[str, NDArray[np.generic]]:
+def _parse_slowly(lines: bytes, header: list[str], where: str, first_row: int) -> dict[str, NDArray[np.generic]]:
     """Return a block's columns, or refuse the first row that has no meaning.
 
     Raises:

@@ -92,9 +92,7 @@ class _Head:
         self.stop = int(np.searchsorted(self.close_ns, horizon_ns, side="right"))
 
 
-def _segments(
-    all_series: Sequence[Series], skip: int, on_chunk: OnChunk
-) -> Iterator[Iterable[Bar]]:
+def _segments(all_series: Sequence[Series], skip: int, on_chunk: OnChunk) -> Iterator[Iterable[Bar]]:
     """Yield iterables of bars, split wherever `on_chunk` is due."""
     heads = [head for head in map(_Head, all_series) if head.advance()]
     while heads:

@@ -41,9 +41,7 @@ LOT = Decimal("1e-8")
 """Quantity step of an instrument nobody described."""
 
 _SYMBOL = re.compile(r"[^\s=]{1,32}")
-_PAIR = re.compile(
-    r"[A-Z0-9]{2,12}?(?:USDT|USDC|BUSD|FDUSD|TUSD|USD|EUR|GBP|JPY|BTC|ETH|BNB)", re.ASCII
-)
+_PAIR = re.compile(r"[A-Z0-9]{2,12}?(?:USDT|USDC|BUSD|FDUSD|TUSD|USD|EUR|GBP|JPY|BTC|ETH|BNB)", re.ASCII)
 _CASH = frozenset({"USDT", "USDC", "BUSD", "FDUSD", "TUSD", "USD", "EUR", "GBP", "JPY"})
 
 
@@ -107,9 +105,7 @@ def tape_from_frame(
     return Tape(opening.series)
 
 
-def synthetic_tape(
-    spec: str, *, lot: Decimal | None = None, min_notional: Decimal | None = None
-) -> Tape:
+def synthetic_tape(spec: str, *, lot: Decimal | None = None, min_notional: Decimal | None = None) -> Tape:
     """Return the synthetic tape of ``SEED:BARS``, ``SEED:endless`` or ``SEED`` (endless too).
 
     Args:
@@ -170,9 +166,7 @@ def _checked_symbol(symbol: str) -> str:
     return symbol
 
 
-def _override(
-    tick: Decimal | None, lot: Decimal | None, min_notional: Decimal | None
-) -> InstrumentOverride:
+def _override(tick: Decimal | None, lot: Decimal | None, min_notional: Decimal | None) -> InstrumentOverride:
     for name, value in (("tick", tick), ("lot", lot)):
         if value is not None and not (value.is_finite() and value > 0):
             message = f"--{name} {value}: it must be positive, for example 0.01"

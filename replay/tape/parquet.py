@@ -43,10 +43,7 @@ class ParquetSource:
             raise _damaged(where, error) from error
         check_names(schema, where)
         for name in COLUMN_NAMES:
-            if not (
-                schema[name].is_numeric()
-                or (name == "ts" and isinstance(schema[name], pl.Datetime | pl.Date))
-            ):
+            if not (schema[name].is_numeric() or (name == "ts" and isinstance(schema[name], pl.Datetime | pl.Date))):
                 message = f"{where}: column {name!r} holds {schema[name]} values, not numbers"
                 raise UserError(message)
         self._table = table.select(_as_plain(name, schema[name]) for name in COLUMN_NAMES)
@@ -76,10 +73,7 @@ class ParquetSource:
         for start in range(0, rows, BLOCK_ROWS):
             block = frame.slice(start, BLOCK_ROWS)
             first_row = start_row + start + 1
-            arrays = {
-                name: _array(block.get_column(name), self._where, first_row)
-                for name in COLUMN_NAMES
-            }
+            arrays = {name: _array(block.get_column(name), self._where, first_row) for name in COLUMN_NAMES}
             yield columns_of(arrays, self._where, first_row)
 
 

@@ -115,9 +115,7 @@ class Scan:
         usual_ns = max(self._steps, key=lambda step: (self._steps[step].count, -step), default=None)
         timeframe_ns = timeframe_ns or usual_ns
         if timeframe_ns is None:
-            message = (
-                f"{self.where}: a single row does not tell its timeframe; give it with --timeframe"
-            )
+            message = f"{self.where}: a single row does not tell its timeframe; give it with --timeframe"
             raise UserError(message)
         self._check_steps(timeframe_ns, given=timeframe_ns != usual_ns)
         digest = hashlib.sha256(b"".join(column.digest() for column in self._hashes))
@@ -133,14 +131,10 @@ class Scan:
         )
 
     def _count_steps(self, open_ns: Integers) -> None:
-        steps = (
-            np.diff(open_ns) if self._last_ns is None else np.diff(open_ns, prepend=self._last_ns)
-        )
+        steps = np.diff(open_ns) if self._last_ns is None else np.diff(open_ns, prepend=self._last_ns)
         first_row = self.rows + (2 if self._last_ns is None else 1)
         values, indices, counts = _distinct(steps)
-        for value, index, count in zip(
-            values.tolist(), indices.tolist(), counts.tolist(), strict=True
-        ):
+        for value, index, count in zip(values.tolist(), indices.tolist(), counts.tolist(), strict=True):
             self._steps.setdefault(value, _Step(first_row + index)).count += count
         if len(self._steps) > STEPS_MAX:
             message = f"{self.where}: no bars: there are over {STEPS_MAX:,} different steps in time"
@@ -166,16 +160,10 @@ class Scan:
                 f"{format_timeframe(timeframe_ns)} bars"
             )
         if self._grid.rounded:
-            notes.append(
-                f"{self._grid.rounded:,} prices with more than {DECIMALS_MAX} decimals were rounded"
-            )
+            notes.append(f"{self._grid.rounded:,} prices with more than {DECIMALS_MAX} decimals were rounded")
         if self._off_tick:
             notes.append(f"{self._off_tick:,} prices are not multiples of the tick {self._tick}")
-        gaps = [
-            (step.count, ns // timeframe_ns - 1)
-            for ns, step in self._steps.items()
-            if ns > timeframe_ns
-        ]
+        gaps = [(step.count, ns // timeframe_ns - 1) for ns, step in self._steps.items() if ns > timeframe_ns]
         if gaps and timeframe_ns == usual_ns:
             missing = sum(count * bars for count, bars in gaps)
             notes.append(f"{sum(count for count, _ in gaps):,} gaps, {missing:,} bars missing")

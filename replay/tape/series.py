@@ -69,9 +69,7 @@ class Tape:
             message = "there is no tape to play: give one with --tape FILE"
             raise UserError(message)
         check_symbols([(each.symbol, "") for each in series])
-        self.series = tuple(
-            msgspec.structs.replace(each, ordinal=ordinal) for ordinal, each in enumerate(series)
-        )
+        self.series = tuple(msgspec.structs.replace(each, ordinal=ordinal) for ordinal, each in enumerate(series))
         digest = hashlib.sha256()
         for each in self.series:
             digest.update(f"{each.symbol}\n{each.timeframe_ns}\n{each.fingerprint}\n".encode())

@@ -80,10 +80,7 @@ class SyntheticSource:
         skipped = start_row - number * _BLOCK_ROWS
         while (first_row := number * _BLOCK_ROWS) + skipped < self.rows_guess:
             target = int(_deviates(coarse.random_raw(1))[0]) * _BLOCK_SCALE
-            draws = [
-                stream.random_raw(words)
-                for stream, words in zip(streams, _BLOCK_WORDS, strict=True)
-            ]
+            draws = [stream.random_raw(words) for stream, words in zip(streams, _BLOCK_WORDS, strict=True)]
             block = _block(draws, first_row, level, target)
             yield block.between(skipped, min(_BLOCK_ROWS, self.rows_guess - first_row))
             level += target
@@ -111,9 +108,7 @@ def parse_synthetic(spec: str) -> tuple[int, int | None]:
 
 def synthetic_fingerprint(seed: int, rows: int | None) -> str:
     """Return what stands for the content: the generator's version, the seed and the length."""
-    return hashlib.sha256(f"synthetic {_VERSION} {seed} {rows or 'endless'}".encode()).hexdigest()[
-        :32
-    ]
+    return hashlib.sha256(f"synthetic {_VERSION} {seed} {rows or 'endless'}".encode()).hexdigest()[:32]
 
 
 def _is_whole(text: str) -> bool:

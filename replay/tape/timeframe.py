@@ -23,10 +23,7 @@ def parse_timeframe(text: str) -> int:
     """
     match = _PATTERN.fullmatch(text.strip())
     if match is None or int(match[1]) == 0:
-        message = (
-            f"{text!r} is no timeframe: write a whole number and one of the units "
-            f"s, m, h, d, w, for example 5m"
-        )
+        message = f"{text!r} is no timeframe: write a whole number and one of the units s, m, h, d, w, for example 5m"
         raise UserError(message)
     return int(match[1]) * _UNITS_NS[match[2]]
 

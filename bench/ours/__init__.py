@@ -1,0 +1,1 @@
+"""How pitboss itself is measured: each module runs the real program and prints one JSON line."""

@@ -1,0 +1,172 @@
+"""From readings to figures: medians, ratios between engines, promises kept or broken."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bench import workload
+from bench.measures import Figure, Measure, Reading
+
+RATIO_AGAINST = ("backtesting", "nautilus", "floor", "account", "loop")
+
+HELP_S_MAX = 0.4
+STARTUP_ABOVE_IMPORTS_S_MAX = 0.7
+REPLAY_ABOVE_IMPORTS_MB_MAX = 100.0
+LONG_ABOVE_REPLAY_MB_MAX = 50.0
+
+
+@dataclass(slots=True)
+class Result:
+    """All that is known of one measure: its readings, or why there are none."""
+
+    measure: Measure
+    readings: list[Reading] = field(default_factory=list)
+    skipped: str | None = None
+    failed: str | None = None
+
+    def median(self) -> Reading:
+        """Return the median of numbers; anything else is kept only if all repetitions agree."""
+        if not self.readings:
+            return {}
+        names = [name for name in self.readings[0] if all(name in reading for reading in self.readings)]
+        return {name: middle([reading[name] for reading in self.readings]) for name in names}
+
+    def number(self, name: str) -> float | None:
+        """Return the median of one figure, if it is a number."""
+        value = self.median().get(name)
+        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+    def spread(self, name: str) -> float | None:
+        """Return the distance between extremes as a fraction of the median."""
+        values = [value for reading in self.readings if isinstance(value := reading.get(name), int | float)]
+        middle_value = self.number(name)
+        if len(values) < 2 or not middle_value:
+            return None
+        return (max(values) - min(values)) / middle_value
+
+
+def middle(values: list[Figure]) -> Figure:
+    """Return the median of numbers, the common value of anything else, or "differs"."""
+    if all(value == values[0] for value in values):
+        return values[0]
+    numbers = [value for value in values if isinstance(value, int | float)]
+    return statistics.median(numbers) if len(numbers) == len(values) else "differs"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One promise, the figure it is judged by, and whether it was kept (None: not judged)."""
+
+    promise: str
+    figure: str
+    kept: bool | None
+
+
+Results = Mapping[str, Result]
+
+
+def loop_bars_per_s(result: Result) -> float | None:
+    """Return bars per second of the engine alone, tape not read, where it says so."""
+    bars, run_s = result.number("bars"), result.number("run_s")
+    return bars / run_s if bars and run_s else None
+
+
+def speed_ratios(results: Results) -> dict[str, dict[str, float]]:
+    """Compare our replay with each other engine.
+
+    `like_for_like`: both from tape opened to result. `strict`: ours still from tape opened, the
+    other with its data already in memory in the form it likes best. The table shows the strict one.
+    """
+    ratios: dict[str, dict[str, float]] = {}
+    ours = number_of(results, "pitboss", "bars_per_s")
+    for name in RATIO_AGAINST:
+        theirs = number_of(results, name, "bars_per_s")
+        if ours is None or theirs is None:
+            continue
+        ratios[name] = {"like_for_like": ours / theirs}
+        alone = loop_bars_per_s(results[name])
+        if alone is not None:
+            ratios[name]["strict"] = ours / alone
+    return ratios
+
+
+def number_of(results: Results, measure: str, name: str) -> float | None:
+    """Return the median of one figure of one measure, or None if it was not measured."""
+    return results[measure].number(name) if measure in results else None
+
+
+def below(promise: str, figure: float | None, limit: float, unit: str) -> Verdict:
+    """Judge a figure by an upper limit."""
+    if figure is None:
+        return Verdict(promise, "not measured", None)
+    return Verdict(promise, f"{figure:,.2f} {unit}", figure <= limit)
+
+
+def difference(left: float | None, right: float | None) -> float | None:
+    """Subtract, where both sides are known."""
+    return None if left is None or right is None else left - right
+
+
+def agreement(results: Results, bars: int) -> list[Verdict]:
+    """Check that everything that trades made the same fills and ended at the same equity.
+
+    To the atom where an engine says its atoms, to the cent otherwise.
+    """
+    reference = results.get("loop")
+    atoms: float | None = None
+    if reference is not None and reference.readings:
+        fills, equity = reference.number("fills"), reference.number("final_equity")
+        atoms = reference.number("final_equity_atoms")
+    elif bars == workload.BARS:
+        fills = workload.EXPECTED_FILLS
+        atoms = workload.EXPECTED_EQUITY_ATOMS
+        equity = atoms / 100_000_000
+    else:
+        return []
+    if fills is None or equity is None:
+        return []
+    verdicts = []
+    for name, result in results.items():
+        own_fills, own_equity = result.number("fills"), result.number("final_equity")
+        if result.measure.group != "replay" or name == "loop" or own_fills is None or own_equity is None:
+            continue
+        same = own_fills == fills and round(own_equity, 2) == round(equity, 2)
+        own_atoms = result.number("final_equity_atoms")
+        if own_atoms is not None and atoms is not None:
+            same = same and own_atoms == atoms
+        promise = f"{name}: {fills:,.0f} fills, final equity {equity:,.2f}"
+        verdicts.append(Verdict(promise, f"{own_fills:,.0f} fills, {own_equity:,.2f}", same))
+    return verdicts
+
+
+def verdicts(results: Results, bars: int) -> list[Verdict]:
+    """Judge every promise that this run measured, or say that it did not."""
+    peak = {name: number_of(results, name, "peak_rss_mb") for name in ("pitboss", "imports", "memory-long")}
+    found = agreement(results, bars)
+    if "pitboss" in results and len(results["pitboss"].readings) > 1:
+        digest = results["pitboss"].median().get("digest")
+        if digest is not None:
+            found.append(Verdict("equal digests in every repetition", str(digest)[:16], digest != "differs"))
+    ours = number_of(results, "pitboss", "bars_per_s")
+    for name in ("backtesting", "nautilus", "backtrader"):
+        if name in results and (theirs := loop_bars_per_s(results[name])) and ours:
+            found.append(Verdict(f"replay faster than {name}", f"{ours / theirs:,.1f} x", ours > theirs))
+    if "imports" in results:
+        promise = f"replay within {REPLAY_ABOVE_IMPORTS_MB_MAX:.0f} MB of its imports"
+        above = difference(peak["pitboss"], peak["imports"])
+        found.append(below(promise, above, REPLAY_ABOVE_IMPORTS_MB_MAX, "MB"))
+    if "memory-long" in results:
+        promise = f"ten times the bars within {LONG_ABOVE_REPLAY_MB_MAX:.0f} MB of that"
+        above = difference(peak["memory-long"], peak["pitboss"])
+        found.append(below(promise, above, LONG_ABOVE_REPLAY_MB_MAX, "MB"))
+    if "help" in results:
+        elapsed_s = number_of(results, "help", "elapsed_s")
+        found.append(below(f"--help under {HELP_S_MAX} s", elapsed_s, HELP_S_MAX, "s"))
+    if "startup" in results:
+        promise = f"a thousand bars within {STARTUP_ABOVE_IMPORTS_S_MAX} s of the bare imports"
+        imports_s = number_of(results, "imports", "elapsed_s")
+        above = difference(number_of(results, "startup", "process_s"), imports_s)
+        found.append(below(promise, above, STARTUP_ABOVE_IMPORTS_S_MAX, "s"))
+    return found
