@@ -120,6 +120,14 @@ class Instrument:
             lots = int(Decimal(repr(abs(quantity))) / self.spec.lot)
         return -lots if quantity < 0 else lots
 
+    def price_float(self, price_ticks: int) -> float:
+        """Return the float nearest to a price."""
+        return _from_steps(price_ticks, self._ticks_per_unit, self.spec.tick)
+
+    def quantity_float(self, quantity_lots: int) -> float:
+        """Return the float nearest to a quantity."""
+        return _from_steps(quantity_lots, self._lots_per_unit, self.spec.lot)
+
     def price(self, price_ticks: int) -> Decimal:
         """Return a price in quote units, exactly."""
         return price_ticks * self.spec.tick
@@ -136,3 +144,10 @@ def _to_steps(value: float, steps_per_unit: float, step: Decimal) -> int:
     if steps < _EXACT_BELOW and -_NEAR < steps - count < _NEAR:
         return count
     return int((Decimal(repr(value)) / step).to_integral_value(rounding=ROUND_HALF_UP))
+
+
+def _from_steps(count: int, steps_per_unit: float, step: Decimal) -> float:
+    """Return count x step as the nearest float: one exact division where a unit is a whole number of steps."""
+    if steps_per_unit.is_integer() and -_EXACT_BELOW < count < _EXACT_BELOW:
+        return count / steps_per_unit
+    return float(count * step)

@@ -70,8 +70,8 @@ class Ledger:
         self._value_atoms: dict[str, int] = dict.fromkeys(instruments, 0)
         self._mark_prices: dict[str, float] = {}
         self._total_value_atoms = 0
-        self._exposed: set[str] = set()
-        """Symbols with a position in any book."""
+        self._dirty: set[str] = set()
+        """Symbols whose value may change with the next mark: those with a position, or with a fill since."""
         for holding in account.holdings:
             self._adopt(holding)
         self.start_atoms = account.cash_atoms + sum(
@@ -101,7 +101,7 @@ class Ledger:
         held.fills += 1
         self.cash_atoms += cash_flow_atoms - fill.fee_atoms
         self._assert_conserved(held)
-        self._revalue(fill.symbol)
+        self._dirty.add(fill.symbol)
         self._emit(
             PositionChanged(
                 fill.strategy,
@@ -118,7 +118,7 @@ class Ledger:
         """Mark the symbol at its close and note the equity."""
         symbol = bar.symbol
         self._mark_prices[symbol] = bar.close
-        if symbol in self._exposed:
+        if symbol in self._dirty:
             self._revalue(symbol)
         equity_atoms = self.cash_atoms + self._total_value_atoms
         self.mark_times_ns.append(bar.close_ns)
@@ -135,6 +135,8 @@ class Ledger:
     @property
     def equity_atoms(self) -> int:
         """Cash plus the value of every position at its last close."""
+        for symbol in sorted(self._dirty):
+            self._revalue(symbol)
         return self.cash_atoms + self._total_value_atoms
 
     def account(self) -> Account:
@@ -206,9 +208,9 @@ class Ledger:
                 else:
                     value_atoms += instrument.value_atoms(mark_ticks, held.quantity_lots)
         if exposed:
-            self._exposed.add(symbol)
+            self._dirty.add(symbol)
         else:
-            self._exposed.discard(symbol)
+            self._dirty.discard(symbol)
         self._total_value_atoms += value_atoms - self._value_atoms[symbol]
         self._value_atoms[symbol] = value_atoms
 

@@ -88,6 +88,10 @@ class StrategyPort(Protocol):
         """Receive the desk to give orders at."""
         ...
 
+    def hears(self, method: str, /) -> bool:
+        """Return whether the user wrote this method at all."""
+        ...
+
     def dump_state(self) -> bytes:
         """Return everything the strategy remembers."""
         ...
@@ -141,6 +145,8 @@ class StrategyActor:
         self.name = f"strategy.{strategy_id}"
         self.id = strategy_id
         self.symbol = instrument.symbol
+        self.hears_fills = strategy.hears("on_fill")
+        self.hears_orders = strategy.hears("on_order")
         self.intensity = intensity
         self.abandoned = False
         self._context = context
@@ -179,7 +185,7 @@ class StrategyActor:
     @property
     def position(self) -> float:
         """Signed position in base units."""
-        return float(self._instrument.quantity(self._position_lots))
+        return self._instrument.quantity_float(self._position_lots)
 
     def order(
         self,
@@ -340,8 +346,8 @@ class StrategyActor:
         instrument = self._instrument
         return Execution(
             fill.ref,
-            float(instrument.price(fill.price_ticks)),
-            float(instrument.quantity(fill.side * fill.quantity_lots)),
+            instrument.price_float(fill.price_ticks),
+            instrument.quantity_float(fill.side * fill.quantity_lots),
             fill.fee_atoms / 1e8,
             fill.liquidity,
             fill.executed_ns,

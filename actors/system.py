@@ -173,9 +173,9 @@ class Core:
 
     def _subscribers(self) -> Table:
         """Who hears an emitted message, in order."""
-        digest, execution, ledger, risk = self.digest, self.execution, self.ledger, self.risk
+        decided, execution, ledger, risk = self.digest.decided.append, self.execution, self.ledger, self.risk
         venue, features, control, strategies = self.venue, self.features, self.control, self.strategies
-        to_strategies = [s.on_order_event for s in strategies]
+        to_strategies = [s.on_order_event for s in strategies if s.hears_orders]
         return {
             m.Bar: [venue.on_bar, ledger.on_bar, features.on_bar],
             m.AggregateClosed: [features.on_aggregate],
@@ -183,26 +183,26 @@ class Core:
             m.FeedStale: [],
             m.FeedResumed: [],
             m.FeatureRow: [s.on_row for s in strategies],
-            m.Intent: [digest.on_decision, risk.on_intent],
-            m.RiskVeto: [digest.on_decision, *to_strategies],
-            m.OrderRequest: [digest.on_decision, execution.on_request],
-            m.CancelRequest: [digest.on_decision, execution.on_cancel_request],
+            m.Intent: [decided, risk.on_intent],
+            m.RiskVeto: [decided, *to_strategies],
+            m.OrderRequest: [decided, execution.on_request],
+            m.CancelRequest: [decided, execution.on_cancel_request],
             m.SubmitOrder: [venue.on_submit],
             m.CancelOrder: [venue.on_cancel],
-            m.Accepted: [digest.on_decision, execution.on_accepted, *to_strategies],
-            m.Rejected: [digest.on_decision, execution.on_rejected, risk.on_order_ended, *to_strategies],
-            m.Cancelled: [digest.on_decision, execution.on_cancelled, risk.on_order_ended, *to_strategies],
-            m.Expired: [digest.on_decision, execution.on_expired, risk.on_order_ended, *to_strategies],
-            m.CancelRejected: [digest.on_decision, execution.on_cancel_rejected],
+            m.Accepted: [decided, execution.on_accepted, *to_strategies],
+            m.Rejected: [decided, execution.on_rejected, risk.on_order_ended, *to_strategies],
+            m.Cancelled: [decided, execution.on_cancelled, risk.on_order_ended, *to_strategies],
+            m.Expired: [decided, execution.on_expired, risk.on_order_ended, *to_strategies],
+            m.CancelRejected: [decided, execution.on_cancel_rejected],
             m.Fill: [
-                digest.on_decision,
+                decided,
                 execution.on_fill,
                 ledger.on_fill,
                 risk.on_fill,
-                *(s.on_fill for s in strategies),
+                *(s.on_fill for s in strategies if s.hears_fills),
             ],
             m.PositionChanged: [
-                digest.on_decision,
+                decided,
                 risk.on_position_changed,
                 *(s.on_position_changed for s in strategies),
             ],

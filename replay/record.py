@@ -58,9 +58,9 @@ class Recorder:
             "ref": request.ref,
             "side": _SIDES[request.side],
             "kind": request.kind,
-            "quantity": float(instrument.quantity(request.quantity_lots)),
-            "limit_price": float(instrument.price(request.limit_ticks)) if request.limit_ticks else None,
-            "stop_price": float(instrument.price(request.stop_ticks)) if request.stop_ticks else None,
+            "quantity": instrument.quantity_float(request.quantity_lots),
+            "limit_price": instrument.price_float(request.limit_ticks) if request.limit_ticks else None,
+            "stop_price": instrument.price_float(request.stop_ticks) if request.stop_ticks else None,
             "time_in_force": request.time_in_force,
             "reduce_only": request.reduce_only,
             "post_only": request.post_only,
@@ -73,7 +73,7 @@ class Recorder:
         """Keep a fill, and bring its order's row up to date."""
         self._fills.append(fill)
         row = self._orders[fill.order_id]
-        row["filled"] += float(self._instruments[fill.symbol].quantity(fill.quantity_lots))
+        row["filled"] += self._instruments[fill.symbol].quantity_float(fill.quantity_lots)
         if not fill.remaining_lots:
             row["state"] = "filled"
 
@@ -92,8 +92,8 @@ class Recorder:
         """Return one row per fill: decimals as floats, and beside them the exact integers."""
         import polars as pl
 
-        price = [float(self._instruments[fill.symbol].price(fill.price_ticks)) for fill in self._fills]
-        quantity = [float(self._instruments[fill.symbol].quantity(fill.quantity_lots)) for fill in self._fills]
+        price = [self._instruments[fill.symbol].price_float(fill.price_ticks) for fill in self._fills]
+        quantity = [self._instruments[fill.symbol].quantity_float(fill.quantity_lots) for fill in self._fills]
         return pl.DataFrame(
             {
                 "ts": pl.Series([fill.executed_ns // 1_000_000 for fill in self._fills], dtype=pl.Int64),

@@ -143,6 +143,10 @@ class Strategy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=Tr
         """Receive the desk orders are given at."""
         self.__dict__[_DESK] = desk
 
+    def hears(self, method: str, /) -> bool:
+        """Return whether the user's class overrides `method`."""
+        return getattr(type(self), method) is not getattr(Strategy, method)
+
     def dump_state(self) -> bytes:
         """Return every attribute that is not a parameter."""
         return dump_state({name: value for name, value in self.__dict__.items() if name != _DESK})

@@ -132,9 +132,19 @@ class SimulatedVenue:
 
     def on_bar(self, bar: Bar) -> None:
         """Match what rests against the bar's path."""
-        if self._resting[bar.symbol]:
-            self._match(bar, self._resting[bar.symbol])
-        self._last_bars[bar.symbol] = bar
+        symbol = bar.symbol
+        orders = self._resting[symbol]
+        if orders:
+            first = orders[0]
+            if len(orders) == 1 and first.request.kind == "market" and first.live_from_ns <= bar.open_ns:
+                self._execute(first, self._at_open(bar), bar.open_ns, orders)
+            else:
+                self._match(bar, orders)
+        self._last_bars[symbol] = bar
+
+    def _at_open(self, bar: Bar) -> Match:
+        """Return the match of a market order that needs none of the path but its first point."""
+        return Match(_AT_ONCE, self._ticks(bar.open, bar.symbol), taker=True)
 
     def on_tape_ended(self, _: TapeEnded) -> None:
         """Settle the orders of a flatten: there will be no further price to fill them at."""
@@ -167,7 +177,7 @@ class SimulatedVenue:
         if len(found) > 1:
             found = _stops_before_limits(found, stops)
         for position, _, _, resting, match in found:
-            self._execute(resting, match, instrument, times_ns[min(position[0] + (position[1] > 0), 3)], orders)
+            self._execute(resting, match, times_ns[min(position[0] + (position[1] > 0), 3)], orders)
 
     def _meets_market(self, resting: Resting, bar: Bar, points: Points, first: int, orders: list[Resting]) -> bool:
         """Decide post-only and marketability of an order that travelled; return whether it still rests."""
@@ -206,14 +216,12 @@ class SimulatedVenue:
                 self._emit(Expired(*_identity(resting), f"{request.time_in_force}: not fillable at once"))
         return match
 
-    def _execute(
-        self, resting: Resting, match: Match, instrument: Instrument, executed_ns: int, orders: list[Resting]
-    ) -> None:
+    def _execute(self, resting: Resting, match: Match, executed_ns: int, orders: list[Resting]) -> None:
         orders.remove(resting)
         price_ticks = match.price_ticks
         if match.taker and self._slippage:
             price_ticks = self._slip(resting.request, price_ticks)
-        self._fill(resting, instrument, price_ticks, executed_ns, taker=match.taker)
+        self._fill(resting, price_ticks, executed_ns, taker=match.taker)
 
     def _slip(self, request: OrderRequest, price_ticks: int) -> int:
         """Return the price after adverse slippage, rounded away from us, never beyond a limit."""
@@ -226,19 +234,10 @@ class SimulatedVenue:
 
     def _fill_at_last_close(self, resting: Resting) -> None:
         last = self._last_bars[resting.request.symbol]
-        instrument = self._instruments[last.symbol]
-        price_ticks = instrument.price_to_ticks(last.close)
-        self._fill(resting, instrument, price_ticks, last.close_ns, taker=True, synthetic=True)
+        self._fill(resting, self._ticks(last.close, last.symbol), last.close_ns, taker=True, synthetic=True)
 
     def _fill(
-        self,
-        resting: Resting,
-        instrument: Instrument,
-        price_ticks: int,
-        executed_ns: int,
-        *,
-        taker: bool,
-        synthetic: bool = False,
+        self, resting: Resting, price_ticks: int, executed_ns: int, *, taker: bool, synthetic: bool = False
     ) -> None:
         request = resting.request
         book = (request.strategy, request.symbol)
@@ -250,7 +249,7 @@ class SimulatedVenue:
                 self._emit(Expired(*_identity(resting), "reduce-only, and nothing is left to reduce"))
                 return
         self._positions[book] = position_lots + request.side * quantity_lots
-        notional_atoms = instrument.value_atoms(price_ticks, quantity_lots)
+        notional_atoms = self._instruments[request.symbol].value_atoms(price_ticks, quantity_lots)
         remaining_lots = resting.open_lots - quantity_lots
         self._emit(
             Fill(

@@ -8,47 +8,43 @@ can be stored in a snapshot and continued by another process.
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING
 
 import msgspec
 
-if TYPE_CHECKING:
-    from actors.messages import Message
+from actors.messages import Message
 
 DIGEST_BYTES = 16
 GENESIS = bytes(DIGEST_BYTES)
-_ARRAY16 = b"\xdc"
-_ARRAY16_MAX = 0xFFFF
+
+
+class Decided(list[Message]):
+    """The decisions of the input in hand; its `append` is the first subscriber of every decision type."""
+
+    name = "digest"
+    isolated = False
 
 
 class Digest:
-    """Folds decisions; a subscriber of every decision type, ahead of all others."""
+    """Folds the decisions of one input after the other.
 
-    __slots__ = ("_count", "_encode_into", "buffer", "name", "value")
+    Attributes:
+        value: the digest so far.
+        decided: decisions of the input in hand.
+    """
 
-    isolated = False
+    __slots__ = ("_encode", "decided", "value")
 
     def __init__(self) -> None:
-        self.name = "digest"
         self.value = GENESIS
-        self.buffer = bytearray()
-        """Decisions of the input in hand, encoded."""
-        self._count = 0
-        self._encode_into = msgspec.msgpack.Encoder().encode_into
-
-    def on_decision(self, message: Message) -> None:
-        """Append one decision of the input in hand."""
-        self._encode_into(message, self.buffer, -1)
-        self._count += 1
+        self.decided = Decided()
+        self._encode = msgspec.msgpack.Encoder().encode
 
     def seal(self, ts_ns: int) -> bytes:
         """Fold the decisions of the input that just ended; return them as one msgpack array."""
-        assert 0 < self._count <= _ARRAY16_MAX, self._count
-        effects = _ARRAY16 + self._count.to_bytes(2, "big") + self.buffer
-        hasher = blake2b(self.value, digest_size=DIGEST_BYTES)
-        hasher.update(ts_ns.to_bytes(8, "big", signed=True))
-        hasher.update(effects)
-        self.value = hasher.digest()
-        self.buffer.clear()
-        self._count = 0
+        assert self.decided
+        effects = self._encode(self.decided)
+        self.decided.clear()
+        self.value = blake2b(
+            self.value + ts_ns.to_bytes(8, "big", signed=True) + effects, digest_size=DIGEST_BYTES
+        ).digest()
         return effects

@@ -141,7 +141,7 @@ class Scheduler:
         route = self._entries[type(message)]
         route.count += 1
         self._run(message, route.handlers)
-        return self.digest.seal(ts_ns) if self.digest.buffer else None
+        return self.digest.seal(ts_ns) if self.digest.decided else None
 
     def post_bars(self, bars: Iterable[Bar]) -> None:
         """Run bars whose decisions nobody keeps, and every timer that falls due before each of them.
@@ -151,7 +151,7 @@ class Scheduler:
         context = self.context
         timers = context.timers
         digest = self.digest
-        buffer = digest.buffer
+        decided = digest.decided
         seal = digest.seal
         run = self._run
         route = self._entries[Bar]
@@ -165,7 +165,7 @@ class Scheduler:
             self.seq += 1
             route.count += 1
             run(bar, handlers)
-            if buffer:
+            if decided:
                 seal(ts_ns)
 
     def fire_before(self, ts_ns: int, keep: Callable[[int, Message, bytes | None], None] | None = None) -> None:
