@@ -98,6 +98,16 @@ class Instrument:
             return -((price_ticks * -quantity_lots * self._numerator + self._half) // self._denominator)
         return (price_ticks * quantity_lots * self._numerator + self._half) // self._denominator
 
+    def mark_atoms(self, price: float, quantity_lots: int) -> int:
+        """Return the value of a position at `price`: `price_to_ticks` and `value_atoms` in one step."""
+        steps = price * self._ticks_per_unit
+        ticks = int(steps + 0.5)
+        if not (-_NEAR < steps - ticks < _NEAR and steps < _EXACT_BELOW):
+            ticks = self.price_to_ticks(price)
+        if quantity_lots < 0:
+            return -((ticks * -quantity_lots * self._numerator + self._half) // self._denominator)
+        return (ticks * quantity_lots * self._numerator + self._half) // self._denominator
+
     def price_to_ticks(self, price: float) -> int:
         """Return the tick nearest to `price`, half-up."""
         return _to_steps(price, self._ticks_per_unit, self.spec.tick)

@@ -70,8 +70,8 @@ class Ledger:
         self._value_atoms: dict[str, int] = dict.fromkeys(instruments, 0)
         self._mark_prices: dict[str, float] = {}
         self._total_value_atoms = 0
-        self._dirty: set[str] = set()
-        """Symbols whose value may change with the next mark: those with a position, or with a fill since."""
+        self._open: dict[str, list[Holding]] = {symbol: [] for symbol in instruments}
+        """The books of each symbol that hold a position."""
         for holding in account.holdings:
             self._adopt(holding)
         self.start_atoms = account.cash_atoms + sum(
@@ -101,7 +101,7 @@ class Ledger:
         held.fills += 1
         self.cash_atoms += cash_flow_atoms - fill.fee_atoms
         self._assert_conserved(held)
-        self._dirty.add(fill.symbol)
+        self._reopen(fill.symbol)
         self._emit(
             PositionChanged(
                 fill.strategy,
@@ -118,8 +118,8 @@ class Ledger:
         """Mark the symbol at its close and note the equity."""
         symbol = bar.symbol
         self._mark_prices[symbol] = bar.close
-        if symbol in self._dirty:
-            self._revalue(symbol)
+        if self._open[symbol]:
+            self._revalue(symbol, bar.close)
         equity_atoms = self.cash_atoms + self._total_value_atoms
         self.mark_times_ns.append(bar.close_ns)
         self.mark_atoms.append(equity_atoms)
@@ -135,8 +135,6 @@ class Ledger:
     @property
     def equity_atoms(self) -> int:
         """Cash plus the value of every position at its last close."""
-        for symbol in sorted(self._dirty):
-            self._revalue(symbol)
         return self.cash_atoms + self._total_value_atoms
 
     def account(self) -> Account:
@@ -152,8 +150,7 @@ class Ledger:
         mark = self._mark_prices.get(held.symbol)
         if mark is None or not held.quantity_lots:
             return 0
-        instrument = self._instruments[held.symbol]
-        return instrument.value_atoms(instrument.price_to_ticks(mark), held.quantity_lots) - held.cost_atoms
+        return self._instruments[held.symbol].mark_atoms(mark, held.quantity_lots) - held.cost_atoms
 
     def dump(self) -> bytes:
         """Return the state."""
@@ -171,12 +168,12 @@ class Ledger:
             self._adopt(holding)
         self._mark_prices = kept.marks
         for symbol in self._by_symbol:
-            self._revalue(symbol)
+            self._reopen(symbol)
 
     def _adopt(self, holding: Holding) -> None:
         self.holdings[holding.strategy, holding.symbol] = holding
         self._by_symbol[holding.symbol].append(holding)
-        self._revalue(holding.symbol)
+        self._reopen(holding.symbol)
 
     def _reduce(self, held: Holding, instrument: Instrument, fill: Fill, cash_flow_atoms: int, after_lots: int) -> None:
         """Take the closed part out of the cost; what crosses zero opens anew at the fill's price."""
@@ -193,26 +190,23 @@ class Ledger:
         held.realized_atoms += cash_flow_atoms - closed_atoms
         held.cost_atoms -= closed_atoms
 
-    def _revalue(self, symbol: str) -> None:
-        """Bring the symbol's part of the equity up to date."""
-        mark = self._mark_prices.get(symbol)
-        instrument = self._instruments[symbol]
-        mark_ticks = None if mark is None else instrument.price_to_ticks(mark)
+    def _revalue(self, symbol: str, price: float | None) -> None:
+        """Bring the symbol's part of the equity up to date; without a price it counts at cost."""
         value_atoms = 0
-        exposed = False
-        for held in self._by_symbol[symbol]:
-            if held.quantity_lots:
-                exposed = True
-                if mark_ticks is None:
-                    value_atoms += held.cost_atoms
-                else:
-                    value_atoms += instrument.value_atoms(mark_ticks, held.quantity_lots)
-        if exposed:
-            self._dirty.add(symbol)
+        if price is None:
+            for held in self._open[symbol]:
+                value_atoms += held.cost_atoms
         else:
-            self._dirty.discard(symbol)
+            mark_atoms = self._instruments[symbol].mark_atoms
+            for held in self._open[symbol]:
+                value_atoms += mark_atoms(price, held.quantity_lots)
         self._total_value_atoms += value_atoms - self._value_atoms[symbol]
         self._value_atoms[symbol] = value_atoms
+
+    def _reopen(self, symbol: str) -> None:
+        """List the symbol's books that hold a position, and value them."""
+        self._open[symbol] = [held for held in self._by_symbol[symbol] if held.quantity_lots]
+        self._revalue(symbol, self._mark_prices.get(symbol))
 
     def _assert_conserved(self, changed: Holding) -> None:
         assert changed.quantity_lots != 0 or changed.cost_atoms == 0, changed
