@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from actors.messages import AggregateClosed, Bar, BarRejected, FeedResumed, FeedStale, TapeEnded, TimerFired
+from actors.runtime.scheduler import WithheldError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,14 +43,14 @@ class _Kept(msgspec.Struct):
 
     last_close_ns: int
     stale: bool
-    bars: int
+    entered: bool
     buckets: list[Bucket]
 
 
 class Watched:
     """What market remembers of one series."""
 
-    __slots__ = ("bars", "buckets", "last_close_ns", "patience_ns", "stale", "symbol", "timeframe_ns", "timer")
+    __slots__ = ("buckets", "entered", "last_close_ns", "patience_ns", "stale", "symbol", "timeframe_ns", "timer")
 
     def __init__(self, symbol: str, timeframe_ns: int, patience_ns: int, buckets: list[Bucket]) -> None:
         self.symbol = symbol
@@ -59,7 +60,8 @@ class Watched:
         self.buckets = buckets
         self.last_close_ns = -1
         self.stale = False
-        self.bars = 0
+        self.entered = False
+        """Whether a bar was ever added to the buckets: later ones cannot have been entered half-way."""
         self.timer: Timer | None = None
         """The deadline of the next bar; None before the first, while stale, and after the end."""
 
@@ -89,38 +91,39 @@ class Market:
             for symbol, timeframe_ns, above in series
         }
 
+    @property
+    def aggregates(self) -> bool:
+        """Whether there is any higher timeframe to build."""
+        return any(series.buckets for series in self._series.values())
+
     def on_bar(self, bar: Bar) -> None:
-        """Pass a true bar on; reject a false one."""
+        """Let a true bar through to the others; withhold a false one."""
         watched = self._series.get(bar.symbol)
         if watched is None or watched.timeframe_ns != bar.timeframe_ns:
-            self._emit(BarRejected(bar.symbol, bar.open_ns, "series not subscribed"))
-            return
+            raise WithheldError(BarRejected(bar.symbol, bar.open_ns, "series not subscribed"))
         low = bar.low
         high = bar.high
-        open_ns = bar.open_ns
-        if (
+        if not (
             0.0 < low <= bar.open <= high < _INFINITY
             and low <= bar.close <= high
             and 0.0 <= bar.volume < _INFINITY
-            and open_ns >= watched.last_close_ns
+            and bar.open_ns >= watched.last_close_ns
         ):
-            watched.last_close_ns = close_ns = bar.close_ns
-            watched.bars += 1
-            timer = watched.timer
-            if timer is None:
-                self._start_watch(watched, close_ns + watched.patience_ns)
-            else:
-                timer.due_ns = close_ns + watched.patience_ns
-            if watched.buckets:
-                self._flush(watched, open_ns)
-                self._emit(bar)
-                self._fold(watched, bar)
-            else:
-                self._emit(bar)
-        elif open_ns < watched.last_close_ns:
-            self._emit(BarRejected(bar.symbol, open_ns, "opens before the previous bar closed"))
+            raise WithheldError(BarRejected(bar.symbol, bar.open_ns, _fault(bar, watched)))
+        watched.last_close_ns = close_ns = bar.close_ns
+        timer = watched.timer
+        if timer is None:
+            self._start_watch(watched, close_ns + watched.patience_ns)
         else:
-            self._emit(BarRejected(bar.symbol, open_ns, "not a candle: low <= open, close <= high must hold"))
+            timer.due_ns = close_ns + watched.patience_ns
+        if watched.buckets:
+            self._flush(watched, bar.open_ns)
+
+    def on_bar_settled(self, bar: Bar) -> None:
+        """Add a bar that all others have heard to the higher timeframes, and emit those it completes."""
+        watched = self._series[bar.symbol]
+        if watched.buckets:
+            self._fold(watched, bar)
 
     def on_timer(self, timer: TimerFired) -> None:
         """Report a silent series, and close buckets whose time has passed."""
@@ -143,14 +146,10 @@ class Market:
         """Return the symbols that are overdue."""
         return [series.symbol for series in self._series.values() if series.stale]
 
-    def bars(self) -> int:
-        """Return how many true bars there were so far, of all series."""
-        return sum(series.bars for series in self._series.values())
-
     def dump(self) -> bytes:
         """Return the state."""
         kept = {
-            symbol: _Kept(series.last_close_ns, series.stale, series.bars, series.buckets)
+            symbol: _Kept(series.last_close_ns, series.stale, series.entered, series.buckets)
             for symbol, series in self._series.items()
         }
         return msgspec.msgpack.encode(kept)
@@ -159,7 +158,7 @@ class Market:
         """Restore the state; the timers must be restored already."""
         for symbol, kept in msgspec.msgpack.decode(state, type=dict[str, _Kept]).items():
             series = self._series[symbol]
-            series.last_close_ns, series.stale, series.bars = kept.last_close_ns, kept.stale, kept.bars
+            series.last_close_ns, series.stale, series.entered = kept.last_close_ns, kept.stale, kept.entered
             series.buckets = kept.buckets
             series.timer = self._context.timers.find(self.name, symbol)
 
@@ -180,7 +179,7 @@ class Market:
         for bucket in series.buckets:
             if bucket.open_ns < 0:
                 bucket.open_ns = bar.open_ns - bar.open_ns % bucket.timeframe_ns
-                bucket.whole = bar.open_ns == bucket.open_ns or series.bars > 1
+                bucket.whole = bar.open_ns == bucket.open_ns or series.entered
                 bucket.open, bucket.high, bucket.low, bucket.volume = bar.open, bar.high, bar.low, 0.0
             bucket.high = max(bucket.high, bar.high)
             bucket.low = min(bucket.low, bar.low)
@@ -188,6 +187,7 @@ class Market:
             bucket.volume += bar.volume
             if bar.close_ns >= bucket.open_ns + bucket.timeframe_ns:
                 self._close(series.symbol, bucket)
+        series.entered = True
 
     def _close(self, symbol: str, bucket: Bucket) -> None:
         if bucket.whole:
@@ -204,3 +204,9 @@ class Market:
             )
             self._emit(AggregateClosed(whole))
         bucket.open_ns = -1
+
+
+def _fault(bar: Bar, watched: Watched) -> str:
+    if bar.open_ns < watched.last_close_ns:
+        return "opens before the previous bar closed"
+    return "not a candle: low <= open, close <= high must hold, all finite and positive"

@@ -139,12 +139,14 @@ class StrategyActor:
         instrument: Instrument,
         *,
         position_lots: int,
+        on_aggregates: bool,
         checkpoint_inputs: int,
         intensity: Intensity,
     ) -> None:
         self.name = f"strategy.{strategy_id}"
         self.id = strategy_id
         self.symbol = instrument.symbol
+        self.on_aggregates = on_aggregates
         self.hears_fills = strategy.hears("on_fill")
         self.hears_orders = strategy.hears("on_order")
         self.intensity = intensity
@@ -243,15 +245,23 @@ class StrategyActor:
     def on_row(self, row: FeatureRow) -> None:
         """Let the strategy decide."""
         if row.strategy == self.id and not self.abandoned:
-            bar = row.bar
             since = self._since
-            since.append(row if bar.close_ns == self._context.now_ns else (self._context.now_ns, row))
+            since.append(row)
+            bar = row.bar
             self._reference_price = bar.close
             self._strategy.on_bar(bar, row.values)
             if self._armed:
                 self._arm()
             if len(since) >= self._checkpoint_inputs:
                 self._keep()
+
+    def on_aggregate_row(self, row: FeatureRow) -> None:
+        """Let a strategy on a higher timeframe decide: such a row may be heard after its bar's close."""
+        if row.strategy == self.id and not self.abandoned:
+            self._since.append((self._context.now_ns, row))
+            self._reference_price = row.bar.close
+            self._strategy.on_bar(row.bar, row.values)
+            self._settle()
 
     def on_position_changed(self, message: PositionChanged) -> None:
         """Follow the ledger."""

@@ -122,6 +122,7 @@ class Core:
                 plan.strategy,
                 instruments[plan.symbol],
                 position_lots=sum(held[2] for held in positions if held[:2] == (plan.id, plan.symbol)),
+                on_aggregates=plan.timeframe_ns != base[plan.symbol],
                 checkpoint_inputs=supervision.checkpoint_inputs,
                 intensity=Intensity(supervision.restarts_max, round(supervision.restart_window_s * _NS_PER_S)),
             )
@@ -158,10 +159,17 @@ class Core:
 
     def _entries(self) -> Table:
         """Who hears an input, in order."""
-        market, venue, control = self.market, self.venue, self.control
+        market, venue, ledger, features = self.market, self.venue, self.ledger, self.features
+        control = self.control
         strategies = self.strategies
         return {
-            m.Bar: [market.on_bar],
+            m.Bar: [
+                market.on_bar,
+                venue.on_bar,
+                ledger.on_bar,
+                features.on_bar,
+                *([market.on_bar_settled] if market.aggregates else []),
+            ],
             m.TapeEnded: [market.on_tape_ended, venue.on_tape_ended],
             m.TimerFired: [market.on_timer, *(s.on_timer for s in strategies)],
             m.Pause: [control.on_command],
@@ -177,12 +185,11 @@ class Core:
         venue, features, control, strategies = self.venue, self.features, self.control, self.strategies
         to_strategies = [s.on_order_event for s in strategies if s.hears_orders]
         return {
-            m.Bar: [venue.on_bar, ledger.on_bar, features.on_bar],
             m.AggregateClosed: [features.on_aggregate],
             m.BarRejected: [features.on_bar_rejected],
             m.FeedStale: [],
             m.FeedResumed: [],
-            m.FeatureRow: [s.on_row for s in strategies],
+            m.FeatureRow: [s.on_aggregate_row if s.on_aggregates else s.on_row for s in strategies],
             m.Intent: [decided, risk.on_intent],
             m.RiskVeto: [decided, *to_strategies],
             m.OrderRequest: [decided, execution.on_request],
@@ -213,6 +220,10 @@ class Core:
             m.ActorFailed: [control.on_actor_failed],
             m.ActorRestarted: [],
         }
+
+    def bars(self) -> int:
+        """Return how many bars there were so far, of all series, those withheld not counted."""
+        return self.scheduler.entered(m.Bar) - self.scheduler.emitted(m.BarRejected)
 
     def actor_names(self) -> list[str]:
         """Return the names of all actors, in order of the flow."""

@@ -97,7 +97,7 @@ def play(
         if recorder is not None:
             recorder.add_marks(times_ns, equity_atoms)
         if progress is not None:
-            progress(core.market.bars())
+            progress(core.bars())
 
     def on_chunk(series: Series, columns: Columns) -> None:
         settle()
@@ -109,7 +109,7 @@ def play(
     scheduler.post(core.context.now_ns, TapeEnded())
     settle()
     curve.finish()
-    return core.market.bars()
+    return core.bars()
 
 
 def summarize(

@@ -86,6 +86,18 @@ def plan_session(settings: Settings, tape: Tape, account: Account | None = None,
     )
 
 
+def check_strategies(settings: Settings) -> None:
+    """Make every strategy and start its indicators once: mistakes show before a tape is read, and kernels are loaded.
+
+    Raises:
+        UserError: a strategy or parameter that does not exist, or features that cannot be declared.
+    """
+    for entry in settings.strategies:
+        kind = load_class(read_source(entry.use))
+        label = entry.id or entry.use
+        FeatureRows(_declared(make_strategy(kind, entry.params, label), label))
+
+
 def build_core(plan: SessionPlan, observers: Table | None = None) -> Core:
     """Return the core of `plan`, not yet started.
 

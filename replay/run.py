@@ -13,6 +13,7 @@ from config.errors import UserError
 from config.load import load_settings
 from config.schema import StrategyEntry
 from replay.driver import Summary, replay_tape
+from replay.plan import check_strategies
 from replay.record import Recorder
 from replay.tape import Tape, open_tape
 from strategies.base import Strategy
@@ -87,15 +88,16 @@ def replay(
     Raises:
         UserError: anything asked for that does not exist or is out of its bounds.
     """
+    values = load_settings(config, [f"{name}={value}" for name, value in (settings or {}).items()])
+    use = strategy if isinstance(strategy, str) else register_class(strategy)
+    entry = StrategyEntry(use=use, params=dict(params or {}))
+    values = msgspec.structs.replace(values, strategies=(entry,))
+    check_strategies(values)
     opened_at = perf_counter()
     opened = tape if isinstance(tape, Tape) else load_tape(tape)
     if opened.rows is None:
         message = "the tape never ends; a replay needs one that does"
         raise UserError(message)
-    values = load_settings(config, [f"{name}={value}" for name, value in (settings or {}).items()])
-    use = strategy if isinstance(strategy, str) else register_class(strategy)
-    entry = StrategyEntry(use=use, params=dict(params or {}))
-    values = msgspec.structs.replace(values, strategies=(entry,))
     recorder = Recorder({one.symbol: Instrument(one.instrument) for one in opened.series})
     summary = replay_tape(values, opened, recorder=recorder, opened_at=opened_at)
     return ReplayResult(summary, recorder)

@@ -4,7 +4,8 @@ Rules, all of them:
 
 1. An input is delivered to the handlers its type has in the `entries` table, an emitted message to
    those in the `subscribers` table, in the order written there.
-2. A handler's emissions are released when it returns; a handler that raises has said nothing.
+2. A handler's emissions are released when it returns; a handler that raises has said nothing. One that
+   raises `WithheldError` says what that carries, and later subscribers do not hear the message.
 3. Released emissions are delivered, each with all it causes, before the next subscriber of the
    message in hand. What follows from a fill is thus settled before the bar that caused it goes on.
 4. Time is the input's. Sequence numbers ascend by one. Neither ever goes back.
@@ -30,12 +31,24 @@ if TYPE_CHECKING:
 
 _DEPTH_MAX = 200
 """Longest chain of messages, each caused by the one before; an endless exchange is an endless chain."""
-_SUSPECT_DEPTH = 150
-"""From here on the actors of a chain are noted, to be named."""
+_SUSPECT_FROM = 150
+"""From this many messages of one input on, those who speak are noted, to be named."""
 
 
 class CoreError(Exception):
     """A broken invariant: the core must not go on."""
+
+
+class WithheldError(Exception):
+    """Raised by a handler to keep the message in hand from its later subscribers; no failure.
+
+    Args:
+        instead: what is said instead.
+    """
+
+    def __init__(self, instead: Message) -> None:
+        super().__init__(repr(instead))
+        self.instead = instead
 
 
 class LivelockError(CoreError):
@@ -72,6 +85,7 @@ class Recoverable(Actor, Protocol):
 
 if TYPE_CHECKING:
     Handler = Callable[[Any], None]
+    Handlers = tuple[Handler, ...]
     Table = Mapping[type[Message], Sequence[Handler]]
 
 
@@ -123,7 +137,9 @@ class Scheduler:
         self._deliveries_max = deliveries_max
         self._entries = {kind: Route(handlers) for kind, handlers in entries.items()}
         self._routes = {kind: Route(handlers) for kind, handlers in subscribers.items()}
-        self._run = self._make_run()
+        self._run, self.post_bars = self._make_dispatch()
+        """`post_bars(bars)` runs bars whose decisions nobody keeps, and every timer due before each of them:
+        the steps of `fire_before` and `post` in one loop."""
 
     def post(self, ts_ns: int, message: Message) -> bytes | None:
         """Run one input to quiescence.
@@ -143,31 +159,6 @@ class Scheduler:
         self._run(message, route.handlers)
         return self.digest.seal(ts_ns) if self.digest.decided else None
 
-    def post_bars(self, bars: Iterable[Bar]) -> None:
-        """Run bars whose decisions nobody keeps, and every timer that falls due before each of them.
-
-        The same steps as `fire_before` and `post`, in one loop: a replay spends its time here.
-        """
-        context = self.context
-        timers = context.timers
-        digest = self.digest
-        decided = digest.decided
-        seal = digest.seal
-        run = self._run
-        route = self._entries[Bar]
-        handlers = route.handlers
-        for bar in bars:
-            ts_ns = bar.close_ns
-            if timers.next_hint_ns < ts_ns:
-                self.fire_before(ts_ns)
-            assert ts_ns >= context.now_ns, "time went back"
-            context.now_ns = ts_ns
-            self.seq += 1
-            route.count += 1
-            run(bar, handlers)
-            if decided:
-                seal(ts_ns)
-
     def fire_before(self, ts_ns: int, keep: Callable[[int, Message, bytes | None], None] | None = None) -> None:
         """Run every timer due before `ts_ns`, in order, as an input of its own."""
         timers = self.context.timers
@@ -177,46 +168,73 @@ class Scheduler:
             if keep is not None:
                 keep(now_ns, fired, effects)
 
-    def _make_run(self) -> Callable[[Message, tuple[Handler, ...]], None]:
-        """Return the dispatch loop, with all it needs in closure cells: it runs several times per bar."""
-        outbox = self.context.outbox
+    def _make_dispatch(  # noqa: C901, PLR0915 - four small functions that share their cells, not one long one
+        self,
+    ) -> tuple[Callable[[Message, Handlers], None], Callable[[Iterable[Bar]], None]]:
+        """Return `_run` and `post_bars`, with all they need in closure cells: a replay spends its time here."""
+        context = self.context
+        outbox = context.outbox
+        timers = context.timers
         routes = self._routes
         deliveries_max = self._deliveries_max
         failed = self._failed
+        decided = self.digest.decided
+        seal = self.digest.seal
+        entry = self._entries.get(Bar, Route(()))
         caused = 0
         depth = 0
         names: dict[str, None] = {}
 
-        def run(message: Message, handlers: tuple[Handler, ...]) -> None:
+        def run(message: Message, handlers: Handlers) -> None:
             nonlocal caused, depth
             caused = depth = 0
             deliver(message, handlers)
 
-        def deliver(message: Message, handlers: tuple[Handler, ...]) -> None:
+        def post_bars(bars: Iterable[Bar]) -> None:
+            nonlocal caused, depth
+            handlers = entry.handlers
+            for bar in bars:
+                ts_ns = bar.close_ns
+                if timers.next_hint_ns < ts_ns:
+                    self.fire_before(ts_ns)
+                assert ts_ns >= context.now_ns, "time went back"
+                context.now_ns = ts_ns
+                self.seq += 1
+                entry.count += 1
+                caused = depth = 0
+                deliver(bar, handlers)
+                if decided:
+                    seal(ts_ns)
+
+        def deliver(message: Message, handlers: Handlers) -> None:
             nonlocal caused, depth
             for handler in handlers:
                 try:
                     handler(message)
                 except Exception as error:  # noqa: BLE001 - the dispatch boundary: one of three places that may
-                    failed(handler, message, error)
+                    if failed(handler, message, error):
+                        handlers = ()
                 if outbox:
+                    caused += 1
                     depth += 1
-                    caused += len(outbox)
-                    if depth > _SUSPECT_DEPTH or caused > deliveries_max:
+                    if caused > _SUSPECT_FROM:
                         suspect(handler)
-                    if len(outbox) == 1:
-                        emitted = outbox.pop()
-                        route = routes[type(emitted)]
-                        route.count += 1
-                        deliver(emitted, route.handlers)
-                    else:
-                        released = outbox[:]
+                    emitted = outbox.pop()
+                    if outbox:
+                        released = [*outbox, emitted]
                         outbox.clear()
                         for emitted in released:
+                            caused += 1
                             route = routes[type(emitted)]
                             route.count += 1
                             deliver(emitted, route.handlers)
+                    else:
+                        route = routes[type(emitted)]
+                        route.count += 1
+                        deliver(emitted, route.handlers)
                     depth -= 1
+                if not handlers:
+                    break
 
         def suspect(handler: Handler) -> None:
             names[_owner(handler).name] = None
@@ -225,10 +243,14 @@ class Scheduler:
                 what = f"livelock: input {self.seq} caused more than {bound}, last among {', '.join(names)}"
                 raise LivelockError(what)
 
-        return run
+        return run, post_bars
 
-    def _failed(self, handler: Handler, message: Message, error: Exception) -> None:
+    def _failed(self, handler: Handler, message: Message, error: Exception) -> bool:
+        """Deal with what a handler raised; return whether the message's delivery ends here."""
         self.context.outbox.clear()
+        if isinstance(error, WithheldError):
+            self.context.emit(error.instead)
+            return True
         actor = _owner(handler)
         if isinstance(error, (MemoryError, RecursionError, CoreError)):
             raise error
@@ -252,6 +274,7 @@ class Scheduler:
         self.context.emit(ActorFailed(actor=actor.name, error=letter.error, escalated=not restarted))
         if restarted:
             self.context.emit(ActorRestarted(actor=actor.name, restarts=isolated.intensity.restarts))
+        return False
 
     def messages(self) -> int:
         """Return how many messages were delivered so far, inputs included."""
@@ -260,6 +283,10 @@ class Scheduler:
     def entered(self, kind: type[Message]) -> int:
         """Return how many inputs of one type there were so far."""
         return self._entries[kind].count
+
+    def emitted(self, kind: type[Message]) -> int:
+        """Return how many messages of one type were emitted so far."""
+        return self._routes[kind].count
 
     def processed(self) -> dict[str, int]:
         """Return how many messages each actor was given so far."""

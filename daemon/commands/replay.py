@@ -14,7 +14,7 @@ from daemon.commands.inputs import settings_from, tape_from
 from daemon.state_dir import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from config.schema import Settings
@@ -39,9 +39,11 @@ def replay_command(
 ) -> None:
     """Replay a tape and print what it came to."""
     from actors.instrument import Instrument
+    from replay.plan import check_strategies
     from replay.record import Recorder
 
     settings = settings_from(config, setting, strategy, param)
+    check_strategies(settings)
     if out is not None:
         _prepare(out)
     opened_at = perf_counter()
@@ -54,7 +56,7 @@ def replay_command(
         recorder = Recorder({one.symbol: Instrument(one.instrument) for one in opened.series})
     try:
         if as_json or not sys.stderr.isatty():
-            summary = _replay(settings, opened, recorder, None, opened_at)
+            summary = replay_tape(settings, opened, recorder=recorder, opened_at=opened_at)
         else:
             summary = _with_progress(settings, opened, recorder, opened_at)
     except CoreError as error:
@@ -70,22 +72,20 @@ def replay_command(
         _print(summary, name, out)
 
 
-def _replay(
-    settings: Settings, tape: Tape, recorder: Recorder | None, progress: Callable[[int], None] | None, opened_at: float
-) -> Summary:
-    from replay.driver import replay_tape
-
-    return replay_tape(settings, tape, recorder=recorder, progress=progress, opened_at=opened_at)
-
-
 def _with_progress(settings: Settings, tape: Tape, recorder: Recorder | None, opened_at: float) -> Summary:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from replay.driver import replay_tape
+
     columns = (TextColumn("replay"), BarColumn(), MofNCompleteColumn(), TextColumn("bars"), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("replay", total=tape.rows)
-        return _replay(settings, tape, recorder, lambda bars: progress.update(task, completed=bars), opened_at)
+
+        def show(bars: int) -> None:
+            progress.update(task, completed=bars)
+
+        return replay_tape(settings, tape, recorder=recorder, progress=show, opened_at=opened_at)
 
 
 def _prepare(out: Path) -> None:

@@ -1,0 +1,75 @@
+"""How numbers, times and words of the daemon are written on the screen."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+NOTHING = "–"
+"""Stands where there is no value."""
+
+_MINUTE_S = 60
+_HOUR_S = 3_600
+_DAY_S = 86_400
+_LARGE_PRICE = 100.0
+
+
+def money(amount: Decimal | None, *, signed: bool = False) -> str:
+    """Write quote units with thousands separators and two decimals.
+
+    Args:
+        amount: how much, or None.
+        signed: whether a gain carries its plus.
+    """
+    if amount is None:
+        return NOTHING
+    text = f"{amount:+,.2f}" if signed else f"{amount:,.2f}"
+    return text[1:] if text in ("+0.00", "-0.00") else text
+
+
+def quantity(amount: Decimal) -> str:
+    """Write base units with exactly the decimals they have."""
+    return f"{amount:,f}"
+
+
+def price(value: Decimal | float | None) -> str:
+    """Write a price with as many decimals as its size calls for."""
+    if value is None:
+        return NOTHING
+    decimals = 2 if abs(value) >= _LARGE_PRICE else 4 if abs(value) >= 1 else 8
+    return f"{value:,.{decimals}f}"
+
+
+def count(number: int) -> str:
+    """Write a whole number with thousands separators."""
+    return f"{number:,}"
+
+
+def duration(seconds: float) -> str:
+    """Write a length of time in its two largest units."""
+    whole = max(0, int(seconds))
+    if whole < _MINUTE_S:
+        return f"{whole} s"
+    if whole < _HOUR_S:
+        return f"{whole // _MINUTE_S} m {whole % _MINUTE_S:02} s"
+    if whole < _DAY_S:
+        return f"{whole // _HOUR_S} h {whole % _HOUR_S // _MINUTE_S:02} m"
+    return f"{whole // _DAY_S} d {whole % _DAY_S // _HOUR_S:02} h"
+
+
+def moment(ts_ns: int) -> str:
+    """Write a time of the core as date and time in UTC."""
+    return f"{datetime.fromtimestamp(ts_ns // 1_000_000_000, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def time_of_day(ts_ns: int) -> str:
+    """Write a time of the core as the time in UTC alone."""
+    return f"{datetime.fromtimestamp(ts_ns // 1_000_000_000, UTC):%H:%M:%S}"
+
+
+def words(text: str) -> str:
+    """Make text of unknown origin fit for one line of a terminal: no control characters, single spaces."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())

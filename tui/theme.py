@@ -1,0 +1,53 @@
+"""The console's colours: quiet greys, and four that mean something."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from textual.theme import Theme
+
+Tone = Literal["plain", "muted", "good", "warn", "bad"]
+"""What a colour says; the style sheets turn a tone into a colour."""
+
+TONE_OF_STATE: dict[str, Tone] = {
+    "starting": "warn",
+    "running": "good",
+    "paused": "warn",
+    "flattening": "warn",
+    "halted": "bad",
+    "stopping": "muted",
+    "backing_off": "warn",
+    "failed": "bad",
+    "stopped": "muted",
+}
+"""Of the daemon's states and of its actors'; a state that is not here is plain."""
+
+PITBOSS = Theme(
+    name="pitboss",
+    primary="#8ab4d8",
+    secondary="#6c7f94",
+    accent="#8ab4d8",
+    success="#7fbf7f",
+    warning="#e0b25c",
+    error="#ea6f6f",
+    foreground="#ccd3da",
+    background="#14171b",
+    surface="#191d22",
+    panel="#22272e",
+    dark=True,
+    variables={
+        "muted": "#7d8792",
+        "rule": "#343b44",
+        "rule-focus": "#6c7f94",
+        "footer-key-foreground": "#8ab4d8",
+        "footer-description-foreground": "#7d8792",
+        "footer-background": "#14171b",
+        "scrollbar": "#343b44",
+        "scrollbar-hover": "#4a535e",
+        "scrollbar-active": "#6c7f94",
+        "scrollbar-background": "#14171b",
+        "scrollbar-background-hover": "#14171b",
+        "scrollbar-background-active": "#14171b",
+        "scrollbar-corner-color": "#14171b",
+    },
+)
