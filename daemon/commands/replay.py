@@ -39,6 +39,7 @@ def replay_command(
 ) -> None:
     """Replay a tape and print what it came to."""
     from actors.instrument import Instrument
+    from replay.driver import replay_tape
     from replay.plan import check_strategies
     from replay.record import Recorder
 
