@@ -14,6 +14,23 @@ Count = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0)]
 
 
+def _check(name: str, value: Decimal | None, low: Decimal | int, high: Decimal | int | None = None) -> None:
+    """Bound a decimal, which msgspec's Meta cannot.
+
+    Raises:
+        ValueError: names the setting and its bound.
+    """
+    if value is None:
+        return
+    if not value.is_finite() or value < low or (high is not None and value > high):
+        upper = "" if high is None else f" and at most {high}"
+        message = f"{name} must be a number of at least {low}{upper}, not {value}"
+        raise ValueError(message)
+
+
+_TINY = Decimal("1e-12")
+
+
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of every table of settings: immutable, and an unknown key is an error."""
 
@@ -23,6 +40,10 @@ class Account(Section, frozen=True):
 
     cash: Decimal = Decimal(100_000)
     """Opening balance in quote units."""
+
+    def __post_init__(self) -> None:
+        """Check what Meta cannot."""
+        _check("cash", self.cash, 0, 10**15)
 
 
 class Venue(Section, frozen=True):
@@ -37,6 +58,12 @@ class Venue(Section, frozen=True):
     latency_ms: Annotated[float, Meta(ge=0, le=3_600_000)] = 0.0
     """Time from a decision until its order is live at the venue."""
 
+    def __post_init__(self) -> None:
+        """Check what Meta cannot."""
+        _check("taker_fee", self.taker_fee, -1, 1)
+        _check("maker_fee", self.maker_fee, -1, 1)
+        _check("slippage_bps", self.slippage_bps, 0, 5_000)
+
 
 class InstrumentOverride(Section, frozen=True):
     """What a bare tape cannot say about its instrument; ``None`` infers it."""
@@ -47,6 +74,12 @@ class InstrumentOverride(Section, frozen=True):
     """Smallest quantity step in base units."""
     min_notional: Decimal | None = None
     """Smallest order value in quote units the venue takes."""
+
+    def __post_init__(self) -> None:
+        """Check what Meta cannot."""
+        _check("tick", self.tick, _TINY, 10**9)
+        _check("lot", self.lot, _TINY, 10**9)
+        _check("min_notional", self.min_notional, 0)
 
 
 class Risk(Section, frozen=True):
@@ -60,6 +93,11 @@ class Risk(Section, frozen=True):
     """Largest number of orders of the whole account in any 60 seconds; exits and cancels do not wait."""
     max_daily_loss: Decimal | None = None
     """Loss of equity since 00:00 UTC, in quote units, at which trading halts."""
+
+    def __post_init__(self) -> None:
+        """Check what Meta cannot."""
+        for name in ("max_position", "max_notional", "max_daily_loss"):
+            _check(name, getattr(self, name), _TINY)
 
 
 class Market(Section, frozen=True):

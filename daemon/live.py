@@ -140,6 +140,7 @@ class LiveDriver:
             if not self._commands and not self._data:
                 self._arrived = anyio.Event()
                 await self._arrived.wait()
+                continue  # the journal may have got into trouble meanwhile
             self._take_slice()
             await anyio.lowlevel.checkpoint()
 
@@ -196,7 +197,9 @@ class LiveDriver:
         self.journal.append_snapshot(self.core.scheduler.seq, self._chain, state)
 
     def _release(self, durable_seq: int) -> None:
-        """Let the effects of durable inputs go."""
+        """Let the effects of durable inputs go; a commit that failed wakes the driver, which then halts."""
+        if self.journal.failure is not None:
+            self._arrived.set()
         now_ns = time.perf_counter_ns()
         while self._unreleased and self._unreleased[0][0] <= durable_seq:
             _, posted_ns = self._unreleased.popleft()

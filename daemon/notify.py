@@ -9,15 +9,18 @@ _US_PER_S = 1_000_000
 
 
 def notify(*assignments: str) -> bool:
-    """Send ``KEY=value`` assignments to the service manager; return whether there is one."""
+    """Send ``KEY=value`` assignments to the service manager; return whether it was told."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return False
     if address.startswith("@"):
         address = "\0" + address[1:]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
-        channel.connect(address)
-        channel.sendall("\n".join(assignments).encode())
+        try:
+            channel.connect(address)
+            channel.sendall("\n".join(assignments).encode())
+        except OSError:
+            return False  # a manager that cannot be reached restarts us by its watchdog; trading goes on
     return True
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from config.schema import Journal as JournalSettings
 
 _RETRY_S = 1.0
+_BUSY_S = 1.0
+"""How long one statement waits for a stranger's lock; a commit that failed is tried again anyway."""
 _ENDS: dict[type[m.Message], str] = {
     m.Accepted: "working",
     m.Rejected: "rejected",
@@ -60,17 +62,19 @@ async def open_journal(path: Path, settings: JournalSettings) -> aiosqlite.Conne
         UserError: the file is no journal, is damaged, or comes from a newer pitboss.
     """
     try:
-        db = await aiosqlite.connect(path)
+        db = await aiosqlite.connect(path, timeout=_BUSY_S)
         try:
+            fresh = await _number(db, "SELECT count(*) FROM sqlite_master") == 0
+            if not fresh:
+                await _check_version(db, path)
             await db.execute("PRAGMA journal_mode = WAL")
             await db.execute("PRAGMA synchronous = FULL")
             await db.execute("PRAGMA foreign_keys = ON")
             if settings.size_mb_max is not None:
                 pages = settings.size_mb_max * 1024 * 1024 // await _number(db, "PRAGMA page_size")
                 await db.execute(f"PRAGMA max_page_count = {pages}")
-            if await _number(db, "SELECT count(*) FROM sqlite_master") == 0:
+            if fresh:
                 await db.executescript(f"BEGIN IMMEDIATE;{SCHEMA}COMMIT;")
-            await _check_version(db, path)
         except BaseException:
             await db.close()
             raise
@@ -113,6 +117,9 @@ class JournalWriter:
         self._session = session
         self._settings = settings
         self._queue: deque[Record | _Snapshot | tuple[int, int]] = deque()
+        self._group: list[Record | _Snapshot | tuple[int, int]] = []
+        """Taken from the queue and not durable yet: it goes first, whoever commits next."""
+        self._committing = anyio.Lock()
         self._records_waiting = 0
         self._work = anyio.Event()
         self._progress = anyio.Event()
@@ -165,27 +172,38 @@ class JournalWriter:
     async def run(self) -> None:
         """Commit groups until cancelled."""
         while True:
-            if not self._queue:
+            if not self._group and not self._queue:
                 self._work = anyio.Event()
                 await self._work.wait()
-            group = self._take()
             with anyio.CancelScope(shield=True):
-                await self._commit(group)
-            while self.failure is not None:
+                await self._commit_next()
+            if self.failure is not None:
                 await anyio.sleep(_RETRY_S)
-                with anyio.CancelScope(shield=True):
-                    await self._commit(group)
 
     async def drain(self) -> bool:
         """Commit everything that is left, once; return whether that worked."""
-        while self._queue:
-            if not await self._commit(self._take()):
+        while self._group or self._queue:
+            if not await self._commit_next():
                 return False
         return self.failure is None
 
+    async def _commit_next(self) -> bool:
+        """Commit the group in hand, or else the next one; a group that fails stays in hand."""
+        async with self._committing:
+            if not self._group:
+                self._group = self._take()
+            done = await self._commit(self._group)
+            if done:
+                self._group = []
+            return done
+
     def _take(self) -> list[Record | _Snapshot | tuple[int, int]]:
+        """Take what fits in one commit; a record's marks go with it."""
         queue = self._queue
-        return [queue.popleft() for _ in range(min(len(queue), self._settings.batch_max))]
+        group = [queue.popleft() for _ in range(min(len(queue), self._settings.batch_max))]
+        while queue and isinstance(queue[0], tuple):
+            group.append(queue.popleft())
+        return group
 
     async def _commit(self, group: list[Record | _Snapshot | tuple[int, int]]) -> bool:
         records = [entry for entry in group if isinstance(entry, Record)]

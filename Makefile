@@ -1,0 +1,55 @@
+# Two commands do everything on a machine with only Python 3.11 and make: `make run` and `make test`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+JOBS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint types unit wheel-check bench bench-peers lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Make .venv exactly as requirements.lock says
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "pitboss needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	touch $(READY)
+
+run: $(READY) ## Start the daemon on paper, on an endless synthetic market; Ctrl-C ends it
+	@$(BIN)/pitboss run
+
+test: lint types unit ## Lint, types and all tests
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(READY)
+	$(BIN)/mypy .
+
+unit: $(READY)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+wheel-check: $(READY) ## Prove that the built wheel works in an empty environment
+	$(BIN)/python .ci/check_wheel.py
+
+bench: $(READY) ## Measure speed and memory against bounds and, if installed, peers
+	$(BIN)/python bench/run.py
+
+bench-peers: $(READY) ## Install the peers `make bench` compares with (half a gigabyte)
+	$(BIN)/python bench/peers/setup.py
+
+lock: ## Write requirements.lock anew from pyproject.toml (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url --no-annotate pyproject.toml --group dev --output-file requirements.lock
+
+clean: ## Remove everything that can be made again
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
