@@ -44,6 +44,9 @@ _DAY_NS = 86_400_000_000_000
 _PROBE_LOTS = 10**12
 """Lots whose value gives the price of one lot with twelve digits to spare."""
 
+_COUNT_MAX = 2**62
+"""Most ticks, lots and atoms of one position: what a journal can hold, with room to move."""
+
 CLOSING_REF_FIRST = -1
 """Orders of a flatten count down from here, so they never meet a strategy's own numbers."""
 
@@ -113,7 +116,8 @@ class Risk:
     def on_intent(self, intent: Intent) -> None:
         """Answer a wish with an order, a cancel or a veto."""
         if intent.action == "cancel":
-            if (intent.strategy, intent.ref) in self._working:
+            working = self._working.get((intent.strategy, intent.ref))
+            if working is not None and not working.closing:
                 self._emit(CancelRequest(intent.strategy, intent.symbol, intent.ref))
             return
         instrument = self._instruments.get(intent.symbol)
@@ -158,11 +162,17 @@ class Risk:
             self._veto(intent, reason)
             return
         limit_ticks, stop_ticks = _price_ticks(intent, instrument, side)
-        if instrument.min_notional_atoms:
-            ticks = limit_ticks or stop_ticks or instrument.price_to_ticks(intent.reference_price)
-            if instrument.value_atoms(ticks, allowed_lots) < instrument.min_notional_atoms:
-                self._veto(intent, "below the minimum notional")
-                return
+        ticks = limit_ticks or stop_ticks or instrument.price_to_ticks(intent.reference_price)
+        most_lots = allowed_lots + abs(position_lots)
+        if max(ticks, stop_ticks, most_lots, instrument.value_atoms(ticks, most_lots)) > _COUNT_MAX:
+            self._veto(intent, "larger than can be counted")
+            return
+        if (
+            instrument.min_notional_atoms
+            and instrument.value_atoms(ticks, allowed_lots) < instrument.min_notional_atoms
+        ):
+            self._veto(intent, "below the minimum notional")
+            return
         self._request(
             OrderRequest(
                 intent.strategy,
@@ -185,21 +195,26 @@ class Risk:
         `exposed_lots` is the position with all working orders on the order's side, counted in its direction.
         """
         if self._limits.max_orders_per_minute is not None:
-            times_ns = self._order_times_ns
-            while times_ns and times_ns[0] <= self._context.now_ns - _MINUTE_NS:
-                times_ns.popleft()
-            if len(times_ns) >= self._limits.max_orders_per_minute:
+            self._forget_old_orders()
+            if len(self._order_times_ns) >= self._limits.max_orders_per_minute:
                 return 0, f"more than {self._limits.max_orders_per_minute} orders in a minute"
         most_lots = self._max_position_lots[intent.symbol]
         reason = f"position limit {self._limits.max_position}"
         if self._max_notional_atoms is not None:
             probe_atoms = instrument.value_atoms(instrument.price_to_ticks(intent.reference_price), _PROBE_LOTS)
+            if not probe_atoms:
+                return 0, f"notional limit {self._limits.max_notional}, and no price is known yet"
             by_notional = self._max_notional_atoms * _PROBE_LOTS // probe_atoms
             if most_lots is None or by_notional < most_lots:
                 most_lots, reason = by_notional, f"notional limit {self._limits.max_notional}"
         if most_lots is None:
             return lots, ""
         return min(lots, most_lots - exposed_lots), reason
+
+    def _forget_old_orders(self) -> None:
+        times_ns = self._order_times_ns
+        while times_ns and times_ns[0] <= self._context.now_ns - _MINUTE_NS:
+            times_ns.popleft()
 
     def _working_lots(self, strategy: str, symbol: str, side: int) -> int:
         return sum(
@@ -220,6 +235,7 @@ class Risk:
             request.reduce_only,
         )
         if self._limits.max_orders_per_minute is not None:
+            self._forget_old_orders()
             self._order_times_ns.append(self._context.now_ns)
         self._emit(request)
 
@@ -274,7 +290,8 @@ class Risk:
         day_index = (mark.ts_ns - 1) // _DAY_NS
         if day_index != self._day_index or self._day_equity_atoms is None:
             self._day_index = day_index
-            self._day_equity_atoms = self._last_equity_atoms or mark.equity_atoms
+            last_atoms = self._last_equity_atoms
+            self._day_equity_atoms = mark.equity_atoms if last_atoms is None else last_atoms
         self._last_equity_atoms = mark.equity_atoms
         lost_atoms = self._day_equity_atoms - mark.equity_atoms
         if lost_atoms >= self._max_daily_loss_atoms and self._trading == "running":

@@ -30,7 +30,11 @@ PITBOSS_MISSING = "the pitboss command is not installed in this environment"
 
 STARTUP_BARS = 1_000
 MEMORY_FACTOR = 10
-IMPORTS = "import daemon.cli, replay.driver, numba, polars, numpy"
+IMPORTS = (
+    "import daemon.cli, daemon.commands.replay, replay.driver, replay.record, replay.tape.parquet, "
+    "strategies.library.ema_cross, strategies.indicators.state, numba, polars, numpy"
+)
+"""What a replay imports, kernels included, and nothing done with it."""
 
 PEERS = ("backtesting", "nautilus", "backtrader")
 BOUNDS = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
@@ -56,6 +57,27 @@ def _clean(value: Any) -> Any:  # noqa: ANN401 - whatever was logged
     return _clean(str(value))
 
 
+class _Lines:
+    """Standard error that may fill up or lose its reader: a log that cannot be written must not stop trading."""
+
+    def write(self, text: str) -> None:
+        with suppress(OSError, ValueError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
+
+
+class _Bridge(logging.Handler):
+    """Brings what libraries log through `logging` into our lines, so that it is redacted like everything else."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        structlog.get_logger().log(
+            record.levelno, "library", logger=record.name, message=record.getMessage(), exc_info=record.exc_info
+        )
+
+
 def configure_logging(settings: Log) -> None:
     """Set structlog up for this process; lines go to standard error."""
     console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
@@ -75,6 +97,7 @@ def configure_logging(settings: Log) -> None:
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, settings.level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(cast("Any", sys.stderr)),
+        logger_factory=structlog.PrintLoggerFactory(cast("Any", _Lines())),
         cache_logger_on_first_use=False,
     )
+    logging.basicConfig(handlers=[_Bridge()], level=logging.WARNING, force=True)

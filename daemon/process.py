@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sqlite3
 import time
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from actors.runtime.journal import FILE_NAME
 from actors.runtime.scheduler import CoreError
 from actors.runtime.supervision import ChildSpec
 from daemon.control.security import LOOPBACK_NAMES, Gate
-from daemon.control.server import ControlServer
+from daemon.control.server import ControlServer, reserve_address
 from daemon.control.view import StatusView
 from daemon.edges.journal import JournalWriter, open_journal
 from daemon.edges.snapshot import SnapshotFile
@@ -35,6 +36,7 @@ from daemon.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from socket import socket
 
     import aiosqlite
     from anyio.abc import TaskGroup
@@ -81,14 +83,16 @@ async def run_daemon(options: RunOptions) -> Outcome:
     Raises:
         UserError: it cannot start as asked.
     """
-    with StateLock(options.state_dir):
+    with StateLock(options.state_dir), reserve_address(options.settings.http) as listener:
+        token, token_path = load_token(options.state_dir)
+        hide(token)
         path = options.state_dir / FILE_NAME
         db = await open_journal(path, options.settings.journal)
         try:
             opened = await open_session(
                 db, path, options.settings, options.tape, options.tape_name, new_session=options.new_session
             )
-            return await _Run(options, db, opened).run()
+            return await _Run(options, db, opened, listener, token, token_path).run()
         finally:
             with anyio.CancelScope(shield=True), anyio.move_on_after(_EDGE_GRACE_S):
                 await db.close()
@@ -97,7 +101,15 @@ async def run_daemon(options: RunOptions) -> Outcome:
 class _Run:
     """The parts of one run, and the order they start and end in."""
 
-    def __init__(self, options: RunOptions, db: aiosqlite.Connection, opened: Opened) -> None:
+    def __init__(
+        self,
+        options: RunOptions,
+        db: aiosqlite.Connection,
+        opened: Opened,
+        listener: socket,
+        token: str,
+        token_path: Path,
+    ) -> None:
         settings = options.settings
         self._options = options
         self._db = db
@@ -109,13 +121,14 @@ class _Run:
         self._journal = JournalWriter(db, opened.number, settings.journal, core.scheduler.seq)
         clock = TapeClock(core.context.now_ns)
         self._driver = LiveDriver(core, self._journal, clock, settings, run=opened.run, chain=opened.chain)
-        self._driver.tape_ended = opened.tape_ended
+        if opened.tape_ended:
+            self._driver.tape_ended = True
+            self._driver.idle_at_end.set()
         self._supervisor = Supervisor(seed=opened.number, on_escalation=self._escalated)
         self._view = StatusView(self._driver, self._supervisor, session=opened.id, mode="paper", run=opened.run)
-        token, self._token_path = load_token(options.state_dir)
-        hide(token)
+        self._token_path = token_path
         gate = Gate(token, settings.http.host, settings.http.allowed_hosts)
-        self._server = ControlServer(settings.http, gate, self._view, self._driver)
+        self._server = ControlServer(settings.http, gate, self._view, self._driver, listener)
         self._snapshot_file = SnapshotFile(
             options.state_dir, self._view, self._driver, interval_s=settings.journal.snapshot_json_s
         )
@@ -138,7 +151,7 @@ class _Run:
                 await self._end()
             if grace.cancelled_caught:
                 log.error("shutdown_deadline_missed", grace_s=_GRACE_S)
-                self._exit_code = EXIT_FAULT
+                os._exit(EXIT_FAULT)  # a disk that hangs would hold on to us for ever; recovery does the rest
             group.cancel_scope.cancel()
         return Outcome(
             exit_code=self._exit_code,
@@ -170,7 +183,10 @@ class _Run:
         write_atomically(self._options.state_dir / ENDPOINT_NAME, msgspec.json.encode(endpoint))
 
     def _start_edges(self, group: TaskGroup) -> None:
-        """Start the edges; the order here is start order, its reverse is stop order."""
+        """Start the edges; the order here is start order, its reverse is stop order.
+
+        The core cannot be started again inside a process: its first failure of any kind escalates.
+        """
         bounds = self._options.settings.supervision
         edge = ChildSpec(
             name="edge",
@@ -179,9 +195,9 @@ class _Run:
             backoff_ns=round(bounds.backoff_s * 1e9),
             backoff_max_ns=round(bounds.backoff_max_s * 1e9),
         )
-        start, once = self._supervisor.start, {"restart": "temporary"}
+        start = self._supervisor.start
         start(group, msgspec.structs.replace(edge, name="journal"), self._journal.run)
-        start(group, msgspec.structs.replace(edge, name="core", **once), self._run_core)
+        start(group, msgspec.structs.replace(edge, name="core", restart="transient", restarts_max=0), self._run_core)
         start(group, msgspec.structs.replace(edge, name="http"), self._server.run)
         start(group, msgspec.structs.replace(edge, name="snapshot_file"), self._snapshot_file.run)
         start(group, msgspec.structs.replace(edge, name="watch"), self._watch)
@@ -244,17 +260,19 @@ class _Run:
         fault = self._exit_code != EXIT_OK
         if not fault:
             self._driver.snapshot()
-        durable = await self._journal.drain()
-        if durable:
+        if await self._journal.drain():
             await self._snapshot_file.write()
-            await close_run(
-                self._db,
-                self._opened,
-                outcome="failed" if fault else "ended",
-                seal=self._driver.finished.is_set(),
-            )
+            await self._close_run("failed" if fault else "ended")
         else:
             log.error("not_durable", reason=self._journal.failure, inputs=self._journal.waiting)
             self._exit_code = EXIT_FAULT
         (self._options.state_dir / ENDPOINT_NAME).unlink(missing_ok=True)
         log.info("ended", why=self._why, took_s=round(time.monotonic() - started_s, 3))
+
+    async def _close_run(self, outcome: str) -> None:
+        """Write how this run ended; a disk that refuses leaves the run to the next start, as a crash would."""
+        try:
+            await close_run(self._db, self._opened, outcome=outcome, seal=self._driver.finished.is_set())
+        except sqlite3.Error as error:
+            log.exception("run_not_closed", reason=str(error))
+            self._exit_code = EXIT_FAULT

@@ -6,6 +6,7 @@ out, digests compared on the way. The plan comes from the journal, never from th
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from typing import TYPE_CHECKING
 
@@ -59,8 +60,18 @@ async def open_session(
     """Return the session to run.
 
     Raises:
-        UserError: the open session is another one than was asked for, or its journal is damaged.
+        UserError: the open session is another one than was asked for, or its journal is damaged or cannot be written.
     """
+    try:
+        return await _open(db, path, settings, tape, tape_name, new_session=new_session)
+    except sqlite3.Error as error:
+        message = f"{path}: cannot be written: {error}"
+        raise UserError(message) from error
+
+
+async def _open(
+    db: aiosqlite.Connection, path: Path, settings: Settings, tape: Tape, tape_name: str, *, new_session: bool
+) -> Opened:
     reader = JournalReader(path)
     try:
         last = reader.session()
@@ -137,7 +148,7 @@ def _recover(reader: JournalReader, session: SessionRow, wanted: SessionPlan, pa
             " continue it with the same command, stop it, or start with --new-session"
         )
         raise UserError(message)
-    core = build_core(msgspec.structs.replace(plan, settings=wanted.settings))
+    core = build_core(plan)
     start = _newest_snapshot(reader, session, path)
     chain = CHAIN_GENESIS
     if start is None:
@@ -146,13 +157,15 @@ def _recover(reader: JournalReader, session: SessionRow, wanted: SessionPlan, pa
         assert core.digest.value == GENESIS
     else:
         core.restore(_decode_snapshot(start.state))
-        seq, chain = start.seq, start.chain
+        seq = start.seq
     inputs = 0
-    for record in reader.records(session.number, seq, chain):
+    for record in reader.records(session.number):
+        chain = record.chain
+        if record.seq <= seq:
+            continue  # read only to have its place in the chain checked
         effects = apply_record(core, record)
         if core.digest.value != record.digest:
             _diverged(reader, session, describe_difference(record, effects))
-        chain = record.chain
         inputs += 1
     core.ledger.take_marks()
     last_run = reader.last_run(session.number)
@@ -171,13 +184,14 @@ def _recover(reader: JournalReader, session: SessionRow, wanted: SessionPlan, pa
 
 def _newest_snapshot(reader: JournalReader, session: SessionRow, path: Path) -> SnapshotRow | None:
     """Return the newest snapshot, after checking that it stands on a record of the journal."""
-    last_seq = reader.last_seq(session.number)
-    for snapshot in reader.newest_snapshots(session.number):
-        if snapshot.seq <= last_seq:
-            return snapshot
-        message = f"{path}: corrupt: a snapshot at input {snapshot.seq}, past the last record {last_seq}"
+    snapshots = reader.newest_snapshots(session.number)
+    if not snapshots:
+        return None
+    newest = snapshots[0]
+    if reader.chain_at(session.number, newest.seq) != newest.chain:
+        message = f"{path}: corrupt: the snapshot at input {newest.seq} does not stand on a record of the journal"
         raise UserError(message)
-    return None
+    return newest
 
 
 def _diverged(reader: JournalReader, session: SessionRow, difference_text: str) -> None:

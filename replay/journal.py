@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from actors.system import Core
 
 encode_plan = msgspec.json.Encoder().encode
-decode_plan = msgspec.json.Decoder(SessionPlan).decode
+_decode_plan = msgspec.json.Decoder(SessionPlan).decode
 
 
 class JournalSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +44,19 @@ class JournalSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 class NothingStoredError(UserError):
     """There is no session, or no input, to replay."""
+
+
+def decode_plan(plan: bytes) -> SessionPlan:
+    """Return a stored plan.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    try:
+        return _decode_plan(plan)
+    except msgspec.DecodeError as error:
+        message = f"journal: corrupt: a session's plan cannot be read: {error}"
+        raise UserError(message) from error
 
 
 def find_session(reader: JournalReader, session_id: str | None) -> SessionRow:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from decimal import Decimal
 
-NOTHING = "–"
+NOTHING = "–"  # noqa: RUF001 - a dash, not a minus
 """Stands where there is no value."""
 
 _MINUTE_S = 60
@@ -39,7 +39,8 @@ def price(value: Decimal | float | None) -> str:
     """Write a price with as many decimals as its size calls for."""
     if value is None:
         return NOTHING
-    decimals = 2 if abs(value) >= _LARGE_PRICE else 4 if abs(value) >= 1 else 8
+    size = abs(float(value))
+    decimals = 2 if size >= _LARGE_PRICE else 4 if size >= 1 else 8
     return f"{value:,.{decimals}f}"
 
 

@@ -7,7 +7,7 @@ equal steps of its time. An order that becomes live inside the bar may use only 
 * A stop fills once the path touches its trigger, at the worse of the trigger and that first point.
 * A limit fills at its own price, and only once the path trades *through* it; a gap through it fills at
   the limit too. One that was marketable when it arrived takes the first point's price instead.
-* A stop-limit is a limit from the moment its trigger is touched.
+* A stop-limit is a limit from the moment its trigger is touched; one that must fill at once can do so only then.
 """
 
 from __future__ import annotations
@@ -71,6 +71,8 @@ def match_order(request: OrderRequest, *, marketable: bool, triggered: bool, poi
     market_ticks = _worse(request.side, request.stop_ticks, points[0], touch)
     if within_limit(request.side, request.limit_ticks, market_ticks):
         return Match(touch, market_ticks, taker=True)
+    if request.time_in_force != "gtc":
+        return None
     index, travelled = touch
     rest = (market_ticks, *points[index + 1 :])
     through = _find_through(request.side, request.limit_ticks, rest)

@@ -30,6 +30,7 @@ from actors.messages import (
     Bar,
     Cancelled,
     CancelOrder,
+    CancelRejected,
     Expired,
     Fill,
     OrderRequest,
@@ -97,6 +98,8 @@ class SimulatedVenue:
         self._positions: dict[tuple[str, str], int] = {(name, symbol): lots for name, symbol, lots in positions}
         self._next_trade_id = 1
         self._tape_ended = False
+        self._ended: dict[str, tuple[str, str, str, int]] = {}
+        """Orders that ended with the input in hand: somebody may ask to cancel one before he has heard of its end."""
 
     # --- the venue port -----------------------------------------------------------------------------
 
@@ -106,6 +109,7 @@ class SimulatedVenue:
         resting = Resting(command.order_id, request, self._context.now_ns + self._latency_ns, request.quantity_lots)
         event = (command.order_id, request.strategy, request.symbol, request.ref)
         if self._tape_ended and request.closing:
+            self._ended[command.order_id] = event
             self._emit(Accepted(*event))
             self._fill_at_last_close(resting)
             return
@@ -125,8 +129,9 @@ class SimulatedVenue:
                     orders.remove(resting)
                     self._emit(Cancelled(*_identity(resting), "as requested"))
                     return
-        what = f"{command.order_id} is not at the venue"
-        raise AssertionError(what)
+        ended = self._ended.get(command.order_id)
+        assert ended is not None, f"{command.order_id} was never at the venue"
+        self._emit(CancelRejected(*ended, "too late"))
 
     # --- market data --------------------------------------------------------------------------------
 
@@ -135,6 +140,7 @@ class SimulatedVenue:
         symbol = bar.symbol
         orders = self._resting[symbol]
         if orders:
+            self._ended.clear()
             first = orders[0]
             if len(orders) == 1 and first.request.kind == "market" and first.live_from_ns <= bar.open_ns:
                 self._execute(first, self._at_open(bar), bar.open_ns, orders)
@@ -149,9 +155,10 @@ class SimulatedVenue:
     def on_tape_ended(self, _: TapeEnded) -> None:
         """Settle the orders of a flatten: there will be no further price to fill them at."""
         self._tape_ended = True
+        self._ended.clear()
         for orders in self._resting.values():
             for resting in [order for order in orders if order.request.closing]:
-                orders.remove(resting)
+                self._end(resting, orders)
                 self._fill_at_last_close(resting)
 
     def _match(self, bar: Bar, orders: list[Resting]) -> None:
@@ -192,7 +199,7 @@ class SimulatedVenue:
             arrival_ticks = points[0]
         if self._arrive(resting, arrival_ticks):
             return True
-        orders.remove(resting)
+        self._end(resting, orders)
         self._emit(Rejected(*_identity(resting), "post-only, and it would take liquidity"))
         return False
 
@@ -212,16 +219,20 @@ class SimulatedVenue:
             if request.kind == "stop_limit" and find_touch(request.side, request.stop_ticks, points) is not None:
                 resting.triggered = True
             if request.time_in_force != "gtc" and (request.kind == "limit" or resting.triggered):
-                orders.remove(resting)
+                self._end(resting, orders)
                 self._emit(Expired(*_identity(resting), f"{request.time_in_force}: not fillable at once"))
         return match
 
     def _execute(self, resting: Resting, match: Match, executed_ns: int, orders: list[Resting]) -> None:
-        orders.remove(resting)
+        self._end(resting, orders)
         price_ticks = match.price_ticks
         if match.taker and self._slippage:
             price_ticks = self._slip(resting.request, price_ticks)
         self._fill(resting, price_ticks, executed_ns, taker=match.taker)
+
+    def _end(self, resting: Resting, orders: list[Resting]) -> None:
+        orders.remove(resting)
+        self._ended[resting.order_id] = _identity(resting)
 
     def _slip(self, request: OrderRequest, price_ticks: int) -> int:
         """Return the price after adverse slippage, rounded away from us, never beyond a limit."""

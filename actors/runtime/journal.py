@@ -148,6 +148,14 @@ def link(previous: bytes, seq: int, ts_ns: int, payload: bytes, effects: bytes |
     return hasher.digest()
 
 
+def seal_snapshot(seq: int, chain: bytes, state: bytes) -> bytes:
+    """Return `state` as a snapshot row holds it: behind a checksum, for no chain covers it."""
+    hasher = blake2b(chain, digest_size=CHAIN_BYTES)
+    hasher.update(seq.to_bytes(8, "big"))
+    hasher.update(state)
+    return hasher.digest() + state
+
+
 class JournalReader:
     """Reads a journal and believes nothing: every record it yields has been checked against the chain.
 
@@ -198,9 +206,20 @@ class JournalReader:
         return rows[0] if rows else None
 
     def newest_snapshots(self, session: int) -> list[SnapshotRow]:
-        """Return the snapshots kept of a session, newest first."""
+        """Return the snapshots kept of a session, newest first.
+
+        Raises:
+            UserError: one of them is not what was written.
+        """
         rows = self._query("SELECT seq, chain, state FROM snapshots WHERE session = ? ORDER BY seq DESC", session)
-        return [SnapshotRow(*row) for row in rows]
+        return [SnapshotRow(seq, chain, self._unseal(seq, chain, sealed)) for seq, chain, sealed in rows]
+
+    def _unseal(self, seq: int, chain: bytes, sealed: bytes) -> bytes:
+        state = sealed[CHAIN_BYTES:]
+        if seal_snapshot(seq, chain, state) != sealed:
+            message = f"{self.path}: corrupt: the snapshot at input {seq} is not what was written"
+            raise UserError(message)
+        return state
 
     def records(self, session: int, after_seq: int = 0, chain: bytes = CHAIN_GENESIS) -> Iterator[Record]:
         """Yield the records after `after_seq`, whose chain value is `chain`.
@@ -224,10 +243,12 @@ class JournalReader:
                 raise UserError(message)
             yield record
 
-    def last_seq(self, session: int) -> int:
-        """Return the newest record's seq, 0 if there is none."""
-        ((seq,),) = self._query("SELECT coalesce(max(seq), 0) FROM inputs WHERE session = ?", session)
-        return int(seq)
+    def chain_at(self, session: int, seq: int) -> bytes | None:
+        """Return the chain value after record `seq`, or None if there is no such record."""
+        if seq == 0:
+            return CHAIN_GENESIS
+        rows = list(self._query("SELECT chain FROM inputs WHERE session = ? AND seq = ?", session, seq))
+        return rows[0][0] if rows else None
 
     def _query(self, sql: str, *parameters: object) -> Iterator[tuple[Any, ...]]:
         try:

@@ -1,7 +1,8 @@
 """Timers: deadlines in input time that become inputs when they are due.
 
 A deadline is moved by assigning `Timer.due_ns`: the heap holds only a hint that is corrected when it comes
-up, so a staleness deadline can be pushed back on every bar for the price of an attribute.
+up, so a staleness deadline can be pushed back on every bar for the price of an attribute. A timer has one
+hint that counts, and whatever else the heap still holds of it is dropped when it comes up.
 """
 
 from __future__ import annotations
@@ -31,19 +32,21 @@ class Timers:
         next_hint_ns: no timer is due before this.
     """
 
-    __slots__ = ("_armed", "_heap", "next_hint_ns")
+    __slots__ = ("_armed", "_heap", "_hints_ns", "next_hint_ns")
 
     def __init__(self) -> None:
         self._armed: dict[tuple[str, str], Timer] = {}
         self._heap: list[tuple[int, str, str]] = []
+        self._hints_ns: dict[tuple[str, str], int] = {}
         self.next_hint_ns = NEVER_NS
 
     def arm(self, actor: str, name: str, due_ns: int) -> Timer:
         """Set the deadline of a timer, new or moved, and return it."""
         timer = Timer(actor, name, due_ns)
         self._armed[actor, name] = timer
-        heappush(self._heap, (due_ns, actor, name))
-        self.next_hint_ns = self._heap[0][0]
+        if due_ns < self._hints_ns.get((actor, name), NEVER_NS):
+            self._hint(due_ns, actor, name)
+            self.next_hint_ns = self._heap[0][0]
         return timer
 
     def disarm(self, actor: str, name: str) -> None:
@@ -60,11 +63,14 @@ class Timers:
         found: TimerFired | None = None
         while heap and heap[0][0] < ts_ns:
             hint_ns, actor, name = heappop(heap)
+            if self._hints_ns.get((actor, name)) != hint_ns:
+                continue
+            del self._hints_ns[actor, name]
             timer = self._armed.get((actor, name))
             if timer is None:
                 continue
             if timer.due_ns > hint_ns:
-                heappush(heap, (timer.due_ns, actor, name))
+                self._hint(timer.due_ns, actor, name)
                 continue
             del self._armed[actor, name]
             found = TimerFired(actor, name, timer.due_ns)
@@ -86,6 +92,11 @@ class Timers:
         """Replace all deadlines."""
         self._armed.clear()
         self._heap.clear()
+        self._hints_ns.clear()
         self.next_hint_ns = NEVER_NS
         for actor, name, due_ns in deadlines:
             self.arm(actor, name, due_ns)
+
+    def _hint(self, due_ns: int, actor: str, name: str) -> None:
+        self._hints_ns[actor, name] = due_ns
+        heappush(self._heap, (due_ns, actor, name))

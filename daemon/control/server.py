@@ -6,23 +6,24 @@ lost; what became of it stands in the status under its id. The same ``Idempotenc
 
 from __future__ import annotations
 
+import json
 import secrets
+import socket
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 import msgspec
 import structlog
 from aiohttp import web
 
-from actors.messages import Flatten, Pause, Resume, Stop
 from config.errors import UserError, nearest
+from daemon.control.protocol import JsonRunner, json_answer
 from daemon.live import COMMANDS
 
 if TYPE_CHECKING:
-    from aiohttp.typedefs import Handler
-
     from config.schema import Http
+    from daemon.control.protocol import Handler
     from daemon.control.security import Gate
     from daemon.control.view import StatusView
     from daemon.live import LiveDriver
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 _DURABLE_WITHIN_S = 5.0
 _KEY_CHARS_MAX = 200
-
-_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 log = structlog.get_logger()
 
@@ -53,35 +52,35 @@ class ControlServer:
         url: where it listens, once `bind` has returned.
     """
 
-    def __init__(self, settings: Http, gate: Gate, view: StatusView, driver: LiveDriver) -> None:
+    def __init__(
+        self, settings: Http, gate: Gate, view: StatusView, driver: LiveDriver, listener: socket.socket
+    ) -> None:
+        """Serve on `listener`, which `reserve_address` returned."""
         self.url = ""
         self._settings = settings
         self._gate = gate
         self._view = view
         self._driver = driver
+        self._listener: socket.socket | None = listener
         self._port = settings.port
-        app = web.Application(middlewares=[self._answer, self._guard], client_max_size=settings.body_bytes_max)
+        app = web.Application(middlewares=[self._guard], client_max_size=settings.body_bytes_max)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/api/live/status", self._status)
         app.router.add_post("/api/live/control", self._control)
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        self._runner = JsonRunner(app, self._answer)
 
     async def bind(self) -> None:
-        """Start listening.
+        """Start answering.
 
         Raises:
-            UserError: the port is taken, or the address is not ours.
+            UserError: the server had failed, and its address was taken meanwhile.
         """
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._settings.host, self._port)
-        try:
-            await site.start()
-        except OSError as error:
-            await self._runner.cleanup()
-            reason = error.strerror or str(error)
-            message = f"http: cannot listen on {self._settings.host} port {self._port}: {reason}"
-            raise UserError(message) from error
+        if self._listener is None:
+            self._listener = reserve_address(self._settings, self._port)
+        await web.SockSite(self._runner, self._listener).start()
+        self._listener = None
         host, self._port = self._runner.addresses[0][:2]
         self.url = f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
 
@@ -97,19 +96,18 @@ class ControlServer:
 
     # --- before any handler -------------------------------------------------------------------------
 
-    @web.middleware
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Turn every refusal into JSON that says what is wrong."""
         try:
             return await handler(request)
         except RefusedError as refused:
-            return _json({"error": refused.reason}, refused.status, refused.headers)
+            return json_answer({"error": refused.reason}, refused.status, refused.headers)
         except web.HTTPRequestEntityTooLarge:
             reason = f"the body is larger than {self._settings.body_bytes_max} bytes"
-            return _json({"error": reason}, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            return json_answer({"error": reason}, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         except web.HTTPException as error:
             headers = {name: value for name, value in error.headers.items() if name.lower() == "allow"}
-            return _json(
+            return json_answer(
                 {"error": f"{request.method} {request.path}: {error.reason}"}, HTTPStatus(error.status), headers
             )
 
@@ -129,27 +127,31 @@ class ControlServer:
 
     async def _healthz(self, _: web.Request) -> web.StreamResponse:
         state, _reason = self._view.state()
-        return _json({"status": "ok", "state": state})
+        return json_answer({"status": "ok", "state": state})
 
     async def _readyz(self, _: web.Request) -> web.StreamResponse:
         state, reason = self._view.state()
         ready = self._view.ready and not self._view.ending and self._driver.journal.trouble() is None
         status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
-        return _json({"ready": ready, "state": state, "reason": reason}, status)
+        return json_answer({"ready": ready, "state": state, "reason": reason}, status)
 
     async def _status(self, _: web.Request) -> web.StreamResponse:
         """Show the state, once everything it shows is durable."""
         status = self._view.status()
         await self._durable(status["last_input"]["seq"])
         status["durable_seq"] = self._driver.journal.durable_seq
-        return _json(status)
+        return json_answer(status)
 
     async def _control(self, request: web.Request) -> web.StreamResponse:
         key = request.headers.get("Idempotency-Key", "")
         if len(key) > _KEY_CHARS_MAX or not key.isprintable():
             reason = f"Idempotency-Key: at most {_KEY_CHARS_MAX} printable characters"
             raise RefusedError(HTTPStatus.BAD_REQUEST, reason)
-        action = _action(await request.read())
+        try:
+            body = await request.read()
+        except web.RequestPayloadError as error:
+            raise RefusedError(HTTPStatus.BAD_REQUEST, "the body cannot be decoded as its headers say") from error
+        action = _action(body)
         if not self._view.ready or self._view.ending:
             raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, "the daemon is starting or stopping; try again")
         if key:
@@ -158,26 +160,40 @@ class ControlServer:
                 if known[1] != action:
                     reason = f"Idempotency-Key: already used for {known[1]}"
                     raise RefusedError(HTTPStatus.CONFLICT, reason)
-                return _json({"command_id": known[0], "action": action, "repeated": True}, HTTPStatus.ACCEPTED)
+                return await self._accepted(known[0], action, known[2], repeated=True)
         trouble = self._driver.journal.trouble()
         if trouble is not None:
             raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, f"halted, commands cannot be made durable: {trouble}")
         command_id = secrets.token_hex(8)
         taken = self._driver.post_command(COMMANDS[action](command_id, key))
         log.info("command_received", action=action, command_id=command_id)
-        with anyio.move_on_after(_DURABLE_WITHIN_S):
-            await taken.wait()
-            await self._driver.journal.durable(self._driver.core.scheduler.seq)
-        return _json({"command_id": command_id, "action": action, "repeated": False}, HTTPStatus.ACCEPTED)
+        return await self._accepted(command_id, action, taken, repeated=False)
 
-    def _known(self, key: str) -> tuple[str, str] | None:
-        """Return (command id, action) of the command sent under `key`, run or waiting."""
+    async def _accepted(
+        self, command_id: str, action: str, taken: anyio.Event | None, *, repeated: bool
+    ) -> web.StreamResponse:
+        """Answer once the command is durable; `taken` is None for one that was run before."""
+        with anyio.move_on_after(_DURABLE_WITHIN_S):
+            if taken is not None:
+                await taken.wait()
+            await self._driver.journal.durable(self._driver.core.scheduler.seq)
+            answer = {"command_id": command_id, "action": action, "repeated": repeated}
+            return json_answer(answer, HTTPStatus.ACCEPTED)
+        reason = (
+            f"command {command_id} is not durable after {_DURABLE_WITHIN_S:g} s and may still be carried out;"
+            " look at the status, or repeat it under the same Idempotency-Key"
+        )
+        raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, reason)
+
+    def _known(self, key: str) -> tuple[str, str, anyio.Event | None] | None:
+        """Return (command id, action, event of its being run) of the command sent under `key`, run or waiting."""
         command = self._driver.core.control.find(key)
         if command is not None:
-            return command.command_id, command.action
+            return command.command_id, command.action, None
         waiting = self._driver.pending_command(key)
-        if isinstance(waiting, (Pause, Resume, Flatten, Stop)):
-            return waiting.command_id, type(waiting).__name__.lower()
+        if waiting is not None:
+            message, taken = waiting
+            return message.command_id, type(message).__name__.lower(), taken
         return None
 
     async def _durable(self, seq: int) -> None:
@@ -185,6 +201,30 @@ class ControlServer:
             with anyio.move_on_after(_DURABLE_WITHIN_S):
                 while self._driver.journal.durable_seq < seq and self._driver.journal.trouble() is None:
                     await self._driver.journal.progress()
+
+
+def reserve_address(settings: Http, port: int | None = None) -> socket.socket:
+    """Return a socket that listens on the endpoint's address; who connects is answered once the server runs.
+
+    Raises:
+        UserError: the port is taken, or the address is not ours.
+    """
+    wanted = settings.port if port is None else port
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(settings.host, wanted, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen()
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        message = f"http: cannot listen on {settings.host} port {wanted}: {reason}"
+        raise UserError(message) from error
+    return listener
 
 
 def _action(body: bytes) -> str:
@@ -197,6 +237,8 @@ def _action(body: bytes) -> str:
         request = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RefusedError(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}") from error
+    except RecursionError as error:
+        raise RefusedError(HTTPStatus.BAD_REQUEST, "the body is nested too deeply") from error
     if not isinstance(request, dict):
         raise RefusedError(HTTPStatus.BAD_REQUEST, 'the body must be an object such as {"action": "pause"}')
     unknown = [name for name in request if name != "action"]
@@ -211,15 +253,6 @@ def _action(body: bytes) -> str:
         raise RefusedError(
             HTTPStatus.BAD_REQUEST, f"unknown action {action!r}{nearest(action, COMMANDS)}; one of {known}"
         )
+    if json.loads(body, object_pairs_hook=len) != 1:
+        raise RefusedError(HTTPStatus.BAD_REQUEST, "'action' is given more than once")
     return action
-
-
-def _json(
-    content: dict[str, Any], status: HTTPStatus = HTTPStatus.OK, headers: dict[str, str] | None = None
-) -> web.Response:
-    return web.Response(
-        body=_encode(content),
-        status=status,
-        content_type="application/json",
-        headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **(headers or {})},
-    )

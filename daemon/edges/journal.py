@@ -17,7 +17,7 @@ import anyio
 import msgspec
 
 from actors import messages as m
-from actors.runtime.journal import SCHEMA, Record, check_version, damaged, decode_effects
+from actors.runtime.journal import SCHEMA, Record, check_version, damaged, decode_effects, seal_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -250,7 +250,9 @@ class JournalWriter:
             if record.effects is not None:
                 _collect(session, record, orders, fills)
         marks = [(session, *entry) for entry in group if isinstance(entry, tuple)]
-        snapshots = [(session, s.seq, s.chain, s.state) for s in group if isinstance(s, _Snapshot)]
+        snapshots = [
+            (session, s.seq, s.chain, seal_snapshot(s.seq, s.chain, s.state)) for s in group if isinstance(s, _Snapshot)
+        ]
         prune = [(session, session, self._settings.snapshots_kept)] if snapshots else []
         statements = [
             (_INPUT, inputs),

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 Align = Literal["left", "right", "point"]
 
 _GAPS = (2, 1)
-_ELIDED_CHARS_MIN = 6
 _INDENT = "  "
 
 
@@ -42,8 +41,8 @@ class Column(msgspec.Struct, frozen=True):
     """`point` puts decimal points below each other."""
     worth: int = 9
     """When the width is short, columns of less worth are left out first."""
-    elides: bool = False
-    """Whether its text may be shortened before a column is left out."""
+    elides_to: int | None = None
+    """The width its text may be shortened to before a column is left out; None for never."""
 
 
 class Cell(msgspec.Struct, frozen=True):
@@ -182,8 +181,9 @@ def _fit(columns: Sequence[Column], rows: Sequence[Row], width: int) -> list[_Fi
                 return [_Fitted(index, wanted[index], gap, decimals[index]) for index in shown]
         widths = {index: wanted[index] for index in shown}
         for index in shown:
-            if columns[index].elides and excess > 0:
-                given = min(excess, max(0, widths[index] - _ELIDED_CHARS_MIN))
+            narrowest = columns[index].elides_to
+            if narrowest is not None and excess > 0:
+                given = min(excess, max(0, widths[index] - narrowest))
                 widths[index] -= given
                 excess -= given
         if excess <= 0 or len(shown) == 1:

@@ -1,0 +1,101 @@
+"""The layer under the control endpoint: whatever a stranger sends, the answer is JSON and the log stays clean.
+
+aiohttp answers bytes that are no HTTP before any application sees them, in plain text and with a traceback
+in the log that quotes the request, an `Authorization` header included. Here both become ours.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import structlog
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from aiohttp.web_request import BaseRequest
+
+    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+log = structlog.get_logger()
+
+
+def json_answer(
+    content: dict[str, Any], status: HTTPStatus = HTTPStatus.OK, headers: dict[str, str] | None = None
+) -> web.Response:
+    """Return an answer nobody may cache or guess the type of."""
+    return web.Response(
+        body=_encode(content),
+        status=status,
+        content_type="application/json",
+        headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **(headers or {})},
+    )
+
+
+class JsonRunner(web.AppRunner):
+    """Runs an application whose every answer is JSON, also to what never becomes a request.
+
+    Args:
+        app: the application.
+        outermost: called with every request and the application's own handler.
+    """
+
+    __slots__ = ("_outermost",)
+
+    def __init__(
+        self, app: web.Application, outermost: Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
+    ) -> None:
+        super().__init__(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        self._outermost = outermost
+
+    async def _make_server(self) -> web.Server:
+        made = await super()._make_server()
+        inner: Any = made.request_handler
+
+        async def handle(request: Any) -> web.StreamResponse:  # noqa: ANN401 - aiohttp's types name the base class
+            return await self._outermost(request, inner)
+
+        return _JsonServer(handle, request_factory=made.request_factory, **self._kwargs)
+
+
+class _JsonServer(web.Server):
+    def __call__(self) -> web.RequestHandler:
+        return _JsonProtocol(self, loop=self._loop, **self._kwargs)
+
+
+class _JsonProtocol(web.RequestHandler):
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: BaseRequest,
+        status: int = HTTPStatus.INTERNAL_SERVER_ERROR,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 - it quotes the request
+    ) -> web.StreamResponse:
+        """Answer what could not be read as a request, or what failed in a handler."""
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            log.error("request_failed", path=request.path, exc_info=exc)
+            reason = "the daemon failed to answer; its log says why"
+        else:
+            log.debug("request_unreadable", error=type(exc).__name__)
+            reason = f"this is no HTTP request we can read ({type(exc).__name__})"
+        if request.writer.output_size > 0:
+            what = "the answer had begun"
+            raise ConnectionError(what)
+        answer = json_answer({"error": reason}, HTTPStatus(status))
+        answer.force_close()
+        return answer
+
+    def log_exception(self, *_: object, **details: object) -> None:
+        """Write down what failed outside of a handler; a body that cannot be decoded is the client's affair."""
+        error = details.get("exc_info")
+        if isinstance(error, web.RequestPayloadError):
+            log.debug("request_unreadable", error=type(error).__name__)
+        else:
+            log.error("connection_failed", exc_info=error)

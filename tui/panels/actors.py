@@ -1,0 +1,53 @@
+"""Who is at work, and who is in trouble."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from tui.figures import count
+from tui.panels.table import Cell, Column, Row, Table
+from tui.theme import TONE_OF_STATE
+
+if TYPE_CHECKING:
+    from tui.client import Actor, Status
+
+
+class Actors(Table):
+    """The core's actors and the edges in their order, those in trouble first, each with its last error below it."""
+
+    HEADING = "Actors"
+    EMPTY = "none yet"
+    COLUMNS: ClassVar[tuple[Column, ...]] = (
+        Column("name", elides_to=14),
+        Column("state"),
+        Column("restarts", align="right", worth=8),
+        Column("mailbox", align="right", worth=6),
+        Column("processed", align="right", worth=7),
+    )
+
+    def read(self, status: Status) -> list[Row]:
+        """Return one row for each actor."""
+        return [
+            Row(
+                (
+                    Cell(actor.name),
+                    Cell(actor.state.replace("_", " "), TONE_OF_STATE.get(actor.state, "plain")),
+                    Cell(count(actor.restarts), "warn" if actor.restarts else "muted"),
+                    Cell(count(actor.mailbox), "plain" if actor.mailbox else "muted"),
+                    Cell(count(actor.processed), "plain" if actor.processed else "muted"),
+                ),
+                remark=actor.last_error or "",
+            )
+            for actor in sorted(status.actors, key=_calm)
+        ]
+
+    def note(self, status: Status) -> str:
+        """Return how many there are, and how many of them do not run."""
+        down_count = sum(actor.state != "running" for actor in status.actors)
+        down = f" [$text-error]{down_count} not running[/]" if down_count else ""
+        return f"{len(status.actors)}{down}"
+
+
+def _calm(actor: Actor) -> tuple[bool, bool]:
+    """Return a key that sorts trouble first and leaves the rest as it was."""
+    return actor.state == "running", not actor.last_error

@@ -1,0 +1,41 @@
+"""What was asked of the daemon, and what became of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from tui.figures import time_of_day
+from tui.panels.table import Cell, Column, Row, Table
+
+if TYPE_CHECKING:
+    from tui.client import Status
+    from tui.theme import Tone
+
+_TONE_OF_OUTCOME: dict[str, Tone] = {"pending": "warn", "done": "good"}
+
+
+class Commands(Table):
+    """Commands of this session, from any client, the newest first."""
+
+    HEADING = "Commands"
+    EMPTY = "none yet"
+    COLUMNS: ClassVar[tuple[Column, ...]] = (
+        Column("time", worth=5),
+        Column("action"),
+        Column("outcome"),
+        Column("id", worth=1),
+    )
+
+    def read(self, status: Status) -> list[Row]:
+        """Return one row for each command."""
+        return [
+            Row(
+                (
+                    Cell(time_of_day(command.ts_ns), "muted"),
+                    Cell(command.action),
+                    Cell(command.outcome, _TONE_OF_OUTCOME.get(command.outcome, "muted")),
+                    Cell(command.command_id, "muted"),
+                )
+            )
+            for command in reversed(status.commands)
+        ]

@@ -1,0 +1,33 @@
+"""What no actor could handle."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from tui.figures import count
+from tui.panels.table import Cell, Column, Row, Table
+
+if TYPE_CHECKING:
+    from tui.client import Status
+
+
+class DeadLetters(Table):
+    """The newest dead letters first, each with its error below it."""
+
+    HEADING = "Dead letters"
+    EMPTY = "none"
+    COLUMNS: ClassVar[tuple[Column, ...]] = (
+        Column("input", align="right", worth=5),
+        Column("actor", elides_to=8),
+        Column("message", worth=1, elides_to=24),
+    )
+
+    def read(self, status: Status) -> list[Row]:
+        """Return one row for each dead letter."""
+        return [
+            Row(
+                (Cell(count(letter.seq)), Cell(letter.actor), Cell(letter.message, "muted")),
+                remark=letter.error,
+            )
+            for letter in reversed(status.dead_letters)
+        ]

@@ -1,0 +1,72 @@
+"""The two lines that say how it stands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.containers import Horizontal, Vertical
+from textual.reactive import reactive
+
+from tui.figures import count, duration, moment, money, words
+from tui.panels.figure import Figure
+from tui.panels.positions import tone_of_profit
+from tui.theme import TONE_OF_STATE
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+    from tui.client import Status
+
+
+class Header(Vertical):
+    """State, session and clock; below them money, uptime and inputs."""
+
+    DEFAULT_CSS = """
+    Header {
+        height: 2;
+        padding: 0 1;
+        & > Horizontal { height: 1; }
+        & #state { text-style: bold; }
+        & #session { width: 1fr; color: $muted; }
+        & #clock { margin-right: 0; }
+        & #inputs { margin-right: 0; }
+    }
+    """
+
+    status: reactive[Status | None] = reactive(None)
+    """What the daemon said last."""
+
+    def compose(self) -> ComposeResult:
+        """Lay out the figures."""
+        with Horizontal():
+            yield Figure("", id="state")
+            yield Figure("", id="session")
+            yield Figure("", id="clock")
+        with Horizontal():
+            yield Figure("equity", id="equity")
+            yield Figure("cash", id="cash")
+            yield Figure("realised", id="realised")
+            yield Figure("fees", id="fees")
+            yield Figure("up", id="uptime")
+            yield Figure("inputs", id="inputs")
+
+    def watch_status(self, status: Status | None) -> None:
+        """Show a new status."""
+        if status is None:
+            return
+        state = self._figure("state")
+        state.value = f"● {words(status.state)}"
+        state.tone = TONE_OF_STATE.get(status.state, "plain")
+        self._figure("session").value = f"{words(status.session)} · run {status.run} · {words(status.mode)}"
+        self._figure("clock").value = f"{moment(status.clock.ts_ns)} UTC"
+        self._figure("equity").value = money(status.equity)
+        self._figure("cash").value = money(status.cash)
+        realised = self._figure("realised")
+        realised.value = money(status.realized_pnl, signed=True)
+        realised.tone = tone_of_profit(status.realized_pnl)
+        self._figure("fees").value = money(status.fees)
+        self._figure("uptime").value = duration(status.uptime_s)
+        self._figure("inputs").value = count(status.last_input.seq)
+
+    def _figure(self, name: str) -> Figure:
+        return self.query_one(f"#{name}", Figure)

@@ -1,0 +1,56 @@
+"""What waits at the venue."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from tui.figures import price, quantity
+from tui.panels.table import Cell, Column, Row, Table
+
+if TYPE_CHECKING:
+    from tui.client import Order, Status
+
+
+class Orders(Table):
+    """Open orders, the oldest first."""
+
+    HEADING = "Orders"
+    EMPTY = "no open order"
+    COLUMNS: ClassVar[tuple[Column, ...]] = (
+        Column("side"),
+        Column("quantity", align="point"),
+        Column("symbol"),
+        Column("kind"),
+        Column("limit", align="right", worth=6),
+        Column("stop", align="right", worth=5),
+        Column("filled", align="point", worth=4),
+        Column("state"),
+        Column("strategy", worth=3, elides_to=8),
+        Column("terms", worth=2),
+        Column("id", worth=1),
+    )
+
+    def read(self, status: Status) -> list[Row]:
+        """Return one row for each order."""
+        return [
+            Row(
+                (
+                    Cell(order.side),
+                    Cell(quantity(order.quantity)),
+                    Cell(order.symbol),
+                    Cell(order.kind.replace("_", " ")),
+                    Cell(price(order.limit_price)),
+                    Cell(price(order.stop_price)),
+                    Cell(quantity(order.filled), "plain" if order.filled else "muted"),
+                    Cell(order.state.replace("_", " "), "plain" if order.state == "working" else "warn"),
+                    Cell(order.strategy, "muted"),
+                    Cell(_terms(order), "muted"),
+                    Cell(order.order_id, "muted"),
+                )
+            )
+            for order in status.orders
+        ]
+
+
+def _terms(order: Order) -> str:
+    return f"{order.time_in_force}, reduce only" if order.reduce_only else order.time_in_force

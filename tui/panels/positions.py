@@ -1,0 +1,52 @@
+"""What the strategies hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from tui.figures import money, price, quantity
+from tui.panels.table import Cell, Column, Row, Table
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from tui.client import Status
+    from tui.theme import Tone
+
+
+class Positions(Table):
+    """Open positions, one row for each strategy and symbol."""
+
+    HEADING = "Positions"
+    EMPTY = "flat: no open position"
+    COLUMNS: ClassVar[tuple[Column, ...]] = (
+        Column("symbol"),
+        Column("strategy", worth=3, elides_to=8),
+        Column("quantity", align="point"),
+        Column("entry", align="right", worth=4),
+        Column("mark", align="right", worth=5),
+        Column("unrealised", align="right", worth=6),
+    )
+
+    def read(self, status: Status) -> list[Row]:
+        """Return one row for each position."""
+        return [
+            Row(
+                (
+                    Cell(position.symbol),
+                    Cell(position.strategy, "muted"),
+                    Cell(quantity(position.quantity)),
+                    Cell(price(position.entry_price)),
+                    Cell(price(position.mark_price)),
+                    Cell(money(position.unrealized_pnl, signed=True), tone_of_profit(position.unrealized_pnl)),
+                )
+            )
+            for position in status.positions
+        ]
+
+
+def tone_of_profit(amount: Decimal | None) -> Tone:
+    """Return what the colour of a gain or a loss says."""
+    if not amount:
+        return "plain"
+    return "good" if amount > 0 else "bad"
