@@ -125,8 +125,8 @@ class Instrument:
     def quantity_to_lots(self, quantity: float) -> int:
         """Return `quantity` in whole lots, cut toward zero: an order is never larger than wished."""
         steps = abs(quantity) * self._lots_per_unit
-        lots = int(steps + 0.5)
-        if steps >= _EXACT_BELOW or not -_SNAP < steps - lots < _SNAP:
+        lots = int(steps + 0.5) if steps < _EXACT_BELOW else -1
+        if not -_SNAP < steps - lots < _SNAP:
             lots = int(Decimal(repr(abs(quantity))) / self.spec.lot)
         return -lots if quantity < 0 else lots
 
@@ -150,9 +150,10 @@ class Instrument:
 def _to_steps(value: float, steps_per_unit: float, step: Decimal) -> int:
     """Round `value` to whole steps, half-up; exact where floats leave a doubt."""
     steps = value * steps_per_unit
-    count = int(steps + 0.5)
-    if steps < _EXACT_BELOW and -_NEAR < steps - count < _NEAR:
-        return count
+    if steps < _EXACT_BELOW:
+        count = int(steps + 0.5)
+        if -_NEAR < steps - count < _NEAR:
+            return count
     return int((Decimal(repr(value)) / step).to_integral_value(rounding=ROUND_HALF_UP))
 
 

@@ -26,6 +26,7 @@ from actors.messages import (
     TimerFired,
 )
 from actors.runtime.supervision import Intensity
+from actors.runtime.timers import NEVER_NS
 
 if TYPE_CHECKING:
     from actors.instrument import Instrument
@@ -174,6 +175,10 @@ class StrategyActor:
             Exception: whatever the user's code raises.
         """
         self._strategy.on_start()
+        if self._context.outbox:
+            self._context.outbox.clear()
+            message = "orders can be given from the first bar on; in on_start there is no market yet"
+            raise ValueError(message)
         self._arm()
         self._keep()
 
@@ -211,12 +216,12 @@ class StrategyActor:
 
     def cancel(self, ref: int) -> None:
         """Wish to withdraw an order."""
-        if not self._muted:
+        if not self._muted and 0 < ref <= self._ref:
             self._emit(Intent(self.id, self.symbol, ref, "cancel", 0, 0.0))
 
     def set_timer(self, name: str, seconds: float) -> None:
         """Ask for `on_timer(name)` in so many seconds of the core's time."""
-        self._armed.append((name, self.now_ns + round(seconds * _NS_PER_S)))
+        self._armed.append((name, min(NEVER_NS, self.now_ns + round(seconds * _NS_PER_S))))
 
     def _wish(
         self,

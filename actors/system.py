@@ -245,8 +245,8 @@ class Core:
         """Return to a snapshot of a core wired alike."""
         assert snapshot.version == SNAPSHOT_VERSION, snapshot.version
         assert snapshot.actors.keys() == self._actors.keys(), sorted(snapshot.actors)
-        self.scheduler.seq = snapshot.seq
         self.scheduler.load_counts(snapshot.counts)
+        assert self.scheduler.seq == snapshot.seq, snapshot.seq
         self.context.now_ns = snapshot.now_ns
         self.context.timers.load(snapshot.timers)
         self.digest.value = snapshot.digest

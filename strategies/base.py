@@ -20,7 +20,8 @@ warmed up. Orders decided on one bar can fill on the next at the earliest.
 from __future__ import annotations
 
 from math import isfinite
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from operator import index
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_args
 
 import msgspec
 from msgspec import Meta
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["Annotated", "Bar", "Execution", "Meta", "OrderUpdate", "Strategy"]
 
 _DESK = "_desk"
+_TIMES_IN_FORCE = get_args(TimeInForce)
 
 
 class Strategy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=True, eq=False):
@@ -109,18 +111,21 @@ class Strategy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=Tr
         if not isfinite(quantity):
             message = f"target({quantity}): the quantity must be a finite number"
             raise ValueError(message)
-        return self._bound().target(quantity)
+        return self._bound().target(float(quantity))
 
     def cancel(self, ref: int) -> None:
         """Withdraw an order by its number; one that is already done is fine."""
-        self._bound().cancel(ref)
+        self._bound().cancel(index(ref))
 
     def set_timer(self, name: str, seconds: float) -> None:
         """Ask for `on_timer(name)` once, in so many seconds of the strategy's time (a tape's, in a replay)."""
         if not 0 < seconds < float("inf"):
             message = f"set_timer({name!r}, {seconds}): the delay must be a positive number of seconds"
             raise ValueError(message)
-        self._bound().set_timer(name, seconds)
+        if type(name) is not str:
+            message = f"set_timer({name!r}, {seconds}): the name must be a string"
+            raise TypeError(message)
+        self._bound().set_timer(name, float(seconds))
 
     @property
     def position(self) -> float:
@@ -176,22 +181,35 @@ class Strategy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=Tr
         reduce_only: bool,
         post_only: bool,
     ) -> int:
-        _check_order(quantity, limit, stop, post_only=post_only)
+        _check_order(quantity, limit, stop, time_in_force, post_only=post_only)
         kind: OrderKind = "market"
         if limit is not None:
             kind = "limit" if stop is None else "stop_limit"
         elif stop is not None:
             kind = "stop"
+        # A number of another type, such as numpy's, is taken at its value: messages hold plain ones only.
         return self._bound().order(
-            side, quantity, kind, limit, stop, time_in_force, reduce_only=reduce_only, post_only=post_only
+            side,
+            float(quantity),
+            kind,
+            None if limit is None else float(limit),
+            None if stop is None else float(stop),
+            time_in_force,
+            reduce_only=bool(reduce_only),
+            post_only=bool(post_only),
         )
 
 
-def _check_order(quantity: float, limit: float | None, stop: float | None, *, post_only: bool) -> None:
+def _check_order(
+    quantity: float, limit: float | None, stop: float | None, time_in_force: TimeInForce, *, post_only: bool
+) -> None:
     for name, value in (("quantity", quantity), ("limit", limit), ("stop", stop)):
         if value is not None and not (isfinite(value) and value > 0):
             message = f"{name} must be a positive number, not {value}"
             raise ValueError(message)
+    if time_in_force not in _TIMES_IN_FORCE:
+        message = f"time_in_force must be one of {', '.join(_TIMES_IN_FORCE)}, not {time_in_force!r}"
+        raise ValueError(message)
     if post_only and (limit is None or stop is not None):
         message = "post_only needs a limit order"
         raise ValueError(message)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from decimal import Decimal
+from hashlib import blake2b
 from importlib import import_module
+from math import isfinite
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -67,6 +69,9 @@ def load_class(source: StrategySource) -> type[Strategy]:
     if source.code is None and source.use in REGISTERED:
         return REGISTERED[source.use]
     if source.code is None:
+        if source.use not in BUILT_IN:
+            message = f"there is no strategy {source.use}{nearest(source.use, BUILT_IN)}"
+            raise UserError(message)
         module_name, _, class_name = BUILT_IN[source.use].partition(":")
         found: type[Strategy] = getattr(import_module(module_name), class_name)
         return found
@@ -98,6 +103,10 @@ def make_strategy(kind: type[Strategy], params: Mapping[str, Any], label: str) -
             message = f"{label}: there is no parameter {name}{nearest(name, known)}; parameters are {', '.join(known)}"
             raise UserError(message)
     plain = {name: float(value) if isinstance(value, Decimal) else value for name, value in params.items()}
+    for name, value in plain.items():
+        if isinstance(value, float) and not isfinite(value):
+            message = f"{label}: parameter {name}: must be a finite number, not {value}"
+            raise UserError(message)
     try:
         return msgspec.convert(plain, kind)
     except msgspec.ValidationError as error:
@@ -113,20 +122,26 @@ def all_params(strategy: Strategy) -> dict[str, Any]:
 
 
 def _run(path: str, code: str) -> ModuleType:
-    """Execute a user's file as a module of its own, importable by the state it stores."""
-    name = _MODULE_PREFIX + Path(path).stem
+    """Execute a user's file as a module of its own, once a text: the state it stores finds its classes there again."""
+    identity = blake2b(f"{path}\0{code}".encode(), digest_size=8).hexdigest()
+    name = f"{_MODULE_PREFIX}{Path(path).stem}_{identity}"
+    known = sys.modules.get(name)
+    if known is not None:
+        return known
     module = ModuleType(name)
     module.__file__ = path
-    sys.modules[name] = module
     folder = str(Path(path).parent)
     if folder not in sys.path:
         sys.path.append(folder)
+    sys.modules[name] = module
     try:
-        exec(compile(code, path, "exec"), module.__dict__)  # noqa: S102 - running the user's own strategy is the product
+        exec(compile(code, path, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - the user's own strategy
     except SyntaxError as error:
+        del sys.modules[name]
         message = f"{path}:{error.lineno}: {error.msg}"
         raise UserError(message) from error
     except Exception as error:
+        del sys.modules[name]
         message = f"{path}: {type(error).__name__} while it was loaded: {error}"
         raise UserError(message) from error
     return module

@@ -71,6 +71,9 @@ def _pack(value: Any, depth: int) -> Any:  # noqa: ANN401 - one line per kind of
             payload = [value.maxlen, payload]
         return msgspec.msgpack.Ext(_SEQUENCES[kind], _encode(payload))
     if isinstance(value, msgspec.Struct):
+        if _find(kind.__module__, kind.__qualname__) is not kind:
+            message = f"{kind.__module__}.{kind.__qualname__} cannot be found again: define it at the top of its module"
+            raise StateError(message)
         fields = [_pack(getattr(value, name), depth + 1) for name in value.__struct_fields__]
         return msgspec.msgpack.Ext(_STRUCT, _encode([kind.__module__, kind.__qualname__, fields]))
     return _pack_numpy(value)
@@ -98,12 +101,17 @@ def _decode(payload: memoryview | bytes) -> Any:  # noqa: ANN401 - what was enco
     return msgspec.msgpack.decode(payload, ext_hook=_unpack)
 
 
+def _find(module: str, qualname: str) -> Any:  # noqa: ANN401 - a class, or None
+    found: Any = sys.modules.get(module)
+    for part in qualname.split("."):
+        found = getattr(found, part, None)
+    return found
+
+
 def _unpack(code: int, payload: memoryview) -> Any:  # noqa: ANN401 - what was encoded
     if code == _STRUCT:
         module, qualname, fields = _decode(payload)
-        kind: Any = sys.modules[module]
-        for part in qualname.split("."):
-            kind = getattr(kind, part)
+        kind = _find(module, qualname)
         return kind(**dict(zip(kind.__struct_fields__, fields, strict=True)))
     return _UNPACKERS[code](payload)
 

@@ -132,7 +132,6 @@ class Scheduler:
     ) -> None:
         self.context = context
         self.digest = digest
-        self.seq = 0
         self.dead_letters = DeadLetters(dead_letters_max)
         self._deliveries_max = deliveries_max
         self._entries = {kind: Route(handlers) for kind, handlers in entries.items()}
@@ -153,7 +152,6 @@ class Scheduler:
         context = self.context
         assert ts_ns >= context.now_ns, f"time went back: {ts_ns} < {context.now_ns}"
         context.now_ns = ts_ns
-        self.seq += 1
         route = self._entries[type(message)]
         route.count += 1
         self._run(message, route.handlers)
@@ -182,16 +180,15 @@ class Scheduler:
         seal = self.digest.seal
         entry = self._entries.get(Bar, Route(()))
         caused = 0
-        depth = 0
         names: dict[str, None] = {}
 
         def run(message: Message, handlers: Handlers) -> None:
-            nonlocal caused, depth
-            caused = depth = 0
-            deliver(message, handlers)
+            nonlocal caused
+            caused = 0
+            deliver(message, handlers, 0)
 
         def post_bars(bars: Iterable[Bar]) -> None:
-            nonlocal caused, depth
+            nonlocal caused
             handlers = entry.handlers
             for bar in bars:
                 ts_ns = bar.close_ns
@@ -199,15 +196,14 @@ class Scheduler:
                     self.fire_before(ts_ns)
                 assert ts_ns >= context.now_ns, "time went back"
                 context.now_ns = ts_ns
-                self.seq += 1
                 entry.count += 1
-                caused = depth = 0
-                deliver(bar, handlers)
+                caused = 0
+                deliver(bar, handlers, 0)
                 if decided:
                     seal(ts_ns)
 
-        def deliver(message: Message, handlers: Handlers) -> None:
-            nonlocal caused, depth
+        def deliver(message: Message, handlers: Handlers, depth: int) -> None:
+            nonlocal caused
             for handler in handlers:
                 try:
                     handler(message)
@@ -215,11 +211,10 @@ class Scheduler:
                     if failed(handler, message, error):
                         handlers = ()
                 if outbox:
-                    caused += 1
-                    depth += 1
-                    if caused > _SUSPECT_FROM:
-                        suspect(handler)
                     emitted = outbox.pop()
+                    caused += 1
+                    if caused > _SUSPECT_FROM:
+                        suspect(handler, depth)
                     if outbox:
                         released = [*outbox, emitted]
                         outbox.clear()
@@ -227,16 +222,15 @@ class Scheduler:
                             caused += 1
                             route = routes[type(emitted)]
                             route.count += 1
-                            deliver(emitted, route.handlers)
+                            deliver(emitted, route.handlers, depth + 1)
                     else:
                         route = routes[type(emitted)]
                         route.count += 1
-                        deliver(emitted, route.handlers)
-                    depth -= 1
-                if not handlers:
-                    break
+                        deliver(emitted, route.handlers, depth + 1)
+                    if not handlers:
+                        break
 
-        def suspect(handler: Handler) -> None:
+        def suspect(handler: Handler, depth: int) -> None:
             names[_owner(handler).name] = None
             if depth > _DEPTH_MAX or caused > deliveries_max:
                 bound = f"{deliveries_max} messages" if caused > deliveries_max else f"{_DEPTH_MAX} messages in a chain"
@@ -279,6 +273,11 @@ class Scheduler:
     def messages(self) -> int:
         """Return how many messages were delivered so far, inputs included."""
         return sum(route.count for route in (*self._entries.values(), *self._routes.values()))
+
+    @property
+    def seq(self) -> int:
+        """Number of the input in hand: how many there were."""
+        return sum([route.count for route in self._entries.values()])
 
     def entered(self, kind: type[Message]) -> int:
         """Return how many inputs of one type there were so far."""

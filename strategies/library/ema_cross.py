@@ -1,5 +1,6 @@
 """Trend following by two exponential moving averages."""
 
+from math import nan
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -25,12 +26,12 @@ class EmaCross(Strategy):
 
     def on_start(self) -> None:
         """Nothing is known of the bar before the first."""
-        self.above: bool | None = None
+        self.gap = nan
 
     def on_bar(self, _: Bar, f: Any, /) -> None:  # noqa: ANN401 - one float attribute per declared feature
         """Go long when fast crosses above slow, flat when it crosses below."""
-        above = f.fast > f.slow
-        if above is not self.above:
-            if self.above is not None:
-                self.target(self.quantity if above else 0)
-            self.above = above
+        before, self.gap = self.gap, f.fast - f.slow
+        if self.gap > 0.0 >= before:
+            self.target(self.quantity)
+        elif self.gap < 0.0 <= before:
+            self.target(0)

@@ -104,8 +104,8 @@ CALM: dict[str, Any] = {
     "stale": [],
     "requested_action": None,
     "commands": [
-        {"command_id": "5f1c", "action": "pause", "outcome": "done", "ts_ns": 1_704_480_000_000_000_000},
-        {"command_id": "77ab", "action": "resume", "outcome": "done", "ts_ns": 1_704_480_600_000_000_000},
+        {"command_id": "5f1c00a97be6d013", "action": "pause", "outcome": "done", "ts_ns": 1_704_480_000_000_000_000},
+        {"command_id": "77ab3c41980fe2d5", "action": "resume", "outcome": "done", "ts_ns": 1_704_480_600_000_000_000},
     ],
     "digest": "73e9b679af2e0e0d4bcfe441717dc849",
     "last_input": {"seq": 1_006_989, "ts": 1_704_486_540_000, "ts_ns": 1_704_486_540_000_000_000},

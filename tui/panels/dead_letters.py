@@ -19,7 +19,7 @@ class DeadLetters(Table):
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("input", align="right", worth=5),
         Column("actor", elides_to=8),
-        Column("message", worth=1, elides_to=24),
+        Column("message", worth=1, elides_to=12),
     )
 
     def read(self, status: Status) -> list[Row]:

@@ -42,7 +42,7 @@ class Column(msgspec.Struct, frozen=True):
     worth: int = 9
     """When the width is short, columns of less worth are left out first."""
     elides_to: int | None = None
-    """The width its text may be shortened to before a column is left out; None for never."""
+    """The width its text may be shortened to before a column is left out, least worth first; None for never."""
 
 
 class Cell(msgspec.Struct, frozen=True):
@@ -132,12 +132,12 @@ class Table(ScrollView, can_focus=True):
             y: counted from the top of what is visible.
         """
         width = self.scrollable_content_region.width
+        if not self.rows:
+            return self._line([(self.EMPTY if y == 0 else "", "table--muted")], width)
         columns = _fit(self.COLUMNS, self.rows, width)
         if y == 0:
             return self._line([(text, "table--heading") for text in _headings(self.COLUMNS, columns)], width)
         line_index = y - 1 + self.scroll_offset.y
-        if not self.rows:
-            return self._line([(self.EMPTY if line_index == 0 else "", "table--muted")], width)
         for row in self.rows:
             if line_index == 0:
                 return self._line(_cells(self.COLUMNS, columns, row), width)
@@ -180,7 +180,7 @@ def _fit(columns: Sequence[Column], rows: Sequence[Row], width: int) -> list[_Fi
             if excess <= 0:
                 return [_Fitted(index, wanted[index], gap, decimals[index]) for index in shown]
         widths = {index: wanted[index] for index in shown}
-        for index in shown:
+        for index in sorted(shown, key=lambda index: columns[index].worth):
             narrowest = columns[index].elides_to
             if narrowest is not None and excess > 0:
                 given = min(excess, max(0, widths[index] - narrowest))

@@ -1,0 +1,48 @@
+"""Strategies of a user's own, for daemons under test."""
+
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from pitboss import Bar, Execution, OrderUpdate, Strategy
+
+
+class Quiet(Strategy):
+    """Does nothing, at once."""
+
+    size: Annotated[float, Meta(gt=0, le=10)] = 1.0
+
+    def on_bar(self, _: Bar, f: Any, /) -> None:
+        """Let the bar pass."""
+
+
+class Holder(Strategy):
+    """Holds a position, keeps orders resting that never fill, and tries to buy more every few bars."""
+
+    quantity: float = 0.5
+    every: int = 5
+
+    def on_start(self) -> None:
+        """Start counting."""
+        self.bars = 0
+        self.fills: list[float] = []
+        self.updates: dict[str, int] = {}
+
+    def on_bar(self, bar: Bar, f: Any, /) -> None:
+        """Buy now and then, and leave something resting far away."""
+        self.bars += 1
+        if self.bars == 1:
+            self.buy(self.quantity)
+            self.buy(0.25, limit=bar.close / 10)
+            self.sell(0.25, stop=bar.close / 20)
+        elif self.bars % self.every == 0 and self.position < 2:
+            self.buy(0.1)
+
+    def on_fill(self, execution: Execution, /) -> None:
+        """Remember."""
+        self.fills.append(execution.price)
+        del self.fills[:-20]
+
+    def on_order(self, update: OrderUpdate, /) -> None:
+        """Count."""
+        self.updates[update.state] = self.updates.get(update.state, 0) + 1
