@@ -109,19 +109,20 @@ class Control:
             return
         event: Event = type(message).__name__.lower()  # type: ignore[assignment]
         command = Command(message.command_id, event, message.idempotency_key, self._context.now_ns)
-        for earlier in self.commands:
-            if earlier.outcome == "pending":
-                earlier.outcome = "superseded"
+        if event == "flatten" or TRANSITIONS[self.trading, event] != "flattening":
+            for earlier in self.commands:
+                if earlier.outcome == "pending":
+                    earlier.outcome = "superseded"
         self.commands.append(command)
         del self.commands[: -self._commands_kept]
         if self.trading == "stopping" and event != "stop":
             command.outcome = "ignored"
             return
         self.requested_action = None if event == "resume" else event
-        if event == "flatten":
-            self._rests_in = "halted" if self.trading == "halted" else "paused"
-        else:
+        if event != "flatten":
             command.outcome = "done"
+        elif self.trading != "flattening":
+            self._rests_in = "halted" if self.trading == "halted" else "paused"
         self._move(event, "asked for by the operator")
 
     def on_halt(self, message: Halt) -> None:

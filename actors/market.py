@@ -2,7 +2,7 @@
 
 Keeps out what cannot be true, notices when a series falls silent, and builds higher timeframes. An
 aggregate is emitted only once it is complete: with the bar that closes it, or, where that bar is missing,
-at the first input at or after its close. A bucket the series entered half-way is not emitted.
+with the first bar of any series, or timer, after its close. A bucket the series entered half-way is not emitted.
 """
 
 from __future__ import annotations
@@ -90,11 +90,12 @@ class Market:
             )
             for symbol, timeframe_ns, above in series
         }
+        self._aggregated = tuple(series for series in self._series.values() if series.buckets)
 
     @property
     def aggregates(self) -> bool:
         """Whether there is any higher timeframe to build."""
-        return any(series.buckets for series in self._series.values())
+        return bool(self._aggregated)
 
     def on_bar(self, bar: Bar) -> None:
         """Let a true bar through to the others; withhold a false one."""
@@ -116,8 +117,9 @@ class Market:
             self._start_watch(watched, close_ns + watched.patience_ns)
         else:
             timer.due_ns = close_ns + watched.patience_ns
-        if watched.buckets:
-            self._flush(watched, bar.open_ns)
+        for series in self._aggregated:
+            # What another series closes at this very time may still come.
+            self._flush(series, bar.open_ns if series is watched else close_ns - 1)
 
     def on_bar_settled(self, bar: Bar) -> None:
         """Add a bar that all others have heard to the higher timeframes, and emit those it completes."""
@@ -127,9 +129,8 @@ class Market:
 
     def on_timer(self, timer: TimerFired) -> None:
         """Report a silent series, and close buckets whose time has passed."""
-        for series in self._series.values():
-            if series.buckets:
-                self._flush(series, self._context.now_ns)
+        for series in self._aggregated:
+            self._flush(series, self._context.now_ns)
         if timer.actor == self.name:
             series = self._series[timer.name]
             series.stale = True

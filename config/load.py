@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from config.errors import UserError, nearest
-from config.schema import Section, Settings
+from config.schema import Section, Settings, StrategyEntry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -92,6 +92,10 @@ def _check_names(values: Mapping[str, Any], section: type[Section], origin: str,
                 message = f"{origin}: {prefix}{key} is a table of settings, not a value"
                 raise UserError(message)
             _check_names(value, kind, origin, f"{prefix}{key}.")
+        elif key == "strategies" and isinstance(value, list):
+            for index, entry in enumerate(value):
+                if isinstance(entry, dict):
+                    _check_names(entry, StrategyEntry, origin, f"{prefix}{key}[{index}].")
 
 
 def _read(file: Path) -> dict[str, Any]:

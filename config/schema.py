@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 Count = Annotated[int, Meta(ge=1)]
-Seconds = Annotated[float, Meta(gt=0)]
+Seconds = Annotated[float, Meta(gt=0, le=1e9)]
 
 
 def _check(name: str, value: Decimal | None, low: Decimal | int, high: Decimal | int | None = None) -> None:
@@ -29,6 +29,8 @@ def _check(name: str, value: Decimal | None, low: Decimal | int, high: Decimal |
 
 
 _TINY = Decimal("1e-12")
+_CASH_MAX = 5 * 10**10
+"""In atoms this is half of what 64 bits count."""
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,7 +45,7 @@ class Account(Section, frozen=True):
 
     def __post_init__(self) -> None:
         """Check what Meta cannot."""
-        _check("cash", self.cash, 0, 10**15)
+        _check("cash", self.cash, 0, _CASH_MAX)
 
 
 class Venue(Section, frozen=True):
@@ -131,7 +133,7 @@ class Supervision(Section, frozen=True):
 class Feed(Section, frozen=True):
     """The tape as a live feed."""
 
-    speed: Annotated[float, Meta(ge=0)] = 1.0
+    speed: Annotated[float, Meta(ge=0, le=1e9)] = 1.0
     """Tape seconds per wall second; 0 plays as fast as the core takes it."""
     mailbox_max: Count = 1_024
     """Inputs waiting for the core before the feed has to wait."""

@@ -67,7 +67,7 @@ class EquityCurve:
         if not len(times_ns):
             return
         peaks = np.maximum(np.maximum.accumulate(equity_atoms), self._peak_atoms)
-        falls = (peaks - equity_atoms) / peaks
+        falls = (peaks - equity_atoms) / np.where(peaks > 0.0, peaks, np.inf)
         self.max_drawdown = max(self.max_drawdown, float(falls.max()))
         self._peak_atoms = float(peaks[-1])
         days = (times_ns - 1) // _DAY_NS

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from config.schema import InstrumentOverride
+
 
 class ReplayResult:
     """What a replay did.
@@ -79,7 +81,8 @@ def replay(
     """Replay `tape` through the actors that trade live.
 
     Args:
-        tape: what `load_tape`, `synthetic_tape` or `tape_from_frame` returned, or a file.
+        tape: what `load_tape`, `synthetic_tape` or `tape_from_frame` returned, or a file; only a file's
+            instrument heeds the settings.
         strategy: a built-in's name, ``path/to/file.py:ClassName``, or a `Strategy` subclass.
         params: values for its parameters.
         settings: values by dotted name, for example ``{"account.cash": 50_000}``.
@@ -94,13 +97,17 @@ def replay(
     values = msgspec.structs.replace(values, strategies=(entry,))
     check_strategies(values)
     opened_at = perf_counter()
-    opened = tape if isinstance(tape, Tape) else load_tape(tape)
+    opened = tape if isinstance(tape, Tape) else _open(tape, values.instrument)
     if opened.rows is None:
         message = "the tape never ends; a replay needs one that does"
         raise UserError(message)
     recorder = Recorder({one.symbol: Instrument(one.instrument) for one in opened.series})
     summary = replay_tape(values, opened, recorder=recorder, opened_at=opened_at)
     return ReplayResult(summary, recorder)
+
+
+def _open(file: str | Path, override: InstrumentOverride) -> Tape:
+    return open_tape([str(file)], tick=override.tick, lot=override.lot, min_notional=override.min_notional)
 
 
 def register_class(kind: type[Strategy]) -> str:

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import secrets
 import time
+from itertools import takewhile
 from typing import ClassVar
 
 import msgspec
@@ -242,10 +243,10 @@ class Console(App[None]):
             self.action_unzoom()
         elif panel is not None and panel.has_class("panel"):
             self.screen.add_class("-zoomed")
-            panel.add_class("-zoom")
+            for widget in takewhile(lambda widget: widget.id != "body", panel.ancestors_with_self):
+                widget.add_class("-zoom")
 
     def action_unzoom(self) -> None:
         """Show all panels again."""
         self.screen.remove_class("-zoomed")
-        for panel in self.query(".-zoom"):
-            panel.remove_class("-zoom")
+        self.screen.query(".-zoom").remove_class("-zoom")

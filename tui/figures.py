@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 NOTHING = "–"  # noqa: RUF001 - a dash, not a minus
 """Stands where there is no value."""
 
+_CENT = Decimal("0.01")
 _MINUTE_S = 60
 _HOUR_S = 3_600
 _DAY_S = 86_400
@@ -18,7 +16,7 @@ _LARGE_PRICE = 100.0
 
 
 def money(amount: Decimal | None, *, signed: bool = False) -> str:
-    """Write quote units with thousands separators and two decimals.
+    """Write quote units with thousands separators and two decimals, rounded half-up as the ledger rounds.
 
     Args:
         amount: how much, or None.
@@ -26,8 +24,8 @@ def money(amount: Decimal | None, *, signed: bool = False) -> str:
     """
     if amount is None:
         return NOTHING
-    text = f"{amount:+,.2f}" if signed else f"{amount:,.2f}"
-    return text[1:] if text in ("+0.00", "-0.00") else text
+    rounded = amount.quantize(_CENT, ROUND_HALF_UP) or Decimal("0.00")
+    return f"{rounded:+,.2f}" if signed and rounded else f"{rounded:,.2f}"
 
 
 def quantity(amount: Decimal) -> str:

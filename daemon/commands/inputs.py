@@ -63,8 +63,8 @@ def tape_from(
     if tape and synthetic is not None:
         message = "--tape and --synthetic exclude each other"
         raise UserError(message)
+    override = settings.instrument
     if tape:
-        override = settings.instrument
         opened = open_tape(
             tape, timeframe=timeframe, tick=override.tick, lot=override.lot, min_notional=override.min_notional
         )
@@ -73,4 +73,7 @@ def tape_from(
     if spec is None:
         message = "nothing to replay: give --tape FILE, or --synthetic SEED:BARS for made-up bars"
         raise UserError(message)
-    return synthetic_tape(spec), f"synthetic {spec}"
+    if override.tick is not None:
+        message = "instrument.tick: a synthetic tape has a tick of its own, 0.01"
+        raise UserError(message)
+    return synthetic_tape(spec, lot=override.lot, min_notional=override.min_notional), f"synthetic {spec}"

@@ -19,6 +19,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from actors.runtime.journal import FILE_NAME
+from replay.journal import JournalSummary, replay_journal
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 STRATEGIES = Path(__file__).parent / "user_strategies.py"
 QUIET = f"{STRATEGIES}:Quiet"
@@ -71,6 +74,7 @@ class Daemon:
     """Where its log goes."""
     output: Path
     url: str = ""
+    eventually = staticmethod(eventually)
     token: str = field(default="", repr=False)
 
     @property
@@ -150,16 +154,19 @@ class Daemon:
             message = f"{error}\nlast status: {json.dumps(seen, indent=1)}"
             raise AssertionError(message) from None
 
-    def raw(self, data: bytes, *, half_close: bool = True) -> bytes:
-        """Send bytes as they are; return everything that comes back."""
+    def raw(self, data: bytes) -> bytes:
+        """Send bytes as they are; return everything that comes back until the connection is closed."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S) as connection:
             connection.sendall(data)
-            if half_close:
-                connection.shutdown(socket.SHUT_WR)
             received = b""
             while chunk := connection.recv(65_536):
                 received += chunk
             return received
+
+    def drop(self, data: bytes) -> None:
+        """Send bytes and go away."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S) as connection:
+            connection.sendall(data)
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """Ask it to end; return its exit code."""
@@ -188,6 +195,10 @@ class Daemon:
         """Return the log lines of one event."""
         return [line for line in self.log() if line["event"] == name]
 
+    def replayed(self) -> JournalSummary:
+        """Return what its journal's replay comes to."""
+        return replay_journal(self.state_dir / FILE_NAME)
+
     def snapshot(self) -> Any:
         """Return `snapshot.json`."""
         return json.loads((self.state_dir / "snapshot.json").read_bytes())
@@ -195,6 +206,10 @@ class Daemon:
 
 class Nursery:
     """Starts daemons, and ends those that are left."""
+
+    quiet = QUIET
+    holder = HOLDER
+    eventually = staticmethod(eventually)
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

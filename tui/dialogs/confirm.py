@@ -43,7 +43,13 @@ class Confirm(ModalScreen[bool]):
         & #question { text-style: bold; margin-bottom: 1; }
         & #consequences { color: $foreground; margin-bottom: 1; }
         & Horizontal { height: auto; align-horizontal: right; }
-        & Button { margin-left: 2; }
+        & Button {
+            margin-left: 2;
+            background: $rule;
+            color: $foreground;
+            &:hover { background: $rule-focus; }
+            &:focus { background: $primary; color: $background; text-style: bold; }
+        }
     }
     """
 

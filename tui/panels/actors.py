@@ -44,7 +44,7 @@ class Actors(Table):
     def note(self, status: Status) -> str:
         """Return how many there are, and how many of them do not run."""
         down_count = sum(actor.state != "running" for actor in status.actors)
-        down = f" [$text-error]{down_count} not running[/]" if down_count else ""
+        down = f" [$error]{down_count} not running[/]" if down_count else ""
         return f"{len(status.actors)}{down}"
 
 

@@ -94,14 +94,16 @@ class Banner(Widget):
 
     def _absence(self, away: Away) -> tuple[str, str]:
         now_s = time.monotonic()
-        again = f"trying again in {duration(away.retry_s - now_s)}" if away.retry_s > now_s else "trying again"
+        wait_s, gone_s = away.retry_s - now_s, now_s - away.since_s
+        again = f"trying again in {duration(wait_s)}" if wait_s >= 1 else "trying again"
         if self.status is None:
             return "away", f"No daemon at {away.url}: {words(away.reason)}; {again}"
         if self.sealed:
             return "ended", f"The daemon has stopped; session {words(self.status.session)} is sealed"
         if self.status.state == "stopping":
             return "ended", f"The daemon has stopped; session {words(self.status.session)} stays open"
-        return "away", f"Daemon away for {duration(now_s - away.since_s)}: {words(away.reason)}; {again}"
+        gone = f" for {duration(gone_s)}" if gone_s >= 1 else ""
+        return "away", f"Daemon away{gone}: {words(away.reason)}; {again}"
 
 
 def _condition(status: Status) -> tuple[Tone, str]:

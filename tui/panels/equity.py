@@ -32,7 +32,7 @@ class Equity(Widget):
 
     HEADING: ClassVar[str] = "Equity"
     DEFAULT_CSS = """
-    Equity { color: $primary; }
+    Equity { color: $primary; padding: 0 1; }
     """
 
     status: reactive[Status | None] = reactive(None)
@@ -63,7 +63,7 @@ class Equity(Widget):
             del self.points[1:-1:2]
         first_ns, first = self.points[0]
         change = status.equity - first
-        colour = "$text-success" if change > 0 else "$text-error" if change < 0 else "$muted"
+        colour = "$success" if change > 0 else "$error" if change < 0 else "$muted"
         share = f" ({change / first:+.2%})" if first > 0 and change else ""
         self.border_title = (
             f"{self.HEADING} [{colour}]{money(change, signed=True)}{share}[/] [$muted]since {time_of_day(first_ns)}[/]"
@@ -75,7 +75,9 @@ class Equity(Widget):
         if not self.points or not size.height:
             return Content("")
         values = [equity for _, equity in self.points]
-        labels = {0: money(max(values)), size.height - 1: money(min(values))}
+        labels = {size.height - 1: money(min(values)), 0: money(max(values))}
+        if labels[0] == labels[size.height - 1]:
+            labels = {size.height // 2: labels[0]}
         labels_width = max(cell_len(label) for label in labels.values())
         points = [(ts_ns, float(equity)) for ts_ns, equity in self.points]
         lines = plot(points, max(1, size.width - labels_width - 1), size.height)

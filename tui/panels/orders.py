@@ -10,6 +10,8 @@ from tui.panels.table import Cell, Column, Row, Table
 if TYPE_CHECKING:
     from tui.client import Order, Status
 
+_SHORT_STATES = {"partly_filled": "partial"}
+
 
 class Orders(Table):
     """Open orders, the oldest first."""
@@ -42,7 +44,7 @@ class Orders(Table):
                     Cell(price(order.limit_price)),
                     Cell(price(order.stop_price)),
                     Cell(quantity(order.filled), "plain" if order.filled else "muted"),
-                    Cell(order.state.replace("_", " "), "plain" if order.state == "working" else "warn"),
+                    Cell(_SHORT_STATES.get(order.state, order.state), "plain" if order.state == "working" else "warn"),
                     Cell(order.strategy, "muted"),
                     Cell(_terms(order), "muted"),
                     Cell(order.order_id, "muted"),

@@ -31,6 +31,8 @@ Align = Literal["left", "right", "point"]
 
 _GAPS = (2, 1)
 _INDENT = "  "
+_MARGIN_RIGHT = 1
+"""Blank columns between the text and the scrollbar, or the border."""
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -78,6 +80,7 @@ class Table(ScrollView, can_focus=True):
     DEFAULT_CSS = """
     Table {
         overflow-x: hidden;
+        padding: 0 0 0 1;
         scrollbar-size-vertical: 1;
         & > .table--heading { color: $muted; }
         & > .table--plain { color: $foreground; }
@@ -131,7 +134,7 @@ class Table(ScrollView, can_focus=True):
         Args:
             y: counted from the top of what is visible.
         """
-        width = self.scrollable_content_region.width
+        width = self.scrollable_content_region.width - _MARGIN_RIGHT
         if not self.rows:
             return self._line([(self.EMPTY if y == 0 else "", "table--muted")], width)
         columns = _fit(self.COLUMNS, self.rows, width)
@@ -149,7 +152,7 @@ class Table(ScrollView, can_focus=True):
     def _line(self, parts: Sequence[tuple[str, str]], width: int) -> Strip:
         base = self.rich_style
         segments = [Segment(text, base + self._style(name)) for text, name in parts]
-        return Strip(segments).adjust_cell_length(width, base)
+        return Strip(segments).adjust_cell_length(width, base).extend_cell_length(width + _MARGIN_RIGHT, base)
 
     def _style(self, name: str) -> Style:
         return self.get_component_rich_style(name, partial=True)

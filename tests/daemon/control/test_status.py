@@ -41,7 +41,7 @@ def test_status_has_every_field_with_its_type(live: Daemon) -> None:
     assert all(isinstance(status[name], NUMBER) for name in ("equity", "cash", "fees", "realized_pnl"))
     assert status["requested_action"] is None or isinstance(status["requested_action"], str)
     assert is_hex(status["digest"], 32)
-    assert {name: type(value) for name, value in status["last_input"].items()} >= {"seq": int, "ts": int}
+    assert all(type(status["last_input"][name]) is int for name in ("seq", "ts"))
     assert status["last_input"]["seq"] > 0
     assert status["durable_seq"] >= status["last_input"]["seq"]
 
@@ -94,20 +94,17 @@ def test_an_actor_that_failed_is_shown_with_its_error_and_restarts(start: Nurser
     strategy.write_text(
         "from pitboss import Strategy\n"
         "class Fragile(Strategy):\n"
-        "    def on_start(self): self.bars = 0\n"
         "    def on_bar(self, bar, f):\n"
-        "        self.bars += 1\n"
-        "        if self.bars == 5: raise RuntimeError('no idea')\n"
+        "        if bar.open_ns // bar.timeframe_ns % 10 == 3: raise RuntimeError('no idea')\n"
     )
     daemon = start(tape=("--synthetic", "7:20"), speed=0, strategy=f"{strategy}:Fragile")
 
     status = daemon.wait_for(lambda s: s["tape_ended"], "the end of the tape")
 
     (actor,) = [actor for actor in status["actors"] if actor["name"] == "strategy.Fragile"]
-    assert (actor["state"], actor["restarts"] >= 1) == ("running", True)
-    assert actor["last_error"] == "RuntimeError: no idea"
-    assert status["dead_letters"][0]["actor"] == "strategy.Fragile"
-    assert status["state"] in {"running", "halted"}
+    assert (actor["state"], actor["restarts"], actor["last_error"]) == ("running", 2, "RuntimeError: no idea")
+    assert [letter["actor"] for letter in status["dead_letters"]] == ["strategy.Fragile"] * 2
+    assert status["state"] == "running"
 
 
 def test_the_status_counts_on_while_the_tape_plays(live: Daemon) -> None:
