@@ -68,11 +68,16 @@ class Features:
 
     isolated = False
 
-    def __init__(self, context: Context, subscriptions: Iterable[tuple[str, str, int, FeaturePort, bool]]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        symbols: Iterable[str],
+        subscriptions: Iterable[tuple[str, str, int, FeaturePort, bool]],
+    ) -> None:
         """Serve `subscriptions`: (strategy, symbol, timeframe in ns, features, whether it is an aggregate)."""
         self.name = "features"
         self._emit = context.emit
-        self._on_bars: dict[str, list[_Subscription]] = {}
+        self._on_bars: dict[str, list[_Subscription]] = {symbol: [] for symbol in symbols}
         self._on_aggregates: dict[tuple[str, int], list[_Subscription]] = {}
         self._all: dict[str, _Subscription] = {}
         for strategy, symbol, timeframe_ns, features, aggregate in subscriptions:
@@ -81,17 +86,17 @@ class Features:
             if aggregate:
                 self._on_aggregates.setdefault((symbol, timeframe_ns), []).append(subscription)
             else:
-                self._on_bars.setdefault(symbol, []).append(subscription)
+                self._on_bars[symbol].append(subscription)
 
     def preload(self, symbol: str, columns: Any) -> None:  # noqa: ANN401 - see `FeaturePort.batch`
         """Compute the next chunk of `symbol` at once; its bars must then come one by one, all of them."""
-        for subscription in self._on_bars.get(symbol, ()):
+        for subscription in self._on_bars[symbol]:
             assert subscription.rows is None or next(subscription.rows, None) is None, "a chunk was left unread"
             subscription.rows = subscription.features.batch(columns)
 
     def on_bar(self, bar: Bar) -> None:
         """Emit a row for every strategy on this series."""
-        for subscription in self._on_bars.get(bar.symbol, ()):
+        for subscription in self._on_bars[bar.symbol]:
             rows = subscription.rows
             values = subscription.features.step(bar) if rows is None else next(rows)
             if subscription.seen >= subscription.warmup_bars:

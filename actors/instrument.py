@@ -109,8 +109,12 @@ class Instrument:
         return (ticks * quantity_lots * self._numerator + self._half) // self._denominator
 
     def price_to_ticks(self, price: float) -> int:
-        """Return the tick nearest to `price`, half-up."""
-        return _to_steps(price, self._ticks_per_unit, self.spec.tick)
+        """Return the tick nearest to `price`, half-up; exact where floats leave a doubt."""
+        steps = price * self._ticks_per_unit
+        ticks = int(steps + 0.5)
+        if -_NEAR < steps - ticks < _NEAR and steps < _EXACT_BELOW:
+            return ticks
+        return int((Decimal(repr(price)) / self.spec.tick).to_integral_value(rounding=ROUND_HALF_UP))
 
     def price_to_ticks_down(self, price: float) -> int:
         """Return the highest tick not above `price`."""
@@ -145,16 +149,6 @@ class Instrument:
     def quantity(self, quantity_lots: int) -> Decimal:
         """Return a quantity in base units, exactly."""
         return quantity_lots * self.spec.lot
-
-
-def _to_steps(value: float, steps_per_unit: float, step: Decimal) -> int:
-    """Round `value` to whole steps, half-up; exact where floats leave a doubt."""
-    steps = value * steps_per_unit
-    if steps < _EXACT_BELOW:
-        count = int(steps + 0.5)
-        if -_NEAR < steps - count < _NEAR:
-            return count
-    return int((Decimal(repr(value)) / step).to_integral_value(rounding=ROUND_HALF_UP))
 
 
 def _from_steps(count: int, steps_per_unit: float, step: Decimal) -> float:

@@ -62,9 +62,10 @@ class Ledger:
         self._instruments = instruments
         self._emit_marks = emit_marks
         self.cash_atoms = account.cash_atoms
-        self.mark_times_ns: list[int] = []
-        self.mark_atoms: list[int] = []
-        """Equity at every bar close, and its time, since the driver last took them with `take_marks`."""
+        self._mark_times_ns: list[int] = []
+        self._mark_atoms: list[int] = []
+        self._note_time = self._mark_times_ns.append
+        self._note_atoms = self._mark_atoms.append
         self.holdings: dict[tuple[str, str], Holding] = {}
         self._by_symbol: dict[str, list[Holding]] = {symbol: [] for symbol in instruments}
         self._value_atoms: dict[str, int] = dict.fromkeys(instruments, 0)
@@ -121,15 +122,16 @@ class Ledger:
         if self._open[symbol]:
             self._revalue(symbol, bar.close)
         equity_atoms = self.cash_atoms + self._total_value_atoms
-        self.mark_times_ns.append(bar.close_ns)
-        self.mark_atoms.append(equity_atoms)
+        self._note_time(bar.close_ns)
+        self._note_atoms(equity_atoms)
         if self._emit_marks:
             self._emit(EquityMark(equity_atoms, bar.close_ns))
 
     def take_marks(self) -> tuple[list[int], list[int]]:
         """Return (times in ns, equity in atoms) noted since the last call, and forget them."""
-        taken = (self.mark_times_ns, self.mark_atoms)
-        self.mark_times_ns, self.mark_atoms = [], []
+        taken = (self._mark_times_ns[:], self._mark_atoms[:])
+        self._mark_times_ns.clear()
+        self._mark_atoms.clear()
         return taken
 
     @property

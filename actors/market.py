@@ -99,13 +99,15 @@ class Market:
 
     def on_bar(self, bar: Bar) -> None:
         """Let a true bar through to the others; withhold a false one."""
-        watched = self._series.get(bar.symbol)
-        if watched is None or watched.timeframe_ns != bar.timeframe_ns:
-            raise WithheldError(BarRejected(bar.symbol, bar.open_ns, "series not subscribed"))
+        try:
+            watched = self._series[bar.symbol]
+        except KeyError:
+            raise WithheldError(BarRejected(bar.symbol, bar.open_ns, "series not subscribed")) from None
         low = bar.low
         high = bar.high
         if not (
-            0.0 < low <= bar.open <= high < _INFINITY
+            bar.timeframe_ns == watched.timeframe_ns
+            and 0.0 < low <= bar.open <= high < _INFINITY
             and low <= bar.close <= high
             and 0.0 <= bar.volume < _INFINITY
             and bar.open_ns >= watched.last_close_ns
@@ -208,6 +210,8 @@ class Market:
 
 
 def _fault(bar: Bar, watched: Watched) -> str:
+    if bar.timeframe_ns != watched.timeframe_ns:
+        return "series not subscribed"
     if bar.open_ns < watched.last_close_ns:
         return "opens before the previous bar closed"
     return "not a candle: low <= open, close <= high must hold, all finite and positive"

@@ -113,6 +113,7 @@ class Core:
         self.ledger = Ledger(context, instruments, account, emit_marks=wants_marks)
         self.features = Features(
             context,
+            base,
             [(s.id, s.symbol, s.timeframe_ns, s.features, s.timeframe_ns != base[s.symbol]) for s in strategies],
         )
         self.strategies = [

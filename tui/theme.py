@@ -39,6 +39,8 @@ PITBOSS = Theme(
         "muted": "#7d8792",
         "rule": "#343b44",
         "rule-focus": "#6c7f94",
+        "button-foreground": "#ccd3da",
+        "button-focus-text-style": "bold",
         "footer-key-foreground": "#8ab4d8",
         "footer-description-foreground": "#7d8792",
         "footer-background": "#14171b",

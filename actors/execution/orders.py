@@ -58,6 +58,7 @@ TRANSITIONS: dict[tuple[OrderState, OrderTrigger], OrderState] = {
 FINAL: tuple[OrderState, ...] = ("filled", "cancelled", "rejected", "expired")
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_BASE = len(_DIGITS)
 ORDER_ID_MAX = 20
 _PREFIX = "pb"
 
@@ -181,7 +182,7 @@ class Execution:
 def base36(number: int) -> str:
     """Return a non-negative integer in base 36, lower case."""
     digits = ""
-    while number >= len(_DIGITS):
-        number, digit = divmod(number, len(_DIGITS))
+    while number >= _BASE:
+        number, digit = divmod(number, _BASE)
         digits = _DIGITS[digit] + digits
     return _DIGITS[number] + digits

@@ -113,7 +113,9 @@ class SimulatedVenue:
             self._emit(Accepted(*event))
             self._fill_at_last_close(resting)
             return
-        if self._latency_ns == 0:
+        if request.kind == "market":
+            resting.arrived = True
+        elif self._latency_ns == 0:
             last = self._last_bars.get(request.symbol)
             if last is not None and not self._arrive(resting, self._ticks(last.close, last.symbol)):
                 self._emit(Rejected(*event, "post-only, and it would take liquidity"))

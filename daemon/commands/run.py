@@ -57,7 +57,7 @@ def run_command(
         overrides.append(f"http.port={port}")
     settings = settings_from(config, overrides, strategy, param)
     configure_logging(settings.log)
-    folder = prepare_state_dir(state_dir or default_state_dir())
+    folder = prepare_state_dir(state_dir or default_state_dir()).absolute()
     opened, name = tape_from(tape, synthetic, timeframe, settings, _DEFAULT_SYNTHETIC)
     options = RunOptions(
         settings=settings,

@@ -21,7 +21,7 @@ KEYS = (
     ("q", "close this console; the daemon goes on"),
 )
 COLOURS = (
-    ("$success", "running, a gain, a command that is done"),
+    ("$success", "running, a gain"),
     ("$warning", "paused, flattening, restarted, pending"),
     ("$error", "halted, failed, a loss"),
 )

@@ -10,6 +10,7 @@ from tui.theme import TONE_OF_STATE
 
 if TYPE_CHECKING:
     from tui.client import Actor, Status
+    from tui.theme import Tone
 
 
 class Actors(Table):
@@ -31,7 +32,7 @@ class Actors(Table):
             Row(
                 (
                     Cell(actor.name),
-                    Cell(actor.state.replace("_", " "), TONE_OF_STATE.get(actor.state, "plain")),
+                    Cell(actor.state.replace("_", " "), _tone(actor)),
                     Cell(count(actor.restarts), "warn" if actor.restarts else "muted"),
                     Cell(count(actor.mailbox), "plain" if actor.mailbox else "muted"),
                     Cell(count(actor.processed), "plain" if actor.processed else "muted"),
@@ -46,6 +47,11 @@ class Actors(Table):
         down_count = sum(actor.state != "running" for actor in status.actors)
         down = f" [$error]{down_count} not running[/]" if down_count else ""
         return f"{len(status.actors)}{down}"
+
+
+def _tone(actor: Actor) -> Tone:
+    """Return what the colour of a state says; that all is well is said by silence."""
+    return "muted" if actor.state == "running" else TONE_OF_STATE.get(actor.state, "plain")
 
 
 def _calm(actor: Actor) -> tuple[bool, bool]:

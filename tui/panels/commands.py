@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tui.client import Status
     from tui.theme import Tone
 
-_TONE_OF_OUTCOME: dict[str, Tone] = {"pending": "warn", "done": "good"}
+_TONE_OF_OUTCOME: dict[str, Tone] = {"pending": "warn", "done": "plain"}
 
 
 class Commands(Table):

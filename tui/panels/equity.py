@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from tui.figures import money, time_of_day
+from tui.figures import moment, money
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,7 +66,7 @@ class Equity(Widget):
         colour = "$success" if change > 0 else "$error" if change < 0 else "$muted"
         share = f" ({change / first:+.2%})" if first > 0 and change else ""
         self.border_title = (
-            f"{self.HEADING} [{colour}]{money(change, signed=True)}{share}[/] [$muted]since {time_of_day(first_ns)}[/]"
+            f"{self.HEADING} [{colour}]{money(change, signed=True)}{share}[/] [$muted]since {moment(first_ns)}[/]"
         )
 
     def render(self) -> Content:

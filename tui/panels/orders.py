@@ -20,7 +20,7 @@ class Orders(Table):
     EMPTY = "no open order"
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("side"),
-        Column("quantity", align="point"),
+        Column("qty", align="point"),
         Column("symbol"),
         Column("kind"),
         Column("limit", align="right", worth=6),

@@ -22,7 +22,7 @@ class Positions(Table):
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("symbol"),
         Column("strategy", worth=3, elides_to=8),
-        Column("quantity", align="point"),
+        Column("qty", align="point"),
         Column("entry", align="right", worth=4),
         Column("mark", align="right", worth=5),
         Column("unrealised", align="right", worth=6),
