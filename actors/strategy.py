@@ -13,6 +13,7 @@ import msgspec
 
 from actors.messages import (
     Accepted,
+    Bar,
     Cancelled,
     Expired,
     FeatureRow,
@@ -30,7 +31,7 @@ from actors.runtime.timers import NEVER_NS
 
 if TYPE_CHECKING:
     from actors.instrument import Instrument
-    from actors.messages import Bar, Message
+    from actors.messages import Message
     from actors.runtime.scheduler import Context
 
 _NS_PER_S = 1_000_000_000
@@ -108,7 +109,7 @@ class _Checkpoint(msgspec.Struct, frozen=True):
     strategy: bytes
     ref: int
     position_lots: int
-    reference_price: float
+    reference_bar: Bar | None
 
 
 class _State(msgspec.Struct):
@@ -159,14 +160,14 @@ class StrategyActor:
         self._checkpoint_inputs = checkpoint_inputs
         self._ref = 0
         self._position_lots = position_lots
-        self._reference_price = 0.0
+        self._reference_bar: Bar | None = None
         self._muted = False
         self._armed: list[tuple[str, int]] = []
         self._since: list[FeatureRow | tuple[int, Message]] = []
         """Messages since the checkpoint with their times; a row alone was heard at its bar's close."""
         self._now_ns: int | None = None
         strategy.bind(self)
-        self._checkpoint = _Checkpoint(b"", 0, position_lots, 0.0)
+        self._checkpoint = _Checkpoint(b"", 0, position_lots, None)
 
     def start(self) -> None:
         """Run the strategy's own start, once a session.
@@ -240,7 +241,7 @@ class StrategyActor:
                 side,
                 quantity + 0.0,
                 *terms,
-                self._reference_price,
+                0.0 if self._reference_bar is None else self._reference_bar.close,
             )
             self._emit(intent)
         return self._ref
@@ -252,8 +253,7 @@ class StrategyActor:
         if row.strategy == self.id and not self.abandoned:
             since = self._since
             since.append(row)
-            bar = row.bar
-            self._reference_price = bar.close
+            self._reference_bar = bar = row.bar
             self._strategy.on_bar(bar, row.values)
             if self._armed:
                 self._arm()
@@ -264,7 +264,7 @@ class StrategyActor:
         """Let a strategy on a higher timeframe decide: such a row may be heard after its bar's close."""
         if row.strategy == self.id and not self.abandoned:
             self._since.append((self._context.now_ns, row))
-            self._reference_price = row.bar.close
+            self._reference_bar = row.bar
             self._strategy.on_bar(row.bar, row.values)
             self._settle()
 
@@ -312,13 +312,13 @@ class StrategyActor:
         self._since.clear()
 
     def _current(self) -> _Checkpoint:
-        return _Checkpoint(self._strategy.dump_state(), self._ref, self._position_lots, self._reference_price)
+        return _Checkpoint(self._strategy.dump_state(), self._ref, self._position_lots, self._reference_bar)
 
     def _return_to(self, checkpoint: _Checkpoint) -> None:
         self._strategy.load_state(checkpoint.strategy)
         self._ref = checkpoint.ref
         self._position_lots = checkpoint.position_lots
-        self._reference_price = checkpoint.reference_price
+        self._reference_bar = checkpoint.reference_bar
 
     # --- supervision --------------------------------------------------------------------------------
 
@@ -344,7 +344,7 @@ class StrategyActor:
     def _again(self, message: Message) -> None:
         match message:
             case FeatureRow():
-                self._reference_price = message.bar.close
+                self._reference_bar = message.bar
                 self._strategy.on_bar(message.bar, message.values)
             case PositionChanged():
                 self._position_lots = message.quantity_lots

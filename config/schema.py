@@ -114,7 +114,7 @@ class Supervision(Section, frozen=True):
 
     deliveries_max: Count = 10_000
     """Most deliveries one input may cause; reaching it is a livelock."""
-    checkpoint_inputs: Count = 1_000
+    checkpoint_inputs: Count = 256
     """An isolated actor's state is kept every this many of its own messages."""
     restarts_max: Annotated[int, Meta(ge=0)] = 5
     """More restarts than this inside the window escalate the failure."""

@@ -45,10 +45,10 @@ class FeatureRows:
 
     def batch(self, columns: Any) -> Iterator[Any]:  # noqa: ANN401 - any object with a float64 column per source
         """Return the values of a chunk of bars."""
-        outputs: list[list[float]] = []
+        outputs: list[memoryview] = []
         for indicator, state in zip(self._indicators, self._states, strict=True):
             computed = state.batch(*[getattr(columns, source) for source in indicator.sources])
-            outputs.extend(column.tolist() for column in computed)
+            outputs.extend(memoryview(column) for column in computed)  # type: ignore[arg-type]
         if not outputs:
             empty = self._row()
             return iter([empty] * len(columns))

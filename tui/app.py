@@ -26,7 +26,7 @@ from textual.widgets import Footer
 from tui.client import Action, AwayError, DaemonClient, InDoubtError, RefusedError, Status
 from tui.dialogs.confirm import Confirm
 from tui.dialogs.help import Help
-from tui.figures import words
+from tui.figures import counted, words
 from tui.panels.actors import Actors
 from tui.panels.banner import Away, Banner
 from tui.panels.commands import Commands
@@ -171,7 +171,9 @@ class Console(App[None]):
     def action_flatten(self) -> None:
         """Send a flatten, once confirmed."""
         status = self.status
-        held = "" if status is None else f" ({len(status.orders)} orders, {len(status.positions)} positions)"
+        held = ""
+        if status is not None:
+            held = f" ({counted(len(status.orders), 'order')}, {counted(len(status.positions), 'position')})"
         self._ask(
             "flatten",
             "Flatten the account?",
@@ -183,8 +185,9 @@ class Console(App[None]):
         """Send a stop, once confirmed."""
         status = self.status
         session = "its session" if status is None else f"session {words(status.session)}"
-        left = len(status.positions) if status is not None else 0
-        held = f" {left} open positions stay as they are." if left else ""
+        held = ""
+        if status is not None and status.positions:
+            held = f" What is open stays as it is: {counted(len(status.positions), 'position')}."
         self._ask("stop", "Stop the daemon?", f"Ends the daemon and seals {session}; it cannot be continued.{held}")
 
     def _ask(self, action: Action, question: str, consequences: str) -> None:

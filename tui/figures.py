@@ -47,6 +47,11 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+def counted(number: int, noun: str) -> str:
+    """Write how many there are of something: no orders, 1 order, 2 orders."""
+    return f"{count(number) if number else 'no'} {noun}{'' if number == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """Write a length of time in its two largest units."""
     whole = max(0, int(seconds))

@@ -181,6 +181,7 @@ class Scheduler:
         entry = self._entries.get(Bar, Route(()))
         caused = 0
         names: dict[str, None] = {}
+        named_seq = 0
 
         def run(message: Message, handlers: Handlers) -> None:
             nonlocal caused
@@ -231,6 +232,10 @@ class Scheduler:
                         break
 
         def suspect(handler: Handler, depth: int) -> None:
+            nonlocal named_seq
+            if named_seq != self.seq:
+                named_seq = self.seq
+                names.clear()
             names[_owner(handler).name] = None
             if depth > _DEPTH_MAX or caused > deliveries_max:
                 bound = f"{deliveries_max} messages" if caused > deliveries_max else f"{_DEPTH_MAX} messages in a chain"

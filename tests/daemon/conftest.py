@@ -226,6 +226,7 @@ class Nursery:
         ready: bool = True,
         env: Mapping[str, str] | None = None,
         port: int = 0,
+        stderr: int | None = None,
     ) -> Daemon:
         """Start `pitboss run` and, with `ready`, wait until it is."""
         number = len(self.daemons)
@@ -242,7 +243,7 @@ class Nursery:
             env=environment(**(env or {})),
             stdin=subprocess.DEVNULL,
             stdout=self._files.enter_context(output.open("wb")),
-            stderr=self._files.enter_context(errors.open("wb")),
+            stderr=self._files.enter_context(errors.open("wb")) if stderr is None else stderr,
         )
         daemon = Daemon(folder, process, errors, output)
         self.daemons.append(daemon)
@@ -263,6 +264,12 @@ def start(tmp_path: Path) -> Iterator[Nursery]:
     nursery = Nursery(tmp_path)
     yield nursery
     nursery.close()
+
+
+@pytest.fixture(scope="session")
+def nursery_at() -> type[Nursery]:
+    """Return what starts daemons in a folder of the caller's, who must close it."""
+    return Nursery
 
 
 @pytest.fixture(scope="session")

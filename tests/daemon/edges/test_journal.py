@@ -342,7 +342,7 @@ async def test_only_the_newest_snapshots_are_kept_and_none_before_its_record(
 @pytest.mark.parametrize(
     "change",
     [
-        "state = state || x'00'",
+        "state = CAST(state || x'00' AS BLOB)",
         "state = substr(state, 1, length(state) - 1)",
         "state = zeroblob(length(state))",
         "state = x''",

@@ -1,0 +1,86 @@
+"""The vocabulary: what journals hold must come back as it was, in this release and in later ones."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import msgspec
+import pytest
+
+from actors import messages as m
+from actors.runtime.journal import decode_effects, decode_input, encode_input
+
+REQUEST = m.OrderRequest("a", "X", 3, m.SELL, 7, "stop_limit", 90, 91, "ioc", reduce_only=True, closing=True)
+EVENT = ("pbt1", "a", "X", 3)
+BAR = m.Bar("X", 60, 120, 180, 1.5, 2.5, 0.5, 2.0, 3.25)
+
+INPUTS: list[Any] = [
+    BAR,
+    m.TapeEnded(),
+    m.TimerFired("strategy.a", "x", 5),
+    m.Pause("c1", "key"),
+    m.Resume("c1"),
+    m.Flatten("c1"),
+    m.Stop("c1", "key"),
+    m.Halt("journal: full"),
+]
+DECISIONS: list[Any] = [
+    m.Intent("a", "X", 1, "order", m.BUY, 0.1, "limit", 99.5, None, "fok", post_only=True, reference_price=100.0),
+    m.RiskVeto("a", "X", 1, "no"),
+    REQUEST,
+    m.CancelRequest("a", "X", 1),
+    m.Accepted(*EVENT),
+    m.Rejected(*EVENT, "no"),
+    m.Cancelled(*EVENT, "no"),
+    m.Expired(*EVENT, "no"),
+    m.CancelRejected(*EVENT, "too late"),
+    m.Fill(*EVENT, 9, m.BUY, 100, 5, 2, -3, "maker", 77, synthetic=True),
+    m.PositionChanged("a", "X", -5, -500, 10, 3, 10**15),
+]
+
+
+def test_the_samples_are_all_there_is() -> None:
+    assert {type(sample) for sample in INPUTS} == set(get_args(m.Input))
+    assert {type(sample) for sample in DECISIONS} == set(get_args(m.Decision))
+
+
+@pytest.mark.parametrize("message", INPUTS, ids=lambda message: type(message).__name__)
+def test_an_input_survives_the_journal(message: m.Message) -> None:
+    assert decode_input(encode_input(message)) == message
+
+
+@pytest.mark.parametrize("message", DECISIONS, ids=lambda message: type(message).__name__)
+def test_a_decision_survives_the_journal(message: m.Message) -> None:
+    assert decode_effects(msgspec.msgpack.encode([message])) == [message]
+
+
+@pytest.mark.parametrize("message", [*INPUTS, *DECISIONS], ids=lambda message: type(message).__name__)
+def test_a_message_is_an_array_that_starts_with_its_name(message: m.Message) -> None:
+    plain = msgspec.msgpack.decode(msgspec.msgpack.encode(message))
+    assert plain[0] == type(message).__name__
+    assert len(plain) == 1 + len(message.__struct_fields__)
+
+
+@pytest.mark.parametrize("message", [*INPUTS, *DECISIONS], ids=lambda message: type(message).__name__)
+def test_a_message_cannot_be_changed(message: m.Message) -> None:
+    for name in message.__struct_fields__:
+        with pytest.raises(AttributeError):
+            setattr(message, name, None)
+
+
+def test_a_decision_is_no_input_and_the_other_way_round() -> None:
+    with pytest.raises(msgspec.ValidationError):
+        decode_input(msgspec.msgpack.encode(m.RiskVeto("a", "X", 1, "no")))
+    with pytest.raises(msgspec.ValidationError):
+        decode_effects(msgspec.msgpack.encode([m.Pause("c")]))
+
+
+def test_a_record_of_a_release_without_the_last_field_still_decodes() -> None:
+    """New fields go last and have defaults: that is what makes this work."""
+    old = msgspec.msgpack.encode(["Pause", "c1"])
+    assert decode_input(old) == m.Pause("c1")
+
+
+def test_a_record_of_a_release_with_more_fields_still_decodes() -> None:
+    newer = msgspec.msgpack.encode(["Pause", "c1", "key", "and more"])
+    assert decode_input(newer) == m.Pause("c1", "key")

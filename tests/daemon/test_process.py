@@ -1,0 +1,373 @@
+"""One run of the daemon as the shell and the service manager see it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import re
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.daemon.conftest import Daemon, Nursery
+
+pytestmark = pytest.mark.slow
+
+GRACE_S = 5.0
+
+
+def refusal(daemon: Daemon) -> str:
+    """Return the one line a daemon ended with, after checking that it is one and the exit code is 2."""
+    assert daemon.wait() == 2, daemon.log_text()
+    (line,) = daemon.log_text().splitlines()
+    assert line.startswith("pitboss: ")
+    assert daemon.output.read_text() == ""
+    return line.removeprefix("pitboss: ")
+
+
+# --- what it refuses to start on --------------------------------------------------------------------
+
+
+def test_a_second_daemon_on_the_same_state_directory_is_refused(start: Nursery) -> None:
+    first = start()
+
+    second = start(ready=False)
+
+    assert refusal(second) == f"state directory {first.state_dir}: in use by another daemon (process {first.pid})"
+    assert first.status()["run"] == 1
+    assert first.end() == 0
+    assert first.replayed().runs == 1
+
+
+def test_a_port_that_is_taken_is_refused_and_leaves_no_session_behind(start: Nursery) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+        daemon = start(ready=False, port=port)
+
+        assert refusal(daemon) == f"http: cannot listen on 127.0.0.1 port {port}: Address already in use"
+    assert not (daemon.state_dir / "journal.sqlite").exists()
+    assert not (daemon.state_dir / "endpoint.json").exists()
+
+
+def test_a_state_directory_that_cannot_be_made_is_refused(start: Nursery, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+
+    daemons = [start(ready=False, state_dir=path) for path in (file, file / "below")]
+
+    assert [refusal(daemon) for daemon in daemons] == [
+        f"state directory {file}: File exists",
+        f"state directory {file / 'below'}: Not a directory",
+    ]
+    assert file.read_text() == "mine"
+
+
+def test_a_state_directory_that_cannot_be_written_is_refused(start: Nursery, tmp_path: Path) -> None:
+    folder = tmp_path / "locked"
+    folder.mkdir(mode=0o500)
+    if os.access(folder, os.W_OK):
+        pytest.skip("permission bits do not bind this user")
+
+    assert refusal(start(ready=False, state_dir=folder)) == f"state directory {folder}: Permission denied"
+
+
+# --- ending and going on ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_run_within_5_s_and_the_same_command_continues_the_session(
+    start: Nursery, number: signal.Signals
+) -> None:
+    daemon = start(strategy=start.holder)
+    before = daemon.wait_for(lambda s: s["last_input"]["seq"] > 30, "thirty inputs")
+    asked_s = time.monotonic()
+
+    assert daemon.end(number) == 0
+
+    assert time.monotonic() - asked_s < GRACE_S
+    left = daemon.snapshot()
+    assert daemon.events("ended")[0]["why"] == number.name
+    assert "open: the same command continues it (run 1)" in daemon.output.read_text()
+    assert not (daemon.state_dir / "endpoint.json").exists()
+
+    after = start(strategy=start.holder, speed=0.001).status()
+
+    assert (after["session"], after["run"]) == (before["session"], 2)
+    assert after["last_input"]["seq"] - left["last_input"]["seq"] in {0, 1}
+    assert (after["positions"], after["orders"], after["cash"]) == (left["positions"], left["orders"], left["cash"])
+
+
+def test_a_signal_ends_a_run_that_is_behind_with_its_work_within_5_s(start: Nursery) -> None:
+    daemon = start(strategy=start.holder, speed=0)
+    daemon.wait_for(lambda s: s["last_input"]["seq"] > 1_000, "some work")
+    asked_s = time.monotonic()
+
+    assert daemon.end() == 0
+
+    assert time.monotonic() - asked_s < GRACE_S
+    assert daemon.replayed().equal
+    assert daemon.replayed().inputs == daemon.snapshot()["last_input"]["seq"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "difference"),
+    [
+        ({"strategy": "holder"}, "the strategies differ"),
+        ({"arguments": ("-p", "size=2")}, "parameter size of Quiet was 1.0, now 2.0"),
+        ({"tape": ("--synthetic", "8:50")}, "the tape differs: synthetic 7:50 then, synthetic 8:50 now"),
+        ({"arguments": ("--set", "account.cash=5")}, "the settings [account] differ"),
+        ({"arguments": ("--set", "risk.max_position=1")}, "the settings [risk] differ"),
+        ({"code": "# changed\n"}, "the file of strategy Quiet has changed"),
+    ],
+)
+def test_another_session_than_the_open_one_is_refused_by_what_differs(
+    start: Nursery, changes: dict[str, object], difference: str, open_session: Path
+) -> None:
+    file = open_session / "mine.py"
+    file.write_text(file.read_text() + str(changes.get("code", "")))
+    strategy = start.holder if "strategy" in changes else f"{file}:Quiet"
+    tape, arguments = changes.get("tape", ("--synthetic", "7:50")), changes.get("arguments", ())
+    before = (open_session / "state" / "journal.sqlite").read_bytes()
+
+    daemon = start(
+        *arguments,  # type: ignore[misc]
+        state_dir=open_session / "state",
+        tape=tape,  # type: ignore[arg-type]
+        strategy=strategy,
+        ready=False,
+    )
+
+    line = refusal(daemon)
+    assert difference in line
+    assert "--new-session" in line
+    assert (open_session / "state" / "journal.sqlite").read_bytes() == before
+
+
+@pytest.fixture(scope="module")
+def ended_session(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """Return a folder with a state directory whose session is open, and its strategy's file."""
+    folder = tmp_path_factory.mktemp("open")
+    source = Path(__file__).parent / "user_strategies.py"
+    (folder / "mine.py").write_text(source.read_text())
+    nursery = request.getfixturevalue("nursery_at")(folder)
+    daemon = nursery(
+        "--exit-at-end", tape=("--synthetic", "7:50"), strategy=f"{folder / 'mine.py'}:Quiet", speed=0, ready=False
+    )
+    assert daemon.wait() == 0
+    yield folder
+    nursery.close()
+
+
+@pytest.fixture
+def open_session(ended_session: Path) -> Iterator[Path]:
+    """Return it, and put the strategy's file back afterwards."""
+    text = (ended_session / "mine.py").read_text()
+    yield ended_session
+    (ended_session / "mine.py").write_text(text)
+
+
+def test_a_new_session_may_be_begun_over_an_open_one(start: Nursery) -> None:
+    daemon = start("--exit-at-end", strategy=start.holder, tape=("--synthetic", "7:50"), speed=0, ready=False)
+    assert daemon.wait() == 0
+    left = daemon.snapshot()
+    assert left["positions"]
+
+    daemon = start("--new-session", strategy=start.holder, tape=("--synthetic", "8:50"), speed=0.001)
+
+    new = daemon.status()
+    assert (new["session"] != left["session"], new["run"], new["cash"]) == (True, 1, left["cash"])
+    assert [row["quantity"] for row in new["positions"]] == [row["quantity"] for row in left["positions"]]
+
+
+def test_exit_at_end_ends_also_a_run_that_begins_at_the_end(start: Nursery) -> None:
+    codes = []
+    digests = []
+    for _ in range(2):
+        daemon = start("--exit-at-end", tape=("--synthetic", "7:50"), speed=0, strategy=start.holder, ready=False)
+        codes.append(daemon.wait())
+        digests.append(daemon.snapshot()["digest"])
+
+    assert codes == [0, 0]
+    assert digests[0] == digests[1]
+    assert (daemon.replayed().runs, daemon.replayed().inputs) == (2, 51)
+
+
+def test_a_broken_core_ends_the_process_with_exit_code_1(start: Nursery) -> None:
+    file = start.folder / "echo.py"
+    file.write_text(
+        "from pitboss import Strategy\n"
+        "class Echo(Strategy):\n"
+        "    def on_bar(self, bar, f):\n"
+        "        if bar.open_ns // bar.timeframe_ns % 20 == 3: self.buy(0.1, limit=1.0)\n"
+        "    def on_order(self, update): self.buy(0.1, limit=1.0)\n"
+    )
+
+    daemon = start(strategy=f"{file}:Echo", tape=("--synthetic", "7:500"), speed=0, ready=False)
+
+    assert daemon.wait() == 1
+    (fault,) = daemon.events("core_fault")
+    assert "livelock" in fault["error"]
+    assert "strategy.Echo" in fault["error"]
+    report = daemon.replayed()
+    assert (report.equal, report.status) == (True, "open")
+
+
+# --- token ------------------------------------------------------------------------------------------
+
+
+def test_the_token_is_private_and_stays_the_same(start: Nursery) -> None:
+    daemon = start(speed=0.001)
+    path, token = daemon.state_dir / "control.token", daemon.token
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [entry.name for entry in daemon.state_dir.iterdir() if "token" in entry.name] == ["control.token"]
+    assert len(token) >= 32
+    daemon.kill()
+    path.chmod(0o644)
+
+    again = start(speed=0.001)
+
+    assert again.token == token
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_token_of_systemd_credentials_is_taken_where_there_is_one(start: Nursery, tmp_path: Path) -> None:
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    (credentials / "pitboss-token").write_text("from-the-service-manager\n")
+
+    daemon = start(env={"CREDENTIALS_DIRECTORY": str(credentials)})
+
+    assert daemon.token == "from-the-service-manager"
+    assert daemon.get("/api/live/status").status == 200
+    assert not (daemon.state_dir / "control.token").exists()
+
+
+def test_the_token_appears_nowhere_but_in_its_file(start: Nursery) -> None:
+    daemon = start("--set", "log.level=debug", strategy=start.holder)
+    daemon.command("pause", "key")
+    daemon.get(f"/{daemon.token}")
+    daemon.ask("POST", "/api/live/control", b'{"action": "' + daemon.token.encode() + b'"}')
+    daemon.raw(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer " + daemon.token.encode() + b"\x01\r\n\r\n")
+    secret = daemon.token.encode()
+    while_running = {path.name: path.read_bytes() for path in daemon.state_dir.iterdir()}
+    assert daemon.end() == 0
+    at_the_end = {path.name: path.read_bytes() for path in daemon.state_dir.iterdir()}
+
+    assert {"journal.sqlite", "journal.sqlite-wal", "snapshot.json", "control.token"} <= set(while_running)
+    for files in (while_running, at_the_end):
+        assert [name for name, data in files.items() if secret in data] == ["control.token"]
+    assert secret not in daemon.errors.read_bytes() + daemon.output.read_bytes()
+
+
+# --- log --------------------------------------------------------------------------------------------
+
+
+def test_the_first_lines_of_the_log_name_address_token_file_and_session(start: Nursery) -> None:
+    daemon = start()
+
+    first, second, *_ = daemon.log()
+
+    assert (first["event"], first["address"]) == ("listening", daemon.url)
+    assert first["token_file"] == str(daemon.state_dir / "control.token")
+    assert (second["event"], second["session"]) == ("session", daemon.status()["session"])
+
+
+def test_the_log_is_for_people_on_a_terminal(start: Nursery) -> None:
+    ours, theirs = pty.openpty()
+    try:
+        daemon = start(stderr=theirs)
+        os.close(theirs)
+        assert daemon.end() == 0
+        shown = b""
+        with contextlib.suppress(OSError):  # a terminal without anybody on it ends in EIO
+            while chunk := os.read(ours, 65_536):
+                shown += chunk
+    finally:
+        os.close(ours)
+
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", shown.decode())
+    assert plain != shown.decode()
+    first, second = plain.splitlines()[:2]
+    assert re.search(rf"listening +address={daemon.url} token_file=\S+control\.token$", first.strip())
+    assert re.search(r"session=\d{8}T\d{6}Z-1", second)
+    assert "{" not in first
+
+
+def test_a_log_that_cannot_be_written_does_not_stop_the_daemon(start: Nursery) -> None:
+    reading, writing = os.pipe()
+    daemon = start(stderr=writing)
+    os.close(writing)
+    os.close(reading)
+
+    answers = [daemon.command(action).status for action in ("pause", "resume")]
+
+    assert answers == [202, 202]
+    status = daemon.status()
+    assert {actor["restarts"] for actor in status["actors"]} == {0}
+    daemon.wait_for(lambda s: s["last_input"]["seq"] > status["last_input"]["seq"], "another input")
+
+
+# --- service manager --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[socket.socket]:
+    """Return the socket a service manager listens on."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.bind(str(tmp_path / "notify"))
+        channel.settimeout(20)
+        yield channel
+
+
+def test_readiness_is_told_after_recovery_then_the_watchdog_then_the_end(
+    start: Nursery, manager: socket.socket, tmp_path: Path
+) -> None:
+    daemon = start("--set", "journal.snapshot_inputs=1000000", strategy=start.holder)
+    reached = daemon.wait_for(lambda s: s["last_input"]["seq"] > 100, "a hundred inputs")["durable_seq"]
+    daemon.kill()
+
+    env = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "400000"}
+    daemon = start("--set", "journal.snapshot_inputs=1000000", strategy=start.holder, ready=False, env=env)
+
+    told = [manager.recv(4_096)]
+    status = daemon.wait_ready().status()
+    assert told[0].startswith(b"READY=1\nSTATUS=session ")
+    assert status["session"].encode() in told[0]
+    assert status["last_input"]["seq"] >= reached
+    assert daemon.events("session")[0]["rerun_inputs"] >= reached
+    began_s = time.monotonic()
+    told = [manager.recv(4_096) for _ in range(4)]
+    assert told == [b"WATCHDOG=1"] * 4
+    assert time.monotonic() - began_s < 2
+    daemon.process.send_signal(signal.SIGTERM)
+    while told[-1] == b"WATCHDOG=1":
+        told.append(manager.recv(4_096))
+    assert told[-1] == b"STOPPING=1"
+    assert daemon.wait() == 0
+
+
+def test_a_service_manager_may_listen_on_an_abstract_socket(start: Nursery) -> None:
+    name = f"pitboss-test-{os.getpid()}-{time.monotonic_ns()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.bind(f"\0{name}")
+        channel.settimeout(20)
+
+        start(ready=False, env={"NOTIFY_SOCKET": f"@{name}"})
+
+        assert channel.recv(4_096).startswith(b"READY=1")
+
+
+def test_a_service_manager_that_is_gone_does_not_stop_the_daemon(start: Nursery, tmp_path: Path) -> None:
+    daemon = start(env={"NOTIFY_SOCKET": str(tmp_path / "nobody")})
+
+    assert daemon.status()["state"] == "running"
+    assert daemon.end() == 0
