@@ -35,12 +35,15 @@ def hide(secret: str) -> None:
 def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Replace secrets by key and by value."""
     for key, value in event.items():
-        lowered = key.lower()
-        if any(word in lowered for word in _SECRET_KEYS) and not lowered.endswith(_PATH_SUFFIXES):
-            event[key] = _REDACTED
-        else:
-            event[key] = _clean(value)
+        event[key] = _clean_under(key, value)
     return event
+
+
+def _clean_under(key: str, value: Any) -> Any:  # noqa: ANN401 - whatever was logged
+    lowered = key.lower()
+    if any(word in lowered for word in _SECRET_KEYS) and not lowered.endswith(_PATH_SUFFIXES):
+        return _REDACTED
+    return _clean(value)
 
 
 def _clean(value: Any) -> Any:  # noqa: ANN401 - whatever was logged
@@ -49,7 +52,7 @@ def _clean(value: Any) -> Any:  # noqa: ANN401 - whatever was logged
             value = value.replace(secret, _REDACTED)
         return value
     if isinstance(value, dict):
-        return {key: _clean(item) for key, item in value.items()}
+        return {_clean(str(key)): _clean_under(str(key), item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_clean(item) for item in value]
     if isinstance(value, (int, float, bool)) or value is None:

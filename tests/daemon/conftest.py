@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
 import os
 import signal
 import socket
@@ -18,8 +19,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import structlog
 
 from actors.runtime.journal import FILE_NAME
+from daemon.cli import main
 from replay.journal import JournalSummary, replay_journal
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -185,7 +188,7 @@ class Daemon:
 
     def log_text(self) -> str:
         """Return everything it wrote to standard error."""
-        return self.errors.read_text(errors="replace")
+        return self.errors.read_text(errors="replace") if self.errors.exists() else ""
 
     def log(self) -> list[dict[str, Any]]:
         """Return its log lines, all of which must be JSON."""
@@ -267,12 +270,6 @@ def start(tmp_path: Path) -> Iterator[Nursery]:
 
 
 @pytest.fixture(scope="session")
-def nursery_at() -> type[Nursery]:
-    """Return what starts daemons in a folder of the caller's, who must close it."""
-    return Nursery
-
-
-@pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """Return a daemon that many tests share: none of them may end it or rely on its state."""
     nursery = Nursery(tmp_path_factory.mktemp("live"))
@@ -292,6 +289,33 @@ class Run:
     def json(self) -> Any:
         """The object it printed."""
         return json.loads(self.output)
+
+    @property
+    def refusal(self) -> str:
+        """The one line of a command that was asked wrongly; anything else is no refusal."""
+        assert (self.code, self.output) == (2, ""), self
+        (line,) = self.errors.splitlines()
+        assert line.startswith("pitboss: ")
+        return line.removeprefix("pitboss: ")
+
+
+@pytest.fixture
+def invoke(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Run]]:
+    """Return a runner of whole commands in this process: quicker than `pitboss`, and as good for what ends by itself."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+
+    def run(*arguments: str) -> Run:
+        monkeypatch.setattr(sys, "argv", ["pitboss", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        shown = capsys.readouterr()
+        return Run(int(ended.value.code or 0), shown.out, shown.err)
+
+    yield run
+    structlog.reset_defaults()
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
 
 
 @pytest.fixture

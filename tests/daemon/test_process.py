@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pty
 import re
@@ -10,27 +11,20 @@ import signal
 import socket
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from actors.runtime.journal import FILE_NAME, JournalReader
 
-    from tests.daemon.conftest import Daemon, Nursery
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.daemon.conftest import Nursery, Run
 
 pytestmark = pytest.mark.slow
 
 GRACE_S = 5.0
-
-
-def refusal(daemon: Daemon) -> str:
-    """Return the one line a daemon ended with, after checking that it is one and the exit code is 2."""
-    assert daemon.wait() == 2, daemon.log_text()
-    (line,) = daemon.log_text().splitlines()
-    assert line.startswith("pitboss: ")
-    assert daemon.output.read_text() == ""
-    return line.removeprefix("pitboss: ")
 
 
 # --- what it refuses to start on --------------------------------------------------------------------
@@ -41,43 +35,57 @@ def test_a_second_daemon_on_the_same_state_directory_is_refused(start: Nursery) 
 
     second = start(ready=False)
 
-    assert refusal(second) == f"state directory {first.state_dir}: in use by another daemon (process {first.pid})"
+    assert second.wait() == 2
+    reason = f"state directory {first.state_dir}: in use by another daemon (process {first.pid})"
+    assert second.log_text() == f"pitboss: {reason}\n"
     assert first.status()["run"] == 1
     assert first.end() == 0
     assert first.replayed().runs == 1
 
 
-def test_a_port_that_is_taken_is_refused_and_leaves_no_session_behind(start: Nursery) -> None:
+def test_a_port_that_is_taken_is_refused_and_leaves_no_session_behind(
+    invoke: Callable[..., Run], tmp_path: Path
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+        port = str(taken.getsockname()[1])
 
-        daemon = start(ready=False, port=port)
+        run = invoke("run", "--state-dir", str(tmp_path / "state"), "--port", port, "--synthetic", "7:50")
 
-        assert refusal(daemon) == f"http: cannot listen on 127.0.0.1 port {port}: Address already in use"
-    assert not (daemon.state_dir / "journal.sqlite").exists()
-    assert not (daemon.state_dir / "endpoint.json").exists()
+    assert run.refusal == f"http: cannot listen on 127.0.0.1 port {port}: Address already in use"
+    assert not (tmp_path / "state" / "journal.sqlite").exists()
+    assert not (tmp_path / "state" / "endpoint.json").exists()
 
 
-def test_a_state_directory_that_cannot_be_made_is_refused(start: Nursery, tmp_path: Path) -> None:
+@pytest.mark.parametrize("host", ["192.0.2.1", ""])
+def test_an_address_that_is_not_ours_is_refused(invoke: Callable[..., Run], tmp_path: Path, host: str) -> None:
+    run = invoke("run", "--state-dir", str(tmp_path), "--port", "0", "--set", f'http.host="{host}"')
+
+    assert run.refusal.startswith(f"http: cannot listen on {host} port 0: ")
+    assert not (tmp_path / "journal.sqlite").exists()
+
+
+def test_a_state_directory_that_cannot_be_made_is_refused(invoke: Callable[..., Run], tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("mine")
 
-    daemons = [start(ready=False, state_dir=path) for path in (file, file / "below")]
+    runs = [invoke("run", "--port", "0", "--state-dir", str(path)) for path in (file, file / "below")]
 
-    assert [refusal(daemon) for daemon in daemons] == [
+    assert [run.refusal for run in runs] == [
         f"state directory {file}: File exists",
         f"state directory {file / 'below'}: Not a directory",
     ]
     assert file.read_text() == "mine"
 
 
-def test_a_state_directory_that_cannot_be_written_is_refused(start: Nursery, tmp_path: Path) -> None:
+def test_a_state_directory_that_cannot_be_written_is_refused(invoke: Callable[..., Run], tmp_path: Path) -> None:
     folder = tmp_path / "locked"
     folder.mkdir(mode=0o500)
     if os.access(folder, os.W_OK):
         pytest.skip("permission bits do not bind this user")
 
-    assert refusal(start(ready=False, state_dir=folder)) == f"state directory {folder}: Permission denied"
+    run = invoke("run", "--port", "0", "--state-dir", str(folder))
+
+    assert run.refusal == f"state directory {folder}: Permission denied"
 
 
 # --- ending and going on ----------------------------------------------------------------------------
@@ -89,6 +97,7 @@ def test_a_signal_ends_the_run_within_5_s_and_the_same_command_continues_the_ses
 ) -> None:
     daemon = start(strategy=start.holder)
     before = daemon.wait_for(lambda s: s["last_input"]["seq"] > 30, "thirty inputs")
+    daemon.command("pause")
     asked_s = time.monotonic()
 
     assert daemon.end(number) == 0
@@ -103,7 +112,8 @@ def test_a_signal_ends_the_run_within_5_s_and_the_same_command_continues_the_ses
 
     assert (after["session"], after["run"]) == (before["session"], 2)
     assert after["last_input"]["seq"] - left["last_input"]["seq"] in {0, 1}
-    assert (after["positions"], after["orders"], after["cash"]) == (left["positions"], left["orders"], left["cash"])
+    assert (after["state"], after["cash"], after["orders"]) == ("paused", left["cash"], left["orders"])
+    assert [row["quantity"] for row in after["positions"]] == [row["quantity"] for row in left["positions"]] != []
 
 
 def test_a_signal_ends_a_run_that_is_behind_with_its_work_within_5_s(start: Nursery) -> None:
@@ -118,79 +128,73 @@ def test_a_signal_ends_a_run_that_is_behind_with_its_work_within_5_s(start: Nurs
     assert daemon.replayed().inputs == daemon.snapshot()["last_input"]["seq"]
 
 
+@pytest.fixture
+def play(invoke: Callable[..., Run], tmp_path: Path) -> Callable[..., Run]:
+    """Return a runner of a short tape to its end, on a state directory and a strategy's file of this test's own."""
+    (tmp_path / "mine.py").write_text((Path(__file__).parent / "user_strategies.py").read_text())
+
+    def play(*arguments: str, tape: str = "7:50", strategy: str = "Holder") -> Run:
+        fixed = ("--state-dir", str(tmp_path / "state"), "--port", "0", "--speed", "0", "--exit-at-end")
+        return invoke("run", *fixed, "--synthetic", tape, "-s", f"{tmp_path / 'mine.py'}:{strategy}", *arguments)
+
+    return play
+
+
+def snapshot(tmp_path: Path) -> Any:
+    return json.loads((tmp_path / "state" / "snapshot.json").read_bytes())
+
+
 @pytest.mark.parametrize(
-    ("changes", "difference"),
+    ("arguments", "changes", "difference"),
     [
-        ({"strategy": "holder"}, "the strategies differ"),
-        ({"arguments": ("-p", "size=2")}, "parameter size of Quiet was 1.0, now 2.0"),
-        ({"tape": ("--synthetic", "8:50")}, "the tape differs: synthetic 7:50 then, synthetic 8:50 now"),
-        ({"arguments": ("--set", "account.cash=5")}, "the settings [account] differ"),
-        ({"arguments": ("--set", "risk.max_position=1")}, "the settings [risk] differ"),
-        ({"code": "# changed\n"}, "the file of strategy Quiet has changed"),
+        ((), {"strategy": "Quiet"}, "the strategies differ"),
+        (("-p", "quantity=2"), {}, "parameter quantity of Holder was 0.5, now 2.0"),
+        ((), {"tape": "8:50"}, "the tape differs: synthetic 7:50 then, synthetic 8:50 now"),
+        (("--set", "account.cash=5"), {}, "the settings [account] differ"),
+        (("--set", "risk.max_position=1"), {}, "the settings [risk] differ"),
+        (("--set", "venue.taker_fee=0"), {}, "the settings [venue] differ"),
+        ((), {"code": "# changed"}, "the file of strategy Holder has changed"),
     ],
 )
 def test_another_session_than_the_open_one_is_refused_by_what_differs(
-    start: Nursery, changes: dict[str, object], difference: str, open_session: Path
+    play: Callable[..., Run], tmp_path: Path, arguments: tuple[str, ...], changes: dict[str, str], difference: str
 ) -> None:
-    file = open_session / "mine.py"
-    file.write_text(file.read_text() + str(changes.get("code", "")))
-    strategy = start.holder if "strategy" in changes else f"{file}:Quiet"
-    tape, arguments = changes.get("tape", ("--synthetic", "7:50")), changes.get("arguments", ())
-    before = (open_session / "state" / "journal.sqlite").read_bytes()
+    assert play().code == 0
+    with (tmp_path / "mine.py").open("a") as file:
+        file.write(changes.pop("code", ""))
+    journal = (tmp_path / "state" / "journal.sqlite").read_bytes()
 
-    daemon = start(
-        *arguments,  # type: ignore[misc]
-        state_dir=open_session / "state",
-        tape=tape,  # type: ignore[arg-type]
-        strategy=strategy,
-        ready=False,
-    )
+    line = play(*arguments, **changes).refusal
 
-    line = refusal(daemon)
     assert difference in line
     assert "--new-session" in line
-    assert (open_session / "state" / "journal.sqlite").read_bytes() == before
+    assert (tmp_path / "state" / "journal.sqlite").read_bytes() == journal
 
 
-@pytest.fixture(scope="module")
-def ended_session(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Path]:
-    """Return a folder with a state directory whose session is open, and its strategy's file."""
-    folder = tmp_path_factory.mktemp("open")
-    source = Path(__file__).parent / "user_strategies.py"
-    (folder / "mine.py").write_text(source.read_text())
-    nursery = request.getfixturevalue("nursery_at")(folder)
-    daemon = nursery(
-        "--exit-at-end", tape=("--synthetic", "7:50"), strategy=f"{folder / 'mine.py'}:Quiet", speed=0, ready=False
-    )
-    assert daemon.wait() == 0
-    yield folder
-    nursery.close()
+@pytest.mark.parametrize("setting", ["journal.snapshot_inputs=7", "http.commands_kept=3", "log.level=debug", "feed.speed=9"])
+def test_settings_that_decide_nothing_may_change_within_a_session(play: Callable[..., Run], setting: str) -> None:
+    assert play().code == 0
+
+    assert play("--set", setting).code == 0
 
 
-@pytest.fixture
-def open_session(ended_session: Path) -> Iterator[Path]:
-    """Return it, and put the strategy's file back afterwards."""
-    text = (ended_session / "mine.py").read_text()
-    yield ended_session
-    (ended_session / "mine.py").write_text(text)
-
-
-def test_a_new_session_may_be_begun_over_an_open_one(start: Nursery) -> None:
-    daemon = start("--exit-at-end", strategy=start.holder, tape=("--synthetic", "7:50"), speed=0, ready=False)
-    assert daemon.wait() == 0
-    left = daemon.snapshot()
+def test_a_new_session_may_be_begun_over_an_open_one(play: Callable[..., Run], tmp_path: Path) -> None:
+    assert play().code == 0
+    left = snapshot(tmp_path)
     assert left["positions"]
 
-    daemon = start("--new-session", strategy=start.holder, tape=("--synthetic", "8:50"), speed=0.001)
+    assert play("--new-session", tape="8:1").code == 0
 
-    new = daemon.status()
+    new = snapshot(tmp_path)
     assert (new["session"] != left["session"], new["run"], new["cash"]) == (True, 1, left["cash"])
     assert [row["quantity"] for row in new["positions"]] == [row["quantity"] for row in left["positions"]]
+    reader = JournalReader(tmp_path / "state" / FILE_NAME)
+    assert [session.status for session in reader.sessions()] == ["quarantined", "open"]
+    reader.close()
 
 
 def test_exit_at_end_ends_also_a_run_that_begins_at_the_end(start: Nursery) -> None:
-    codes = []
-    digests = []
+    codes, digests = [], []
     for _ in range(2):
         daemon = start("--exit-at-end", tape=("--synthetic", "7:50"), speed=0, strategy=start.holder, ready=False)
         codes.append(daemon.wait())
@@ -237,18 +241,6 @@ def test_the_token_is_private_and_stays_the_same(start: Nursery) -> None:
 
     assert again.token == token
     assert path.stat().st_mode & 0o777 == 0o600
-
-
-def test_the_token_of_systemd_credentials_is_taken_where_there_is_one(start: Nursery, tmp_path: Path) -> None:
-    credentials = tmp_path / "credentials"
-    credentials.mkdir()
-    (credentials / "pitboss-token").write_text("from-the-service-manager\n")
-
-    daemon = start(env={"CREDENTIALS_DIRECTORY": str(credentials)})
-
-    assert daemon.token == "from-the-service-manager"
-    assert daemon.get("/api/live/status").status == 200
-    assert not (daemon.state_dir / "control.token").exists()
 
 
 def test_the_token_appears_nowhere_but_in_its_file(start: Nursery) -> None:

@@ -128,17 +128,22 @@ class FakeDaemon:
         """When set, every request is refused with it."""
         self.hang_ups = 0
         """So many control requests are taken, and their connection cut instead of answered."""
-        self.garbage = False
-        """When set, the status is something else altogether."""
+        self.answering = asyncio.Event()
+        """While it is clear, control requests are taken and their answers held back."""
+        self.answering.set()
+        self.garbage: bytes | None = None
+        """When set, it is what a status request gets."""
         self.status_requests = 0
         self._runner: web.AppRunner | None = None
         self._port = 0
 
     @property
     def url(self) -> str:
+        """Where it answers, or answered."""
         return f"http://127.0.0.1:{self._port}"
 
     async def appear(self) -> None:
+        """Listen: on a free port the first time, on the same one after."""
         app = web.Application()
         app.router.add_get("/api/live/status", self._on_status)
         app.router.add_post("/api/live/control", self._on_control)
@@ -148,6 +153,7 @@ class FakeDaemon:
         self._port = self._runner.addresses[0][1]
 
     async def vanish(self) -> None:
+        """Stop listening."""
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -155,7 +161,8 @@ class FakeDaemon:
     async def _on_status(self, request: web.Request) -> web.Response:
         self.status_requests += 1
         return self._refused(request) or web.Response(
-            body=b"<html>" if self.garbage else json.dumps(self.status).encode(), content_type="application/json"
+            body=json.dumps(self.status).encode() if self.garbage is None else self.garbage,
+            content_type="application/json",
         )
 
     async def _on_control(self, request: web.Request) -> web.Response:
@@ -169,6 +176,7 @@ class FakeDaemon:
                 {"command_id": key[:4], "action": action, "outcome": "done", "ts_ns": 1_704_486_540_000_000_000}
             )
         self.commands.append((action, key))
+        await self.answering.wait()
         if self.hang_ups:
             self.hang_ups -= 1
             assert request.transport is not None

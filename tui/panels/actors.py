@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from tui.client import Actor, Status
     from tui.theme import Tone
 
+_SHORT_STATES = {"backing_off": "back-off"}
+
 
 class Actors(Table):
     """The core's actors and the edges in their order, those in trouble first, each with its last error below it."""
@@ -32,7 +34,7 @@ class Actors(Table):
             Row(
                 (
                     Cell(actor.name),
-                    Cell(actor.state.replace("_", " "), _tone(actor)),
+                    Cell(_SHORT_STATES.get(actor.state, actor.state), _tone(actor)),
                     Cell(count(actor.restarts), "warn" if actor.restarts else "muted"),
                     Cell(count(actor.mailbox), "plain" if actor.mailbox else "muted"),
                     Cell(count(actor.processed), "plain" if actor.processed else "muted"),

@@ -1,0 +1,74 @@
+from decimal import Decimal
+
+import pytest
+
+from tui.figures import count, counted, duration, moment, money, price, quantity, time_of_day, words
+
+
+@pytest.mark.parametrize(
+    ("amount", "plain", "signed"),
+    [
+        ("0", "0.00", "0.00"),
+        ("1234567.891", "1,234,567.89", "+1,234,567.89"),
+        ("-1234.5", "-1,234.50", "-1,234.50"),
+        ("2130.045", "2,130.05", "+2,130.05"),
+        ("-2130.045", "-2,130.05", "-2,130.05"),
+        ("0.004", "0.00", "0.00"),
+        ("-0.004", "0.00", "0.00"),
+    ],
+)
+def test_money_is_rounded_half_up_and_a_zero_has_no_sign(amount: str, plain: str, signed: str) -> None:
+    assert money(Decimal(amount)) == plain
+    assert money(Decimal(amount), signed=True) == signed
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"), [("1E+1", "10"), ("0.00000001", "0.00000001"), ("-12345.5", "-12,345.5"), ("0", "0")]
+)
+def test_a_quantity_has_exactly_its_own_decimals(amount: str, text: str) -> None:
+    assert quantity(Decimal(amount)) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (41_640.126666666664, "41,640.13"),
+        (Decimal("100"), "100.00"),
+        (99.5, "99.5000"),
+        (0.000123456, "0.00012346"),
+        (None, "–"),  # noqa: RUF001 - a dash, not a minus
+    ],
+)
+def test_a_price_has_the_decimals_its_size_calls_for(value: Decimal | float | None, text: str) -> None:
+    assert price(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-1.0, "0 s"),
+        (0.9, "0 s"),
+        (59.9, "59 s"),
+        (60.0, "1 m 00 s"),
+        (3_599.0, "59 m 59 s"),
+        (3_600.0, "1 h 00 m"),
+        (86_399.0, "23 h 59 m"),
+        (90_000.0, "1 d 01 h"),
+    ],
+)
+def test_a_duration_has_its_two_largest_units(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_times_are_utc_whatever_the_zone_of_the_machine() -> None:
+    assert moment(1_704_486_540_999_999_999) == "2024-01-05 20:29:00"
+    assert time_of_day(1_704_486_540_000_000_000) == "20:29:00"
+
+
+def test_counts_have_thousands_separators_and_nouns_agree() -> None:
+    assert count(1_006_989) == "1,006,989"
+    assert [counted(number, "order") for number in (0, 1, 2_000)] == ["no orders", "1 order", "2,000 orders"]
+
+
+def test_text_of_unknown_origin_loses_what_a_terminal_would_obey() -> None:
+    assert words("a\x1b[31mred\x1b[0m\n  line\ttwo\x07") == "a [31mred [0m line two"
