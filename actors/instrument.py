@@ -24,7 +24,7 @@ def to_atoms(amount: Decimal) -> int:
 
 def from_atoms(atoms: int) -> Decimal:
     """Return atoms as quote units, exactly."""
-    return Decimal(atoms) * ATOM
+    return Decimal(atoms) * ATOM if atoms else Decimal(0)
 
 
 class Rate:

@@ -28,6 +28,7 @@ def load_settings(
     file: Path | None = None,
     overrides: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
+    defaults: Sequence[str] = (),
 ) -> Settings:
     """Return the settings of all layers.
 
@@ -35,12 +36,16 @@ def load_settings(
         file: the user's TOML file; a missing one is an error.
         overrides: ``"section.key=value"`` strings of the command line, later ones win.
         environment: variables to read; the process's own when ``None``.
+        defaults: strings like `overrides` that a command puts above the embedded layer and below all others.
 
     Raises:
         UserError: a file that cannot be read, a key that does not exist, a value out of its bounds.
     """
     merged: dict[str, Any] = {}
     _merge(merged, _parse(resources.files("config").joinpath("system.toml").read_text(), "system.toml"))
+    for default in defaults:
+        path, _, raw = default.partition("=")
+        _merge(merged, _assignment(path, raw))
     if file is not None:
         layer = _read(file)
         check_settings(layer, str(file))
@@ -70,7 +75,8 @@ def check_settings(values: Mapping[str, Any], origin: str) -> Settings:
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at `$.")
         key = where.rstrip("`") or "settings"
-        message = f"{origin}: {key}: {what}"
+        separator = "." if isinstance(error.__cause__, ValueError) else ": "
+        message = f"{origin}: {key}{separator}{what}"
         raise UserError(message) from error
 
 

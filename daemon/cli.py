@@ -60,6 +60,23 @@ StateDirOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 
 
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - the shape typer calls it in
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"pitboss {version('pitboss')}")
+        raise typer.Exit
+
+
+@app.callback()
+def entry(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """A live-trading daemon whose backtests are deterministic replays through the same actors."""
+
+
 @app.command()
 def replay(
     tape: TapeOption = None,

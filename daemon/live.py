@@ -21,6 +21,8 @@ from actors.runtime.journal import Record, encode_input, link
 from actors.runtime.scheduler import CoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from actors.messages import Message
     from actors.runtime.clock import Clock
     from actors.system import Core
@@ -83,6 +85,8 @@ class LiveDriver:
         """Set once the tape's end has been run and is durable."""
         self.decided = Latencies()
         self.released = Latencies()
+        self.on_durable: Callable[[int], None] | None = None
+        """Called with the durable watermark whenever it moves."""
         self._clock = clock
         self._settings = settings
         self._run_number = run
@@ -223,6 +227,8 @@ class LiveDriver:
         if self.journal.failure is not None:
             self._arrived.set()
         now_ns = time.perf_counter_ns()
+        if self.on_durable is not None:
+            self.on_durable(durable_seq)
         while self._unreleased and self._unreleased[0][0] <= durable_seq:
             _, posted_ns = self._unreleased.popleft()
             self.released.kept.append(now_ns - posted_ns)

@@ -17,14 +17,16 @@ import anyio
 import msgspec
 import structlog
 
+from actors.instrument import from_atoms
 from actors.runtime.clock import TapeClock
 from actors.runtime.journal import FILE_NAME
 from actors.runtime.scheduler import CoreError
 from actors.runtime.supervision import ChildSpec
 from daemon.control.security import LOOPBACK_NAMES, Gate
 from daemon.control.server import ControlServer, reserve_address
-from daemon.control.view import StatusView
+from daemon.control.view import StatusView, utc
 from daemon.edges.journal import JournalWriter, open_journal
+from daemon.edges.reporter import Reporter
 from daemon.edges.snapshot import SnapshotFile
 from daemon.edges.tape_feed import TapeFeed
 from daemon.live import LiveDriver
@@ -50,6 +52,8 @@ EXIT_FAULT = 1
 _GRACE_S = 4.0
 """A signal must end the process within 5 s; whatever is not finished by then is left to recovery."""
 _EDGE_GRACE_S = 1.0
+_PULSE_S = 10.0
+"""Time between two lines that say nothing but that all is well, and where we stand."""
 _MIB = 1024 * 1024
 
 log = structlog.get_logger()
@@ -89,10 +93,17 @@ async def run_daemon(options: RunOptions) -> Outcome:
         path = options.state_dir / FILE_NAME
         db = await open_journal(path, options.settings.journal)
         try:
+            reporter = Reporter()
             opened = await open_session(
-                db, path, options.settings, options.tape, options.tape_name, new_session=options.new_session
+                db,
+                path,
+                options.settings,
+                options.tape,
+                options.tape_name,
+                new_session=options.new_session,
+                observers=reporter.observers(),
             )
-            return await _Run(options, db, opened, listener, token, token_path).run()
+            return await _Run(options, db, opened, listener, token, token_path, reporter).run()
         finally:
             with anyio.CancelScope(shield=True), anyio.move_on_after(_EDGE_GRACE_S):
                 await db.close()
@@ -109,6 +120,7 @@ class _Run:
         listener: socket,
         token: str,
         token_path: Path,
+        reporter: Reporter,
     ) -> None:
         settings = options.settings
         self._options = options
@@ -124,6 +136,8 @@ class _Run:
         if opened.tape_ended:
             self._driver.tape_ended = True
             self._driver.idle_at_end.set()
+        reporter.attach(core)
+        self._driver.on_durable = reporter.release
         self._supervisor = Supervisor(seed=opened.number, on_escalation=self._escalated)
         self._view = StatusView(self._driver, self._supervisor, session=opened.id, mode="paper", run=opened.run)
         self._token_path = token_path
@@ -177,6 +191,13 @@ class _Run:
         )
         if host not in LOOPBACK_NAMES:
             log.warning("listening_beyond_this_machine", host=host)
+        managed = {(record.id, record.symbol) for record in opened.plan.strategies}
+        for book, held in opened.core.ledger.holdings.items():
+            if held.quantity_lots and book not in managed:
+                quantity = opened.core.instruments[held.symbol].quantity(held.quantity_lots).normalize()
+                log.warning(
+                    "position_without_strategy", symbol=held.symbol, strategy=held.strategy, quantity=str(quantity)
+                )
         if not opened.plan.settings.risk.max_daily_loss:
             log.info("limits_off", hint="set risk.max_daily_loss, risk.max_notional, risk.max_orders_per_minute")
         endpoint = Endpoint(self._server.url, os.getpid(), opened.id, str(self._token_path))
@@ -219,11 +240,15 @@ class _Run:
                 self._end_because(signal.Signals(number).name, EXIT_OK)
 
     async def _watch(self) -> None:
-        """Tell the watchdog we live, warn of a filling disk, and notice the end of the tape."""
+        """Tell the watchdog and the reader of the log that we live, warn of a filling disk, notice the end."""
         interval_s = watchdog_interval_s()
-        warned = False
+        warned = end_told = False
         feed_trouble: str | None = None
+        pulse_s = time.monotonic()
         while True:
+            if time.monotonic() - pulse_s >= _PULSE_S:
+                pulse_s = time.monotonic()
+                self._pulse()
             notify("WATCHDOG=1")
             free_mb = shutil.disk_usage(self._options.state_dir).free // _MIB
             if free_mb < self._options.settings.journal.free_mb_min and not warned:
@@ -238,10 +263,22 @@ class _Run:
                 await self._driver.idle_at_end.wait()
                 if self._options.exit_at_end:
                     self._end_because("end of tape", EXIT_OK)
-                elif not getattr(self, "_end_told", False):
-                    self._end_told = True
+                elif not end_told:
+                    end_told = True
                     log.info("tape_ended", hint="idle until told to stop")
                 await anyio.sleep_forever()
+
+    def _pulse(self) -> None:
+        """Say where we stand."""
+        core = self._opened.core
+        log.info(
+            "pulse",
+            clock=utc(core.context.now_ns),
+            inputs=core.scheduler.seq,
+            equity=f"{from_atoms(core.ledger.equity_atoms):.2f}",
+            open_orders=len(core.execution.orders),
+            state=core.control.trading,
+        )
 
     def _escalated(self, edge: str, error: str) -> None:
         log.critical("edge_escalated", edge=edge, error=error)

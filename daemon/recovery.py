@@ -16,7 +16,7 @@ import structlog
 from actors import messages as m
 from actors.ledger import Account, Holding
 from actors.runtime.digest import GENESIS
-from actors.runtime.journal import CHAIN_GENESIS, JournalReader, SnapshotRow, decode_effects
+from actors.runtime.journal import CHAIN_GENESIS, JournalReader, decode_effects
 from actors.system import Core, CoreSnapshot
 from config.errors import UserError
 from daemon.code_hash import code_hash
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import aiosqlite
 
     from actors.runtime.journal import SessionRow
+    from actors.runtime.scheduler import Table
     from config.schema import Settings
     from replay.tape import Tape
 
@@ -55,35 +56,49 @@ class Opened(msgspec.Struct, kw_only=True):
 
 
 async def open_session(
-    db: aiosqlite.Connection, path: Path, settings: Settings, tape: Tape, tape_name: str, *, new_session: bool
+    db: aiosqlite.Connection,
+    path: Path,
+    settings: Settings,
+    tape: Tape,
+    tape_name: str,
+    *,
+    new_session: bool,
+    observers: Table | None = None,
 ) -> Opened:
-    """Return the session to run.
+    """Return the session to run; `observers` join its core.
 
     Raises:
         UserError: the open session is another one than was asked for, or its journal is damaged or cannot be written.
     """
     try:
-        return await _open(db, path, settings, tape, tape_name, new_session=new_session)
+        return await _open(db, path, settings, tape, tape_name, observers, new_session=new_session)
     except sqlite3.Error as error:
         message = f"{path}: cannot be written: {error}"
         raise UserError(message) from error
 
 
 async def _open(
-    db: aiosqlite.Connection, path: Path, settings: Settings, tape: Tape, tape_name: str, *, new_session: bool
+    db: aiosqlite.Connection,
+    path: Path,
+    settings: Settings,
+    tape: Tape,
+    tape_name: str,
+    observers: Table | None,
+    *,
+    new_session: bool,
 ) -> Opened:
     reader = JournalReader(path)
     try:
         last = reader.session()
         if last is not None and last.status == "open" and not new_session:
             wanted = plan_session(settings, tape, tape_name=tape_name)
-            opened = _recover(reader, last, wanted, path)
+            opened = _recover(reader, last, wanted, observers)
         else:
             account = None if last is None else _account_after(reader, last)
             plan = plan_session(settings, tape, account, tape_name)
             if last is not None and account is not None:
                 _check_holdings(account, decode_plan(last.plan), plan)
-            core = build_core(plan)
+            core = build_core(plan, observers)
             start_core(core)
             if last is not None and last.status == "open":
                 await db.execute("UPDATE sessions SET status = 'quarantined' WHERE number = ?", (last.number,))
@@ -139,7 +154,7 @@ async def _begin(db: aiosqlite.Connection, plan: SessionPlan, core: Core) -> Ope
     )
 
 
-def _recover(reader: JournalReader, session: SessionRow, wanted: SessionPlan, path: Path) -> Opened:
+def _recover(reader: JournalReader, session: SessionRow, wanted: SessionPlan, observers: Table | None) -> Opened:
     plan = decode_plan(session.plan)
     other = difference(plan, wanted)
     if other is not None:
@@ -148,16 +163,9 @@ def _recover(reader: JournalReader, session: SessionRow, wanted: SessionPlan, pa
             " continue it with the same command, stop it, or start with --new-session"
         )
         raise UserError(message)
-    core = build_core(plan)
-    start = _newest_snapshot(reader, session, path)
+    core = _newest_core(reader, session, plan, observers)
+    seq = core.scheduler.seq
     chain = CHAIN_GENESIS
-    if start is None:
-        start_core(core)
-        seq = 0
-        assert core.digest.value == GENESIS
-    else:
-        core.restore(_decode_snapshot(start.state))
-        seq = start.seq
     inputs = 0
     for record in reader.records(session.number):
         chain = record.chain
@@ -182,16 +190,27 @@ def _recover(reader: JournalReader, session: SessionRow, wanted: SessionPlan, pa
     )
 
 
-def _newest_snapshot(reader: JournalReader, session: SessionRow, path: Path) -> SnapshotRow | None:
-    """Return the newest snapshot, after checking that it stands on a record of the journal."""
-    snapshots = reader.newest_snapshots(session.number)
-    if not snapshots:
-        return None
-    newest = snapshots[0]
-    if reader.chain_at(session.number, newest.seq) != newest.chain:
-        message = f"{path}: corrupt: the snapshot at input {newest.seq} does not stand on a record of the journal"
-        raise UserError(message)
-    return newest
+def _newest_core(reader: JournalReader, session: SessionRow, plan: SessionPlan, observers: Table | None) -> Core:
+    """Return the core as the newest usable snapshot has it, or else at the session's genesis.
+
+    A snapshot only saves time. One that another version of the code wrote and this one cannot read is passed
+    over; one that does not stand on a record of the journal is corruption, and refused.
+    """
+    for snapshot in reader.newest_snapshots(session.number):
+        if reader.chain_at(session.number, snapshot.seq) != snapshot.chain:
+            message = f"{reader.path}: corrupt: the snapshot at input {snapshot.seq} stands on no record of the journal"
+            raise UserError(message)
+        core = build_core(plan, observers)
+        try:
+            core.restore(_decode_snapshot(snapshot.state))
+        except (msgspec.MsgspecError, AssertionError, LookupError, ValueError) as error:
+            log.warning("snapshot_passed_over", seq=snapshot.seq, error=f"{type(error).__name__}: {error}")
+            continue
+        return core
+    core = build_core(plan, observers)
+    start_core(core)
+    assert core.digest.value == GENESIS
+    return core
 
 
 def _diverged(reader: JournalReader, session: SessionRow, difference_text: str) -> None:

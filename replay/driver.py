@@ -153,6 +153,16 @@ def summarize(
         ],
         strategies=[{"id": s.id, "symbol": s.symbol, "params": s.params} for s in plan.strategies],
         limits=[f"{name}={value}" for name, value in limits.items() if value is not None],
-        notes=[note for series in tape.series for note in series.notes],
+        notes=[note for series in tape.series for note in series.notes] + _failures(core),
         dead_letters=core.scheduler.dead_letters.count,
     )
+
+
+def _failures(core: Core) -> list[str]:
+    """Say what went wrong on the way, with the first error of each actor."""
+    notes: dict[str, str] = {}
+    for letter in core.scheduler.dead_letters.letters:
+        notes.setdefault(letter.actor, f"{letter.actor} failed on input {letter.seq}: {letter.error}")
+    if core.control.trading != "running":
+        notes["control"] = f"trading ended {core.control.trading}: {core.control.reason}"
+    return list(notes.values())

@@ -182,9 +182,12 @@ def _plan_strategy(entry: StrategyEntry, base: Mapping[str, int]) -> StrategyRec
     )
 
 
-def _timeframe_ns(timeframe: str | None, base_ns: int, identity: str) -> int:
+def _timeframe_ns(timeframe: object, base_ns: int, identity: str) -> int:
     if timeframe is None:
         return base_ns
+    if not isinstance(timeframe, str):
+        message = f"strategy {identity}: timeframe must be text such as '15m', not {timeframe!r}"
+        raise UserError(message)
     from replay.tape import format_timeframe, parse_timeframe
 
     wanted_ns = parse_timeframe(timeframe)
@@ -195,8 +198,17 @@ def _timeframe_ns(timeframe: str | None, base_ns: int, identity: str) -> int:
 
 
 def _declared(strategy: Strategy, identity: str) -> dict[str, Indicator]:
+    from strategies.indicators import Indicator
+
     try:
-        return strategy.features()
+        found: object = strategy.features()
     except Exception as error:
         message = f"strategy {identity}: features(): {type(error).__name__}: {error}"
         raise UserError(message) from error
+    declared: dict[str, Indicator] = {}
+    for name, indicator in found.items() if isinstance(found, dict) else [("", found)]:
+        if not isinstance(name, str) or not isinstance(indicator, Indicator):
+            message = f"strategy {identity}: features() must return indicators by name, such as {{'fast': ema(10)}}"
+            raise UserError(message)
+        declared[name] = indicator
+    return declared

@@ -144,7 +144,8 @@ class Execution:
         request = order.request
         filled_lots = order.filled_lots + fill.quantity_lots
         assert fill.side == request.side, fill
-        assert fill.quantity_lots > 0 and fill.remaining_lots >= 0, fill
+        assert fill.quantity_lots > 0, fill
+        assert fill.remaining_lots >= 0, fill
         assert filled_lots + fill.remaining_lots == request.quantity_lots, fill
         order.filled_lots = filled_lots
         if fill.remaining_lots:

@@ -18,14 +18,18 @@ if TYPE_CHECKING:
 
 
 def settings_from(
-    config: Path | None, setting: Sequence[str] | None, strategy: str | None, param: Sequence[str] | None
+    config: Path | None,
+    setting: Sequence[str] | None,
+    strategy: str | None,
+    param: Sequence[str] | None,
+    defaults: Sequence[str] = (),
 ) -> Settings:
     """Return all layers of settings, with the strategy of the command line in place of the configured ones.
 
     Raises:
         UserError: a setting or a parameter that is written wrongly or does not exist.
     """
-    settings = load_settings(config, setting or ())
+    settings = load_settings(config, setting or (), defaults=defaults)
     params: dict[str, Any] = {}
     for text in param or ():
         name, equals, raw = text.partition("=")

@@ -53,7 +53,7 @@ def _print(summary: JournalSummary) -> None:
     table = Table(title=f"Journal of session {summary.session}", title_justify="left", show_header=False)
     table.add_column(style="bold")
     table.add_column(justify="right")
-    table.add_row("status", f"{summary.status}, {summary.runs} runs")
+    table.add_row("status", f"{summary.status}, {summary.runs} run{'s' if summary.runs != 1 else ''}")
     table.add_row("inputs", f"{summary.inputs:,} ({summary.bars:,} bars)")
     table.add_row("fills", f"{summary.fills:,}")
     table.add_row("final equity", f"{summary.final_equity:,.2f}")

@@ -134,5 +134,3 @@ def _print(summary: Summary, name: str, out: Path | None) -> None:
         console.print(f"note: {note}", style="yellow", highlight=False)
     if summary.dead_letters:
         console.print(f"{summary.dead_letters} messages failed in a strategy and were skipped", style="red")
-    if summary.state != "running":
-        console.print(f"trading ended {summary.state}", style="red")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -51,12 +52,12 @@ def run_command(
     overrides = list(setting or ())
     if speed is not None:
         overrides.append(f"feed.speed={speed}")
-    elif not tape and synthetic is None:
-        overrides.insert(0, f"feed.speed={_DEFAULT_SYNTHETIC_SPEED}")
     if port is not None:
         overrides.append(f"http.port={port}")
-    settings = settings_from(config, overrides, strategy, param)
+    defaults = () if tape else (f"feed.speed={_DEFAULT_SYNTHETIC_SPEED}",)
+    settings = settings_from(config, overrides, strategy, param, defaults)
     configure_logging(settings.log)
+    os.umask(0o077)
     folder = prepare_state_dir(state_dir or default_state_dir()).absolute()
     opened, name = tape_from(tape, synthetic, timeframe, settings, _DEFAULT_SYNTHETIC)
     options = RunOptions(

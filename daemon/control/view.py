@@ -55,7 +55,7 @@ class StatusView:
             "run": self._run,
             "mode": self._mode,
             "uptime_s": round(time.monotonic() - self._started_s, 3),
-            "clock": {"kind": "tape", "ts_ns": now_ns, "utc": _utc(now_ns)},
+            "clock": {"kind": "tape", "ts_ns": now_ns, "utc": utc(now_ns)},
             "tape_ended": self._driver.tape_ended,
             "equity": from_atoms(core.ledger.equity_atoms),
             "cash": from_atoms(core.ledger.cash_atoms),
@@ -163,7 +163,8 @@ def _order(order: Order, instrument: Instrument) -> dict[str, Any]:
     }
 
 
-def _utc(ts_ns: int) -> str:
+def utc(ts_ns: int) -> str:
+    """Return a time for people."""
     return datetime.fromtimestamp(ts_ns / 1e9, UTC).isoformat(timespec="seconds")
 
 

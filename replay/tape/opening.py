@@ -172,7 +172,7 @@ def _override(tick: Decimal | None, lot: Decimal | None, min_notional: Decimal |
             message = f"--{name} {value}: it must be positive, for example 0.01"
             raise UserError(message)
     if min_notional is not None and not (min_notional.is_finite() and min_notional >= 0):
-        message = f"--min-notional {min_notional}: it must not be negative, for example 10"
+        message = f"instrument.min_notional {min_notional}: it must not be negative, for example 10"
         raise UserError(message)
     return InstrumentOverride(tick=tick, lot=lot, min_notional=min_notional)
 

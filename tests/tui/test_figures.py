@@ -33,7 +33,7 @@ def test_a_quantity_has_exactly_its_own_decimals(amount: str, text: str) -> None
     ("value", "text"),
     [
         (41_640.126666666664, "41,640.13"),
-        (Decimal("100"), "100.00"),
+        (Decimal(100), "100.00"),
         (99.5, "99.5000"),
         (0.000123456, "0.00012346"),
         (None, "–"),  # noqa: RUF001 - a dash, not a minus

@@ -30,7 +30,7 @@ LONG = rows(("strategy.long", "0.75", "41,640.13", "x1"), ("core", "-12.5", "9.0
 
 def test_everything_is_shown_with_wide_gaps_where_there_is_room() -> None:
     assert drawn(COLUMNS, LONG, 60) == [
-        "name             qty      price  id",
+        "name              qty      price  id",
         "strategy.long    0.75  41,640.13  x1",
         "core           -12.5        9.00  x22",
         "a                3             –",  # noqa: RUF001
@@ -38,17 +38,18 @@ def test_everything_is_shown_with_wide_gaps_where_there_is_room() -> None:
 
 
 def test_gaps_narrow_before_anything_is_lost() -> None:
-    assert drawn(COLUMNS, LONG, 36)[1] == "strategy.long   0.75 41,640.13 x1"
+    assert drawn(COLUMNS, LONG, 34)[1] == "strategy.long   0.75 41,640.13 x1"
 
 
 def test_a_column_that_may_be_elided_gives_way_before_one_is_left_out() -> None:
-    assert drawn(COLUMNS, LONG, 30)[1] == "strateg…   0.75 41,640.13 x1"
-    assert drawn(COLUMNS, LONG, 30)[2] == "core     -12.5       9.00 x22"
+    assert drawn(COLUMNS, LONG, 30)[1] == "strategy…   0.75 41,640.13 x1"
+    assert drawn(COLUMNS, LONG, 30)[2] == "core      -12.5       9.00 x22"
 
 
 def test_columns_of_least_worth_are_left_out_first() -> None:
-    assert drawn(COLUMNS, LONG, 25)[0] == "name     qty      price"
-    assert drawn(COLUMNS, LONG, 14)[:2] == ["name     qty", "strat…   0.75"]
+    assert drawn(COLUMNS, LONG, 25)[:2] == ["name        qty     price", "strateg…   0.75 41,640.13"]
+    assert drawn(COLUMNS, LONG, 16)[:2] == ["name         qty", "strategy…   0.75"]
+    assert drawn(COLUMNS, LONG, 9)[:2] == ["name", "strategy…"]
 
 
 def test_what_is_elided_is_the_column_of_least_worth() -> None:
