@@ -101,8 +101,8 @@ class Instrument:
     def mark_atoms(self, price: float, quantity_lots: int) -> int:
         """Return the value of a position at `price`: `price_to_ticks` and `value_atoms` in one step."""
         steps = price * self._ticks_per_unit
-        ticks = int(steps + 0.5)
-        if not (-_NEAR < steps - ticks < _NEAR and steps < _EXACT_BELOW):
+        ticks = int(steps + 0.5) if steps < _EXACT_BELOW else -1
+        if not -_NEAR < steps - ticks < _NEAR:
             ticks = self.price_to_ticks(price)
         if quantity_lots < 0:
             return -((ticks * -quantity_lots * self._numerator + self._half) // self._denominator)
@@ -111,8 +111,8 @@ class Instrument:
     def price_to_ticks(self, price: float) -> int:
         """Return the tick nearest to `price`, half-up; exact where floats leave a doubt."""
         steps = price * self._ticks_per_unit
-        ticks = int(steps + 0.5)
-        if -_NEAR < steps - ticks < _NEAR and steps < _EXACT_BELOW:
+        ticks = int(steps + 0.5) if steps < _EXACT_BELOW else -1
+        if -_NEAR < steps - ticks < _NEAR:
             return ticks
         return int((Decimal(repr(price)) / self.spec.tick).to_integral_value(rounding=ROUND_HALF_UP))
 

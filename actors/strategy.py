@@ -324,6 +324,7 @@ class StrategyActor:
 
     def recover(self) -> None:
         """Return to the state before the message in hand, saying nothing."""
+        seen = self._reference_bar  # the desk knows the market even where the strategy stumbled over it
         self._since.pop()
         self._return_to(self._checkpoint)
         self._muted = True
@@ -335,6 +336,7 @@ class StrategyActor:
             self._muted = False
             self._now_ns = None
             self._armed.clear()
+            self._reference_bar = seen
 
     def abandon(self) -> None:
         """Take no further messages."""

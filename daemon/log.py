@@ -93,7 +93,7 @@ def configure_logging(settings: Log) -> None:
         processors += [
             structlog.processors.format_exc_info,
             redact,
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), sort_keys=False),
         ]
     else:
         processors += [structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer()]

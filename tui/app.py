@@ -158,6 +158,10 @@ class Console(App[None]):
         """Dim what is old."""
         self.screen_stack[0].set_class(away is not None, "-away")
 
+    def look(self) -> None:
+        """Ask for the status now instead of at the end of a pause."""
+        self._wake.set()
+
     # --- what is asked of it ------------------------------------------------------------------------
 
     def action_pause(self) -> None:
@@ -228,7 +232,7 @@ class Console(App[None]):
             self._complain(action, f"refused: {error}")
         finally:
             self._under_way.discard(action)
-            self._wake.set()
+            self.look()
 
     def _complain(self, action: Action, trouble: str) -> None:
         self.notify(words(trouble), title=action.capitalize(), severity="error", timeout=10, markup=False)

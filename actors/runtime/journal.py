@@ -252,7 +252,8 @@ class JournalReader:
 
     def _query(self, sql: str, *parameters: object) -> Iterator[tuple[Any, ...]]:
         try:
-            yield from self._db.execute(sql, parameters)
+            for row in self._db.execute(sql, parameters):  # noqa: UP028 - `yield from` would close the cursor, too late
+                yield row
         except sqlite3.Error as error:
             raise damaged(self.path, error) from error
 

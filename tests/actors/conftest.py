@@ -14,6 +14,7 @@ import pytest
 from actors import messages as m
 from actors.instrument import Instrument, InstrumentSpec, to_atoms
 from actors.ledger import Account
+from actors.runtime.journal import decode_effects
 from actors.runtime.scheduler import Context
 from actors.system import Core, CoreSnapshot, SeriesPlan, StrategyPlan
 from config.load import check_settings
@@ -131,7 +132,8 @@ class Rig:
         self.ear.heard.clear()
         ts_ns = message.close_ns if isinstance(message, m.Bar) else self.now_ns
         self.core.scheduler.fire_before(ts_ns)
-        self.core.scheduler.post(max(ts_ns, self.now_ns), message)
+        effects = self.core.scheduler.post(max(ts_ns, self.now_ns), message)
+        self.decided: list[Any] = [] if effects is None else decode_effects(effects)
         self.core.ledger.take_marks()
         return list(self.ear.heard)
 

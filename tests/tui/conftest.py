@@ -133,7 +133,8 @@ class FakeDaemon:
         self.answering.set()
         self.garbage: bytes | None = None
         """When set, it is what a status request gets."""
-        self.status_requests = 0
+        self.asked_s: list[float] = []
+        """Monotonic time of every status request."""
         self._runner: web.AppRunner | None = None
         self._port = 0
 
@@ -159,7 +160,7 @@ class FakeDaemon:
             self._runner = None
 
     async def _on_status(self, request: web.Request) -> web.Response:
-        self.status_requests += 1
+        self.asked_s.append(time.monotonic())
         return self._refused(request) or web.Response(
             body=json.dumps(self.status).encode() if self.garbage is None else self.garbage,
             content_type="application/json",
@@ -201,35 +202,35 @@ async def daemon() -> AsyncIterator[FakeDaemon]:
 
 @pytest.fixture
 def until() -> Callable[[Pilot[None], Callable[[], object]], Awaitable[None]]:
-    """Wait until something holds, and fail after a deadline."""
+    """Make the console ask again and again until something holds, and fail after a deadline."""
 
     async def wait(pilot: Pilot[None], holds: Callable[[], object]) -> None:
         deadline_s = time.monotonic() + DEADLINE_S
+        console = pilot.app
+        assert isinstance(console, Console)
         while not holds():
             assert time.monotonic() < deadline_s, "it never came to hold"
-            await pilot.pause()
-            await asyncio.sleep(0.005)
-        await pilot.pause()
+            console.look()
+            await asyncio.sleep(0.01)
 
     return wait
 
 
 @pytest.fixture
 def opened(daemon: FakeDaemon) -> Callable[..., AbstractAsyncContextManager[Pilot[None]]]:
-    """Open the console on the fake daemon, with its first status shown."""
+    """Open the console on the fake daemon, with its first status shown; it asks again only when told to."""
 
     @asynccontextmanager
     async def open_console(
         size: tuple[int, int] = (80, 24), token: str = TOKEN, *, wait: bool = True
     ) -> AsyncIterator[Pilot[None]]:
-        pace = Pace(poll_s=0.02, retry_s=0.02, retry_s_max=0.05)
+        pace = Pace(poll_s=3_600, retry_s=0.02, retry_s_max=0.05)
         console = Console(daemon.url, token, pace=pace)
         async with console.run_test(size=size, notifications=True) as pilot:
             deadline_s = time.monotonic() + DEADLINE_S
             while wait and console.status is None:
                 assert time.monotonic() < deadline_s, "no status came"
                 await asyncio.sleep(0.005)
-            await pilot.pause()
             yield pilot
 
     return open_console

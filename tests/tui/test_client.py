@@ -1,3 +1,5 @@
+"""What goes over the wire, and what is made of it."""
+
 from __future__ import annotations
 
 from decimal import Decimal

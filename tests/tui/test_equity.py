@@ -1,3 +1,5 @@
+"""The line of equity: its dots and what it remembers."""
+
 from __future__ import annotations
 
 from decimal import Decimal
@@ -8,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from textual.content import Content
 
+import tui.panels.equity
 from tui.client import Clock, Status
-from tui.panels.equity import POINTS_MAX, Equity, plot
+from tui.panels.equity import Equity, plot
 
 
 def status(ts_ns: int, equity: str, session: str = "one") -> Status:
@@ -25,7 +28,7 @@ def dots(lines: list[str]) -> set[tuple[int, int]]:
         for column, char in enumerate(line)
         for x in range(2)
         for y in range(4)
-        if (ord(char) - 0x2800) & bits[x][y]
+        if char != " " and (ord(char) - 0x2800) & bits[x][y]
     }
 
 
@@ -82,11 +85,13 @@ def line() -> Any:
     return Equity()
 
 
-def test_points_are_bounded_and_the_first_and_the_last_stay(line: Any) -> None:
-    count = 3 * POINTS_MAX
+def test_points_are_bounded_and_the_first_and_the_last_stay(line: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tui.panels.equity.POINTS_MAX >= 1_000
+    monkeypatch.setattr("tui.panels.equity.POINTS_MAX", 64)
+    count = 1_000
     for index in range(count):
         line.watch_status(status(index, str(index)))
-    assert len(line.points) <= POINTS_MAX
+    assert 32 <= len(line.points) <= 64
     assert line.points[0] == (0, Decimal(0))
     assert line.points[-1] == (count - 1, Decimal(count - 1))
     assert line.points == sorted(line.points)

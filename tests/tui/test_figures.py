@@ -1,3 +1,5 @@
+"""How values are written."""
+
 from decimal import Decimal
 
 import pytest

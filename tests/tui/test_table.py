@@ -1,3 +1,5 @@
+"""How a table fits itself to its width."""
+
 from __future__ import annotations
 
 from hypothesis import given

@@ -96,7 +96,7 @@ def plot(points: Sequence[tuple[int, float]], width: int, height: int) -> list[s
         height: in characters.
 
     Returns:
-        `height` strings of `width` braille characters; the first and the last point touch the sides, the highest
+        `height` strings of `width` braille characters and blanks; the first and the last point touch the sides, the highest
         and the lowest value the top and the bottom, and a line without any change runs along the middle.
     """
     cells = [[0] * width for _ in range(height)]
@@ -108,7 +108,7 @@ def plot(points: Sequence[tuple[int, float]], width: int, height: int) -> list[s
         for dot in range(min(y, y if before is None else before), max(y, y if before is None else before) + 1):
             cells[dot // _DOTS_DOWN][x // _DOTS_ACROSS] |= _BITS[x % _DOTS_ACROSS][dot % _DOTS_DOWN]
         before = y
-    return ["".join(chr(_BLANK + bits) for bits in row) for row in cells]
+    return ["".join(chr(_BLANK + bits) if bits else " " for bits in row) for row in cells]
 
 
 def _across(points: Sequence[tuple[int, float]], dots_count: int) -> Iterator[tuple[int, float]]:

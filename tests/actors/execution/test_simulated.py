@@ -488,3 +488,19 @@ def test_a_restored_venue_goes_on_as_if_nothing_had_been(latency_ms: int) -> Non
         assert second.venue.dump() == first.venue.dump()
         assert [second.bar(*bar) for bar in rest[cut:]] == expected[cut:]
         assert second.venue.dump() == whole.venue.dump()
+
+
+@pytest.mark.parametrize("seconds", [0, 5, 70])
+def test_a_lone_market_order_fills_like_one_in_company(seconds: float) -> None:
+    """The short way and the long one."""
+    alone, company = (Floor(latency_ms=1_000 * seconds, slippage_bps=13) for _ in range(2))
+    seen: list[list[tuple[int, int]]] = []
+    for floor in (alone, company):
+        floor.bar(1_000, 1_001, 999, 1_000)
+        floor.submit(BUY, 2)
+        if floor is company:
+            floor.submit(BUY, 1, "limit", 1)
+        said = floor.bar(1_010, 1_050, 990, 1_020) + floor.bar(1_020, 1_030, 1_010, 1_025)
+        seen.append([(fill.price_ticks, fill.executed_ns) for fill in said])
+    assert len(seen[0]) == 1
+    assert seen[0] == seen[1]

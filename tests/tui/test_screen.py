@@ -1,0 +1,82 @@
+"""What the whole screen looks like, as text, compared with the stored screens beside this file.
+
+A change that is meant: run with UPDATE_SNAPSHOTS=1, look at the difference, keep it.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+STORED = Path(__file__).parent / "snapshots"
+SIZES = [(80, 24), (120, 40)]
+ERROR = "ZeroDivisionError: division by zero"
+_CELL_WIDTH = 12.2
+_TEXT = re.compile(r'<text [^>]*?x="([\d.]+)"[^>]*?clip-path="url\(#[^"]*?line-(\d+)\)">([^<]*)</text>')
+
+
+def screen_text(app: Any) -> str:
+    """Return the lines of text of the SVG screenshot; colours and decoration are left out."""
+    lines = [[" "] * app.size.width for _ in range(app.size.height)]
+    for x, line, text in _TEXT.findall(app.export_screenshot()):
+        column = round(float(x) / _CELL_WIDTH)
+        for offset, char in enumerate(html.unescape(text).replace("\xa0", " ").rstrip("\n")):
+            lines[int(line)][column + offset] = char
+    return "".join("".join(line).rstrip() + "\n" for line in lines)
+
+
+def compare(name: str, size: tuple[int, int], app: Any) -> None:
+    shown = screen_text(app)
+    path = STORED / f"{name}-{size[0]}x{size[1]}.txt"
+    if os.environ.get("UPDATE_SNAPSHOTS") == "1":
+        path.write_text(shown, encoding="utf-8")
+    assert shown == path.read_text(encoding="utf-8"), f"{path.name}: UPDATE_SNAPSHOTS=1 keeps the new one"
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_calm_day(opened: Any, daemon: Any, until: Any, size: tuple[int, int]) -> None:
+    async with opened(size) as pilot:
+        for equity in (101_400, 101_100.5, 101_900, 102_250.25, 101_800):
+            daemon.status["equity"] = equity
+            daemon.status["clock"]["ts_ns"] += 3_600_000_000_000
+            await until(pilot, lambda equity=equity: pilot.app.status.equity == equity)
+        await pilot.pause()
+        compare("calm", size, pilot.app)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_day_of_trouble(opened: Any, daemon: Any, size: tuple[int, int]) -> None:
+    daemon.status |= {"state": "halted", "reason": f"strategy.bollinger_reversion failed too often: {ERROR}"}
+    daemon.status["actors"][5] |= {"state": "failed", "restarts": 5, "last_error": ERROR}
+    daemon.status["actors"][9] |= {"state": "backing_off", "restarts": 1, "mailbox": 512, "last_error": "OSError: disk"}
+    daemon.status["dead_letters"] = [
+        {"actor": "strategy.bollinger_reversion", "seq": seq, "error": ERROR, "message": "Bar(symbol='ETH/USDT')"}
+        for seq in range(1_006_900, 1_006_906)
+    ]
+    daemon.status["commands"] += [
+        {"command_id": f"{index:016x}", "action": "flatten", "outcome": outcome, "ts_ns": 1_704_486_000_000_000_000}
+        for index, outcome in enumerate(("superseded", "pending"))
+    ]
+    async with opened(size) as pilot:
+        await pilot.pause()
+        compare("trouble", size, pilot.app)
+
+
+async def test_a_question(opened: Any) -> None:
+    async with opened() as pilot:
+        await pilot.press("f")
+        await pilot.pause()
+        compare("question", (80, 24), pilot.app)
+
+
+async def test_help(opened: Any) -> None:
+    async with opened() as pilot:
+        await pilot.press("question_mark")
+        await pilot.pause()
+        compare("help", (80, 24), pilot.app)
