@@ -1,6 +1,5 @@
 """Trend following by two exponential moving averages."""
 
-from math import nan
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -26,12 +25,12 @@ class EmaCross(Strategy):
 
     def on_start(self) -> None:
         """Nothing is known of the bar before the first."""
-        self.gap = nan
+        self.side: int | None = None
 
     def on_bar(self, _: Bar, f: Any, /) -> None:  # noqa: ANN401 - one float attribute per declared feature
-        """Go long when fast crosses above slow, flat when it crosses below."""
-        before, self.gap = self.gap, f.fast - f.slow
-        if self.gap > 0.0 >= before:
-            self.target(self.quantity)
-        elif self.gap < 0.0 <= before:
-            self.target(0)
+        """Go long when fast crosses above slow, flat when it crosses below; touching is not crossing."""
+        side = 1 if f.fast > f.slow else -1 if f.fast < f.slow else 0
+        if side != self.side:
+            if self.side is not None and side:
+                self.target(self.quantity if side > 0 else 0)
+            self.side = side

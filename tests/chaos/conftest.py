@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
@@ -133,6 +134,7 @@ def disk(tmp_path: Path) -> Callable[[Path], dict[str, bytes]]:
             str(path.relative_to(folder)): path.read_bytes()
             for path in sorted(folder.rglob("*"))
             if path.is_file() and path.name not in {f"{FILE_NAME}-shm", "daemon.lock"}
+            if path.name != f"{FILE_NAME}-wal" or path.stat().st_size
         }
 
     return look
@@ -148,3 +150,8 @@ class _Looks:
     grid = f"{STRATEGIES}:Grid"
     outcome = staticmethod(outcome)
     durable_seq = staticmethod(durable_seq)
+
+    @staticmethod
+    def snapshot(state_dir: Path) -> Any:
+        """Return `snapshot.json`."""
+        return json.loads((state_dir / "snapshot.json").read_bytes())

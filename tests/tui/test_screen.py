@@ -68,15 +68,9 @@ async def test_a_day_of_trouble(opened: Any, daemon: Any, size: tuple[int, int])
         compare("trouble", size, pilot.app)
 
 
-async def test_a_question(opened: Any) -> None:
+async def test_the_dialogs(opened: Any) -> None:
     async with opened() as pilot:
         await pilot.press("f")
-        await pilot.pause()
         compare("question", (80, 24), pilot.app)
-
-
-async def test_help(opened: Any) -> None:
-    async with opened() as pilot:
-        await pilot.press("question_mark")
-        await pilot.pause()
+        await pilot.press("n", "question_mark")
         compare("help", (80, 24), pilot.app)
