@@ -112,6 +112,8 @@ def _token(state_dir: Path) -> Finding:
 
 
 def _journal(state_dir: Path) -> Finding:
+    from replay.journal import decode_plan
+
     path = state_dir / FILE_NAME
     if not path.exists():
         return Finding("journal", "ok", "will be created at the first start")
@@ -119,6 +121,8 @@ def _journal(state_dir: Path) -> Finding:
         reader = JournalReader(path)
         try:
             session = reader.session()
+            if session is not None:
+                decode_plan(session.plan)
             count = 0 if session is None else sum(1 for _ in reader.records(session.number))
         finally:
             reader.close()

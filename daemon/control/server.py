@@ -98,6 +98,8 @@ class ControlServer:
 
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Turn every refusal into JSON that says what is wrong."""
+        if request.headers.get("Expect", "100-continue").lower() != "100-continue":
+            return json_answer({"error": "Expect: only 100-continue is understood"}, HTTPStatus.EXPECTATION_FAILED)
         try:
             return await handler(request)
         except RefusedError as refused:

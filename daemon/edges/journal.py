@@ -62,6 +62,7 @@ async def open_journal(path: Path, settings: JournalSettings) -> aiosqlite.Conne
         UserError: the file is no journal, is damaged, or comes from a newer pitboss.
     """
     try:
+        sqlite3.connect(path).close()  # what cannot be opened fails here, where no thread is left to complain again
         db = await aiosqlite.connect(path, timeout=_BUSY_S)
         try:
             fresh = await _number(db, "SELECT count(*) FROM sqlite_master") == 0

@@ -33,5 +33,5 @@ class BollingerReversion(Strategy):
                 self.target(self.quantity)
             elif self.short and bar.close > f.bands_upper:
                 self.target(-self.quantity)
-        elif (position > 0) == (bar.close >= f.bands_middle):
+        elif bar.close >= f.bands_middle if position > 0 else bar.close <= f.bands_middle:
             self.target(0)

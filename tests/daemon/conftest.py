@@ -301,7 +301,7 @@ class Run:
 
 @pytest.fixture
 def invoke(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Run]]:
-    """Return a runner of whole commands in this process: quicker than `pitboss`, and as good for what ends by itself."""
+    """Return a runner of whole commands in this process: quicker than `pitboss`, as good for what ends by itself."""
     handlers, level = logging.root.handlers[:], logging.root.level
 
     def run(*arguments: str) -> Run:

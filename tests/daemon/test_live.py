@@ -45,22 +45,28 @@ class ListJournal:
 
     @property
     def full(self) -> bool:
+        """Whether the bound is reached."""
         return len(self.records) - self.durable_seq >= self.queue_max
 
     def append(self, record: Record, marks: Iterable[tuple[int, int]]) -> None:
+        """Take a record."""
         self.records.append(record)
         self.marks += len(list(marks))
 
     def append_snapshot(self, seq: int, chain: bytes, state: bytes) -> None:
+        """Take a snapshot."""
         self.snapshots.append((seq, chain, state))
 
     def trouble(self) -> str | None:
+        """Return the fault."""
         return self.failure
 
     async def progress(self) -> None:
+        """Wait for the next announcement."""
         await self._progress.wait()
 
     async def durable(self, seq: int) -> None:
+        """Wait for a record."""
         while self.durable_seq < seq:
             await self._progress.wait()
 
@@ -118,11 +124,13 @@ class World:
             group.cancel_scope.cancel()
 
     async def post_all(self) -> None:
+        """Post the whole tape."""
         for bar in self.bars:
             await self.driver.post(bar)
 
     @property
     def kinds(self) -> list[type]:
+        """The types of what was recorded."""
         return [type(message) for message in self.journal.inputs()]
 
 

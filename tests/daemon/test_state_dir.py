@@ -42,9 +42,9 @@ def test_the_service_managers_directory_comes_first(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_directory_has_one_owner_at_a_time(tmp_path: Path) -> None:
-    with StateLock(tmp_path), pytest.raises(UserError, match=rf"in use by another daemon \(process {os.getpid()}\)"):
-        with StateLock(tmp_path):
-            pass
+    reason = rf"in use by another daemon \(process {os.getpid()}\)"
+    with StateLock(tmp_path), pytest.raises(UserError, match=reason), StateLock(tmp_path):
+        pass
 
     with StateLock(tmp_path):
         assert (tmp_path / "daemon.lock").read_text() == f"{os.getpid()}\n"

@@ -13,9 +13,10 @@ from actors.runtime.supervision import ChildSpec, backoff_ns
 from daemon.supervisor import Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 Ending = Literal["returns", "raises"]
+RAISES: Ending = "raises"
 
 
 class Script:
@@ -27,6 +28,7 @@ class Script:
         self.steady = anyio.Event()
 
     async def run(self) -> None:
+        """Run once."""
         self.runs += 1
         await anyio.lowlevel.checkpoint()
         if not self.endings:
@@ -44,11 +46,12 @@ class Escalations:
         self.seen: list[tuple[str, str]] = []
 
     def __call__(self, name: str, error: str) -> None:
+        """Remember one."""
         self.seen.append((name, error))
 
 
 @pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Make back-off take no time, and return the pauses that were asked for."""
     asked: list[float] = []
 
@@ -57,7 +60,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
         await anyio.lowlevel.checkpoint()
 
     monkeypatch.setattr("daemon.supervisor.anyio.sleep", sleep)
-    yield asked
+    return asked
 
 
 def spec(**terms: object) -> ChildSpec:
@@ -111,7 +114,11 @@ async def test_restart_type_and_ending_decide_whether_a_child_runs_again(
 @pytest.mark.parametrize("restarts_max", [0, 1, 3])
 @pytest.mark.parametrize(
     ("restart", "ending", "told"),
-    [("permanent", "raises", "OSError: run {}"), ("permanent", "returns", "it ended"), ("transient", "raises", "OSError: run {}")],
+    [
+        ("permanent", "raises", "OSError: run {}"),
+        ("permanent", "returns", "it ended"),
+        ("transient", "raises", "OSError: run {}"),
+    ],
 )
 async def test_more_restarts_than_allowed_escalate_once(
     restart: str, ending: Ending, told: str, restarts_max: int
@@ -126,7 +133,9 @@ async def test_more_restarts_than_allowed_escalate_once(
 
 
 @pytest.mark.usefixtures("pauses")
-@pytest.mark.parametrize(("restart", "ending"), [("temporary", "raises"), ("temporary", "returns"), ("transient", "returns")])
+@pytest.mark.parametrize(
+    ("restart", "ending"), [("temporary", "raises"), ("temporary", "returns"), ("transient", "returns")]
+)
 async def test_a_child_that_may_end_never_escalates(restart: str, ending: Ending) -> None:
     _, escalations = await supervise(Script(ending), spec(restart=restart, restarts_max=0))
 
@@ -137,7 +146,7 @@ async def test_a_child_that_may_end_never_escalates(restart: str, ending: Ending
 async def test_restarts_outside_the_window_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     now_ns = iter(range(0, 10**9, 1_000))
     monkeypatch.setattr("daemon.supervisor.time.monotonic_ns", lambda: next(now_ns))
-    child = Script(*["raises"] * 8)
+    child = Script(*[RAISES] * 8)
 
     supervisor, escalations = await supervise(child, spec(restarts_max=1, window_ns=1_500))
 
@@ -148,13 +157,13 @@ async def test_restarts_outside_the_window_do_not_count(monkeypatch: pytest.Monk
 async def test_back_off_doubles_to_its_bound_with_seeded_jitter(pauses: list[float]) -> None:
     terms = spec(restarts_max=9, backoff_ns=100, backoff_max_ns=1_000)
 
-    await supervise(Script(*["raises"] * 6), terms, seed=5)
+    await supervise(Script(*[RAISES] * 6), terms, seed=5)
     first = list(pauses)
     pauses.clear()
-    await supervise(Script(*["raises"] * 6), terms, seed=5)
+    await supervise(Script(*[RAISES] * 6), terms, seed=5)
     same = list(pauses)
     pauses.clear()
-    await supervise(Script(*["raises"] * 6), terms, seed=6)
+    await supervise(Script(*[RAISES] * 6), terms, seed=6)
 
     chance = random.Random(5)
     assert first == same == [backoff_ns(terms, attempt, chance.random()) / 1e9 for attempt in range(6)]
@@ -168,7 +177,7 @@ async def test_back_off_begins_anew_after_a_steady_time(pauses: list[float], mon
     now_ns = iter(range(0, 100 * long_ns, long_ns))
     monkeypatch.setattr("daemon.supervisor.time.monotonic_ns", lambda: next(now_ns))
 
-    await supervise(Script(*["raises"] * 4), spec(restarts_max=9, backoff_ns=1_000, window_ns=1))
+    await supervise(Script(*[RAISES] * 4), spec(restarts_max=9, backoff_ns=1_000, window_ns=1))
 
     assert all(500 <= pause_s * 1e9 <= 1_000 for pause_s in pauses)
 
@@ -218,7 +227,7 @@ async def test_a_stop_is_not_mistaken_for_a_failure() -> None:
 
 
 async def test_a_child_is_stopped_in_the_midst_of_its_back_off() -> None:
-    child = Script(*["raises"] * 3)
+    child = Script(*[RAISES] * 3)
     supervisor = Supervisor(1, Escalations())
     with anyio.fail_after(5):
         async with anyio.create_task_group() as group:

@@ -28,7 +28,7 @@ class Holder(Strategy):
         self.fills: list[float] = []
         self.updates: dict[str, int] = {}
 
-    def on_bar(self, bar: Bar, f: Any, /) -> None:
+    def on_bar(self, bar: Bar, _: Any, /) -> None:
         """Buy now and then, and leave something resting far away."""
         self.bars += 1
         if self.bars == 1:

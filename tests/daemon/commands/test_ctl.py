@@ -22,9 +22,7 @@ def test_without_a_daemon_the_line_says_how_to_start_one(
 ) -> None:
     refusal = invoke("ctl", command, "--state-dir", str(tmp_path)).refusal
 
-    assert refusal == (
-        f"no daemon runs on {tmp_path} (there is no endpoint.json in it); start one with: pitboss run"
-    )
+    assert refusal == (f"no daemon runs on {tmp_path} (there is no endpoint.json in it); start one with: pitboss run")
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1]", '{"url": 1}', "\u00ff"])

@@ -149,9 +149,9 @@ def test_a_package_of_ours_that_a_stranger_shadows_is_an_error(
 
 
 def test_a_stranger_ahead_of_us_on_the_path_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys  # noqa: PLC0415
+    import sys
 
-    from daemon.code_hash import foreign_packages  # noqa: PLC0415
+    from daemon.code_hash import foreign_packages
 
     assert foreign_packages() == []
     (tmp_path / "tui").mkdir()

@@ -66,7 +66,7 @@ def test_another_decision_than_recorded_is_exit_code_1(
 
 
 def test_inputs_without_a_digest_are_an_unverified_tail(invoke: Callable[..., Run], state: Path) -> None:
-    from actors.runtime.journal import CHAIN_GENESIS, FILE_NAME, JournalReader, link  # noqa: PLC0415
+    from actors.runtime.journal import CHAIN_GENESIS, FILE_NAME, JournalReader, link
 
     with closing(sqlite3.connect(state / FILE_NAME)) as db, db:
         db.execute("UPDATE inputs SET digest = NULL, effects = NULL WHERE seq > ?", (BARS - 4,))

@@ -35,7 +35,7 @@ TAPES = {
     "not.parquet": "PAR1 this is not",
 }
 
-STRATEGIES = '''
+STRATEGIES = """
 import sys
 from pitboss import Strategy, ema
 class FeaturesRaise(Strategy):
@@ -58,7 +58,7 @@ class NoTimeframe(Strategy):
     timeframe = 15
 class NotAStrategy:
     pass
-'''
+"""
 
 FILES = {
     **TAPES,
@@ -89,7 +89,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-WRONG_TAPES = [
+Case = tuple[tuple[str, ...], str]
+
+WRONG_TAPES: list[Case] = [
     (("--tape", "nope.csv"), "nope.csv: no such file"),
     (("--tape", "."), ".: this is a directory"),
     (("--tape", "empty.csv"), "empty.csv: the file is empty"),
@@ -111,7 +113,7 @@ WRONG_TAPES = [
     (("--synthetic", "7:-5"), "--synthetic 7:-5: "),
 ]
 
-WRONG_SETTINGS = [
+WRONG_SETTINGS: list[Case] = [
     (("--set", "account.csah=1"), "there is no setting account.csah (did you mean 'cash'?)"),
     (("--set", "acount.cash=1"), "there is no setting acount (did you mean 'account'?)"),
     (("--set", "nonsense"), "--set nonsense: write it as section.key=value"),
@@ -133,7 +135,7 @@ WRONG_SETTINGS = [
     (("--config", "latin.toml"), "latin.toml: is not UTF-8 text"),
 ]
 
-WRONG_STRATEGIES = [
+WRONG_STRATEGIES: list[Case] = [
     (("-s", "ema_cros"), "there is no strategy ema_cros (did you mean 'ema_cross'?)"),
     (("-s", "EmaCross"), "there is no strategy EmaCross"),
     (("-s", ""), "there is no strategy "),
@@ -256,7 +258,9 @@ def test_a_variable_of_the_environment_is_named(invoke: Callable[..., Run], monk
         ("replay", "stray"),
     ],
 )
-def test_what_no_command_knows_is_refused_with_its_usage(invoke: Callable[..., Run], arguments: tuple[str, ...]) -> None:
+def test_what_no_command_knows_is_refused_with_its_usage(
+    invoke: Callable[..., Run], arguments: tuple[str, ...]
+) -> None:
     run = invoke(*arguments)
 
     assert (run.code, run.output) == (2, "")
@@ -267,9 +271,7 @@ def test_what_no_command_knows_is_refused_with_its_usage(invoke: Callable[..., R
 @pytest.mark.usefixtures("here")
 def test_a_strategys_own_mistakes_at_run_time_are_no_mistakes_of_the_command(invoke: Callable[..., Run]) -> None:
     Path("wild.py").write_text(
-        "from pitboss import Strategy\n"
-        "class Wild(Strategy):\n"
-        "    def on_bar(self, bar, f): self.buy(float('nan'))\n"
+        "from pitboss import Strategy\nclass Wild(Strategy):\n    def on_bar(self, bar, f): self.buy(float('nan'))\n"
     )
 
     run = invoke("replay", "--synthetic", "7:4", "-s", "wild.py:Wild", "--json")

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 
 def held(status: Any) -> float:
-    return sum(position["quantity"] for position in status["positions"])
+    return float(sum(position["quantity"] for position in status["positions"]))
 
 
 def outcome(status: Any, command_id: str) -> str | None:

@@ -44,13 +44,17 @@ def test_a_token_of_any_bytes_is_compared_not_raised_over(gate: Gate, given: str
     assert not gate.token_valid(f"Bearer {given}")
 
 
-@pytest.mark.parametrize("host", ["192.0.2.7", "192.0.2.7:80", "desk.example", "DESK.example:443", "127.0.0.1", "[::1]:1"])
+@pytest.mark.parametrize(
+    "host", ["192.0.2.7", "192.0.2.7:80", "desk.example", "DESK.example:443", "127.0.0.1", "[::1]:1"]
+)
 def test_our_names_are_the_address_loopback_and_those_allowed(gate: Gate, host: str) -> None:
     assert gate.host_allowed(host)
     assert gate.origin_allowed(f"https://{host}")
 
 
-@pytest.mark.parametrize("host", ["192.0.2.8", "example", "desk.example.evil", "", "[::1", "192.0.2.7.evil", "a@b", None])
+@pytest.mark.parametrize(
+    "host", ["192.0.2.8", "example", "desk.example.evil", "", "[::1", "192.0.2.7.evil", "a@b", None]
+)
 def test_all_other_names_are_foreign(gate: Gate, host: str | None) -> None:
     assert not gate.host_allowed(host)
 

@@ -1,0 +1,257 @@
+"""A trader who uses everything, tapes to let him loose on, and a driver that goes input by input."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from actors import messages as m
+from actors.system import Core, CoreSnapshot
+from config.load import check_settings
+from config.schema import Settings
+from replay.plan import SessionPlan, build_core, plan_session, start_core
+from replay.tape import Tape, tape_from_frame
+
+MINUTE = 60_000_000_000
+START_MS = 1_700_002_800_000
+"""A whole hour."""
+
+TRADER = '''
+"""Acts at random, from a seed it keeps in its own state, with everything a strategy can do."""
+
+from collections import deque
+
+import msgspec
+import numpy as np
+
+from pitboss import Strategy, atr, bbands, ema
+
+
+class Seen(msgspec.Struct):
+    fills: int = 0
+    updates: dict = {}
+    last: tuple = ()
+
+
+class Trader(Strategy):
+    seed: int = 1
+    quantity: float = 0.5
+
+    def features(self):
+        return {"fast": ema(3), "bands": bbands(8, 1.5), "range": atr(5)}
+
+    def on_start(self):
+        self.random = self.seed
+        self.refs = deque(maxlen=6)
+        self.closes = np.zeros(16)
+        self.seen = Seen()
+        self.count = 0
+        self.set_timer("beat", 777)
+
+    def draw(self, count):
+        self.random = (self.random * 6364136223846793005 + 1442695040888963407) % 2**64
+        return (self.random >> 33) % count
+
+    def on_bar(self, bar, f):
+        self.closes[self.count % 16] = bar.close
+        self.count += 1
+        reach = max(f.range, 0.01) * (1 + self.draw(4)) / 2
+        size = self.quantity * (1 + self.draw(3))
+        action = self.draw(16)
+        if action == 0:
+            self.refs.append(self.buy(size))
+        elif action == 1:
+            self.refs.append(self.sell(size))
+        elif action == 2:
+            self.refs.append(self.buy(size, limit=bar.close - reach))
+        elif action == 3:
+            self.refs.append(self.sell(size, limit=bar.close + reach))
+        elif action == 4:
+            self.refs.append(self.buy(size, stop=bar.close + reach))
+        elif action == 5:
+            self.refs.append(self.sell(size, stop=bar.close - reach))
+        elif action == 6:
+            self.refs.append(self.buy(size, stop=bar.close + reach, limit=bar.close + 1.5 * reach))
+        elif action == 7:
+            self.refs.append(self.sell(size, stop=bar.close - reach, limit=bar.close - 0.5 * reach))
+        elif action == 8 and self.refs:
+            self.cancel(self.refs[self.draw(len(self.refs))])
+        elif action == 9:
+            self.target((self.draw(5) - 2) * self.quantity)
+        elif action == 10 and self.position:
+            leave = self.sell if self.position > 0 else self.buy
+            self.refs.append(leave(abs(self.position), stop=f.bands_middle, reduce_only=True))
+        elif action == 11:
+            self.buy(size, limit=bar.close + reach, time_in_force="ioc")
+        elif action == 12:
+            self.sell(size, limit=bar.close + reach, post_only=True)
+        elif action == 13 and self.closes.mean() < bar.close:
+            self.set_timer("later", 60 + self.draw(400))
+
+    def on_fill(self, execution):
+        self.seen.fills += 1
+        self.seen.last = (execution.ref, execution.price, self.position)
+        if execution.ref > 0 and self.draw(3) == 0 and self.position > 0:
+            self.refs.append(self.sell(self.position, stop=execution.price * 0.999, reduce_only=True))
+
+    def on_order(self, update):
+        self.seen.updates[update.state] = self.seen.updates.get(update.state, 0) + 1
+        if update.state == "cancelled" and self.draw(4) == 0:
+            self.set_timer("after", 30 + self.draw(90))
+
+    def on_timer(self, name):
+        if name == "beat":
+            self.set_timer("beat", 500 + self.draw(900))
+        if self.draw(3) == 0:
+            self.target(0)
+
+
+class Slow(Trader):
+    timeframe = "5m"
+'''
+
+
+class Drive:
+    """A core driven input by input, as the live driver does it."""
+
+    def __init__(self, plan: SessionPlan) -> None:
+        self.plan = plan
+        self.core: Core = build_core(plan)
+        self.decisions: list[tuple[int, bytes]] = []
+        """What every input that decided anything decided, with its time."""
+
+    def start(self) -> Drive:
+        start_core(self.core)
+        return self
+
+    def snapshot(self) -> bytes:
+        return msgspec.msgpack.encode(self.core.snapshot())
+
+    def restored(self, snapshot: bytes) -> Drive:
+        """Return to a snapshot taken of another core of the same plan."""
+        self.core.restore(msgspec.msgpack.decode(snapshot, type=CoreSnapshot))
+        return self
+
+    def play(self, inputs: Iterable[m.Message], after: Callable[[], None] | None = None) -> Drive:
+        """Post inputs and the timers due before them; call `after` behind each."""
+        scheduler = self.core.scheduler
+
+        def keep(now_ns: int, _: m.Message, effects: bytes | None) -> None:
+            self.core.ledger.take_marks()
+            if effects is not None:
+                self.decisions.append((now_ns, effects))
+            if after is not None:
+                after()
+
+        for message in inputs:
+            now_ns = self.core.context.now_ns
+            ts_ns = message.close_ns if isinstance(message, m.Bar) else now_ns
+            if isinstance(message, m.TapeEnded):
+                scheduler.fire_before(now_ns + 1, keep)
+                ts_ns = self.core.context.now_ns
+            else:
+                scheduler.fire_before(ts_ns, keep)
+            keep(ts_ns, message, scheduler.post(ts_ns, message))
+        return self
+
+    @property
+    def digest(self) -> bytes:
+        return self.core.digest.value
+
+
+def walk(seed: int, count: int, gaps: bool = False) -> dict[str, Any]:
+    """Return a table of bars that walk at random on a grid of 0.01; with `gaps`, some minutes are missing."""
+    generator = np.random.default_rng(seed)
+    cents = 10_000 + np.cumsum(generator.integers(-40, 41, count))
+    opened = np.concatenate([[10_000], cents[:-1]]) + generator.integers(-5, 6, count)
+    high = np.maximum(opened, cents) + generator.integers(0, 30, count)
+    low = np.minimum(opened, cents) - generator.integers(0, 30, count)
+    minutes = np.arange(count)
+    if gaps:
+        minutes = minutes + np.cumsum(generator.choice([0, 0, 0, 0, 0, 0, 1, 7], count))
+    prices = {"open": opened, "high": high, "low": low, "close": cents}
+    return {
+        "ts": START_MS + 60_000 * minutes,
+        **{name: column / 100 for name, column in prices.items()},
+        "volume": generator.integers(1, 100, count).astype(float),
+    }
+
+
+def tape_of(table: dict[str, Any], symbol: str = "X/USD", count: int | None = None) -> Tape:
+    """Return a tape of the first `count` rows; the tick is given, because inferring it would look ahead."""
+    cut = {name: column[:count] for name, column in table.items()}
+    return tape_from_frame(cut, symbol=symbol, timeframe="1m", tick=Decimal("0.01"), lot=Decimal("0.001"))
+
+
+def joined(*tapes: Tape) -> Tape:
+    """Return one tape of several series."""
+    return Tape([series for tape in tapes for series in tape.series])
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """Return the folder of recorded market data, or skip the test."""
+    root = Path(__file__).parents[2]
+    folder = Path(os.environ.get("PITBOSS_SHARED_DATA", root / ".." / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no recorded data at {folder} (set PITBOSS_SHARED_DATA)")
+    return folder
+
+
+@pytest.fixture
+def trader(tmp_path: Path) -> str:
+    """Return the path of a user's file with the strategies Trader and Slow."""
+    path = tmp_path / "trader.py"
+    path.write_text(TRADER)
+    return str(path)
+
+
+@pytest.fixture
+def configure(trader: str) -> Callable[..., Settings]:
+    """Return a maker of settings for traders: (class, id, symbol, seed), and settings by dotted name."""
+
+    def configure(*entries: tuple[str, str, str | None, int], **values: Any) -> Settings:
+        layers: dict[str, Any] = {
+            "strategies": [
+                {"use": f"{trader}:{kind}", "id": identity, "params": {"seed": seed}} | ({"symbol": s} if s else {})
+                for kind, identity, s, seed in entries or [("Trader", "t", None, 1)]
+            ]
+        }
+        for name, value in values.items():
+            section, key = name.split("__")
+            layers.setdefault(section, {})[key] = value
+        return check_settings(layers, "test")
+
+    return configure
+
+
+@pytest.fixture
+def drive() -> Callable[[Settings, Tape], Drive]:
+    """Return a maker of driven cores, not yet started."""
+
+    def make(settings: Settings, tape: Tape) -> Drive:
+        return Drive(plan_session(settings, tape))
+
+    return make
+
+
+@pytest.fixture(name="walk")
+def walk_fixture() -> Callable[..., dict[str, Any]]:
+    return walk
+
+
+@pytest.fixture(name="tape_of")
+def tape_of_fixture() -> Callable[..., Tape]:
+    return tape_of
+
+
+@pytest.fixture(name="joined")
+def joined_fixture() -> Callable[..., Tape]:
+    return joined
