@@ -11,6 +11,7 @@ import msgspec
 from actors.instrument import from_atoms
 from actors.messages import TimerFired
 from actors.runtime.journal import JournalReader, decode_effects, decode_input
+from actors.runtime.scheduler import CoreError
 from config.errors import UserError, nearest
 from replay.plan import SessionPlan, build_core, start_core
 
@@ -101,18 +102,22 @@ def replay_journal(path: Path, session_id: str | None = None) -> JournalSummary:
         plan = decode_plan(session.plan)
         core = build_core(plan)
         start_core(core)
-        digest_live = core.digest.value
+        digest_live = digest_replay = core.digest.value
         inputs = unverified = 0
         first_difference: str | None = None
         for record in reader.records(session.number):
-            effects = apply_record(core, record)
+            try:
+                effects = apply_record(core, record)
+            except CoreError as error:
+                first_difference = f"input {record.seq}: the replay fails: {error}"
+                break
             core.ledger.take_marks()
             inputs += 1
             if record.digest is None:
                 unverified += 1
                 continue
             unverified = 0
-            digest_live = record.digest
+            digest_live, digest_replay = record.digest, core.digest.value
             if first_difference is None and core.digest.value != record.digest:
                 first_difference = describe_difference(record, effects)
         return JournalSummary(
@@ -124,8 +129,8 @@ def replay_journal(path: Path, session_id: str | None = None) -> JournalSummary:
             fills=sum(held.fills for held in core.ledger.holdings.values()),
             final_equity=from_atoms(core.ledger.equity_atoms),
             digest_live=digest_live.hex(),
-            digest_replay=core.digest.value.hex(),
-            equal=first_difference is None and digest_live == core.digest.value and inputs > 0,
+            digest_replay=digest_replay.hex(),
+            equal=first_difference is None and digest_live == digest_replay and inputs > unverified,
             first_difference=first_difference,
             unverified_tail=unverified,
             notes=_changed_files(plan),

@@ -28,7 +28,7 @@ class EquityCurve:
         self._start_atoms = start_atoms
         self._peak_atoms = float(start_atoms)
         self._last: tuple[int, float] | None = None
-        self._day_index = -1
+        self._day_index: int | None = None
         self._daily: list[float] = []
 
     def add(self, times_ns: Sequence[int], equity_atoms: Sequence[int]) -> None:

@@ -158,6 +158,10 @@ def difference(kept: SessionPlan, wanted: SessionPlan) -> str | None:
             return f"strategy {then.id} was {then.source.use}, now {now.source.use}"
         if then.source.code != now.source.code:
             return f"the file of strategy {then.id} has changed"
+        if then.symbol != now.symbol:
+            return f"strategy {then.id} traded {then.symbol}, now {now.symbol}"
+        if then.timeframe_ns != now.timeframe_ns:
+            return f"strategy {then.id} decides on another timeframe"
         for name, value in now.params.items():
             if then.params.get(name) != value:
                 return f"parameter {name} of {then.id} was {then.params.get(name)}, now {value}"

@@ -9,6 +9,8 @@ import pty
 import re
 import signal
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -225,6 +227,46 @@ def test_a_broken_core_ends_the_process_with_exit_code_1(start: Nursery) -> None
     assert "strategy.Echo" in fault["error"]
     report = daemon.replayed()
     assert (report.equal, report.status) == (True, "open")
+
+
+def test_a_fault_of_the_driver_itself_ends_the_process_too(
+    invoke: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        message = "broken"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr("daemon.live.LiveDriver._keep", fail)
+
+    run = invoke(
+        "run", "--state-dir", str(tmp_path), "--port", "0", "--speed", "0", "--synthetic", "7:5", "--exit-at-end"
+    )
+
+    (fault,) = [line for line in map(json.loads, run.errors.splitlines()) if line["event"] == "edge_escalated"]
+    assert (run.code, fault["edge"], fault["error"]) == (1, "core", "RuntimeError: broken")
+
+
+def test_a_disk_that_hangs_cannot_hold_up_the_end(tmp_path: Path) -> None:
+    program = (
+        "import sys, anyio\n"
+        "from daemon.cli import main\n"
+        "from daemon.edges.journal import JournalWriter\n"
+        "async def hang(self, group):\n"
+        "    print('hanging', file=sys.stderr)\n"
+        "    with anyio.CancelScope(shield=True): await anyio.sleep_forever()\n"
+        "JournalWriter._commit = hang\n"
+        "sys.argv = ['pitboss', 'run', '--state-dir', sys.argv[1], '--port', '0', '--synthetic', '7:endless']\n"
+        "main()\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stderr=subprocess.PIPE, text=True) as daemon:
+        assert daemon.stderr is not None
+        assert "hanging\n" in daemon.stderr
+        asked_s = time.monotonic()
+
+        daemon.terminate()
+
+        assert '"shutdown_deadline_missed"' in daemon.communicate(timeout=30)[1]
+        assert (daemon.returncode, time.monotonic() - asked_s < GRACE_S) == (1, True)
 
 
 # --- token ------------------------------------------------------------------------------------------

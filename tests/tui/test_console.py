@@ -256,6 +256,9 @@ async def test_an_absent_daemon_is_announced_dimmed_and_picked_up_again(opened: 
         await daemon.vanish()
         await until(pilot, lambda: banner(pilot).has_class("-away"))
         assert banner(pilot).text.startswith("Daemon away")
+        first = pilot.app.away
+        await until(pilot, lambda: pilot.app.away != first)
+        assert pilot.app.away.since_s == first.since_s, "how long it is away counts from the first silence"
         assert "connection refused" in banner(pilot).text
         assert figure(pilot, "equity").value == "101,239.76"
         assert [panel.styles.opacity < 1 for panel in pilot.app.query(".panel")] == [True] * 6
@@ -332,7 +335,7 @@ async def test_it_asks_at_growing_intervals_up_to_a_longest(daemon: Any) -> None
 
 
 async def test_zoom_gives_the_focused_panel_the_whole_body_and_back(opened: Any, until: Any) -> None:
-    async with opened() as pilot:
+    async with opened((120, 40)) as pilot:
         await pilot.pause()
         panel = pilot.app.query_one(Orders)
         before = panel.region
@@ -340,7 +343,7 @@ async def test_zoom_gives_the_focused_panel_the_whole_body_and_back(opened: Any,
         assert not pilot.app.screen.has_class("-zoomed"), "nothing has the focus"
         await pilot.press("tab", "tab", "z")
         assert panel.has_focus
-        assert panel.region.size == (80, 20)
+        assert panel.region.size == (120, 36)
         assert not pilot.app.query_one(Actors).display
         for key in ("escape", "z", "z"):
             strike(pilot, key)

@@ -38,8 +38,8 @@ def test_a_daemon_that_was_killed_is_said_to_be_gone(invoke: Callable[..., Run],
 
     refusal = invoke("ctl", "status", "--state-dir", str(daemon.state_dir)).refusal
 
-    assert daemon.url in refusal or str(daemon.state_dir) in refusal
-    assert str(daemon.pid) in refusal
+    assert refusal.startswith(f"no answer from {daemon.url} (process {daemon.pid}): ")
+    assert refusal.endswith("is the daemon still running?")
 
 
 def test_a_token_that_does_not_fit_is_refused(invoke: Callable[..., Run], live: Daemon, tmp_path: Path) -> None:
