@@ -76,7 +76,8 @@ class Core:
         account: what the session starts from.
         nonce: the session's part of client order ids.
         start_ns: the time before the first input.
-        observers: further subscribers, called after all others; they must not emit.
+        observers: further subscribers, called before all others, and so in the order things were said; they must
+            not emit.
     """
 
     def __init__(
@@ -256,4 +257,4 @@ class Core:
 
 
 def _with_observers(table: Table, observers: Table) -> Table:
-    return {kind: [*handlers, *observers.get(kind, ())] for kind, handlers in table.items()}
+    return {kind: [*observers.get(kind, ()), *handlers] for kind, handlers in table.items()}

@@ -21,7 +21,7 @@ _ENDS: dict[type[m.Message], str] = {m.Rejected: "rejected", m.Cancelled: "cance
 
 
 class Recorder:
-    """Subscribes behind all actors and keeps their fills, orders and equity in memory.
+    """Subscribes ahead of all actors and keeps their fills, orders and equity in memory.
 
     Args:
         instruments: the specs that turn ticks and lots back into prices and quantities.

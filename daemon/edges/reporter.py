@@ -1,6 +1,6 @@
 """What the core does, told in the log: fills, refused orders, failures, changes of the trading state.
 
-The core does not log. The reporter hears these messages behind all actors and keeps them until their
+The core does not log. The reporter hears these messages ahead of all actors and keeps them until their
 input is durable; only then are they written, as every effect of an input is let out only then.
 """
 
@@ -24,7 +24,7 @@ _LINES_MAX = 10_000
 
 
 class Reporter:
-    """Subscribes behind all actors; says nothing to them."""
+    """Subscribes ahead of all actors; says nothing to them."""
 
     isolated = False
 

@@ -96,8 +96,8 @@ def plot(points: Sequence[tuple[int, float]], width: int, height: int) -> list[s
         height: in characters.
 
     Returns:
-        `height` strings of `width` braille characters and blanks; the first and the last point touch the sides, the highest
-        and the lowest value the top and the bottom, and a line without any change runs along the middle.
+        `height` strings of `width` braille characters and blanks; the first and the last point touch the sides, the
+        highest and the lowest value the top and the bottom, and a line without any change runs along the middle.
     """
     cells = [[0] * width for _ in range(height)]
     dots_down = height * _DOTS_DOWN

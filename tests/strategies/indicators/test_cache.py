@@ -150,7 +150,7 @@ def test_a_users_own_choice_stands(home: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def statistics(cache: Path) -> dict[str, list[int]]:
     """Run a process that loads all kernels and give each one's cache hits and misses."""
-    run = subprocess.run(  # noqa: S603 - our own interpreter and script
+    run = subprocess.run(
         [sys.executable, "-c", STATISTICS],
         env={**os.environ, "NUMBA_CACHE_DIR": str(cache)},
         capture_output=True,

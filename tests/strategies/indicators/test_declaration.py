@@ -166,7 +166,7 @@ def test_declaring_loads_neither_numba_nor_numpy() -> None:
         "bbands(20)\n"
         "print(sorted({'numba', 'numpy'} & set(sys.modules)))\n"
     )
-    run = subprocess.run(  # noqa: S603 - our own interpreter and script
+    run = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert run.stdout == "[]\n"
