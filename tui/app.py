@@ -109,7 +109,7 @@ class Console(App[None]):
                 yield Orders(classes="panel").data_bind(Console.status)
             with Container(id="house", classes="side"):
                 yield Actors(classes="panel").data_bind(Console.status)
-                with Container(id="asides"):
+                with Container(id="asides", classes="side"):
                     yield Commands(classes="panel").data_bind(Console.status)
                     yield DeadLetters(classes="panel").data_bind(Console.status)
         yield Footer()
