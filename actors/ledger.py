@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from actors.runtime.scheduler import Context
 
 
+_COUNT_MAX = 2**63
+"""What a journal cannot hold any more, in atoms: some ninety billion quote units."""
+
+
 class Holding(msgspec.Struct):
     """One strategy's book in one symbol."""
 
@@ -212,6 +216,10 @@ class Ledger:
 
     def _assert_conserved(self, changed: Holding) -> None:
         assert changed.quantity_lots != 0 or changed.cost_atoms == 0, changed
+        largest = max(
+            abs(self.cash_atoms), abs(changed.cost_atoms), abs(changed.realized_atoms), abs(changed.fees_atoms)
+        )
+        assert largest < _COUNT_MAX, "more money than can be counted"
         cost = realized = fees = 0
         for held in self.holdings.values():
             cost += held.cost_atoms

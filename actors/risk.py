@@ -163,7 +163,7 @@ class Risk:
             return
         limit_ticks, stop_ticks = (0, 0) if intent.kind == "market" else _price_ticks(intent, instrument, side)
         ticks = limit_ticks or stop_ticks or instrument.price_to_ticks(intent.reference_price)
-        most_lots = allowed_lots + abs(position_lots)
+        most_lots = max(allowed_lots, abs(position_lots + side * allowed_lots))
         if max(ticks, stop_ticks, most_lots, instrument.value_atoms(ticks, most_lots)) > _COUNT_MAX:
             self._veto(intent, "larger than can be counted")
             return

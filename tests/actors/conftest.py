@@ -70,9 +70,7 @@ class Rig:
     ) -> None:
         instruments = {
             symbol: Instrument(
-                InstrumentSpec(
-                    symbol=symbol, tick=Decimal(tick), lot=Decimal(lot), min_notional=Decimal(min_notional)
-                )
+                InstrumentSpec(symbol=symbol, tick=Decimal(tick), lot=Decimal(lot), min_notional=Decimal(min_notional))
             )
             for symbol in symbols
         }

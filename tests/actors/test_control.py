@@ -23,9 +23,7 @@ stopping    stopping    stopping    stopping    stopping    stopping    stopping
 """
 HEAD, *ROWS = WRITTEN_ANEW.strip().splitlines()
 PAIRS = [
-    (row.split()[0], event, target)
-    for row in ROWS
-    for event, target in zip(HEAD.split(), row.split()[1:], strict=True)
+    (row.split()[0], event, target) for row in ROWS for event, target in zip(HEAD.split(), row.split()[1:], strict=True)
 ]
 COMMANDS: dict[str, Any] = {"pause": m.Pause, "resume": m.Resume, "flatten": m.Flatten, "stop": m.Stop}
 
@@ -65,9 +63,7 @@ def test_a_command_in_any_state_leads_where_the_table_says(
 
 
 @pytest.mark.parametrize(("state", "event", "target"), [pair for pair in PAIRS if pair[1].startswith("halt")])
-def test_a_halt_in_any_state_leads_where_the_table_says(
-    context: Context, state: str, event: str, target: str
-) -> None:
+def test_a_halt_in_any_state_leads_where_the_table_says(context: Context, state: str, event: str, target: str) -> None:
     control = make(context, "flatten" if event == "halt_and_flatten" else "halt")
     control.trading = cast("TradingState", state)
     control.on_halt(m.Halt("loss"))
@@ -211,7 +207,9 @@ def test_a_failure_that_was_dealt_with_stops_nobody(control: Control, said: Said
     assert (control.trading, said()) == ("running", [])
 
 
-@pytest.mark.parametrize(("safe_state", "target"), [("halt", "halted"), ("cancel_all", "halted"), ("flatten", "flattening")])
+@pytest.mark.parametrize(
+    ("safe_state", "target"), [("halt", "halted"), ("cancel_all", "halted"), ("flatten", "flattening")]
+)
 def test_a_failure_that_escalates_brings_the_account_to_its_safe_state(
     context: Context, safe_state: str, target: str
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -27,7 +28,7 @@ def exact(value: float) -> Fraction:
     return Fraction(Decimal(repr(value)))
 
 
-def make(tick: Decimal | str = "0.01", lot: Decimal | str = "1e-8", **more: Decimal) -> Instrument:
+def make(tick: Decimal | str = "0.01", lot: Decimal | str = "1e-8", **more: Any) -> Instrument:
     return Instrument(InstrumentSpec(symbol="X", tick=Decimal(tick), lot=Decimal(lot), **more))
 
 

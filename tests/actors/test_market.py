@@ -32,7 +32,7 @@ class Door:
     def __init__(self, context: Context, *series: tuple[str, int, list[int]], stale_after_bars: int = 3) -> None:
         self.context = context
         given = series or (("X", MINUTE, []),)
-        self.make = lambda: Market(context, given, stale_after_bars)
+        self.make: Callable[[], Market] = lambda: Market(context, given, stale_after_bars)
         self.market = self.make()
 
     def hear(self, data: m.Bar) -> list[m.Message]:

@@ -37,18 +37,16 @@ class Desk:
         self.context.now_ns = NOON
         self.instruments = {
             symbol: Instrument(
-                InstrumentSpec(
-                    symbol=symbol, tick=Decimal(tick), lot=Decimal(lot), min_notional=Decimal(min_notional)
-                )
+                InstrumentSpec(symbol=symbol, tick=Decimal(tick), lot=Decimal(lot), min_notional=Decimal(min_notional))
             )
             for symbol in "XY"
         }
-        decimals = {k: Decimal(str(v)) if k != "max_orders_per_minute" else v for k, v in limits.items()}
+        decimals: dict[str, Any] = {
+            k: Decimal(str(v)) if k != "max_orders_per_minute" else v for k, v in limits.items()
+        }
         self.limits = Limits(**decimals)
         self.cancel_on_halt = cancel_on_halt
-        self.risk = Risk(
-            self.context, self.instruments, self.limits, positions, cancel_on_halt=cancel_on_halt
-        )
+        self.risk = Risk(self.context, self.instruments, self.limits, positions, cancel_on_halt=cancel_on_halt)
         self.refs: dict[str, int] = {}
 
     def said(self) -> list[Any]:
@@ -160,6 +158,13 @@ def test_what_no_journal_can_hold_is_refused(terms: dict[str, Any]) -> None:
     assert vetoed(Desk(tick="1e-8", lot="1e-8").order(BUY, **terms)) == "larger than can be counted"
 
 
+def test_what_is_barely_countable_can_still_be_left() -> None:
+    """The whole position is sold again, although twice of it could not be counted."""
+    desk = Desk(("a", "X", 3 * 10**8))
+    assert passed(desk.order(SELL, 3 * 10**8)).quantity_lots == 3 * 10**8
+    assert vetoed(desk.order(BUY, 3 * 10**8)) == "larger than can be counted"
+
+
 @pytest.mark.parametrize("limit", [9.0, None])
 def test_the_minimum_notional_is_taken_at_the_orders_own_price(limit: float | None) -> None:
     desk = Desk(min_notional="1000")
@@ -180,7 +185,15 @@ def test_without_limits_everything_passes() -> None:
 
 @pytest.mark.parametrize(
     ("held", "wished", "side", "lots"),
-    [(0, 5, BUY, 5), (0, -5, SELL, 5), (5, 8, BUY, 3), (5, 2, SELL, 3), (5, 0, SELL, 5), (5, -3, SELL, 8), (-5, 0, BUY, 5)],
+    [
+        (0, 5, BUY, 5),
+        (0, -5, SELL, 5),
+        (5, 8, BUY, 3),
+        (5, 2, SELL, 3),
+        (5, 0, SELL, 5),
+        (5, -3, SELL, 8),
+        (-5, 0, BUY, 5),
+    ],
 )
 def test_a_target_orders_what_is_lacking(held: int, wished: int, side: int, lots: int) -> None:
     request = passed(Desk(("a", "X", held)).target(wished))
@@ -423,7 +436,7 @@ def test_a_pause_leaves_a_bracket_of_reduce_only_orders_whole() -> None:
 
 
 @pytest.mark.parametrize(("cancel_on_halt", "withdrawn"), [(True, [1, 2]), (False, [1])])
-def test_a_halt_withdraws_what_the_safe_state_says(cancel_on_halt: bool, withdrawn: list[int]) -> None:  # noqa: FBT001
+def test_a_halt_withdraws_what_the_safe_state_says(cancel_on_halt: bool, withdrawn: list[int]) -> None:
     desk = Desk(("a", "X", 5), cancel_on_halt=cancel_on_halt)
     desk.order(BUY, 1, kind="limit", limit_price=50.0)
     desk.order(SELL, 5, kind="limit", limit_price=200.0)
@@ -519,7 +532,7 @@ def test_a_halt_is_said_while_running_only() -> None:
 def test_without_a_limit_no_loss_halts() -> None:
     desk = Desk()
     desk.mark(1_000, NOON)
-    assert not halted(desk.mark(-10**9, NOON + 1))
+    assert not halted(desk.mark(-(10**9), NOON + 1))
 
 
 # --- state ------------------------------------------------------------------------------------------

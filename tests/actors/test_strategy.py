@@ -102,9 +102,7 @@ def test_an_order_in_on_start_is_refused(rig: Any) -> None:
 
 def test_a_timer_comes_at_its_time_once(rig: Any, scripted: Scripted) -> None:
     seen: list[tuple[str, int]] = []
-    strategy = scripted(
-        {0: lambda s: s.set_timer("x", 90)}, on_timer=lambda s, name: seen.append((name, s.now_ns))
-    )
+    strategy = scripted({0: lambda s: s.set_timer("x", 90)}, on_timer=lambda s, name: seen.append((name, s.now_ns)))
     bench = rig(strategy)
     bench.flat(100)
     due_ns = bench.now_ns + 90_000_000_000
@@ -236,9 +234,7 @@ WAVE = [100, 101, 103, 102, 99, 97, 98, 101, 104, 106, 103, 101, 98, 96, 95, 97,
 
 def play(rig: Any, *strategies: Strategy, checkpoint: int = 1_000, restarts_max: int = 5) -> Any:
     """Run strategies over a wave of bars."""
-    bench = rig(
-        *strategies, settings={"supervision": {"checkpoint_inputs": checkpoint, "restarts_max": restarts_max}}
-    )
+    bench = rig(*strategies, settings={"supervision": {"checkpoint_inputs": checkpoint, "restarts_max": restarts_max}})
     bench.said = []
     for before, price in zip([WAVE[0], *WAVE], WAVE * 2, strict=False):
         bench.said += bench.bar(before, max(before, price) + 1, min(before, price) - 1, price)
@@ -385,6 +381,8 @@ def test_abandonment_and_intensity_survive_a_restart(rig: Any, of: Of) -> None:
 
 
 def test_memory_between_checkpoints_is_bounded(rig: Any, scripted: Scripted) -> None:
-    bench = rig(scripted(every_bar=lambda s, _: s.target(s.count % 2)), settings={"supervision": {"checkpoint_inputs": 10}})
+    bench = rig(
+        scripted(every_bar=lambda s, _: s.target(s.count % 2)), settings={"supervision": {"checkpoint_inputs": 10}}
+    )
     bench.flat(100, 200)
     assert len(bench.core.strategies[0]._since) <= 12

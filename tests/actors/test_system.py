@@ -62,7 +62,9 @@ def test_an_order_decided_on_a_bar_never_fills_on_it(rig: Any, scripted: Scripte
 
 def test_the_fills_of_one_bar_are_settled_one_by_one(rig: Any, scripted: Scripted, of: Of) -> None:
     positions: list[float] = []
-    strategy = scripted({0: lambda s: (s.buy(1), s.buy(2), s.buy(3))}, on_fill=lambda s, _: positions.append(s.position))
+    strategy = scripted(
+        {0: lambda s: (s.buy(1), s.buy(2), s.buy(3))}, on_fill=lambda s, _: positions.append(s.position)
+    )
     bench = rig(strategy)
     bench.flat(100)
     said = bench.flat(100)
@@ -256,7 +258,9 @@ def test_a_strategy_cannot_fight_a_flatten(rig: Any, scripted: Scripted, of: Of)
     bench.flat(100, 2)
     bench.post(m.Flatten("c"))
     said = bench.flat(100)
-    assert [veto.reason for veto in of(m.RiskVeto, said)] == ["trading is paused"], "flat is known before the fill is told"
+    assert [veto.reason for veto in of(m.RiskVeto, said)] == ["trading is paused"], (
+        "flat is known before the fill is told"
+    )
     assert bench.core.control.trading == "paused"
     assert bench.core.ledger.holdings["a", "X"].quantity_lots == 0
 
@@ -320,7 +324,7 @@ def test_money_that_goes_missing_stops_the_core_by_name(rig: Any, scripted: Scri
     bench = rig(scripted({0: lambda s: s.buy(1)}))
     bench.flat(100)
     bench.core.ledger.cash_atoms -= 1
-    with pytest.raises(CoreError, match="ledger failed on Fill .*money was not conserved"):
+    with pytest.raises(CoreError, match=r"ledger failed on Fill .*money was not conserved"):
         bench.flat(100)
 
 

@@ -183,7 +183,12 @@ def test_a_mistake_on_the_command_line_is_one_line_that_names_it(override: str, 
 )
 def test_no_number_reaches_the_core_that_is_none(name: str, value: str) -> None:
     rebate = name.endswith("_fee") and value == "-1"
-    unbounded = value == "1e30" and name.split(".")[1] in ("min_notional", "max_position", "max_notional", "max_daily_loss")
+    unbounded = value == "1e30" and name.split(".")[1] in (
+        "min_notional",
+        "max_position",
+        "max_notional",
+        "max_daily_loss",
+    )
     if rebate or unbounded:
         load_settings(overrides=[f"{name}={value}"], environment={})
     else:
@@ -197,9 +202,7 @@ def test_zero_is_no_price_step() -> None:
 
 def test_a_mistake_in_the_environment_names_the_variable() -> None:
     line = refused(environment={"PITBOSS_ACCOUNT__CSH": "5"})
-    assert line == (
-        "environment variable PITBOSS_ACCOUNT__CSH: there is no setting account.csh (did you mean 'cash'?)"
-    )
+    assert line == ("environment variable PITBOSS_ACCOUNT__CSH: there is no setting account.csh (did you mean 'cash'?)")
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ BARS = 300
 SPEED = 3_600
 DEADLINE_S = 60
 
-STRATEGY = '''
+STRATEGY = """
 from pitboss import Strategy, atr, bbands
 
 
@@ -72,7 +72,7 @@ class Everything(Strategy):
     def on_timer(self, name):
         self.set_timer(name, 1_000)
         self.target(0)
-'''
+"""
 
 CONFIG = """
 [risk]

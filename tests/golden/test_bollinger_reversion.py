@@ -90,9 +90,7 @@ def compare(frame: pl.DataFrame, tick: str, n: int, deviations: str, quantity: s
 
 @pytest.mark.slow
 @pytest.mark.parametrize("short", [False, True])
-def test_fills_and_equity_on_recorded_bars_equal_the_loop_to_the_integer(
-    shared_data: Path, short: bool  # noqa: FBT001
-) -> None:
+def test_fills_and_equity_on_recorded_bars_equal_the_loop_to_the_integer(shared_data: Path, short: bool) -> None:
     frame = pl.read_parquet(shared_data / "ohlcv/1m/binance-um_BTCUSDT_1m_2025.parquet").head(40_000)
     assert compare(frame, "0.1", 20, "2.1", "0.137", "0.0004", short=short) > 1_000
 
@@ -103,7 +101,11 @@ def test_fills_and_equity_on_random_tapes_equal_the_loop_to_the_integer(seed: in
     generator = np.random.default_rng(seed)
     steps = 90_000 + np.cumsum(generator.integers(-700, 701, 600))
     opened = steps + generator.integers(-90, 91, 600)
-    prices: dict[str, Any] = {"open": opened, "high": np.maximum(opened, steps) + 5, "low": np.minimum(opened, steps) - 5}
+    prices: dict[str, Any] = {
+        "open": opened,
+        "high": np.maximum(opened, steps) + 5,
+        "low": np.minimum(opened, steps) - 5,
+    }
     tick = ["0.01", "0.5", "0.0001"][seed % 3]
     frame = pl.DataFrame(
         {

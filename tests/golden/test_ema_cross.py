@@ -98,7 +98,9 @@ def repr_of(price: float) -> str:
 def fills_of(result: ReplayResult) -> list[Fill]:
     """Return the product's fills in the loop's words."""
     columns = ("ts", "side", "price_ticks", "quantity_lots", "fee_atoms")
-    return [(int(ts), str(side), int(p), int(q), int(fee)) for ts, side, p, q, fee in result.fills.select(columns).rows()]
+    return [
+        (int(ts), str(side), int(p), int(q), int(fee)) for ts, side, p, q, fee in result.fills.select(columns).rows()
+    ]
 
 
 def cash_of(result: ReplayResult, position: Fraction, last: Fraction) -> int:
@@ -159,9 +161,7 @@ def test_the_command_of_the_issue_prints_what_the_loop_says(shared_data: Path) -
         *("--set", "account.cash=100000", "--set", "venue.taker_fee=0.001", "--json"),
     ]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PITBOSS_")}
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=True
-    )
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=True)
     printed = json.loads(done.stdout, parse_float=Decimal)
     frame = pl.read_parquet(file)
     expected = loop(rows_of(frame), Fraction("0.01"), 10, 20, "0.1", 100_000 * ATOMS, "0.001")
@@ -173,7 +173,7 @@ def test_the_command_of_the_issue_prints_what_the_loop_says(shared_data: Path) -
     assert printed["start_equity"] == 100_000
 
 
-def random_frame(seed: int, count: int, tick: Fraction, gaps: bool) -> pl.DataFrame:  # noqa: FBT001
+def random_frame(seed: int, count: int, tick: Fraction, gaps: bool) -> pl.DataFrame:
     """Return a random walk on a grid."""
     generator = np.random.default_rng(seed)
     steps = np.maximum(1, 5_000 + np.cumsum(generator.integers(-60, 61, count)))
@@ -198,14 +198,14 @@ def random_frame(seed: int, count: int, tick: Fraction, gaps: bool) -> pl.DataFr
     tick=st.sampled_from(["0.01", "0.1", "1", "0.5", "0.25", "0.00000001", "0.0003", "5"]),
     fast=st.integers(1, 8),
     more=st.integers(1, 12),
-    quantity=st.sampled_from(["0.1", "1", "0.00000001", "12.3456789", "1000000", "0.33333333"]),
+    quantity=st.sampled_from(["0.1", "1", "0.00000001", "12.3456789", "5000", "0.33333333"]),
     fee=st.sampled_from(["0", "0.001", "0.00075", "0.0000001", "-0.00025", "0.1234567"]),
     gaps=st.booleans(),
 )
 @example(seed=1, count=40, tick="0.00000001", fast=1, more=1, quantity="0.00000001", fee="0.001", gaps=True)
 @settings(deadline=None, max_examples=120)
 def test_fills_and_cash_on_random_tapes_equal_the_loop_to_the_integer(
-    seed: int, count: int, tick: str, fast: int, more: int, quantity: str, fee: str, gaps: bool  # noqa: FBT001
+    seed: int, count: int, tick: str, fast: int, more: int, quantity: str, fee: str, gaps: bool
 ) -> None:
     frame = random_frame(seed, count, Fraction(tick), gaps)
     slow = max(2, fast + more)

@@ -181,9 +181,7 @@ def run(hash_seed: str, *arguments: str) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_two_processes_and_two_hash_seeds_give_one_digest(
-    configure: Configure, trader: str, tmp_path: Path
-) -> None:
+def test_two_processes_and_two_hash_seeds_give_one_digest(configure: Configure, trader: str, tmp_path: Path) -> None:
     config = tmp_path / "pitboss.toml"
     config.write_text(
         "".join(

@@ -77,7 +77,9 @@ def rewritten(path: Path) -> Iterator[list[Row]]:
     db.execute("DELETE FROM inputs")
     for seq, run, ts_ns, payload, effects, digest in rows:
         chain = link(chain, seq, ts_ns, payload, effects, digest)
-        db.execute("INSERT INTO inputs VALUES (1, ?, ?, ?, ?, ?, ?, ?)", (seq, run, ts_ns, payload, effects, digest, chain))
+        db.execute(
+            "INSERT INTO inputs VALUES (1, ?, ?, ?, ?, ?, ?, ?)", (seq, run, ts_ns, payload, effects, digest, chain)
+        )
     db.commit()
     db.close()
 
@@ -232,5 +234,5 @@ def test_an_export_holds_every_input_with_its_decisions_and_the_tables(stored: P
 def test_an_export_that_cannot_be_written_is_one_line(stored: Path, tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
-    with pytest.raises(UserError, match="--out .*file: File exists"):
+    with pytest.raises(UserError, match=r"--out .*file: File exists"):
         list(export_session(stored, "one", blocked))

@@ -37,7 +37,7 @@ def until(decisions: Chain, ts_ns: int) -> Chain:
 @pytest.mark.slow
 @pytest.mark.parametrize("gaps", [False, True])
 def test_cutting_a_tape_off_never_changes_earlier_decisions(
-    configure: Configure, walk: Any, tape_of: Any, drive: Any, gaps: bool  # noqa: FBT001
+    configure: Configure, walk: Any, tape_of: Any, drive: Any, gaps: bool
 ) -> None:
     """Decision by decision, not only fill by fill."""
     table, settings = walk(41, 500, gaps=gaps), configure(*ENTRIES)

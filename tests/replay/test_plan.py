@@ -110,12 +110,24 @@ HEAD = "from pitboss import Strategy, ema\n\n\nclass Mine(Strategy):\n"
         ("    timeframe = '90s'\n", "strategy Mine: 90s bars cannot be built from 1m bars"),
         ("    timeframe = '30s'\n", "strategy Mine: 30s bars cannot be built from 1m bars"),
         ("    timeframe = 'soon'\n", "'soon' is no timeframe"),
-        ("    def features(self):\n        return {'x': ema(0)}\n", "strategy Mine: features(): ValueError: ema: period"),
+        (
+            "    def features(self):\n        return {'x': ema(0)}\n",
+            "strategy Mine: features(): ValueError: ema: period",
+        ),
         ("    def features(self):\n        return 5\n", "strategy Mine: features() must return indicators by name"),
-        ("    def features(self):\n        return {'x': 5}\n", "strategy Mine: features() must return indicators by name"),
+        (
+            "    def features(self):\n        return {'x': 5}\n",
+            "strategy Mine: features() must return indicators by name",
+        ),
         ("    def on_start(self):\n        1 / 0\n", "strategy Mine: on_start: ZeroDivisionError: division by zero"),
-        ("    def on_start(self):\n        self.x = object()\n", "strategy Mine: on_start: StateError: self.x cannot be kept"),
-        ("    def on_start(self):\n        self.buy(1)\n", "strategy Mine: on_start: ValueError: orders can be given from"),
+        (
+            "    def on_start(self):\n        self.x = object()\n",
+            "strategy Mine: on_start: StateError: self.x cannot be kept",
+        ),
+        (
+            "    def on_start(self):\n        self.buy(1)\n",
+            "strategy Mine: on_start: ValueError: orders can be given from",
+        ),
     ],
 )
 def test_a_strategy_that_cannot_start_is_one_line(tape: Tape, tmp_path: Path, body: str, line: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Decimal
@@ -79,7 +80,7 @@ def figures_of_equity(start: int, equity: list[dict[str, Any]]) -> tuple[float, 
     if len(daily) < 3:
         return drawdown, None
     marks = [start, *daily.values()]
-    returns = [after / before - 1 for before, after in zip(marks, marks[1:], strict=False)]
+    returns = [after / before - 1 for before, after in itertools.pairwise(marks)]
     mean = math.fsum(returns) / len(returns)
     variance = math.fsum((each - mean) ** 2 for each in returns) / (len(returns) - 1)
     return drawdown, mean / math.sqrt(variance) * math.sqrt(365) if variance else None

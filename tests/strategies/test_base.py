@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -62,7 +62,9 @@ NONE = {"reduce_only": False, "post_only": False}
     ("terms", "kind"),
     [({}, "market"), ({"limit": 9.0}, "limit"), ({"stop": 8.0}, "stop"), ({"limit": 9.0, "stop": 8.0}, "stop_limit")],
 )
-def test_limit_and_stop_say_what_kind_of_order_it_is(mine: Mine, desk: Desk, terms: dict[str, float], kind: str) -> None:
+def test_limit_and_stop_say_what_kind_of_order_it_is(
+    mine: Mine, desk: Desk, terms: dict[str, float], kind: str
+) -> None:
     assert (mine.buy(1, **terms), mine.sell(2, **terms)) == (1, 2)  # type: ignore[arg-type]
     prices = (terms.get("limit"), terms.get("stop"))
     assert desk.asked == [("order", 1, 1.0, kind, *prices, "gtc", NONE), ("order", -1, 2.0, kind, *prices, "gtc", NONE)]
@@ -79,7 +81,7 @@ NUMBERS: list[Any] = [1, 1.0, True, np.float64(1), np.float32(1), np.int64(1), n
 @pytest.mark.parametrize("one", NUMBERS, ids=lambda one: type(one).__name__)
 def test_a_number_of_any_type_is_taken_at_its_value(mine: Mine, desk: Desk, one: Any) -> None:
     """Messages hold plain numbers only: a journal knows no others."""
-    mine.buy(one, limit=one, stop=one, reduce_only=np.bool_(True))
+    mine.buy(one, limit=one, stop=one, reduce_only=cast("bool", np.bool_(True)))
     mine.target(one)
     mine.set_timer("x", one)
     (_, _, quantity, _, limit, stop, _, flags), (_, target), (_, _, seconds) = desk.asked
@@ -147,7 +149,14 @@ def test_it_knows_its_position_symbol_and_time(mine: Mine) -> None:
 
 
 @pytest.mark.parametrize(
-    "act", [lambda s: s.buy(1), lambda s: s.target(1), lambda s: s.cancel(1), lambda s: s.set_timer("x", 1), lambda s: s.position]
+    "act",
+    [
+        lambda s: s.buy(1),
+        lambda s: s.target(1),
+        lambda s: s.cancel(1),
+        lambda s: s.set_timer("x", 1),
+        lambda s: s.position,
+    ],
 )
 def test_before_it_runs_a_strategy_cannot_act(act: Any) -> None:
     with pytest.raises(RuntimeError, match="can act only while it is run"):

@@ -198,7 +198,10 @@ def test_a_file_without_a_class_is_answered_with_how_to_name_one() -> None:
 @pytest.mark.parametrize(
     ("params", "line"),
     [
-        ({"perod": 3}, "m: there is no parameter perod (did you mean 'period'?); parameters are period, share, long_only, label"),
+        (
+            {"perod": 3},
+            "m: there is no parameter perod (did you mean 'period'?); parameters are period, share, long_only, label",
+        ),
         ({"period": 0}, "m: parameter period: Expected `int` >= 1"),
         ({"period": 51}, "m: parameter period: Expected `int` <= 50"),
         ({"period": Decimal("1.5")}, "m: parameter period: Expected `int`, got `float`"),

@@ -35,7 +35,13 @@ def bars(rows: np.ndarray[Any, np.dtype[np.float64]]) -> list[Bar]:
     return [Bar("X", 60, 0, 60, *map(float, row)) for row in rows]
 
 
-DECLARED: dict[str, Indicator] = {"fast": ema(5), "bands": bbands(7, 1.5), "range": atr(4), "power": rsi(6), "v": sma(3, "volume")}
+DECLARED: dict[str, Indicator] = {
+    "fast": ema(5),
+    "bands": bbands(7, 1.5),
+    "range": atr(4),
+    "power": rsi(6),
+    "v": sma(3, "volume"),
+}
 
 
 def values(row: Any) -> list[float]:

@@ -52,7 +52,7 @@ def process(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @pytest.fixture
-def endpoint(process: subprocess.Popen[bytes], tmp_path: Path) -> dict[str, str]:  # noqa: ARG001 - it must run
+def endpoint(process: subprocess.Popen[bytes], tmp_path: Path) -> dict[str, str]:
     """Where the daemon listens, and its token."""
     found: dict[str, str] = json.loads((tmp_path / "endpoint.json").read_text())
     return {**found, "token": Path(found["token_file"]).read_text().strip()}

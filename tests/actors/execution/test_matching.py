@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -94,8 +95,8 @@ def reference(request: m.OrderRequest, points: tuple[int, ...], *, marketable: b
 def found(match: Match | None, points: tuple[int, ...]) -> Found:
     if match is None:
         return None
-    index, travelled = match.position
-    before = sum(abs(b - a) for a, b in zip(points[:index], points[1 : index + 1], strict=True))
+    _index, travelled = match.position
+    before = sum(abs(b - a) for a, b in itertools.pairwise(points))
     return (before + travelled, match.price_ticks, match.taker)
 
 

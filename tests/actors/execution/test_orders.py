@@ -36,16 +36,20 @@ expired         -           -         -              -       -           -      
 HEAD, *ROWS = WRITTEN_ANEW.strip().splitlines()
 TRIGGERS = HEAD.split()
 PAIRS = [
-    (row.split()[0], trigger, target)
-    for row in ROWS
-    for trigger, target in zip(TRIGGERS, row.split()[1:], strict=True)
+    (row.split()[0], trigger, target) for row in ROWS for trigger, target in zip(TRIGGERS, row.split()[1:], strict=True)
 ]
 EVENT = ("pbn1", "a", "X", 1)
 REQUEST = m.OrderRequest("a", "X", 1, m.BUY, 10)
 
 
 def fill(quantity: int, remaining: int, **changes: Any) -> m.Fill:
-    values = {"side": m.BUY, "price_ticks": 100, "fee_atoms": 0, "liquidity": "taker", "executed_ns": 0} | changes
+    values: dict[str, Any] = {
+        "side": m.BUY,
+        "price_ticks": 100,
+        "fee_atoms": 0,
+        "liquidity": "taker",
+        "executed_ns": 0,
+    } | changes
     return m.Fill(*EVENT, trade_id=1, quantity_lots=quantity, remaining_lots=remaining, **values)
 
 

@@ -39,7 +39,9 @@ class Floor:
         self.context.outbox.clear()
         return said
 
-    def submit(self, side: int, quantity: int, kind: Any = "market", limit: int = 0, stop: int = 0, **terms: Any) -> Any:
+    def submit(
+        self, side: int, quantity: int, kind: Any = "market", limit: int = 0, stop: int = 0, **terms: Any
+    ) -> Any:
         """Send an order; return what the venue says about it."""
         self.count += 1
         strategy = terms.pop("strategy", "a")
@@ -92,9 +94,7 @@ def test_a_market_order_fills_at_the_next_open_and_knows_its_time(floor: Floor) 
     (accepted,) = floor.submit(BUY, 3)
     assert isinstance(accepted, m.Accepted)
     (fill,) = floor.bar(102, 105, 101, 104)
-    assert fill == m.Fill(
-        "o1", "a", "X", 1, 1, BUY, 102, 3, 0, 102 * 3 * UNIT // 1_000, "taker", executed_ns=MINUTE
-    )
+    assert fill == m.Fill("o1", "a", "X", 1, 1, BUY, 102, 3, 0, 102 * 3 * UNIT // 1_000, "taker", executed_ns=MINUTE)
 
 
 def test_a_bar_of_another_symbol_fills_nothing(floor: Floor) -> None:

@@ -84,8 +84,10 @@ def test_a_reader_can_start_behind_any_record(write: Write) -> None:
         ("UPDATE inputs SET digest = x'00' WHERE seq = 5", 5),
         ("UPDATE inputs SET chain = x'00' WHERE seq = 1", 1),
         (
-            "UPDATE inputs SET seq = 9 WHERE seq = 4; UPDATE inputs SET seq = 4 WHERE seq = 5;"
-            "UPDATE inputs SET seq = 5 WHERE seq = 9",
+            (
+                "UPDATE inputs SET seq = 9 WHERE seq = 4; UPDATE inputs SET seq = 4 WHERE seq = 5;"
+                "UPDATE inputs SET seq = 5 WHERE seq = 9"
+            ),
             4,
         ),
     ],
@@ -93,7 +95,7 @@ def test_a_reader_can_start_behind_any_record(write: Write) -> None:
 def test_a_record_that_is_missing_changed_or_swapped_is_found(write: Write, spoil: str, at: int) -> None:
     reader = JournalReader(write(spoil))
     read = []
-    with pytest.raises(UserError, match=f"corrupt at input {at}: the record does not fit its chain"):
+    with pytest.raises(UserError, match=f"corrupt at input {at}: the record does not fit its chain"):  # noqa: PT012 - reading is what raises
         for record in reader.records(1):
             read.append(record.seq)
     assert read == list(range(1, at)), "what stands before it is still read"
@@ -147,7 +149,7 @@ def test_a_snapshot_that_is_not_what_was_written_is_refused(write: Write, spoil:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="nothing.sqlite: no journal there"):
+    with pytest.raises(UserError, match=r"nothing.sqlite: no journal there"):
         JournalReader(tmp_path / "nothing.sqlite")
 
 

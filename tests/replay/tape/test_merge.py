@@ -146,7 +146,7 @@ def test_a_file_can_be_entered_at_any_row(
     make_table: Callable[..., dict[str, Any]],
     monkeypatch: pytest.MonkeyPatch,
     name: str,
-    kept: bool,  # noqa: FBT001
+    kept: bool,
 ) -> None:
     """Blocks are made small, so that rows fall on, before and behind their borders."""
     monkeypatch.setattr("replay.tape.csv_file.BLOCK_BYTES", 4_000)

@@ -271,7 +271,7 @@ def test_an_instrument_that_is_none_is_refused(write: Writer, name: str, value: 
 
 
 def test_a_negative_minimum_is_refused(write: Writer) -> None:
-    with pytest.raises(UserError, match="instrument.min_notional -1"):
+    with pytest.raises(UserError, match=r"instrument\.min_notional -1"):
         open_tape([write()], min_notional=Decimal(-1))
 
 

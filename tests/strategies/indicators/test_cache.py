@@ -64,9 +64,7 @@ def test_users_directory_comes_next(home: Path) -> None:
     assert find_cache_directory() == home / "users" / "pitboss" / "numba"
 
 
-def test_users_directory_stands_in_for_a_unit_directory_that_fails(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_users_directory_stands_in_for_a_unit_directory_that_fails(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong unit file costs a warm cache, not the start."""
     monkeypatch.setenv("CACHE_DIRECTORY", str(block(home / "unit")))
     assert find_cache_directory() == home / "users" / "pitboss" / "numba"
@@ -81,9 +79,7 @@ def test_temporary_directory_comes_last_and_is_private(home: Path) -> None:
     assert find_cache_directory() == found
 
 
-def test_a_directory_that_takes_no_files_is_passed_over(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_directory_that_takes_no_files_is_passed_over(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It exists, yet writing fails, as on a read-only file system, where root fails as well."""
     unwritable = home / "unit" / "numba"
     unwritable.mkdir(parents=True)
@@ -116,9 +112,7 @@ def test_a_temporary_directory_prepared_by_others_is_refused(home: Path, kind: s
         find_cache_directory()
 
 
-def test_a_temporary_directory_of_another_user_is_refused(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_temporary_directory_of_another_user_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The name tells the user, but anyone can make a directory of that name."""
     block(home / "users")
     stranger = os.getuid() + 1

@@ -87,16 +87,12 @@ def test_survives_encoding(maker: Callable[[int], Indicator]) -> None:
 def test_is_frozen() -> None:
     """A shared declaration cannot change under anyone."""
     with pytest.raises(AttributeError):
-        ema(9).kind = "sma"  # type: ignore[misc]
+        ema(9).kind = "sma"
 
 
 @by_maker
-@pytest.mark.parametrize(
-    "period", [0, -1, PERIOD_MAX + 1, 10**400, 2.5, 20.0, float("nan"), "20", None, True]
-)
-def test_bad_period_is_refused_in_one_line(
-    maker: Callable[[object], Indicator], period: object
-) -> None:
+@pytest.mark.parametrize("period", [0, -1, PERIOD_MAX + 1, 10**400, 2.5, 20.0, float("nan"), "20", None, True])
+def test_bad_period_is_refused_in_one_line(maker: Callable[[object], Indicator], period: object) -> None:
     """The line names the indicator and the bounds."""
     with pytest.raises(ValueError, match=rf"^\w+: period must be .* to {PERIOD_MAX}, got .*\Z"):
         maker(period)
@@ -166,7 +162,5 @@ def test_declaring_loads_neither_numba_nor_numpy() -> None:
         "bbands(20)\n"
         "print(sorted({'numba', 'numpy'} & set(sys.modules)))\n"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert run.stdout == "[]\n"

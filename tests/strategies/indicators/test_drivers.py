@@ -88,9 +88,7 @@ def test_streaming_equals_batch(indicator: Indicator) -> None:
 @by_indicator
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
-def test_chunks_of_any_size_by_either_driver_equal_one_batch(
-    indicator: Indicator, data: st.DataObject
-) -> None:
+def test_chunks_of_any_size_by_either_driver_equal_one_batch(indicator: Indicator, data: st.DataObject) -> None:
     """Bars are divided at will, empty chunks included, and each chunk takes either driver.
 
     Between chunks the state moves to another holder through `dump` and `load`.
@@ -245,9 +243,7 @@ def test_load_refuses_the_state_of_other_parameters() -> None:
 
 @by_indicator
 @pytest.mark.parametrize("seen", [-1.0, 0.5, 1e6, float("nan"), float("inf")])
-def test_load_refuses_a_counter_that_would_lead_out_of_the_vector(
-    indicator: Indicator, seen: float
-) -> None:
+def test_load_refuses_a_counter_that_would_lead_out_of_the_vector(indicator: Indicator, seen: float) -> None:
     """Kernels index by it unchecked, so a damaged snapshot must not get that far."""
     damaged = indicator.start().state.copy()
     damaged[averages.SEEN] = seen

@@ -83,9 +83,7 @@ def assert_like_talib(indicator: Indicator, bars: Bars) -> None:
     """Compare all rows with TA-Lib and let the exact values decide those that differ."""
     outs = indicator.start().batch(*(bars[source] for source in indicator.sources))
     scale = max(float(np.abs(bars[source]).max()) for source in indicator.sources)
-    for name, found, expected in zip(
-        indicator.outputs, outs, from_talib(indicator, bars), strict=True
-    ):
+    for name, found, expected in zip(indicator.outputs, outs, from_talib(indicator, bars), strict=True):
         assert np.isnan(expected).tolist() == np.isnan(found).tolist()
         # What is no price itself has to be right in its own digits, however small beside one.
         is_price = indicator.kind not in {"stddev", "rsi", "atr"}
@@ -220,9 +218,7 @@ def walk(row_count: int, price: float, tick: float, seed: int) -> Bars:
 @st.composite
 def made_bars(draw: st.DrawFn, rows_max: int) -> Bars:
     """Let Hypothesis make bars: any prices in ticks, with flat stretches, at several scales."""
-    runs = draw(
-        st.lists(st.tuples(st.integers(1, 10_000_000), st.integers(1, 30)), min_size=1, max_size=40)
-    )
+    runs = draw(st.lists(st.tuples(st.integers(1, 10_000_000), st.integers(1, 30)), min_size=1, max_size=40))
     ticks = np.concatenate([np.full(length, price, np.float64) for price, length in runs])
     ticks = ticks[:rows_max]
     spread = draw(st.sampled_from([0.0, 1.0, 500.0]))
@@ -276,9 +272,7 @@ def test_constant_series(indicator: Indicator, price: float) -> None:
 
 @by_indicator
 @pytest.mark.parametrize("power", [-40, 40])
-def test_scaling_prices_by_a_power_of_two_scales_the_values(
-    indicator: Indicator, power: int
-) -> None:
+def test_scaling_prices_by_a_power_of_two_scales_the_values(indicator: Indicator, power: int) -> None:
     """There is no magic number such as TA-Lib's 1e-14: bit for bit the same at any scale."""
     bars = walk(600, 100.0, 0.01, seed=12)
     columns = [bars[source] for source in indicator.sources]

@@ -1,0 +1,93 @@
+"""A journal recorded by an earlier release must still be read, and replay to the decisions it holds.
+
+`make_journal.py` recorded it from the daemon: 300 bars, two strategies, every kind of order, commands, a restart.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from actors import messages as m
+from actors.runtime.journal import SCHEMA_VERSION, JournalReader, decode_effects, decode_input
+from replay.export import export_session
+from replay.journal import replay_journal
+
+HERE = Path(__file__).parent
+DIGEST = "783a4c8d1ec77011bc355529f8cb38f9"
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Path:
+    """Return a copy of the recorded journal: the original is not even opened."""
+    return Path(shutil.copy(HERE / "journal-v1.sqlite", tmp_path / "journal.sqlite"))
+
+
+def test_every_schema_version_has_its_recorded_journal() -> None:
+    assert [path.name for path in sorted(HERE.glob("journal-v*.sqlite"))] == [
+        f"journal-v{version}.sqlite" for version in range(1, SCHEMA_VERSION + 1)
+    ]
+    assert all(path.stat().st_size < 200_000 for path in HERE.glob("journal-v*.sqlite"))
+
+
+def test_it_replays_to_its_stored_digest(recorded: Path) -> None:
+    summary = replay_journal(recorded)
+    assert summary.first_difference is None
+    assert summary.equal
+    assert summary.digest_live == summary.digest_replay == DIGEST
+    assert (summary.status, summary.runs, summary.bars, summary.inputs) == ("sealed", 2, 300, 325)
+    assert (summary.fills, f"{summary.final_equity:f}") == (120, "98977.71295000")
+    assert summary.unverified_tail == 0
+
+
+def test_every_record_decodes_and_encodes_to_the_same_bytes(recorded: Path) -> None:
+    reader = JournalReader(recorded)
+    session = reader.session()
+    assert session is not None
+    kinds: set[type[m.Message]] = set()
+    count = 0
+    for count, record in enumerate(reader.records(session.number), start=1):
+        message = decode_input(record.payload)
+        decisions = decode_effects(record.effects) if record.effects else []
+        kinds |= {type(message), *map(type, decisions)}
+        assert msgspec.msgpack.encode(message) == record.payload, record.seq
+        if record.effects is not None:
+            assert msgspec.msgpack.encode(decisions) == record.effects, record.seq
+    reader.close()
+    assert count == 325
+    assert kinds == {
+        *(m.Bar, m.TapeEnded, m.TimerFired, m.Pause, m.Resume, m.Flatten, m.Stop),
+        *(m.Intent, m.RiskVeto, m.OrderRequest, m.CancelRequest, m.Accepted, m.Rejected, m.Cancelled, m.Expired),
+        *(m.Fill, m.PositionChanged),
+    }
+
+
+def test_the_tables_beside_it_agree_with_what_is_derived_from_it(recorded: Path, tmp_path: Path) -> None:
+    """The daemon wrote `fills`, `orders` and `equity` as it went; an export works them out anew."""
+    import polars as pl
+
+    list(export_session(recorded, None, tmp_path / "out"))
+    db = sqlite3.connect(recorded)
+    fills = pl.read_parquet(tmp_path / "out" / "fills.parquet")
+    kept = db.execute("SELECT trade_id, order_id, price_ticks, quantity_lots, fee_atoms FROM fills ORDER BY trade_id")
+    assert fills.select("trade_id", "order_id", "price_ticks", "quantity_lots", "fee_atoms").rows() == kept.fetchall()
+    assert fills["synthetic"].sum() == 1
+    orders = pl.read_parquet(tmp_path / "out" / "orders.parquet")
+    states = dict(db.execute("SELECT order_id, state FROM orders"))
+    derived = {row[0]: "working" if row[1] == "open" else row[1] for row in orders.select("order_id", "state").rows()}
+    assert derived == states
+    equity = pl.read_parquet(tmp_path / "out" / "equity.parquet")
+    marks = db.execute("SELECT ts_ns / 1000000, equity_atoms FROM equity ORDER BY ts_ns").fetchall()
+    assert equity.select("ts", "equity_atoms").rows() == marks
+    db.close()
+
+
+def test_the_snapshots_of_a_session_are_not_needed(recorded: Path) -> None:
+    db = sqlite3.connect(recorded)
+    ((count,),) = db.execute("SELECT count(*) FROM snapshots")
+    db.close()
+    assert count == 0
