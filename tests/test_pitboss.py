@@ -168,7 +168,7 @@ class Everything(Strategy):
         """Count bars."""
         self.count = 0
 
-    def on_bar(self, bar: pitboss.Bar, _: Any, /) -> None:
+    def on_bar(self, _: pitboss.Bar, __: Any, /) -> None:
         """Act by the number of the bar."""
         index, self.count = self.count, self.count + 1
         if index == 0:

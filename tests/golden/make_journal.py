@@ -127,7 +127,7 @@ def command(folder: Path, action: str, key: str | None = None) -> None:
 
 
 def record(folder: Path) -> None:
-    """Run the session: paused and resumed, flattened, ended by a signal, continued, flattened after its end, stopped."""
+    """Run the session: pause, resume, flatten, end by a signal, continue, flatten after the end, stop."""
     (folder / "everything.py").write_text(STRATEGY)
     (folder / "config.toml").write_text(CONFIG.format(strategy=folder / "everything.py"))
     daemon = start(folder)

@@ -131,7 +131,13 @@ def test_fills_and_cash_on_recorded_bars_equal_the_loop_to_the_integer(shared_da
     file, count, tick, terms = FILES[name]
     frame = pl.read_parquet(shared_data / "ohlcv" / file)
     frame = frame if count is None else frame.head(count)
-    given_ = {"fast": 10, "slow": 20, "quantity": "0.1", "cash": 100_000 * ATOMS, "fee": "0.001"} | terms
+    given_: dict[str, Any] = {
+        "fast": 10,
+        "slow": 20,
+        "quantity": "0.1",
+        "cash": 100_000 * ATOMS,
+        "fee": "0.001",
+    } | terms
     expected = loop(rows_of(frame), Fraction(tick), **given_)
 
     tape = tape_from_frame(frame, symbol="X", timeframe="5m" if "5m/" in file else "1m")

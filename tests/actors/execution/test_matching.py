@@ -95,8 +95,8 @@ def reference(request: m.OrderRequest, points: tuple[int, ...], *, marketable: b
 def found(match: Match | None, points: tuple[int, ...]) -> Found:
     if match is None:
         return None
-    _index, travelled = match.position
-    before = sum(abs(b - a) for a, b in itertools.pairwise(points))
+    index, travelled = match.position
+    before = sum(abs(b - a) for a, b in itertools.pairwise(points[: index + 1]))
     return (before + travelled, match.price_ticks, match.taker)
 
 
