@@ -161,6 +161,4 @@ def _check_period(kind: str, period: float) -> None:
 def _bad_period(kind: str, period: object) -> ValueError:
     """Word the one refusal of a period."""
     low = _RULES[kind].period_min
-    return ValueError(
-        f"{kind}: period must be a whole number {low} to {PERIOD_MAX}, got {period!r}"
-    )
+    return ValueError(f"{kind}: period must be a whole number {low} to {PERIOD_MAX}, got {period!r}")

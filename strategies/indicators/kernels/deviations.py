@@ -96,9 +96,7 @@ def bbands_step(state: Vector, value: float) -> tuple[float, float, float]:
 
 
 @compiled(VOID, STATE, COLUMN, STATE, STATE, STATE)
-def bbands_batch(
-    state: Vector, values: Vector, upper: Vector, middle: Vector, lower: Vector
-) -> None:
+def bbands_batch(state: Vector, values: Vector, upper: Vector, middle: Vector, lower: Vector) -> None:
     """Take a chunk of n values into Bollinger bands and write n values to each output."""
     for row in range(values.size):
         upper[row], middle[row], lower[row] = bbands_step(state, values[row])
