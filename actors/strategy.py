@@ -314,6 +314,10 @@ class StrategyActor:
     def _current(self) -> _Checkpoint:
         return _Checkpoint(self._strategy.dump_state(), self._ref, self._position_lots, self._reference_bar)
 
+    def _last_good(self) -> _Checkpoint:
+        """Return the checkpoint of an abandoned strategy: what it left half done may not even be kept."""
+        return msgspec.structs.replace(self._checkpoint, position_lots=self._position_lots)
+
     def _return_to(self, checkpoint: _Checkpoint) -> None:
         self._strategy.load_state(checkpoint.strategy)
         self._ref = checkpoint.ref
@@ -373,7 +377,8 @@ class StrategyActor:
 
     def dump(self) -> bytes:
         """Return the state."""
-        state = _State(self._current(), self.abandoned, self.intensity.restarts, self.intensity.times_ns)
+        current = self._current() if not self.abandoned else self._last_good()
+        state = _State(current, self.abandoned, self.intensity.restarts, self.intensity.times_ns)
         return msgspec.msgpack.encode(state)
 
     def load(self, state: bytes) -> None:

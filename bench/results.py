@@ -15,6 +15,8 @@ HELP_S_MAX = 0.4
 STARTUP_ABOVE_IMPORTS_S_MAX = 0.7
 REPLAY_ABOVE_IMPORTS_MB_MAX = 100.0
 LONG_ABOVE_REPLAY_MB_MAX = 50.0
+TIMES_AS_FAST_MIN = {"backtesting": 3.0, "nautilus": 10.0, "backtrader": 10.0}
+DECIDED_US_MAX = {"decided_p50_us": 50.0, "decided_p99_us": 200.0}
 
 
 @dataclass(slots=True)
@@ -150,9 +152,10 @@ def verdicts(results: Results, bars: int) -> list[Verdict]:
         if digest is not None:
             found.append(Verdict("equal digests in every repetition", str(digest)[:16], digest != "differs"))
     ours = number_of(results, "pitboss", "bars_per_s")
-    for name in ("backtesting", "nautilus", "backtrader"):
+    for name, times in TIMES_AS_FAST_MIN.items():
         if name in results and (theirs := loop_bars_per_s(results[name])) and ours:
-            found.append(Verdict(f"replay faster than {name}", f"{ours / theirs:,.1f} x", ours > theirs))
+            promise = f"replay at least {times:.0f} x {name}"
+            found.append(Verdict(promise, f"{ours / theirs:,.1f} x", ours >= times * theirs))
     if "imports" in results:
         promise = f"replay within {REPLAY_ABOVE_IMPORTS_MB_MAX:.0f} MB of its imports"
         above = difference(peak["pitboss"], peak["imports"])
@@ -169,4 +172,8 @@ def verdicts(results: Results, bars: int) -> list[Verdict]:
         imports_s = number_of(results, "imports", "elapsed_s")
         above = difference(number_of(results, "startup", "process_s"), imports_s)
         found.append(below(promise, above, STARTUP_ABOVE_IMPORTS_S_MAX, "s"))
+    if "live" in results:
+        for name, bound_us in DECIDED_US_MAX.items():
+            promise = f"live: posted to decided, {name.split('_')[1]} under {bound_us:.0f} us"
+            found.append(below(promise, number_of(results, "live", name), bound_us, "us"))
     return found

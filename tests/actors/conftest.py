@@ -119,7 +119,8 @@ class Rig:
         open_ns = self.opens_ns[symbol] + skip * self.timeframe_ns
         close_ns = open_ns + self.timeframe_ns
         self.opens_ns[symbol] = close_ns
-        return self.post(m.Bar(symbol, self.timeframe_ns, open_ns, close_ns, open, high, low, close, volume))
+        prices = (float(open), float(high), float(low), float(close))
+        return self.post(m.Bar(symbol, self.timeframe_ns, open_ns, close_ns, *prices, volume))
 
     def flat(self, price: float, count: int = 1) -> list[m.Message]:
         """Post bars that stand still."""

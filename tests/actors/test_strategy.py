@@ -367,6 +367,25 @@ def test_a_state_that_cannot_be_kept_is_a_failure_of_the_strategy(rig: Any, scri
     assert bench.core.control.trading == "running"
 
 
+def test_what_an_abandoned_strategy_left_behind_does_not_stop_snapshots(rig: Any, scripted: Scripted) -> None:
+    """It was given up in the middle of a message, with a state that cannot be kept."""
+
+    def act(strategy: Any, bar: m.Bar) -> None:
+        if bar.open == 101:
+            strategy.file = object()
+            raise ValueError("poison")
+
+    settings = {"supervision": {"restarts_max": 0, "safe_state": "halt"}}
+    bench = rig(scripted({0: lambda s: s.buy(2)}, every_bar=act), settings=settings)
+    for price in (100, 101, 102):
+        bench.bar(price)
+    other = rig(scripted({0: lambda s: s.buy(2)}, every_bar=act), settings=settings)
+    other.restore(bench.snapshot())
+    assert other.snapshot() == bench.snapshot()
+    assert other.core.strategies[0].abandoned
+    assert other.core.strategies[0].position == 2
+
+
 def test_abandonment_and_intensity_survive_a_restart(rig: Any, of: Of) -> None:
     settings = {"supervision": {"restarts_max": 1, "safe_state": "halt"}}
     bench = rig(failing(1, 2), settings=settings)

@@ -167,7 +167,7 @@ def test_the_command_of_the_issue_prints_what_the_loop_says(shared_data: Path) -
         *("--set", "account.cash=100000", "--set", "venue.taker_fee=0.001", "--json"),
     ]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PITBOSS_")}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=180, check=True)
     printed = json.loads(done.stdout, parse_float=Decimal)
     frame = pl.read_parquet(file)
     expected = loop(rows_of(frame), Fraction("0.01"), 10, 20, "0.1", 100_000 * ATOMS, "0.001")

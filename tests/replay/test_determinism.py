@@ -171,7 +171,7 @@ def run(hash_seed: str, *arguments: str) -> dict[str, Any]:
         env={**environment, "PYTHONHASHSEED": hash_seed},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -146,6 +146,13 @@ def test_a_limit_whose_market_is_gone_by_the_open_rests(floor: Floor) -> None:
     assert fills(floor.bar(107, 108, 104, 107)) == [("o1", 105, 2, "maker")]
 
 
+def test_a_limit_was_marketable_on_arrival_or_never(floor: Floor) -> None:
+    """The market runs away before the order can take it; when it comes back, the order has long been resting."""
+    floor.submit(BUY, 2, "limit", 105)
+    assert floor.bar(106, 108, 105, 107) == []
+    assert fills(floor.bar(90, 95, 89, 92)) == [("o1", 105, 2, "maker")]
+
+
 # --- stop and stop-limit ----------------------------------------------------------------------------
 
 
