@@ -117,6 +117,7 @@ def test_a_quantity_on_the_grid_keeps_its_lots(lot: Decimal, lots: int) -> None:
     assert instrument.quantity(lots) == lots * lot
 
 
+@pytest.mark.slow
 @given(steps, st.floats(-1e9, 1e9))
 @settings(deadline=None, max_examples=500)
 def test_a_quantity_is_cut_toward_zero(lot: Decimal, quantity: float) -> None:

@@ -250,6 +250,7 @@ fills = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(st.integers(-(10**15), 10**15), st.lists(fills, max_size=40))
 @settings(deadline=None, max_examples=300)
 def test_random_fills_agree_with_the_accountant_to_the_atom(cash: int, history: list[m.Fill]) -> None:
@@ -275,6 +276,7 @@ def test_random_fills_agree_with_the_accountant_to_the_atom(cash: int, history: 
 marks = st.builds(bar, close=st.integers(1, 10**6).map(lambda cents: cents / 100), symbol=st.sampled_from("XYZ"))
 
 
+@pytest.mark.slow
 @given(st.lists(st.one_of(fills, marks), max_size=40), st.integers(0, 40))
 @settings(deadline=None, max_examples=200)
 def test_equity_is_the_slow_sum_also_behind_a_restart(history: list[m.Fill | m.Bar], cut: int) -> None:

@@ -37,6 +37,7 @@ ENTRIES = [("Trader", "a", "X", 5), ("Slow", "b", "X", 6), ("Trader", "c", "Y", 
 # --- in one process ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_replay_repeats_itself(configure: Configure, two_markets: Tape) -> None:
     one, two = (replay_tape(configure(*ENTRIES), two_markets) for _ in range(2))
     assert one.fills > 300
@@ -46,6 +47,7 @@ def test_a_replay_repeats_itself(configure: Configure, two_markets: Tape) -> Non
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("latency_ms", [0.0, 25_000.0])
 def test_stepping_bar_by_bar_as_live_does_equals_a_preloaded_replay(
     configure: Configure, two_markets: Tape, drive: Any, latency_ms: float
@@ -63,6 +65,7 @@ def test_another_seed_is_another_history(configure: Configure, two_markets: Tape
     assert len(digests) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "value"),
     [("venue__slippage_bps", 1), ("venue__taker_fee", 0.002), ("venue__latency_ms", 100.0), ("risk__max_position", 1)],
@@ -92,6 +95,7 @@ def books(decisions: list[tuple[int, bytes]]) -> dict[str, list[Any]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [[3, 2, 1, 0], [1, 0, 3, 2], [2, 3, 0, 1]])
 def test_the_order_of_strategies_matters_to_none_of_them(
     configure: Configure, two_markets: Tape, drive: Any, order: list[int]
@@ -104,6 +108,7 @@ def test_the_order_of_strategies_matters_to_none_of_them(
     assert written.core.ledger.cash_atoms == permuted.core.ledger.cash_atoms
 
 
+@pytest.mark.slow
 def test_a_strategy_alone_trades_as_it_does_in_company(
     configure: Configure, walk: Any, tape_of: Any, joined: Any, drive: Any
 ) -> None:

@@ -70,6 +70,7 @@ def test_without_any_change_or_money_there_is_no_ratio(flat: int) -> None:
 marks = st.lists(st.tuples(st.integers(0, DAY), st.integers(1, 10**12)), min_size=1, max_size=60)
 
 
+@pytest.mark.slow
 @given(st.integers(1, 10**12), marks, st.lists(st.integers(1, 10), max_size=30))
 @settings(deadline=None, max_examples=200)
 def test_chunks_do_not_show(start: int, steps: Marks, lengths: list[int]) -> None:

@@ -152,6 +152,7 @@ plain = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(plain)
 @settings(deadline=None, max_examples=300)
 def test_any_nesting_survives(value: Any) -> None:

@@ -110,6 +110,7 @@ def paths(draw: st.DrawFn) -> tuple[int, ...]:
     return points[draw(st.integers(0, 3)) :]
 
 
+@pytest.mark.slow
 @given(
     paths(),
     st.sampled_from([BUY, SELL]),

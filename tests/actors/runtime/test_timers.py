@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -115,6 +116,7 @@ def test_a_timer_armed_again_and_again_takes_no_memory_and_no_time() -> None:
     assert len(timers._heap) <= 4
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.one_of(
