@@ -170,11 +170,18 @@ class JournalReader:
             raise UserError(message)
         try:
             self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        except sqlite3.Error as error:
+            raise damaged(path, error) from error
+        try:
             ((application_id,),) = self._db.execute("PRAGMA application_id")
             ((version,),) = self._db.execute("PRAGMA user_version")
             check_version(application_id, version, path)
         except sqlite3.Error as error:
+            self._db.close()
             raise damaged(path, error) from error
+        except UserError:
+            self._db.close()
+            raise
 
     def close(self) -> None:
         """Let go of the file."""

@@ -63,6 +63,9 @@ def replay_command(
     except CoreError as error:
         sys.stderr.write(f"pitboss: {error}\n")
         raise SystemExit(EXIT_FAULT) from error
+    except (RecursionError, MemoryError) as error:
+        sys.stderr.write(f"pitboss: the replay ended: {type(error).__name__}: {error}\n")
+        raise SystemExit(EXIT_FAULT) from error
     text = msgspec.json.Encoder(decimal_format="number").encode(summary)
     if recorder is not None and out is not None:
         recorder.write(out)

@@ -66,7 +66,7 @@ class Grid:
                 message = (
                     f"{where}: row {first_row + row}: {name} {before[row]!s} has more than "
                     f"{DECIMALS_MAX} decimals and rounding would change it by more than 0.01 %; "
-                    f"give the tick (--tick)"
+                    f"give the tick (--set instrument.tick=...)"
                 )
                 raise UserError(message)
         return rounded

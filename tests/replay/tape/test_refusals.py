@@ -273,7 +273,7 @@ def test_a_price_that_rounding_would_change(
     file = write("a.csv", table)
     assert refusal(file) == (
         "a.csv: row 1: open 1.23456e-07 has more than 8 decimals and rounding would change it by "
-        "more than 0.01 %; give the tick (--tick)"
+        "more than 0.01 %; give the tick (--set instrument.tick=...)"
     )
 
 
