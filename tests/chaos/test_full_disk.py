@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -193,12 +193,9 @@ def test_a_disk_that_is_really_full_halts_trading_even_where_the_log_lies_on_it(
     daemon = start(speed=60_000, strategy=start.holder)
     filler = small_disk / "filler"
     daemon.wait_for(lambda s: s["positions"], "a position")
-    with filler.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(4_096))
-        except OSError:
-            pass
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4_096))
     whole = json.loads((daemon.state_dir / "snapshot.json").read_bytes())
 
     stuck = check_halted(daemon, "journal: ")
