@@ -7,6 +7,7 @@ gets no row until all of its indicators have warmed up.
 
 from __future__ import annotations
 
+from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -88,17 +89,41 @@ class Features:
             else:
                 self._on_bars[symbol].append(subscription)
 
-    def preload(self, symbol: str, columns: Any) -> None:  # noqa: ANN401 - see `FeaturePort.batch`
-        """Compute the next chunk of `symbol` at once; its bars must then come one by one, all of them."""
+    def preload(self, symbol: str, columns: Any) -> int:  # noqa: ANN401 - see `FeaturePort.batch`
+        """Compute the next chunk of `symbol` at once; its bars must then come one by one, all of them.
+
+        Returns:
+            How many rows will be complete, over all strategies.
+        """
+        complete = 0
         for subscription in self._on_bars[symbol]:
-            assert subscription.rows is None or next(subscription.rows, None) is None, "a chunk was left unread"
+            assert subscription.rows is None or next(subscription.rows, self) is self, "a chunk was left unread"
+            cold = min(subscription.warmup_bars - subscription.seen, len(columns))
             subscription.rows = subscription.features.batch(columns)
+            if cold:
+                subscription.seen += cold
+                subscription.rows = chain(repeat(None, cold), islice(subscription.rows, cold, None))
+            complete += len(columns) - cold
+        return complete
+
+    def rows(self, strategy: str) -> Iterator[Any]:
+        """Return what is left of the preloaded rows of a strategy on bars: None while it warms up.
+
+        They may be read from here instead of being heard from `on_bar`.
+        """
+        rows = self._all[strategy].rows
+        assert rows is not None, strategy
+        return rows
 
     def on_bar(self, bar: Bar) -> None:
         """Emit a row for every strategy on this series."""
         for subscription in self._on_bars[bar.symbol]:
-            rows = subscription.rows
-            values = subscription.features.step(bar) if rows is None else next(rows)
+            if subscription.rows is not None:
+                values = next(subscription.rows)
+                if values is not None:
+                    self._emit(FeatureRow(subscription.strategy, bar, values))
+                continue
+            values = subscription.features.step(bar)
             if subscription.seen >= subscription.warmup_bars:
                 self._emit(FeatureRow(subscription.strategy, bar, values))
             else:

@@ -7,14 +7,21 @@ is computed as an exact rational and rounded half-up once, by magnitude, then si
 
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
+from typing import Any
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 ATOM = Decimal("1e-8")
 ATOMS_PER_UNIT = 10**8
 _NEAR = 0.25
 _SNAP = 1e-6
 _EXACT_BELOW = 2.0**50
+_INT64_BELOW = 2**62
+_ORDINARY_BELOW = 2**60
+_SUMMABLE_BELOW = 2**56
+"""Values of which dozens may be added in an int64."""
 
 
 def to_atoms(amount: Decimal) -> int:
@@ -30,20 +37,20 @@ def from_atoms(atoms: int) -> Decimal:
 class Rate:
     """A fraction such as a fee, applied to atoms exactly."""
 
-    __slots__ = ("_denominator", "_numerator")
+    __slots__ = ("_denominator", "_half", "_numerator")
 
     def __init__(self, rate: Decimal) -> None:
         fraction = Fraction(rate)
-        self._numerator = fraction.numerator
-        self._denominator = fraction.denominator
+        self._numerator = 2 * fraction.numerator
+        self._half = fraction.denominator
+        self._denominator = 2 * fraction.denominator
 
     def of(self, atoms: int) -> int:
         """Return rate x `atoms`, rounded half-up by magnitude, signed as the product is."""
-        product = atoms * self._numerator
-        denominator = self._denominator
-        if product < 0:
-            return -((2 * -product + denominator) // (2 * denominator))
-        return (2 * product + denominator) // (2 * denominator)
+        doubled = atoms * self._numerator
+        if doubled < 0:
+            return -((self._half - doubled) // self._denominator)
+        return (doubled + self._half) // self._denominator
 
 
 class InstrumentSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +75,7 @@ class Instrument:
     """
 
     __slots__ = (
+        "_atoms_per_price_lot",
         "_denominator",
         "_half",
         "_lots_per_unit",
@@ -89,6 +97,7 @@ class Instrument:
         self._numerator = 2 * value.numerator
         self._half = value.denominator
         self._denominator = 2 * value.denominator
+        self._atoms_per_price_lot = float(Fraction(spec.lot) * ATOMS_PER_UNIT)
         self._ticks_per_unit = float(1 / Fraction(spec.tick))
         self._lots_per_unit = float(1 / Fraction(spec.lot))
 
@@ -97,6 +106,14 @@ class Instrument:
         if quantity_lots < 0:
             return -((price_ticks * -quantity_lots * self._numerator + self._half) // self._denominator)
         return (price_ticks * quantity_lots * self._numerator + self._half) // self._denominator
+
+    def is_ordinary(self, price: float, quantity_lots: int) -> bool:
+        """Return whether ticks, lots and value are all far below what a journal can hold; False may be wrong."""
+        return (
+            quantity_lots < _ORDINARY_BELOW
+            and price * self._ticks_per_unit < _ORDINARY_BELOW
+            and price * quantity_lots * self._atoms_per_price_lot < _ORDINARY_BELOW
+        )
 
     def mark_atoms(self, price: float, quantity_lots: int) -> int:
         """Return the value of a position at `price`: `price_to_ticks` and `value_atoms` in one step."""
@@ -107,6 +124,24 @@ class Instrument:
         if quantity_lots < 0:
             return -((ticks * -quantity_lots * self._numerator + self._half) // self._denominator)
         return (ticks * quantity_lots * self._numerator + self._half) // self._denominator
+
+    def mark_atoms_each(self, prices: NDArray[np.float64], lots: NDArray[np.int64]) -> NDArray[Any]:
+        """Return `mark_atoms` of each pair: as int64, or as Python integers (dtype object) where these may not do."""
+        steps = prices * self._ticks_per_unit
+        if not len(steps) or float(steps.max()) >= _EXACT_BELOW:
+            return self._mark_atoms_slowly(prices, lots)
+        ticks = (steps + 0.5).astype(np.int64)
+        for index in np.flatnonzero(np.abs(steps - ticks) >= _NEAR).tolist():
+            ticks[index] = self.price_to_ticks(float(prices[index]))
+        sizes = np.abs(lots)
+        if int(ticks.max()) * int(sizes.max()) * self._numerator + self._half >= _INT64_BELOW:
+            return self._mark_atoms_slowly(prices, lots)
+        atoms = (ticks * sizes * self._numerator + self._half) // self._denominator
+        signed: NDArray[Any] = np.where(lots < 0, -atoms, atoms)
+        return signed if int(atoms.max()) < _SUMMABLE_BELOW else signed.astype(object)
+
+    def _mark_atoms_slowly(self, prices: NDArray[np.float64], lots: NDArray[np.int64]) -> NDArray[Any]:
+        return np.array([self.mark_atoms(*pair) for pair in zip(prices.tolist(), lots.tolist(), strict=True)], object)
 
     def price_to_ticks(self, price: float) -> int:
         """Return the tick nearest to `price`, half-up; exact where floats leave a doubt."""

@@ -7,19 +7,23 @@ of the cost by magnitude, a full close the rest, so nothing is ever lost to roun
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 
 from actors.messages import Bar, EquityMark, Fill, PositionChanged
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from actors.instrument import Instrument
     from actors.runtime.scheduler import Context
 
 
+_TOO_MUCH = "more money than can be counted"
 _COUNT_MAX = 2**63
 """What a journal cannot hold any more, in atoms: some ninety billion quote units."""
 
@@ -52,6 +56,29 @@ class _State(msgspec.Struct):
     marks: dict[str, float]
 
 
+class _Chunk:
+    """Bars of one symbol whose equity is marked all at once, when they have been played."""
+
+    __slots__ = ("cash_atoms", "changes", "close", "closes_ns", "lots", "symbol")
+
+    def __init__(
+        self,
+        symbol: str,
+        closes_ns: NDArray[np.int64],
+        close: NDArray[np.float64],
+        cash_atoms: int,
+        lots: dict[str, int],
+    ) -> None:
+        self.symbol = symbol
+        self.closes_ns = closes_ns
+        self.close = close
+        self.cash_atoms = cash_atoms
+        self.lots = lots
+        """What each strategy held when the chunk began."""
+        self.changes: list[tuple[int, int, str, int]] = []
+        """After each fill: the time, the cash, and whose book holds how many lots."""
+
+
 class Ledger:
     """Applies fills and marks equity at bar closes."""
 
@@ -62,6 +89,7 @@ class Ledger:
     ) -> None:
         """Start from `account`; `emit_marks` says whether anybody listens to `EquityMark`."""
         self.name = "ledger"
+        self._context = context
         self._emit = context.emit
         self._instruments = instruments
         self._emit_marks = emit_marks
@@ -77,6 +105,7 @@ class Ledger:
         self._total_value_atoms = 0
         self._open: dict[str, list[Holding]] = {symbol: [] for symbol in instruments}
         """The books of each symbol that hold a position."""
+        self._chunk: _Chunk | None = None
         for holding in account.holdings:
             self._adopt(holding)
         self.start_atoms = account.cash_atoms + sum(
@@ -106,7 +135,10 @@ class Ledger:
         held.fills += 1
         self.cash_atoms += cash_flow_atoms - fill.fee_atoms
         self._assert_conserved(held)
-        self._reopen(fill.symbol)
+        if self._chunk is None:
+            self._reopen(fill.symbol)
+        else:
+            self._chunk.changes.append((self._context.now_ns, self.cash_atoms, fill.strategy, after_lots))
         self._emit(
             PositionChanged(
                 fill.strategy,
@@ -119,8 +151,23 @@ class Ledger:
             )
         )
 
+    def preload(self, symbol: str, columns: Any, timeframe_ns: int) -> bool:  # noqa: ANN401 - a column per field of a bar
+        """Mark the next chunk of `symbol` at once, when its bars have been played; return whether that can be.
+
+        It can if no other symbol is traded and nobody listens to marks. `take_marks` is then due when all
+        of the chunk's bars have been played, and before anything else is.
+        """
+        assert self._chunk is None, "a chunk was left unmarked"
+        if self._emit_marks or len(self._instruments) > 1:
+            return False
+        lots = {held.strategy: held.quantity_lots for held in self._by_symbol[symbol]}
+        self._chunk = _Chunk(symbol, columns.open_ns + timeframe_ns, columns.close, self.cash_atoms, lots)
+        return True
+
     def on_bar(self, bar: Bar) -> None:
         """Mark the symbol at its close and note the equity."""
+        if self._chunk is not None:
+            return
         symbol = bar.symbol
         self._mark_prices[symbol] = bar.close
         if self._open[symbol]:
@@ -131,8 +178,10 @@ class Ledger:
         if self._emit_marks:
             self._emit(EquityMark(equity_atoms, bar.close_ns))
 
-    def take_marks(self) -> tuple[list[int], list[int]]:
+    def take_marks(self) -> tuple[Sequence[int] | NDArray[Any], Sequence[int] | NDArray[Any]]:
         """Return (times in ns, equity in atoms) noted since the last call, and forget them."""
+        if self._chunk is not None:
+            return self._mark_chunk(self._chunk)
         taken = (self._mark_times_ns[:], self._mark_atoms[:])
         self._mark_times_ns.clear()
         self._mark_atoms.clear()
@@ -176,6 +225,26 @@ class Ledger:
         for symbol in self._by_symbol:
             self._reopen(symbol)
 
+    def _mark_chunk(self, chunk: _Chunk) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """Mark every bar of a chunk as `on_bar` would have; a fill during a bar counts at its close."""
+        self._chunk = None
+        symbol = chunk.symbol
+        instrument = self._instruments[symbol]
+        others_atoms = self._total_value_atoms - self._value_atoms[symbol]
+        times_ns = np.array([change[0] for change in chunk.changes], np.int64)
+        rows = np.searchsorted(chunk.closes_ns, times_ns)
+        cash_atoms = [chunk.cash_atoms, *(change[1] for change in chunk.changes)]
+        equity_atoms = _spread([atoms + others_atoms for atoms in cash_atoms], rows, len(chunk.close))
+        for held in self._by_symbol[symbol]:
+            mine = [index for index, change in enumerate(chunk.changes) if change[2] == held.strategy]
+            lots = [chunk.lots.get(held.strategy, 0), *(chunk.changes[index][3] for index in mine)]
+            if any(lots):
+                held_lots = _spread(lots, rows[mine], len(chunk.close))
+                equity_atoms = equity_atoms + instrument.mark_atoms_each(chunk.close, held_lots)
+        self._mark_prices[symbol] = float(chunk.close[-1])
+        self._reopen(symbol)
+        return chunk.closes_ns, equity_atoms
+
     def _adopt(self, holding: Holding) -> None:
         self.holdings[holding.strategy, holding.symbol] = holding
         self._by_symbol[holding.symbol].append(holding)
@@ -216,13 +285,20 @@ class Ledger:
 
     def _assert_conserved(self, changed: Holding) -> None:
         assert changed.quantity_lots != 0 or changed.cost_atoms == 0, changed
-        largest = max(
-            abs(self.cash_atoms), abs(changed.cost_atoms), abs(changed.realized_atoms), abs(changed.fees_atoms)
-        )
-        assert largest < _COUNT_MAX, "more money than can be counted"
-        cost = realized = fees = 0
+        assert -_COUNT_MAX < self.cash_atoms < _COUNT_MAX, _TOO_MUCH
+        assert -_COUNT_MAX < changed.cost_atoms < _COUNT_MAX, _TOO_MUCH
+        assert -_COUNT_MAX < changed.realized_atoms < _COUNT_MAX, _TOO_MUCH
+        assert -_COUNT_MAX < changed.fees_atoms < _COUNT_MAX, _TOO_MUCH
+        total_atoms = self.cash_atoms
         for held in self.holdings.values():
-            cost += held.cost_atoms
-            realized += held.realized_atoms
-            fees += held.fees_atoms
-        assert self.cash_atoms + cost == self.start_atoms + realized - fees, "money was not conserved"
+            total_atoms += held.cost_atoms - held.realized_atoms + held.fees_atoms
+        assert total_atoms == self.start_atoms, "money was not conserved"
+
+
+def _spread(values: list[int], rows: NDArray[np.intp], count: int) -> NDArray[Any]:
+    """Return `count` integers: the first value up to the first of `rows`, the second up to the second, and so on.
+
+    Where an int64 may be too small to add a few of them, they are Python's own (dtype object).
+    """
+    exact = np.array(values, np.int64 if max(map(abs, values)) < _COUNT_MAX // 4 else object)
+    return np.repeat(exact, np.diff(rows, prepend=0, append=count))

@@ -7,9 +7,10 @@ with the first bar of any series, or timer, after its close. A bucket the series
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 
 from actors.messages import AggregateClosed, Bar, BarRejected, FeedResumed, FeedStale, TapeEnded, TimerFired
 from actors.runtime.scheduler import WithheldError
@@ -17,6 +18,7 @@ from actors.runtime.scheduler import WithheldError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from actors.runtime.lanes import Lane
     from actors.runtime.scheduler import Context
     from actors.runtime.timers import Timer
 
@@ -50,10 +52,22 @@ class _Kept(msgspec.Struct):
 class Watched:
     """What market remembers of one series."""
 
-    __slots__ = ("buckets", "entered", "last_close_ns", "patience_ns", "stale", "symbol", "timeframe_ns", "timer")
+    __slots__ = (
+        "buckets",
+        "entered",
+        "lane",
+        "last_close_ns",
+        "patience_ns",
+        "runs",
+        "stale",
+        "symbol",
+        "timeframe_ns",
+        "timer",
+    )
 
-    def __init__(self, symbol: str, timeframe_ns: int, patience_ns: int, buckets: list[Bucket]) -> None:
+    def __init__(self, symbol: str, timeframe_ns: int, patience_ns: int, buckets: list[Bucket], lane: Lane) -> None:
         self.symbol = symbol
+        self.lane = lane
         self.timeframe_ns = timeframe_ns
         self.patience_ns = patience_ns
         """Silence longer than this after a close is staleness."""
@@ -64,6 +78,8 @@ class Watched:
         """Whether a bar was ever added to the buckets: later ones cannot have been entered half-way."""
         self.timer: Timer | None = None
         """The deadline of the next bar; None before the first, while stale, and after the end."""
+        self.runs: list[tuple[int, int]] = []
+        """First and last close of every run of bars in a preloaded chunk that follow one another, newest first."""
 
 
 class Market:
@@ -87,6 +103,7 @@ class Market:
                 timeframe_ns,
                 stale_after_bars * timeframe_ns,
                 [Bucket(higher) for higher in sorted(set(above))],
+                context.lane(symbol),
             )
             for symbol, timeframe_ns, above in series
         }
@@ -96,6 +113,16 @@ class Market:
     def aggregates(self) -> bool:
         """Whether there is any higher timeframe to build."""
         return bool(self._aggregated)
+
+    def preload(self, symbol: str, columns: Any) -> None:  # noqa: ANN401 - any object with a column per field of a bar
+        """Look at the next chunk of `symbol` at once; its bars must then come one by one, all of them.
+
+        The first bar of each run comes the whole way. When it does, the rest of its run is vouched for.
+        """
+        watched = self._series[symbol]
+        assert not watched.runs, "a chunk was left unread"
+        if not self._aggregated:
+            watched.runs = _runs(columns, watched)
 
     def on_bar(self, bar: Bar) -> None:
         """Let a true bar through to the others; withhold a false one."""
@@ -119,6 +146,8 @@ class Market:
             self._start_watch(watched, close_ns + watched.patience_ns)
         else:
             timer.due_ns = close_ns + watched.patience_ns
+        if watched.runs:
+            self._vouch(watched, close_ns)
         for series in self._aggregated:
             # What another series closes at this very time may still come.
             self._flush(series, bar.open_ns if series is watched else close_ns - 1)
@@ -165,6 +194,16 @@ class Market:
             series.buckets = kept.buckets
             series.timer = self._context.timers.find(self.name, symbol)
 
+    def _vouch(self, series: Watched, close_ns: int) -> None:
+        """Go to the end of the run that begins with the bar in hand."""
+        runs = series.runs
+        while runs and runs[-1][0] <= close_ns:
+            first_ns, last_ns = runs.pop()
+            if first_ns == close_ns and last_ns > first_ns and series.timer is not None:
+                series.last_close_ns = last_ns
+                series.timer.due_ns = last_ns + series.patience_ns
+                series.lane.vouched_until_ns = last_ns + 1
+
     def _start_watch(self, series: Watched, deadline_ns: int) -> None:
         series.timer = self._context.timers.arm(self.name, series.symbol, deadline_ns)
         if series.stale:
@@ -207,6 +246,22 @@ class Market:
             )
             self._emit(AggregateClosed(whole))
         bucket.open_ns = -1
+
+
+def _runs(columns: Any, watched: Watched) -> list[tuple[int, int]]:  # noqa: ANN401 - see `Market.preload`
+    """Return first and last close of every run of true bars without a silence between them, newest first."""
+    opens_ns, low, high = columns.open_ns, columns.low, columns.high
+    closes_ns = opens_ns + watched.timeframe_ns
+    true = (
+        (low > 0.0) & (low <= columns.open) & (columns.open <= high) & (high < _INFINITY)
+        & (low <= columns.close) & (columns.close <= high)
+        & (columns.volume >= 0.0) & (columns.volume < _INFINITY)
+    )  # fmt: skip
+    steps_ns = np.diff(closes_ns)
+    follows = true[1:] & true[:-1] & (steps_ns >= watched.timeframe_ns) & (steps_ns <= watched.patience_ns)
+    starts = np.flatnonzero(np.append(True, ~follows))
+    ends = np.append(starts[1:], len(closes_ns)) - 1
+    return list(zip(closes_ns[starts].tolist(), closes_ns[ends].tolist(), strict=True))[::-1]
 
 
 def _fault(bar: Bar, watched: Watched) -> str:

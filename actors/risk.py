@@ -102,6 +102,8 @@ class Risk:
             symbol: None if limits.max_position is None else int(limits.max_position / instrument.spec.lot)
             for symbol, instrument in instruments.items()
         }
+        self._limits_growth = (limits.max_orders_per_minute, limits.max_position, limits.max_notional) != (None,) * 3
+        """Whether there is any limit on what may be added to a position."""
         self._trading = "running"
         self._positions: dict[tuple[str, str], int] = {(name, symbol): lots for name, symbol, lots in positions}
         self._working: dict[tuple[str, int], Working] = {}
@@ -115,36 +117,34 @@ class Risk:
 
     def on_intent(self, intent: Intent) -> None:
         """Answer a wish with an order, a cancel or a veto."""
+        strategy, symbol = intent.strategy, intent.symbol
         if intent.action == "cancel":
-            working = self._working.get((intent.strategy, intent.ref))
+            working = self._working.get((strategy, intent.ref))
             if working is not None and not working.closing:
-                self._emit(CancelRequest(intent.strategy, intent.symbol, intent.ref))
+                self._emit(CancelRequest(strategy, symbol, intent.ref))
             return
-        instrument = self._instruments.get(intent.symbol)
+        instrument = self._instruments.get(symbol)
         if instrument is None:
-            self._veto(intent, f"no instrument {intent.symbol}")
-            return
-        if intent.action == "target":
-            self._aim(intent, instrument)
+            self._veto(intent, f"no instrument {symbol}")
             return
         lots = instrument.quantity_to_lots(intent.quantity)
-        if lots <= 0:
+        position_lots = self._positions.get((strategy, symbol), 0)
+        if intent.action == "target":
+            # What the position, with market orders already under way, still lacks.
+            lots -= position_lots
+            for order in self._working.values():
+                if order.kind == "market" and order.strategy == strategy and order.symbol == symbol:
+                    lots -= order.side * order.open_lots
+            if lots > 0:
+                self._pass_or_veto(intent, instrument, BUY, lots, position_lots)
+            elif lots:
+                self._pass_or_veto(intent, instrument, SELL, -lots, position_lots)
+        elif lots > 0:
+            self._pass_or_veto(intent, instrument, intent.side, lots, position_lots)
+        else:
             self._veto(intent, "quantity is below one lot")
-            return
-        self._pass_or_veto(intent, instrument, intent.side, lots)
 
-    def _aim(self, intent: Intent, instrument: Instrument) -> None:
-        """Order what the position, with market orders already under way, still lacks."""
-        wished_lots = instrument.quantity_to_lots(intent.quantity)
-        lacking_lots = wished_lots - self._positions.get((intent.strategy, intent.symbol), 0)
-        for order in self._working.values():
-            if order.kind == "market" and order.strategy == intent.strategy and order.symbol == intent.symbol:
-                lacking_lots -= order.side * order.open_lots
-        if lacking_lots:
-            self._pass_or_veto(intent, instrument, BUY if lacking_lots > 0 else SELL, abs(lacking_lots))
-
-    def _pass_or_veto(self, intent: Intent, instrument: Instrument, side: int, lots: int) -> None:
-        position_lots = self._positions.get((intent.strategy, intent.symbol), 0)
+    def _pass_or_veto(self, intent: Intent, instrument: Instrument, side: int, lots: int, position_lots: int) -> None:
         allowed_lots = lots
         reduce_only = intent.reduce_only or self._trading != "running"
         reason = ""
@@ -153,7 +153,7 @@ class Risk:
             reason = "reduce-only, and nothing is left to reduce"
             if self._trading != "running":
                 reason = f"trading is {self._trading}"
-        else:
+        elif self._limits_growth:
             ahead_lots = self._working_lots(intent.strategy, intent.symbol, side) if self._working else 0
             exposed_lots = side * position_lots + ahead_lots
             if exposed_lots + lots > 0:
@@ -161,18 +161,21 @@ class Risk:
         if allowed_lots <= 0:
             self._veto(intent, reason)
             return
-        limit_ticks, stop_ticks = (0, 0) if intent.kind == "market" else _price_ticks(intent, instrument, side)
-        ticks = limit_ticks or stop_ticks or instrument.price_to_ticks(intent.reference_price)
-        most_lots = max(allowed_lots, abs(position_lots + side * allowed_lots))
-        if max(ticks, stop_ticks, most_lots, instrument.value_atoms(ticks, most_lots)) > _COUNT_MAX:
-            self._veto(intent, "larger than can be counted")
-            return
+        limit_ticks = stop_ticks = 0
         if (
-            instrument.min_notional_atoms
-            and instrument.value_atoms(ticks, allowed_lots) < instrument.min_notional_atoms
+            intent.kind != "market"
+            or instrument.min_notional_atoms
+            or not instrument.is_ordinary(intent.reference_price, allowed_lots + abs(position_lots))
         ):
-            self._veto(intent, "below the minimum notional")
-            return
+            limit_ticks, stop_ticks = _price_ticks(intent, instrument, side)
+            ticks = limit_ticks or stop_ticks or instrument.price_to_ticks(intent.reference_price)
+            most_lots = max(allowed_lots, abs(position_lots + side * allowed_lots))
+            if max(ticks, stop_ticks, most_lots, instrument.value_atoms(ticks, most_lots)) > _COUNT_MAX:
+                self._veto(intent, "larger than can be counted")
+                return
+            if instrument.value_atoms(ticks, allowed_lots) < instrument.min_notional_atoms:
+                self._veto(intent, "below the minimum notional")
+                return
         self._request(
             OrderRequest(
                 intent.strategy,

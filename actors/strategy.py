@@ -7,6 +7,7 @@ messages again with everything it says muted, and skips the one that was poison.
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
@@ -30,6 +31,8 @@ from actors.runtime.supervision import Intensity
 from actors.runtime.timers import NEVER_NS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from actors.instrument import Instrument
     from actors.messages import Message
     from actors.runtime.scheduler import Context
@@ -156,6 +159,7 @@ class StrategyActor:
         self._context = context
         self._emit = context.emit
         self._strategy = strategy
+        self._on_bar = strategy.on_bar
         self._instrument = instrument
         self._checkpoint_inputs = checkpoint_inputs
         self._ref = 0
@@ -163,8 +167,9 @@ class StrategyActor:
         self._reference_bar: Bar | None = None
         self._muted = False
         self._armed: list[tuple[str, int]] = []
-        self._since: list[FeatureRow | tuple[int, Message]] = []
-        """Messages since the checkpoint with their times; a row alone was heard at its bar's close."""
+        self._since: list[tuple[Bar, Any] | tuple[int, Message]] = []
+        """What was heard since the checkpoint: bars with their values, other messages with their times."""
+        self._next_values: Callable[[], Any] = iter(()).__next__
         self._now_ns: int | None = None
         strategy.bind(self)
         self._checkpoint = _Checkpoint(b"", 0, position_lots, None)
@@ -251,14 +256,26 @@ class StrategyActor:
     def on_row(self, row: FeatureRow) -> None:
         """Let the strategy decide."""
         if row.strategy == self.id and not self.abandoned:
-            since = self._since
-            since.append(row)
-            self._reference_bar = bar = row.bar
-            self._strategy.on_bar(bar, row.values)
-            if self._armed:
-                self._arm()
-            if len(since) >= self._checkpoint_inputs:
-                self._keep()
+            self._decide(row.bar, row.values)
+
+    def read_rows(self, rows: Iterator[Any]) -> None:
+        """Take the values of the bars to come from `rows`; None means that they are not complete yet."""
+        if not self.abandoned:
+            self._next_values = rows.__next__
+
+    def on_bar(self, bar: Bar) -> None:
+        """Let the strategy decide on a bar whose values are read: the short way to what `on_row` does."""
+        values = self._next_values()
+        if values is not None:
+            self._decide(bar, values)
+
+    def _decide(self, bar: Bar, values: Any) -> None:  # noqa: ANN401 - the row type is the strategy's own
+        self._reference_bar = bar
+        since = self._since
+        since.append((bar, values))
+        self._on_bar(bar, values)
+        if self._armed or len(since) >= self._checkpoint_inputs:
+            self._settle()
 
     def on_aggregate_row(self, row: FeatureRow) -> None:
         """Let a strategy on a higher timeframe decide: such a row may be heard after its bar's close."""
@@ -333,9 +350,14 @@ class StrategyActor:
         self._return_to(self._checkpoint)
         self._muted = True
         try:
-            for entry in self._since:
-                self._now_ns, message = entry if isinstance(entry, tuple) else (entry.bar.close_ns, entry)
-                self._again(message)
+            for when, what in self._since:
+                if isinstance(when, Bar):
+                    self._now_ns = when.close_ns
+                    self._reference_bar = when
+                    self._strategy.on_bar(when, what)
+                else:
+                    self._now_ns = when
+                    self._again(what)
         finally:
             self._muted = False
             self._now_ns = None
@@ -345,6 +367,7 @@ class StrategyActor:
     def abandon(self) -> None:
         """Take no further messages."""
         self.abandoned = True
+        self._next_values = repeat(None).__next__
         self._armed.clear()
 
     def _again(self, message: Message) -> None:

@@ -158,6 +158,29 @@ class Core:
             self.control,
         ]
         self._actors: dict[str, Any] = {actor.name: actor for actor in actors}
+        self._timeframes_ns = base
+        self._rows_are_observed = m.FeatureRow in (observers or {})
+
+    def preload(self, symbol: str, columns: Any) -> None:  # noqa: ANN401 - any object with a column per field of a bar
+        """Have every actor look at the next chunk of `symbol`, whose bars then come by `Scheduler.post_bars`."""
+        if self.market.aggregates:
+            self.features.preload(symbol, columns)
+            return
+        lane = self.context.lane(symbol)
+        self.market.preload(symbol, columns)
+        marked = self.ledger.preload(symbol, columns, self._timeframes_ns[symbol])
+        rows = self.features.preload(symbol, columns)
+        deciding = [s for s in self.strategies if s.symbol == symbol and not s.on_aggregates]
+        if self._rows_are_observed:
+            decide = [self.features.on_bar]
+        else:
+            decide = [s.on_bar for s in deciding]
+            for strategy in deciding:
+                strategy.read_rows(self.features.rows(strategy.id))
+            self.scheduler.credit(m.FeatureRow, rows)
+        lane.quiet = tuple(decide if marked else [self.ledger.on_bar, *decide])
+        lane.busy = (self.venue.on_bar, *lane.quiet)
+        lane.whole = (self.market.on_bar, *lane.busy)
 
     def _entries(self) -> Table:
         """Who hears an input, in order."""

@@ -101,9 +101,10 @@ def play(
 
     def on_chunk(series: Series, columns: Columns) -> None:
         settle()
-        core.features.preload(series.symbol, columns)
+        core.preload(series.symbol, columns)
 
     scheduler.post_bars(tape.bars(on_chunk=on_chunk))
+    settle()
     last_ns = core.context.now_ns
     scheduler.fire_before(last_ns + 1)
     scheduler.post(core.context.now_ns, TapeEnded())

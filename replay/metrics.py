@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 _DAY_NS = 86_400_000_000_000
 _DAYS_PER_YEAR = 365
@@ -31,17 +29,17 @@ class EquityCurve:
         self._day_index: int | None = None
         self._daily: list[float] = []
 
-    def add(self, times_ns: Sequence[int], equity_atoms: Sequence[int]) -> None:
+    def add(self, times_ns: ArrayLike, equity_atoms: ArrayLike) -> None:
         """Take marks in order of time."""
-        if not times_ns:
+        times = np.asarray(times_ns, dtype=np.int64)
+        equity = np.asarray(equity_atoms, dtype=np.float64)
+        if not len(times):
             return
-        times = np.array(times_ns, dtype=np.int64)
-        equity = np.array(equity_atoms, dtype=np.float64)
-        if self._last is not None and self._last[0] != times_ns[0]:
+        if self._last is not None and self._last[0] != times[0]:
             self.finish()
         final = times[1:] != times[:-1]
         self._count(times[:-1][final], equity[:-1][final])
-        self._last = (times_ns[-1], float(equity_atoms[-1]))
+        self._last = (int(times[-1]), float(equity[-1]))
 
     def sharpe(self) -> float | None:
         """Return mean over standard deviation of daily (UTC) returns x sqrt(365); None under three days."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import polars as pl
+    from numpy.typing import ArrayLike
 
     from actors.instrument import Instrument
     from actors.runtime.scheduler import Table
@@ -83,10 +84,12 @@ class Recorder:
         row["state"] = _ENDS[type(event)]
         row["reason"] = event.reason
 
-    def add_marks(self, times_ns: list[int], equity_atoms: list[int]) -> None:
+    def add_marks(self, times_ns: ArrayLike, equity_atoms: ArrayLike) -> None:
         """Keep equity marks."""
-        self._mark_times_ns.extend(times_ns)
-        self._mark_atoms.extend(equity_atoms)
+        import numpy as np
+
+        self._mark_times_ns.frombytes(np.asarray(times_ns, np.int64).tobytes())
+        self._mark_atoms.frombytes(np.asarray(equity_atoms, np.int64).tobytes())
 
     def fills(self) -> pl.DataFrame:
         """Return one row per fill: decimals as floats, and beside them the exact integers."""

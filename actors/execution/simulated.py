@@ -93,12 +93,12 @@ class SimulatedVenue:
         self._maker = Rate(settings.maker_fee)
         self._slippage = Fraction(settings.slippage_bps) / _BPS
         self._latency_ns = round(settings.latency_ms * _NS_PER_MS)
-        self._resting: dict[str, list[Resting]] = {symbol: [] for symbol in instruments}
-        self._last_bars: dict[str, Bar] = {}
+        self._lanes = {symbol: context.lane(symbol) for symbol in instruments}
+        self._resting: dict[str, list[Resting]] = {symbol: lane.resting for symbol, lane in self._lanes.items()}
         self._positions: dict[tuple[str, str], int] = {(name, symbol): lots for name, symbol, lots in positions}
         self._next_trade_id = 1
         self._tape_ended = False
-        self._ended: dict[str, tuple[str, str, str, int]] = {}
+        self._ended: dict[str, Resting] = {}
         """Orders that ended with the input in hand: somebody may ask to cancel one before he has heard of its end."""
 
     # --- the venue port -----------------------------------------------------------------------------
@@ -109,14 +109,14 @@ class SimulatedVenue:
         resting = Resting(command.order_id, request, self._context.now_ns + self._latency_ns, request.quantity_lots)
         event = (command.order_id, request.strategy, request.symbol, request.ref)
         if self._tape_ended and request.closing:
-            self._ended[command.order_id] = event
+            self._ended[command.order_id] = resting
             self._emit(Accepted(*event))
             self._fill_at_last_close(resting)
             return
         if request.kind == "market":
             resting.arrived = True
         elif self._latency_ns == 0:
-            last = self._last_bars.get(request.symbol)
+            last = self._lanes[request.symbol].bar
             if last is not None and not self._arrive(resting, self._ticks(last.close, last.symbol)):
                 self._emit(Rejected(*event, "post-only, and it would take liquidity"))
                 return
@@ -133,26 +133,23 @@ class SimulatedVenue:
                     return
         ended = self._ended.get(command.order_id)
         assert ended is not None, f"{command.order_id} was never at the venue"
-        self._emit(CancelRejected(*ended, "too late"))
+        self._emit(CancelRejected(*_identity(ended), "too late"))
 
     # --- market data --------------------------------------------------------------------------------
 
     def on_bar(self, bar: Bar) -> None:
         """Match what rests against the bar's path."""
-        symbol = bar.symbol
-        orders = self._resting[symbol]
+        lane = self._lanes[bar.symbol]
+        orders = lane.resting
         if orders:
             self._ended.clear()
             first = orders[0]
             if len(orders) == 1 and first.request.kind == "market" and first.live_from_ns <= bar.open_ns:
-                self._execute(first, self._at_open(bar), bar.open_ns, orders)
+                # It needs none of the path but its first point.
+                self._execute(first, self._ticks(bar.open, bar.symbol), bar.open_ns, orders, taker=True)
             else:
                 self._match(bar, orders)
-        self._last_bars[symbol] = bar
-
-    def _at_open(self, bar: Bar) -> Match:
-        """Return the match of a market order that needs none of the path but its first point."""
-        return Match(_AT_ONCE, self._ticks(bar.open, bar.symbol), taker=True)
+        lane.bar = bar
 
     def on_tape_ended(self, _: TapeEnded) -> None:
         """Settle the orders of a flatten: there will be no further price to fill them at."""
@@ -186,13 +183,14 @@ class SimulatedVenue:
         if len(found) > 1:
             found = _stops_before_limits(found, stops)
         for position, _, _, resting, match in found:
-            self._execute(resting, match, times_ns[min(position[0] + (position[1] > 0), 3)], orders)
+            executed_ns = times_ns[min(position[0] + (position[1] > 0), 3)]
+            self._execute(resting, match.price_ticks, executed_ns, orders, taker=match.taker)
 
     def _meets_market(self, resting: Resting, bar: Bar, points: Points, first: int, orders: list[Resting]) -> bool:
         """Decide post-only and marketability of an order that travelled; return whether it still rests."""
         if resting.arrived:
             return True
-        last = self._last_bars.get(bar.symbol)
+        last = self._lanes[bar.symbol].bar
         if first > 0:
             arrival_ticks = points[first - 1]
         elif last is not None:
@@ -225,16 +223,17 @@ class SimulatedVenue:
                 self._emit(Expired(*_identity(resting), f"{request.time_in_force}: not fillable at once"))
         return match
 
-    def _execute(self, resting: Resting, match: Match, executed_ns: int, orders: list[Resting]) -> None:
+    def _execute(
+        self, resting: Resting, price_ticks: int, executed_ns: int, orders: list[Resting], *, taker: bool
+    ) -> None:
         self._end(resting, orders)
-        price_ticks = match.price_ticks
-        if match.taker and self._slippage:
+        if taker and self._slippage:
             price_ticks = self._slip(resting.request, price_ticks)
-        self._fill(resting, price_ticks, executed_ns, taker=match.taker)
+        self._fill(resting, price_ticks, executed_ns, taker=taker)
 
     def _end(self, resting: Resting, orders: list[Resting]) -> None:
         orders.remove(resting)
-        self._ended[resting.order_id] = _identity(resting)
+        self._ended[resting.order_id] = resting
 
     def _slip(self, request: OrderRequest, price_ticks: int) -> int:
         """Return the price after adverse slippage, rounded away from us, never beyond a limit."""
@@ -246,7 +245,8 @@ class SimulatedVenue:
         return max(slipped, request.limit_ticks)
 
     def _fill_at_last_close(self, resting: Resting) -> None:
-        last = self._last_bars[resting.request.symbol]
+        last = self._lanes[resting.request.symbol].bar
+        assert last is not None, "an order before the first bar"
         self._fill(resting, self._ticks(last.close, last.symbol), last.close_ns, taker=True, synthetic=True)
 
     def _fill(
@@ -293,7 +293,7 @@ class SimulatedVenue:
         return msgspec.msgpack.encode(
             _State(
                 [resting for orders in self._resting.values() for resting in orders],
-                self._last_bars,
+                {symbol: lane.bar for symbol, lane in self._lanes.items() if lane.bar is not None},
                 [(strategy, symbol, lots) for (strategy, symbol), lots in self._positions.items()],
                 self._next_trade_id,
                 self._tape_ended,
@@ -307,7 +307,8 @@ class SimulatedVenue:
             orders.clear()
         for resting in kept.resting:
             self._resting[resting.request.symbol].append(resting)
-        self._last_bars = kept.last_bars
+        for symbol, lane in self._lanes.items():
+            lane.bar = kept.last_bars.get(symbol)
         self._positions = {(strategy, symbol): lots for strategy, symbol, lots in kept.positions}
         self._next_trade_id = kept.next_trade_id
         self._tape_ended = kept.tape_ended

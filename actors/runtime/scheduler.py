@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from actors.messages import ActorFailed, ActorRestarted, Bar
 from actors.runtime.digest import Digest
+from actors.runtime.lanes import Lane
 from actors.runtime.supervision import DeadLetters, Intensity
 from actors.runtime.timers import Timers
 
@@ -106,15 +107,21 @@ class Context:
         now_ns: time of the input in hand.
         emit: says a message; it is released when the handler returns.
         timers: deadlines that come back as `TimerFired`.
+        lanes: how each symbol's bars travel.
     """
 
-    __slots__ = ("emit", "now_ns", "outbox", "timers")
+    __slots__ = ("emit", "lanes", "now_ns", "outbox", "timers")
 
     def __init__(self) -> None:
         self.now_ns = 0
         self.outbox: list[Message] = []
         self.emit: Callable[[Message], None] = self.outbox.append
         self.timers = Timers()
+        self.lanes: dict[str, Lane] = {}
+
+    def lane(self, symbol: str) -> Lane:
+        """Return the lane of `symbol`, made when first asked for."""
+        return self.lanes.setdefault(symbol, Lane())
 
 
 class Scheduler:
@@ -179,6 +186,7 @@ class Scheduler:
         decided = self.digest.decided
         seal = self.digest.seal
         entry = self._entries.get(Bar, Route(()))
+        lanes = context.lanes
         caused = 0
         names: dict[str, None] = {}
         named_seq = 0
@@ -190,46 +198,66 @@ class Scheduler:
 
         def post_bars(bars: Iterable[Bar]) -> None:
             nonlocal caused
-            handlers = entry.handlers
             for bar in bars:
                 ts_ns = bar.close_ns
                 if timers.next_hint_ns < ts_ns:
                     self.fire_before(ts_ns)
-                assert ts_ns >= context.now_ns, "time went back"
-                context.now_ns = ts_ns
-                entry.count += 1
                 caused = 0
-                deliver(bar, handlers, 0)
+                entry.count += 1
+                try:
+                    lane = lanes[bar.symbol]
+                except KeyError:
+                    lane = context.lane(bar.symbol)
+                if ts_ns >= lane.vouched_until_ns:
+                    assert ts_ns >= context.now_ns, f"time went back: {ts_ns} < {context.now_ns}"
+                    context.now_ns = ts_ns
+                    deliver(bar, lane.whole or entry.handlers, 0)
+                elif lane.resting:
+                    context.now_ns = ts_ns
+                    deliver(bar, lane.busy, 0)
+                else:
+                    context.now_ns = ts_ns
+                    lane.bar = bar
+                    for handler in lane.quiet:
+                        try:
+                            handler(bar)
+                        except Exception as error:  # noqa: BLE001 - as in `deliver`
+                            failed(handler, bar, error)
+                        if outbox:
+                            release(handler, 0)
                 if decided:
                     seal(ts_ns)
 
         def deliver(message: Message, handlers: Handlers, depth: int) -> None:
-            nonlocal caused
             for handler in handlers:
                 try:
                     handler(message)
                 except Exception as error:  # noqa: BLE001 - the dispatch boundary: one of three places that may
                     if failed(handler, message, error):
-                        handlers = ()
+                        release(handler, depth)
+                        return
                 if outbox:
-                    emitted = outbox.pop()
+                    release(handler, depth)
+
+        def release(handler: Handler, depth: int) -> None:
+            """Deliver what a handler said, the first of it first."""
+            nonlocal caused
+            emitted = outbox.pop()
+            caused += 1
+            if caused > _SUSPECT_FROM:
+                suspect(handler, depth)
+            if outbox:
+                released = [*outbox, emitted]
+                outbox.clear()
+                for emitted in released:
                     caused += 1
-                    if caused > _SUSPECT_FROM:
-                        suspect(handler, depth)
-                    if outbox:
-                        released = [*outbox, emitted]
-                        outbox.clear()
-                        for emitted in released:
-                            caused += 1
-                            route = routes[type(emitted)]
-                            route.count += 1
-                            deliver(emitted, route.handlers, depth + 1)
-                    else:
-                        route = routes[type(emitted)]
-                        route.count += 1
-                        deliver(emitted, route.handlers, depth + 1)
-                    if not handlers:
-                        break
+                    route = routes[type(emitted)]
+                    route.count += 1
+                    deliver(emitted, route.handlers, depth + 1)
+            else:
+                route = routes[type(emitted)]
+                route.count += 1
+                deliver(emitted, route.handlers, depth + 1)
 
         def suspect(handler: Handler, depth: int) -> None:
             nonlocal named_seq
@@ -291,6 +319,10 @@ class Scheduler:
     def emitted(self, kind: type[Message]) -> int:
         """Return how many messages of one type were emitted so far."""
         return self._routes[kind].count
+
+    def credit(self, kind: type[Message], count: int) -> None:
+        """Count messages that are handed over without this scheduler."""
+        self._routes[kind].count += count
 
     def processed(self) -> dict[str, int]:
         """Return how many messages each actor was given so far."""
