@@ -81,6 +81,7 @@ class Features:
         self._on_bars: dict[str, list[_Subscription]] = {symbol: [] for symbol in symbols}
         self._on_aggregates: dict[tuple[str, int], list[_Subscription]] = {}
         self._all: dict[str, _Subscription] = {}
+        self._preloaded: set[str] = set()
         for strategy, symbol, timeframe_ns, features, aggregate in subscriptions:
             subscription = _Subscription(strategy, features)
             self._all[strategy] = subscription
@@ -95,6 +96,7 @@ class Features:
         Returns:
             How many rows will be complete, over all strategies.
         """
+        self._preloaded.add(symbol)
         complete = 0
         for subscription in self._on_bars[symbol]:
             assert subscription.rows is None or next(subscription.rows, self) is self, "a chunk was left unread"
@@ -140,8 +142,8 @@ class Features:
                 subscription.seen += 1
 
     def on_bar_rejected(self, message: BarRejected) -> None:
-        """Refuse to go on where preloaded rows no longer match the bars."""
-        if any(subscription.rows is not None for subscription in self._on_bars.get(message.symbol, ())):
+        """Refuse to go on where what was preloaded no longer matches the bars."""
+        if message.symbol in self._preloaded:
             what = f"{message.symbol}: a bar of a validated tape was rejected ({message.reason})"
             raise CoreError(what)
 

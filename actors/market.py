@@ -197,9 +197,11 @@ class Market:
     def _vouch(self, series: Watched, close_ns: int) -> None:
         """Go to the end of the run that begins with the bar in hand."""
         runs = series.runs
-        while runs and runs[-1][0] <= close_ns:
-            first_ns, last_ns = runs.pop()
-            if first_ns == close_ns and last_ns > first_ns and series.timer is not None:
+        while runs and runs[-1][0] < close_ns:
+            runs.pop()  # its first bar was withheld
+        if runs and runs[-1][0] == close_ns:
+            _, last_ns = runs.pop()
+            if last_ns > close_ns and series.timer is not None:
                 series.last_close_ns = last_ns
                 series.timer.due_ns = last_ns + series.patience_ns
                 series.lane.vouched_until_ns = last_ns + 1

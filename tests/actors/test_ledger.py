@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -304,6 +307,62 @@ def test_equity_is_the_slow_sum_also_behind_a_restart(history: list[m.Fill | m.B
             else:
                 expected += book.cost
         assert ledger.equity_atoms == expected
+
+
+class Chunk:
+    """Columns of a tape, as much of them as the ledger reads."""
+
+    def __init__(self, closes: list[float]) -> None:
+        self.open_ns = np.arange(len(closes)) * MINUTE
+        self.close = np.array(closes)
+
+
+@pytest.mark.slow
+@given(
+    st.lists(st.one_of(st.integers(1, 10**6).map(lambda cents: cents / 100), st.floats(1e-3, 1e14)), min_size=1),
+    st.dictionaries(st.integers(0, 30), st.lists(fills, min_size=1, max_size=3)),
+    st.sampled_from([10**12, -(10**15), 2**62 - 10**17]),
+)
+@settings(deadline=None, max_examples=300)
+def test_a_chunk_marked_at_once_equals_its_bars_marked_one_by_one(
+    closes: list[float], at: dict[int, list[m.Fill]], cash: int
+) -> None:
+    units = {"X": instrument("X", *TICKS["X"])}
+    holding = Holding("b", "X", quantity_lots=-7, cost_atoms=-(10**6))
+    contexts = Context(), Context()
+    one, two = (Ledger(context, units, Account(cash, [copy(holding)]), emit_marks=False) for context in contexts)
+    assert two.preload("X", Chunk(closes), MINUTE)
+    expected: tuple[list[int], list[int]] = ([], [])
+    for index, close in enumerate(closes):
+        data = bar(close, at=(index + 1) * MINUTE)
+        for context, ledger in zip(contexts, (one, two), strict=True):
+            context.now_ns = data.close_ns
+            for each in at.get(index, ()):
+                ledger.on_fill(msgspec.structs.replace(each, symbol="X"))
+            ledger.on_bar(data)
+        for all_of_it, part in zip(expected, one.take_marks(), strict=True):
+            all_of_it.extend(part)
+    times_ns, equity_atoms = two.take_marks()
+    assert (list(times_ns), list(equity_atoms)) == expected
+    assert two.equity_atoms == one.equity_atoms
+    assert two.dump() == one.dump()
+
+
+def test_a_chunk_is_marked_bar_by_bar_where_there_is_another_market_or_somebody_listens(
+    ledger: Ledger, context: Context
+) -> None:
+    assert not ledger.preload("X", Chunk([1.0]), MINUTE)
+    heard = Ledger(context, {"X": instrument("X")}, Account(UNIT), emit_marks=True)
+    assert not heard.preload("X", Chunk([1.0]), MINUTE)
+    ledger.on_bar(bar(100))
+    assert ledger.take_marks() == ([MINUTE], [1_000 * UNIT])
+
+
+def test_a_chunk_that_was_not_marked_is_a_fault(context: Context) -> None:
+    ledger = Ledger(context, {"X": instrument("X")}, Account(UNIT), emit_marks=False)
+    ledger.preload("X", Chunk([1.0]), MINUTE)
+    with pytest.raises(AssertionError, match="left unmarked"):
+        ledger.preload("X", Chunk([2.0]), MINUTE)
 
 
 def test_an_account_is_handed_over_as_a_copy(ledger: Ledger) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from actors import messages as m
@@ -168,6 +169,55 @@ def test_each_series_has_its_own_patience(context: Context) -> None:
     door.hear(bar(4))
     news = [message for index in (10, 15) for message in door.hear(bar(index, symbol="Y", minutes=5))]
     assert news == [m.FeedStale("X", MINUTE, START + 5 * MINUTE)]
+
+
+class Chunk:
+    """Bars as columns."""
+
+    def __init__(self, *bars: m.Bar) -> None:
+        self.open_ns = np.array([each.open_ns for each in bars])
+        for name in ("open", "high", "low", "close", "volume"):
+            setattr(self, name, np.array([getattr(each, name) for each in bars]))
+
+
+FALSE = bar(4, 100, 99, 98, 99.5)
+
+
+@pytest.mark.parametrize(
+    ("bars", "whole"),
+    [
+        pytest.param([bar(0), bar(1), bar(2)], [0], id="one run"),
+        pytest.param([bar(0), bar(2), bar(5), bar(6)], [0], id="gaps within the patience"),
+        pytest.param([bar(0), bar(1), bar(5), bar(6), bar(10)], [0, 5, 10], id="silences"),
+        pytest.param([bar(3), FALSE, bar(5), bar(6)], [3, 4, 5], id="no candle"),
+        pytest.param([bar(3), bar(4, 100, NAN, 99, 100), bar(5)], [3, 4, 5], id="not a number"),
+        pytest.param([bar(3), bar(4, volume=-1.0), bar(5)], [3, 4, 5], id="negative volume"),
+        pytest.param([bar(3), bar(4, 1, INFINITY, 1, 1), bar(5)], [3, 4, 5], id="infinite"),
+        pytest.param([bar(3), bar(3), bar(4)], [3, 3, 4], id="twice"),
+        pytest.param([bar(0)], [0], id="one bar"),
+    ],
+)
+def test_only_bars_that_may_make_news_come_the_whole_way(context: Context, bars: list[m.Bar], whole: list[int]) -> None:
+    """A twin that hears every bar says the same, and both watch for the same next bar."""
+    door, twin = Door(context), Door(Context())
+    lane = context.lane("X")
+    door.market.preload("X", Chunk(*bars))
+    came: list[int] = []
+    said: list[m.Message] = []
+    for each in bars:
+        if each.close_ns >= lane.vouched_until_ns:
+            came.append((each.open_ns - START) // MINUTE)
+            said += door.hear(each)
+    assert said == [message for each in bars for message in twin.hear(each)]
+    assert came == whole
+    assert door.market.dump() == twin.market.dump()
+    assert context.timers.dump() == twin.context.timers.dump()
+
+
+def test_a_chunk_that_was_not_heard_out_is_a_fault(door: Door) -> None:
+    door.market.preload("X", Chunk(bar(0), bar(9)))
+    with pytest.raises(AssertionError, match="left unread"):
+        door.market.preload("X", Chunk(bar(10)))
 
 
 def test_silence_after_the_end_is_not_staleness(door: Door) -> None:
