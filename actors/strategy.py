@@ -7,7 +7,7 @@ messages again with everything it says muted, and skips the one that was poison.
 
 from __future__ import annotations
 
-from itertools import repeat
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
@@ -159,7 +159,6 @@ class StrategyActor:
         self._context = context
         self._emit = context.emit
         self._strategy = strategy
-        self._on_bar = strategy.on_bar
         self._instrument = instrument
         self._checkpoint_inputs = checkpoint_inputs
         self._ref = 0
@@ -169,7 +168,6 @@ class StrategyActor:
         self._armed: list[tuple[str, int]] = []
         self._since: list[tuple[Bar, Any] | tuple[int, Message]] = []
         """What was heard since the checkpoint: bars with their values, other messages with their times."""
-        self._next_values: Callable[[], Any] = iter(()).__next__
         self._now_ns: int | None = None
         strategy.bind(self)
         self._checkpoint = _Checkpoint(b"", 0, position_lots, None)
@@ -256,26 +254,33 @@ class StrategyActor:
     def on_row(self, row: FeatureRow) -> None:
         """Let the strategy decide."""
         if row.strategy == self.id and not self.abandoned:
-            self._decide(row.bar, row.values)
-
-    def read_rows(self, rows: Iterator[Any]) -> None:
-        """Take the values of the bars to come from `rows`; None means that they are not complete yet."""
-        if not self.abandoned:
-            self._next_values = rows.__next__
-
-    def on_bar(self, bar: Bar) -> None:
-        """Let the strategy decide on a bar whose values are read: the short way to what `on_row` does."""
-        values = self._next_values()
-        if values is not None:
-            self._decide(bar, values)
-
-    def _decide(self, bar: Bar, values: Any) -> None:  # noqa: ANN401 - the row type is the strategy's own
-        self._reference_bar = bar
-        since = self._since
-        since.append((bar, values))
-        self._on_bar(bar, values)
-        if self._armed or len(since) >= self._checkpoint_inputs:
+            self._reference_bar = bar = row.bar
+            self._since.append((bar, row.values))
+            self._strategy.on_bar(bar, row.values)
             self._settle()
+
+    def reader(self, rows: Iterator[Any]) -> Callable[[Bar], None]:
+        """Return a handler of bars that takes their values from `rows`; None means that they are not complete yet.
+
+        It does what `on_row` does, with all it needs in cells: a replay spends its time here.
+        """
+        next_values = rows.__next__
+        since = self._since
+        note = since.append
+        on_bar = self._strategy.on_bar
+        armed = self._armed
+        checkpoint_inputs = self._checkpoint_inputs
+
+        def on_bar_read(self: StrategyActor, bar: Bar) -> None:
+            values = next_values()
+            if values is not None and not self.abandoned:
+                self._reference_bar = bar
+                note((bar, values))
+                on_bar(bar, values)
+                if armed or len(since) >= checkpoint_inputs:
+                    self._settle()
+
+        return MethodType(on_bar_read, self)
 
     def on_aggregate_row(self, row: FeatureRow) -> None:
         """Let a strategy on a higher timeframe decide: such a row may be heard after its bar's close."""
@@ -367,7 +372,6 @@ class StrategyActor:
     def abandon(self) -> None:
         """Take no further messages."""
         self.abandoned = True
-        self._next_values = repeat(None).__next__
         self._armed.clear()
 
     def _again(self, message: Message) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from actors.instrument import Instrument
+    from actors.runtime.lanes import Handler
     from actors.runtime.scheduler import Table
     from config.schema import Settings
 
@@ -171,12 +172,9 @@ class Core:
         marked = self.ledger.preload(symbol, columns, self._timeframes_ns[symbol])
         rows = self.features.preload(symbol, columns)
         deciding = [s for s in self.strategies if s.symbol == symbol and not s.on_aggregates]
-        if self._rows_are_observed:
-            decide = [self.features.on_bar]
-        else:
-            decide = [s.on_bar for s in deciding]
-            for strategy in deciding:
-                strategy.read_rows(self.features.rows(strategy.id))
+        decide: list[Handler] = [self.features.on_bar]
+        if not self._rows_are_observed:
+            decide = [strategy.reader(self.features.rows(strategy.id)) for strategy in deciding]
             self.scheduler.credit(m.FeatureRow, rows)
         lane.quiet = tuple(decide if marked else [self.ledger.on_bar, *decide])
         lane.busy = (self.venue.on_bar, *lane.quiet)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from actors.messages import Bar
 
-    Handlers = tuple[Callable[[Any], None], ...]
+    Handler = Callable[[Any], None]
+    Handlers = tuple[Handler, ...]
 
 
 class Lane:

@@ -17,7 +17,7 @@ Interleaving is therefore a function of the input order alone.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from actors.messages import ActorFailed, ActorRestarted, Bar
 from actors.runtime.digest import Digest
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from actors.messages import Message
+    from actors.runtime.lanes import Handler, Handlers
 
 _DEPTH_MAX = 200
 """Longest chain of messages, each caused by the one before; an endless exchange is an endless chain."""
@@ -85,8 +86,6 @@ class Recoverable(Actor, Protocol):
 
 
 if TYPE_CHECKING:
-    Handler = Callable[[Any], None]
-    Handlers = tuple[Handler, ...]
     Table = Mapping[type[Message], Sequence[Handler]]
 
 
