@@ -273,6 +273,17 @@ class Fill(OrderEvent, frozen=True):
     """Filled at the last close because the tape had ended."""
 
 
+class FeeInBase(Message, frozen=True):
+    """The venue kept part of what a fill bought as its fee; the fill itself then carries none."""
+
+    strategy: str
+    symbol: str
+    trade_id: int
+    quantity_lots: int
+    value_atoms: int
+    """Its value at the fill's price."""
+
+
 class PositionChanged(Message, frozen=True):
     """One strategy's book in one symbol, and the account's cash, after a fill."""
 
@@ -293,6 +304,137 @@ class EquityMark(Message, frozen=True):
     ts_ns: int
 
 
+# --- a real venue: what leaves the core ------------------------------------------------------------
+
+
+class SendOrder(Message, frozen=True):
+    """Effect: have the venue take an order. It leaves once the input that caused it is durable."""
+
+    order_id: str
+    request: OrderRequest
+
+
+class SendCancel(Message, frozen=True):
+    """Effect: have the venue withdraw an order."""
+
+    order_id: str
+    symbol: str
+
+
+class AskOrder(Message, frozen=True):
+    """Effect: ask the venue what became of an order whose fate is not known."""
+
+    order_id: str
+    symbol: str
+
+
+class AskAccount(Message, frozen=True):
+    """Effect: ask the venue for open orders, executions and balances, to compare them with ours."""
+
+    reason: str
+    """`start`, `reconnect`, `period` or `doubt`."""
+    orders: tuple[tuple[str, str], ...] = ()
+    """(order id, symbol) of every order we believe open: each is asked for by name if no listing has it."""
+
+
+# --- a real venue: what enters the core -------------------------------------------------------------
+
+
+class VenueLink(Message, frozen=True):
+    """The private connection to the venue came up or went down."""
+
+    up: bool
+    reason: str = ""
+
+
+class OrderReported(Message, frozen=True):
+    """What the venue says of one of our orders: a reply, a push, or the answer to a question."""
+
+    order_id: str
+    venue_order_id: str
+    state: Literal["open", "filled", "cancelled", "rejected", "expired"]
+    filled_lots: int
+    """All that was ever executed of it, whether or not we heard of the trades."""
+    reason: str = ""
+
+
+class OrderInDoubt(Message, frozen=True):
+    """A request went out and nobody knows what it came to: a timeout, a dropped connection, a broken reply."""
+
+    order_id: str
+    reason: str
+
+
+class OrderAbsent(Message, frozen=True):
+    """The venue does not know the order, and a request of ours that is still under way would be too late."""
+
+    order_id: str
+    reason: str = ""
+
+
+class CancelRefused(Message, frozen=True):
+    """The venue did not withdraw an order."""
+
+    order_id: str
+    reason: str
+
+
+class TradeReported(Message, frozen=True):
+    """One execution of one of our orders, as the venue says; it may say so more than once."""
+
+    order_id: str
+    symbol: str
+    trade_id: int
+    """The venue's own number, unique within the symbol."""
+    side: int
+    price_ticks: int
+    quantity_lots: int
+    fee_asset: str
+    fee_atoms: int
+    """Of the fee's asset (1e-8); positive is paid."""
+    liquidity: Liquidity
+    executed_ns: int
+
+
+class BalanceReported(Message, frozen=True):
+    """What the account holds of one asset, in atoms (1e-8), free and locked together."""
+
+    asset: str
+    total_atoms: int
+
+
+class ForeignOrder(Message, frozen=True):
+    """An open order at the venue that is not ours."""
+
+    order_id: str
+    venue_order_id: str
+    symbol: str
+
+
+class AccountReported(Message, frozen=True):
+    """The answer to `AskAccount`: one view of the account, complete for the symbols that are traded."""
+
+    reason: str
+    orders: tuple[OrderReported, ...]
+    """Ours that are open, and every one that was asked for by name."""
+    absent: tuple[str, ...]
+    """Ids that were asked for by name and that the venue does not know, for good."""
+    trades: tuple[TradeReported, ...]
+    """Ours since the last one that was known, each symbol in order of trade id."""
+    balances: tuple[BalanceReported, ...]
+    foreign: tuple[ForeignOrder, ...]
+
+
+class Reconciled(Message, frozen=True):
+    """What comparing the venue's account with ours came to."""
+
+    reason: str
+    differences: tuple[str, ...]
+    """In words, one for each; none is agreement."""
+    applied: int
+    """Trades that were booked only now."""
+
+
 # --- system -----------------------------------------------------------------------------------------
 
 
@@ -311,11 +453,14 @@ class ActorRestarted(Message, frozen=True):
     restarts: int
 
 
-Input = Bar | TapeEnded | TimerFired | Pause | Resume | Flatten | Stop | Halt
+Input = (
+    Bar | TapeEnded | TimerFired | Pause | Resume | Flatten | Stop | Halt
+    | VenueLink | OrderReported | OrderInDoubt | OrderAbsent | CancelRefused | TradeReported | AccountReported
+)  # fmt: skip
 """What may enter the core from outside, and therefore what a journal holds."""
 
 Decision = (
     Intent | RiskVeto | OrderRequest | CancelRequest | Accepted | Rejected | Cancelled | Expired
-    | CancelRejected | Fill | PositionChanged
+    | CancelRejected | Fill | FeeInBase | PositionChanged
 )  # fmt: skip
 """What the digest is taken over and the journal keeps beside its input."""
