@@ -5,7 +5,7 @@ binary floats, because they reach the integer ledger. ``None`` means "off" where
 """
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -139,6 +139,42 @@ class Feed(Section, frozen=True):
     """Inputs waiting for the core before the feed has to wait."""
 
 
+class Exchange(Section, frozen=True):
+    """The venue behind a live feed and, in real mode, behind our orders, as ccxt knows it."""
+
+    id: str = "binance"
+    """ccxt's name of the exchange."""
+    file: str | None = None
+    """JSON file of constructor arguments by exchange id, keys included, such as `pitboss exchange` writes."""
+    urls: dict[str, Any] = {}
+    """Merged into the exchange's own `urls`."""
+    options: dict[str, Any] = {}
+    """Merged into the exchange's own `options`."""
+    symbols: tuple[str, ...] = ("BTC/USDT",)
+    """What is fed and traded, by ccxt's names."""
+    timeframe: str = "1m"
+    """Bars the feed delivers."""
+    clock: Literal["wall", "venue"] = "wall"
+    """Whose time the core's is; `venue` for one that plays history faster than the wall."""
+    recv_window_ms: Annotated[int, Meta(ge=100, le=60_000)] = 5_000
+    """A signed request older than this is refused by the venue, and can no longer become an order."""
+    timeout_ms: Annotated[int, Meta(ge=100, le=120_000)] = 10_000
+    """Longest wait for one answer; what it came to is then in doubt."""
+    reconcile_s: Seconds = 60.0
+    """The account is compared with the venue's this often."""
+    stall_s: Seconds = 30.0
+    """A stream that is silent for longer is opened anew."""
+    weight_per_minute: Count = 6_000
+    """Request weight spent in any minute, at most."""
+
+
+class Live(Section, frozen=True):
+    """The last switch before real orders."""
+
+    armed: bool = False
+    """`real` mode refuses to start without it."""
+
+
 class Journal(Section, frozen=True):
     """Durability."""
 
@@ -207,6 +243,8 @@ class Settings(Section, frozen=True):
     market: Market = Market()
     supervision: Supervision = Supervision()
     feed: Feed = Feed()
+    exchange: Exchange = Exchange()
+    live: Live = Live()
     journal: Journal = Journal()
     http: Http = Http()
     log: Log = Log()
