@@ -60,18 +60,24 @@ class InstrumentSpec(msgspec.Struct, frozen=True, kw_only=True):
     tick: Decimal
     """Smallest price step in quote units."""
     lot: Decimal
-    """Smallest quantity step in base units."""
+    """Smallest quantity that is booked, in base units."""
     min_notional: Decimal = Decimal(0)
     """Smallest order value in quote units; 0 for none."""
     inferred: bool = False
     """Whether tick or lot were read off the tape."""
+    step: Decimal | None = None
+    """Smallest step of an order's quantity in base units, a multiple of the lot; the lot itself unless given."""
+    base: str = ""
+    """Name of the base asset, where a real venue keeps it."""
+    quote: str = ""
+    """Name of the quote asset, likewise."""
 
 
 class Instrument:
     """An instrument at work: converts floats to integers and integers to money.
 
     Raises:
-        ValueError: the tick or the lot is not positive.
+        ValueError: the tick or the lot is not positive, or the step is no multiple of the lot.
     """
 
     __slots__ = (
@@ -83,6 +89,7 @@ class Instrument:
         "_ticks_per_unit",
         "min_notional_atoms",
         "spec",
+        "step_lots",
         "symbol",
     )
 
@@ -90,7 +97,12 @@ class Instrument:
         if spec.tick <= 0 or spec.lot <= 0:
             message = f"instrument {spec.symbol}: tick and lot must be positive"
             raise ValueError(message)
+        step_lots = Fraction(spec.step or spec.lot) / Fraction(spec.lot)
+        if step_lots.denominator != 1:
+            message = f"instrument {spec.symbol}: the step {spec.step} is no multiple of the lot {spec.lot}"
+            raise ValueError(message)
         self.spec = spec
+        self.step_lots = step_lots.numerator
         self.symbol = spec.symbol
         self.min_notional_atoms = to_atoms(spec.min_notional)
         value = Fraction(spec.tick) * Fraction(spec.lot) * ATOMS_PER_UNIT
@@ -162,11 +174,13 @@ class Instrument:
         return ticks + 1 if Decimal(repr(price)) > ticks * self.spec.tick else ticks
 
     def quantity_to_lots(self, quantity: float) -> int:
-        """Return `quantity` in whole lots, cut toward zero: an order is never larger than wished."""
+        """Return `quantity` in lots, cut toward zero to whole steps: an order is never larger than wished."""
         steps = abs(quantity) * self._lots_per_unit
         lots = int(steps + 0.5) if steps < _EXACT_BELOW else -1
         if not -_SNAP < steps - lots < _SNAP:
             lots = int(Decimal(repr(abs(quantity))) / self.spec.lot)
+        if self.step_lots != 1:
+            lots -= lots % self.step_lots
         return -lots if quantity < 0 else lots
 
     def price_float(self, price_ticks: int) -> float:

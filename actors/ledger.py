@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from actors.messages import Bar, EquityMark, Fill, PositionChanged
+from actors.messages import Bar, EquityMark, FeeInBase, Fill, PositionChanged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -135,21 +135,19 @@ class Ledger:
         held.fills += 1
         self.cash_atoms += cash_flow_atoms - fill.fee_atoms
         self._assert_conserved(held)
-        if self._chunk is None:
-            self._reopen(fill.symbol)
-        else:
-            self._chunk.changes.append((self._context.now_ns, self.cash_atoms, fill.strategy, after_lots))
-        self._emit(
-            PositionChanged(
-                fill.strategy,
-                fill.symbol,
-                after_lots,
-                held.cost_atoms,
-                held.realized_atoms,
-                held.fees_atoms,
-                self.cash_atoms,
-            )
-        )
+        self._settle_change(held)
+
+    def on_fee_in_base(self, fee: FeeInBase) -> None:
+        """Take a fee out of the position at its value, which leaves the cost of the position with it."""
+        held = self.holdings[fee.strategy, fee.symbol]
+        held.quantity_lots -= fee.quantity_lots
+        held.cost_atoms -= fee.value_atoms
+        held.fees_atoms += fee.value_atoms
+        if not held.quantity_lots:
+            held.realized_atoms -= held.cost_atoms
+            held.cost_atoms = 0
+        self._assert_conserved(held)
+        self._settle_change(held)
 
     def preload(self, symbol: str, columns: Any, timeframe_ns: int) -> bool:  # noqa: ANN401 - a column per field of a bar
         """Mark the next chunk of `symbol` at once, when its bars have been played; return whether that can be.
@@ -244,6 +242,24 @@ class Ledger:
         self._mark_prices[symbol] = float(chunk.close[-1])
         self._reopen(symbol)
         return chunk.closes_ns, equity_atoms
+
+    def _settle_change(self, held: Holding) -> None:
+        """After a book changed: bring its value up to date, and say how it stands."""
+        if self._chunk is None:
+            self._reopen(held.symbol)
+        else:
+            self._chunk.changes.append((self._context.now_ns, self.cash_atoms, held.strategy, held.quantity_lots))
+        self._emit(
+            PositionChanged(
+                held.strategy,
+                held.symbol,
+                held.quantity_lots,
+                held.cost_atoms,
+                held.realized_atoms,
+                held.fees_atoms,
+                self.cash_atoms,
+            )
+        )
 
     def _adopt(self, holding: Holding) -> None:
         self.holdings[holding.strategy, holding.symbol] = holding

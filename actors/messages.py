@@ -335,6 +335,8 @@ class AskAccount(Message, frozen=True):
     """`start`, `reconnect`, `period` or `doubt`."""
     orders: tuple[tuple[str, str], ...] = ()
     """(order id, symbol) of every order we believe open: each is asked for by name if no listing has it."""
+    trades_after: tuple[tuple[str, int], ...] = ()
+    """(symbol, newest trade id that is booked): executions after these are wanted; a symbol without one has none."""
 
 
 # --- a real venue: what enters the core -------------------------------------------------------------
@@ -396,14 +398,14 @@ class TradeReported(Message, frozen=True):
     executed_ns: int
 
 
-class BalanceReported(Message, frozen=True):
+class BalanceReported(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What the account holds of one asset, in atoms (1e-8), free and locked together."""
 
     asset: str
     total_atoms: int
 
 
-class ForeignOrder(Message, frozen=True):
+class ForeignOrder(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An open order at the venue that is not ours."""
 
     order_id: str

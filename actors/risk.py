@@ -135,9 +135,9 @@ class Risk:
             for order in self._working.values():
                 if order.kind == "market" and order.strategy == strategy and order.symbol == symbol:
                     lots -= order.side * order.open_lots
-            if lots > 0:
+            if lots >= instrument.step_lots:
                 self._pass_or_veto(intent, instrument, BUY, lots, position_lots)
-            elif lots:
+            elif lots <= -instrument.step_lots:
                 self._pass_or_veto(intent, instrument, SELL, -lots, position_lots)
         elif lots > 0:
             self._pass_or_veto(intent, instrument, intent.side, lots, position_lots)
@@ -158,8 +158,10 @@ class Risk:
             exposed_lots = side * position_lots + ahead_lots
             if exposed_lots + lots > 0:
                 allowed_lots, reason = self._within_limits(intent, instrument, exposed_lots, lots)
+        if instrument.step_lots != 1:
+            allowed_lots -= allowed_lots % instrument.step_lots
         if allowed_lots <= 0:
-            self._veto(intent, reason)
+            self._veto(intent, reason or "quantity is below one step")
             return
         limit_ticks = stop_ticks = 0
         if (
@@ -318,7 +320,9 @@ class Risk:
         if self._working:
             return
         flat = True
-        for (strategy, symbol), lots in self._positions.items():
+        for (strategy, symbol), position_lots in self._positions.items():
+            step_lots = self._instruments[symbol].step_lots
+            lots = abs(position_lots) // step_lots * step_lots  # less than a step cannot be sold, and counts as flat
             if lots:
                 flat = False
                 self._request(
@@ -326,8 +330,8 @@ class Risk:
                         strategy,
                         symbol,
                         self._closing_ref,
-                        SELL if lots > 0 else BUY,
-                        abs(lots),
+                        SELL if position_lots > 0 else BUY,
+                        lots,
                         reduce_only=True,
                         closing=True,
                     )

@@ -15,6 +15,7 @@ import msgspec
 from actors import messages as m
 from actors.control import Control
 from actors.execution.orders import Execution
+from actors.execution.remote import RemoteVenue
 from actors.execution.simulated import SimulatedVenue
 from actors.features import FeaturePort, Features
 from actors.ledger import Account, Ledger
@@ -77,6 +78,7 @@ class Core:
         account: what the session starts from.
         nonce: the session's part of client order ids.
         start_ns: the time before the first input.
+        real: whether orders leave for a real venue, rather than for the simulated one.
         observers: further subscribers, called before all others, and so in the order things were said; they must
             not emit.
     """
@@ -91,6 +93,7 @@ class Core:
         *,
         nonce: str,
         start_ns: int,
+        real: bool = False,
         observers: Table | None = None,
     ) -> None:
         context = Context()
@@ -111,7 +114,11 @@ class Core:
             [(plan.symbol, plan.timeframe_ns, higher[plan.symbol]) for plan in series],
             settings.market.stale_after_bars,
         )
-        self.venue = SimulatedVenue(context, instruments, settings.venue, positions)
+        self.venue: SimulatedVenue | RemoteVenue = (
+            RemoteVenue(context, instruments, round(settings.exchange.reconcile_s * _NS_PER_S))
+            if real
+            else SimulatedVenue(context, instruments, settings.venue, positions)
+        )
         self.ledger = Ledger(context, instruments, account, emit_marks=wants_marks)
         self.features = Features(
             context,
@@ -185,7 +192,7 @@ class Core:
         market, venue, ledger, features = self.market, self.venue, self.ledger, self.features
         control = self.control
         strategies = self.strategies
-        return {
+        table: dict[type[m.Message], list[Handler]] = {
             m.Bar: [
                 market.on_bar,
                 venue.on_bar,
@@ -193,14 +200,33 @@ class Core:
                 features.on_bar,
                 *([market.on_bar_settled] if market.aggregates else []),
             ],
-            m.TapeEnded: [market.on_tape_ended, venue.on_tape_ended],
+            m.TapeEnded: [market.on_tape_ended],
             m.TimerFired: [market.on_timer, *(s.on_timer for s in strategies)],
             m.Pause: [control.on_command],
             m.Resume: [control.on_command],
             m.Flatten: [control.on_command],
             m.Stop: [control.on_command],
             m.Halt: [control.on_halt],
+            m.VenueLink: [],
+            m.OrderReported: [],
+            m.OrderInDoubt: [],
+            m.OrderAbsent: [],
+            m.CancelRefused: [],
+            m.TradeReported: [],
+            m.AccountReported: [],
         }
+        if isinstance(venue, SimulatedVenue):
+            table[m.TapeEnded].append(venue.on_tape_ended)
+        else:
+            table[m.TimerFired].append(venue.on_timer)
+            table[m.VenueLink].append(venue.on_link)
+            table[m.OrderReported].append(venue.on_reported)
+            table[m.OrderInDoubt].append(venue.on_in_doubt)
+            table[m.OrderAbsent].append(venue.on_absent)
+            table[m.CancelRefused].append(venue.on_cancel_refused)
+            table[m.TradeReported].append(venue.on_trade)
+            table[m.AccountReported].append(venue.on_account)
+        return table
 
     def _subscribers(self) -> Table:
         """Who hears an emitted message, in order."""
@@ -231,11 +257,17 @@ class Core:
                 risk.on_fill,
                 *(s.on_fill for s in strategies if s.hears_fills),
             ],
+            m.FeeInBase: [decided, ledger.on_fee_in_base],
             m.PositionChanged: [
                 decided,
                 risk.on_position_changed,
                 *(s.on_position_changed for s in strategies),
             ],
+            m.SendOrder: [],
+            m.SendCancel: [],
+            m.AskOrder: [],
+            m.AskAccount: [],
+            m.Reconciled: [],
             m.EquityMark: [risk.on_equity],
             m.Halt: [control.on_halt],
             m.TradingStateChanged: [risk.on_trading_state],

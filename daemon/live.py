@@ -7,6 +7,7 @@ durable. Commands go ahead of data. While the journal cannot be relied on, no in
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Literal
@@ -17,8 +18,10 @@ import msgspec
 import structlog
 
 from actors.messages import Bar, Flatten, Halt, Pause, Resume, Stop, TapeEnded
+from actors.runtime.clock import LiveClock
 from actors.runtime.journal import Record, encode_input, link
 from actors.runtime.scheduler import CoreError
+from actors.runtime.timers import NEVER_NS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +44,8 @@ COMMANDS: dict[str, type[Pause | Resume | Flatten | Stop]] = {
 _SLICE = 256
 """Inputs run before other tasks get their turn."""
 _LATENCIES_KEPT = 4_096
+_CANCELS_S = 5.0
+"""A stop waits this long for a real venue to withdraw what is open; what is not by then is in the log."""
 
 log = structlog.get_logger()
 
@@ -101,6 +106,7 @@ class LiveDriver:
         self._room = anyio.Event()
         self._last_snapshot_seq = core.scheduler.seq
         self._unreleased: deque[tuple[int, int]] = deque()
+        self._stop_by_s: float | None = None
         journal.on_durable = self._release
 
     # --- what edges may do --------------------------------------------------------------------------
@@ -118,7 +124,7 @@ class LiveDriver:
                 self._take(posted_ns, message)
             except CoreError as error:
                 self._fault = error
-            if self._fault is None and self.core.control.trading != "stopping":
+            if self._fault is None and not self._stopped():
                 return
             self._arrived.set()
             return
@@ -158,15 +164,18 @@ class LiveDriver:
             CoreError: an invariant broke.
         """
         while True:
-            if self.core.control.trading == "stopping":
+            if self._stopped():
                 await self.journal.durable(self.core.scheduler.seq)
                 self.finished.set()
                 return
             await self._healthy()
             if not self._commands and not self._data:
                 self._arrived = anyio.Event()
-                await self._arrived.wait()
-                continue  # the journal may have got into trouble meanwhile
+                with anyio.move_on_after(self._until_timer_s()):
+                    await self._arrived.wait()
+                    continue  # the journal may have got into trouble meanwhile
+                self._fire_timers()
+                continue
             self._take_slice()
             await anyio.lowlevel.checkpoint()
 
@@ -180,10 +189,36 @@ class LiveDriver:
                 self._take(*self._data.popleft())
             else:
                 break
-            if self.journal.full or self.core.control.trading == "stopping":
+            if self.journal.full or self._stopped():
                 break
         if self._data or not self._room.is_set():
             self._room.set()
+
+    def _stopped(self) -> bool:
+        """Return whether a stop command is through: at a real venue, only once nothing is open there."""
+        if self.core.control.trading != "stopping":
+            return False
+        if not self.core.execution.orders:
+            return True
+        if self._stop_by_s is None:
+            self._stop_by_s = time.monotonic() + _CANCELS_S
+        if time.monotonic() < self._stop_by_s:
+            return False
+        log.error("stopped_with_open_orders", orders=list(self.core.execution.orders))
+        return True
+
+    def _until_timer_s(self) -> float:
+        """Return how long there is nothing to do, unless something arrives."""
+        wait_s = math.inf if self._stop_by_s is None else max(0.0, self._stop_by_s - time.monotonic())
+        due_ns = self.core.context.timers.next_hint_ns
+        if isinstance(self._clock, LiveClock) and due_ns < NEVER_NS:
+            wait_s = min(wait_s, max(0.0, (due_ns + 1 - time.time_ns()) / 1e9))
+        return wait_s
+
+    def _fire_timers(self) -> None:
+        """Run what has become due by the wall while nothing arrived."""
+        if isinstance(self._clock, LiveClock):
+            self.core.scheduler.fire_before(self._clock.stamp(None), self._keep)
 
     def _take(self, posted_ns: int, message: Message) -> None:
         scheduler = self.core.scheduler

@@ -57,6 +57,8 @@ class SessionPlan(msgspec.Struct, frozen=True, kw_only=True):
     start_ns: int
     account: Account
     nonce: str = SIMULATED_NONCE
+    real: bool = False
+    """Whether its orders leave for a real venue."""
 
 
 def plan_session(settings: Settings, tape: Tape, account: Account | None = None, tape_name: str = "") -> SessionPlan:
@@ -117,6 +119,7 @@ def build_core(plan: SessionPlan, observers: Table | None = None) -> Core:
         plan.account,
         nonce=plan.nonce,
         start_ns=plan.start_ns,
+        real=plan.real,
         observers=observers,
     )
 

@@ -36,6 +36,21 @@ class TapeClock:
         return self.now_ns
 
 
+class VenueClock:
+    """The newest time the venue has told: for a venue whose own time runs faster than the wall."""
+
+    __slots__ = ("now_ns",)
+
+    def __init__(self, now_ns: int = 0) -> None:
+        self.now_ns = now_ns
+
+    def stamp(self, knowable_ns: int | None) -> int:
+        """Return the newest time so far."""
+        if knowable_ns is not None:
+            self.now_ns = max(self.now_ns, knowable_ns)
+        return self.now_ns
+
+
 class LiveClock:
     """Wall time that never goes back: ``max(previous, wall)``."""
 

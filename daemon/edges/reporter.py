@@ -6,16 +6,12 @@ input is durable; only then are they written, as every effect of an input is let
 
 from __future__ import annotations
 
-from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 
 from actors import messages as m
-
-if TYPE_CHECKING:
-    from actors.runtime.scheduler import Table
-    from actors.system import Core
+from daemon.edges.outbox import Outbox
 
 log = structlog.get_logger()
 
@@ -23,47 +19,25 @@ _LINES_MAX = 10_000
 """Lines that wait for the disk; while it is in trouble the oldest are given up, the journal has them all."""
 
 
-class Reporter:
-    """Subscribes ahead of all actors; says nothing to them."""
+_HEARD = (
+    m.Fill,
+    m.Rejected,
+    m.RiskVeto,
+    m.TradingStateChanged,
+    m.ActorFailed,
+    m.ActorRestarted,
+    m.FeedStale,
+    m.FeedResumed,
+    m.BarRejected,
+    m.Reconciled,
+)
 
-    isolated = False
+
+class Reporter(Outbox):
+    """Writes what it hears."""
 
     def __init__(self) -> None:
-        self.name = "reporter"
-        self._core: Core | None = None
-        self._waiting: deque[tuple[int, m.Message]] = deque(maxlen=_LINES_MAX)
-
-    def observers(self) -> Table:
-        """Return the rows of the subscription table this adds."""
-        heard = (
-            m.Fill,
-            m.Rejected,
-            m.RiskVeto,
-            m.TradingStateChanged,
-            m.ActorFailed,
-            m.ActorRestarted,
-            m.FeedStale,
-            m.FeedResumed,
-            m.BarRejected,
-        )
-        return {kind: [self.on_message] for kind in heard}
-
-    def attach(self, core: Core) -> None:
-        """Report on `core` from now on; what was heard while it was recovered is old news."""
-        self._core = core
-        self._waiting.clear()
-
-    def on_message(self, message: m.Message) -> None:
-        """Keep a message until its input is durable."""
-        if self._core is not None:
-            self._waiting.append((self._core.scheduler.seq, message))
-
-    def release(self, durable_seq: int) -> None:
-        """Write what is durable."""
-        waiting = self._waiting
-        while waiting and waiting[0][0] <= durable_seq:
-            seq, message = waiting.popleft()
-            self._write(seq, message)
+        super().__init__("reporter", _HEARD, self._write, _LINES_MAX)
 
     def _write(self, seq: int, message: m.Message) -> None:
         core = self._core
@@ -87,6 +61,9 @@ class Reporter:
             case m.TradingStateChanged():
                 write = log.error if message.state == "halted" else log.info
                 write("trading_state", seq=seq, state=message.state, reason=message.reason)
+            case m.Reconciled():
+                write = log.warning if message.differences else log.info
+                write("reconciled", seq=seq, **_fields(message))
             case _:
                 log.warning(_event_name(message), seq=seq, **_fields(message))
 

@@ -14,6 +14,9 @@ REQUEST = m.OrderRequest("a", "X", 3, m.SELL, 7, "stop_limit", 90, 91, "ioc", re
 EVENT = ("pbt1", "a", "X", 3)
 BAR = m.Bar("X", 60, 120, 180, 1.5, 2.5, 0.5, 2.0, 3.25)
 
+REPORT = m.OrderReported("pbt1", "77", "cancelled", 5, "by the user")
+TRADE = m.TradeReported("pbt1", "X", 9, m.BUY, 100, 5, "BTC", 3, "maker", 77)
+
 INPUTS: list[Any] = [
     BAR,
     m.TapeEnded(),
@@ -23,6 +26,20 @@ INPUTS: list[Any] = [
     m.Flatten("c1"),
     m.Stop("c1", "key"),
     m.Halt("journal: full"),
+    m.VenueLink(up=False, reason="closed"),
+    REPORT,
+    m.OrderInDoubt("pbt1", "timed out"),
+    m.OrderAbsent("pbt1"),
+    m.CancelRefused("pbt1", "unknown order"),
+    TRADE,
+    m.AccountReported(
+        "start",
+        (REPORT,),
+        ("pbt2",),
+        (TRADE,),
+        (m.BalanceReported("BTC", 10**8),),
+        (m.ForeignOrder("web_1", "78", "X"),),
+    ),
 ]
 DECISIONS: list[Any] = [
     m.Intent("a", "X", 1, "order", m.BUY, 0.1, "limit", 99.5, None, "fok", post_only=True, reference_price=100.0),
@@ -35,6 +52,7 @@ DECISIONS: list[Any] = [
     m.Expired(*EVENT, "no"),
     m.CancelRejected(*EVENT, "too late"),
     m.Fill(*EVENT, 9, m.BUY, 100, 5, 2, -3, "maker", 77, synthetic=True),
+    m.FeeInBase("a", "X", 9, 3, 300),
     m.PositionChanged("a", "X", -5, -500, 10, 3, 10**15),
 ]
 

@@ -1,0 +1,439 @@
+"""A real venue behind the venue port: what was sent, what the venue says, and what is still in doubt.
+
+This actor is the core's half of the gateway. Requests leave as effects once their input is durable; replies,
+pushes and the answers to questions come back as journaled inputs, so a session traded for real replays bit
+for bit. Nothing the edge reports is believed twice: executions are recognised by the venue's trade id, and an
+order ends only when as much of it was booked as the venue says was executed.
+
+What a report leads to, by what is known of the order ("booked" is what we have of it, "said" is the venue's total):
+
+| report | order | then |
+|---|---|---|
+| in doubt | any that is open | ask |
+| open | not yet accepted | accepted |
+| open, filled, cancelled, expired; said > booked | open | remember how it ended, ask for its trades |
+| cancelled, expired; said = booked | open | ended |
+| rejected; nothing booked | open | rejected |
+| any; said < booked, and final | open | halt: the venue takes back what it had executed |
+| trade, new | open | accepted if it was not, fill |
+| trade, known | any | nothing |
+| trade, new | ended | halt: an execution nobody can account for |
+| absent | never accepted | rejected: it never arrived |
+| absent | accepted | halt: the venue forgot an order it had taken |
+| open, after a doubt | to be withdrawn | ask the venue again to withdraw it |
+| cancel refused | open | working again, ask |
+| anything else | ended | nothing |
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from actors.instrument import ATOM
+from actors.messages import (
+    Accepted,
+    AccountReported,
+    AskAccount,
+    AskOrder,
+    BalanceReported,
+    Cancelled,
+    CancelOrder,
+    CancelRefused,
+    CancelRejected,
+    Expired,
+    FeeInBase,
+    Fill,
+    Halt,
+    OrderAbsent,
+    OrderInDoubt,
+    OrderReported,
+    OrderRequest,
+    Reconciled,
+    Rejected,
+    SendCancel,
+    SendOrder,
+    SubmitOrder,
+    TimerFired,
+    TradeReported,
+    VenueLink,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from actors.instrument import Instrument
+    from actors.messages import Bar
+    from actors.runtime.scheduler import Context
+
+_TRADES_KEPT = 2_000
+"""Newest trade ids remembered per symbol: a venue repeats itself about the last minutes, not about last week."""
+_NOT_CONNECTED = "the venue is not connected, or its account is not yet compared with ours"
+_RECONCILE = "reconcile"
+
+
+class Sent(msgspec.Struct):
+    """An order at the venue, or on its way to it."""
+
+    order_id: str
+    request: OrderRequest
+    venue_order_id: str = ""
+    accepted: bool = False
+    booked_lots: int = 0
+    said_lots: int = 0
+    """What the venue says was executed of it; never less than it said before."""
+    end: str = ""
+    """How the venue says it ended, while executions of it are still missing."""
+    end_reason: str = ""
+    in_doubt: str = ""
+    """Why nobody knows what became of it; empty while somebody does."""
+    cancel_asked: bool = False
+
+
+class Asset(msgspec.Struct):
+    """What we know of one asset of the account, in atoms."""
+
+    baseline_atoms: int | None = None
+    """What the account held that was not ours, when the session first looked."""
+    ours_atoms: int = 0
+    """What our executions have changed since."""
+    difference_atoms: int = 0
+    """What did not add up the last time we looked."""
+
+
+class _State(msgspec.Struct):
+    linked: bool
+    ready: bool
+    was_linked: bool
+    sent: list[Sent]
+    trades: dict[str, list[int]]
+    assets: dict[str, Asset]
+    last: Reconciled | None
+
+
+class RemoteVenue:
+    """Walks our orders through what a real venue says about them.
+
+    Args:
+        context: the core's.
+        instruments: exact units by symbol, with the names of their assets.
+        reconcile_ns: the account is compared with the venue's this often.
+    """
+
+    isolated = False
+
+    def __init__(self, context: Context, instruments: Mapping[str, Instrument], reconcile_ns: int) -> None:
+        self.name = "venue"
+        self._context = context
+        self._emit = context.emit
+        self._instruments = instruments
+        self._reconcile_ns = reconcile_ns
+        self._linked = False
+        self._was_linked = False
+        self.ready = False
+        """Whether orders may leave: the link is up and the account was compared since it came up."""
+        self.sent: dict[str, Sent] = {}
+        self._ended: dict[str, Sent] = {}
+        self._ended_at_ns = -1
+        """Orders that ended lately: somebody may ask to cancel one before he has heard of its end."""
+        self._trades: dict[str, deque[int]] = {symbol: deque(maxlen=_TRADES_KEPT) for symbol in instruments}
+        self._lot_atoms = {symbol: _lot_atoms(instrument) for symbol, instrument in instruments.items()}
+        self._assets: dict[str, Asset] = {}
+        for instrument in instruments.values():
+            for name in (instrument.spec.base, instrument.spec.quote):
+                self._assets.setdefault(name, Asset())
+        self.last: Reconciled | None = None
+        """The newest comparison."""
+
+    # --- the venue port -----------------------------------------------------------------------------
+
+    def on_submit(self, command: SubmitOrder) -> None:
+        """Send an order, or refuse it while nobody could say what became of it."""
+        request = command.request
+        if not self.ready:
+            self._emit(Rejected(command.order_id, request.strategy, request.symbol, request.ref, _NOT_CONNECTED))
+            return
+        self.sent[command.order_id] = Sent(command.order_id, request)
+        self._emit(SendOrder(command.order_id, request))
+
+    def on_cancel(self, command: CancelOrder) -> None:
+        """Ask the venue to withdraw an order; a lost link will ask again once it is back."""
+        order = self.sent.get(command.order_id)
+        if order is None:
+            ended = self._ended.get(command.order_id)
+            assert ended is not None, f"{command.order_id} was never at the venue"
+            self._emit(CancelRejected(*_identity(ended), "too late"))
+            return
+        order.cancel_asked = True
+        self._emit(SendCancel(order.order_id, order.request.symbol))
+
+    def on_bar(self, _: Bar) -> None:
+        """Nothing: prices are the venue's business."""
+
+    # --- the link -----------------------------------------------------------------------------------
+
+    def on_link(self, message: VenueLink) -> None:
+        """Compare the accounts whenever the link is up again; until then no order leaves."""
+        self._linked = message.up
+        self.ready = False
+        if message.up:
+            self._ask_account("reconnect" if self._was_linked else "start")
+            self._was_linked = True
+
+    def on_timer(self, timer: TimerFired) -> None:
+        """Compare the accounts now and then."""
+        if timer.actor == self.name and self._linked:
+            self._ask_account("period")
+
+    def _ask_account(self, reason: str) -> None:
+        for order in self.sent.values():
+            order.in_doubt = order.in_doubt or "not yet asked for"
+        asked = tuple((order.order_id, order.request.symbol) for order in self.sent.values())
+        known = tuple((symbol, max(ids)) for symbol, ids in self._trades.items() if ids)
+        self._emit(AskAccount(reason, asked, known))
+        self._context.timers.arm(self.name, _RECONCILE, self._context.now_ns + self._reconcile_ns)
+
+    # --- what the venue says of an order ------------------------------------------------------------
+
+    def on_in_doubt(self, message: OrderInDoubt) -> None:
+        """Ask what became of a request."""
+        order = self.sent.get(message.order_id)
+        if order is not None:
+            order.in_doubt = message.reason
+            self._emit(AskOrder(order.order_id, order.request.symbol))
+
+    def on_reported(self, report: OrderReported) -> None:
+        """Follow what the venue says of one order."""
+        order = self.sent.get(report.order_id)
+        if order is None:
+            return
+        was_in_doubt, order.in_doubt = order.in_doubt, ""
+        order.venue_order_id = report.venue_order_id or order.venue_order_id
+        if report.state == "rejected" and not order.accepted and not order.booked_lots:
+            self._end(order, "rejected", report.reason)
+            return
+        self._accept(order)
+        order.said_lots = max(order.said_lots, report.filled_lots)
+        if report.state == "open":
+            if was_in_doubt and order.cancel_asked:
+                self._emit(SendCancel(order.order_id, order.request.symbol))
+            return
+        if report.filled_lots < order.booked_lots:
+            self._halt(order, f"the venue says {report.filled_lots} lots were executed, we booked {order.booked_lots}")
+            return
+        order.end, order.end_reason = report.state, report.reason
+        if not self._finish(order):
+            self._emit(AskOrder(order.order_id, order.request.symbol))
+
+    def on_trade(self, trade: TradeReported) -> None:
+        """Book an execution, once."""
+        self._book(trade)
+
+    def on_absent(self, message: OrderAbsent) -> None:
+        """Give up an order the venue never had."""
+        order = self.sent.get(message.order_id)
+        if order is None:
+            return
+        if order.accepted:
+            self._halt(order, "the venue no longer knows an order it had taken")
+        else:
+            self._end(order, "rejected", message.reason or "it never arrived at the venue")
+
+    def on_cancel_refused(self, message: CancelRefused) -> None:
+        """Let an order work on, and find out why it could not be withdrawn."""
+        order = self.sent.get(message.order_id)
+        if order is not None:
+            if order.cancel_asked:
+                order.cancel_asked = False
+                self._emit(CancelRejected(*_identity(order), message.reason))
+            self._emit(AskOrder(order.order_id, order.request.symbol))
+
+    def _accept(self, order: Sent) -> None:
+        if not order.accepted:
+            order.accepted = True
+            self._emit(Accepted(*_identity(order)))
+
+    def _finish(self, order: Sent) -> bool:
+        """End an order if all that was executed of it is booked; return whether it has ended."""
+        if order.booked_lots < order.said_lots:
+            return False
+        self._end(order, order.end, order.end_reason)
+        return True
+
+    def _end(self, order: Sent, end: str, reason: str) -> None:
+        self._forget(order)
+        if end == "rejected" and not order.booked_lots:
+            self._emit(Rejected(*_identity(order), reason))
+        elif end == "cancelled":
+            self._emit(Cancelled(*_identity(order), reason))
+        elif order.booked_lots < order.request.quantity_lots:
+            self._emit(Expired(*_identity(order), reason or f"the venue says {end}"))
+
+    def _forget(self, order: Sent) -> None:
+        del self.sent[order.order_id]
+        if self._ended_at_ns != self._context.now_ns:
+            self._ended_at_ns = self._context.now_ns
+            self._ended.clear()
+        self._ended[order.order_id] = order
+
+    def _book(self, trade: TradeReported) -> bool:
+        """Book an execution; return whether it was new."""
+        known = self._trades[trade.symbol]
+        if trade.trade_id in known:
+            return False
+        known.append(trade.trade_id)
+        order = self.sent.get(trade.order_id)
+        if order is None:
+            self._emit(Halt(f"{trade.symbol}: trade {trade.trade_id} executed order {trade.order_id}, which had ended"))
+            return True
+        request = order.request
+        booked_lots = order.booked_lots + trade.quantity_lots
+        if booked_lots > request.quantity_lots or trade.side != request.side or trade.symbol != request.symbol:
+            self._halt(order, f"trade {trade.trade_id} does not fit it: {trade}")
+            return True
+        self._accept(order)
+        order.in_doubt = ""
+        order.booked_lots = booked_lots
+        order.said_lots = max(order.said_lots, booked_lots)
+        self._execute(order, trade)
+        if booked_lots == request.quantity_lots:
+            self._forget(order)
+        elif order.end:
+            self._finish(order)
+        return True
+
+    def _execute(self, order: Sent, trade: TradeReported) -> None:
+        """Say an execution, and what the venue kept of it."""
+        instrument = self._instruments[trade.symbol]
+        spec = instrument.spec
+        value_atoms = instrument.value_atoms(trade.price_ticks, trade.quantity_lots)
+        lot_atoms = self._lot_atoms[trade.symbol]
+        self._assets[spec.base].ours_atoms += trade.side * trade.quantity_lots * lot_atoms
+        self._assets[spec.quote].ours_atoms -= trade.side * value_atoms
+        fee_lots = 0
+        trouble = ""
+        if trade.fee_asset == spec.base and trade.fee_asset != spec.quote:
+            fee_lots, rest_atoms = divmod(trade.fee_atoms, lot_atoms)
+            if rest_atoms or fee_lots < 0:
+                fee_lots = 0
+                trouble = f"a fee of {trade.fee_atoms} atoms of {spec.base} cannot be booked"
+        elif trade.fee_atoms and trade.fee_asset != spec.quote:
+            trouble = (
+                f"trade {trade.trade_id} was charged in {trade.fee_asset}, whose worth in {spec.quote} is not known:"
+                f" have the venue charge fees in {spec.base} or {spec.quote}"
+            )
+        if trade.fee_asset in self._assets:
+            self._assets[trade.fee_asset].ours_atoms -= trade.fee_atoms
+        self._emit(
+            Fill(
+                *_identity(order),
+                trade.trade_id,
+                trade.side,
+                trade.price_ticks,
+                trade.quantity_lots,
+                order.request.quantity_lots - order.booked_lots,
+                trade.fee_atoms if trade.fee_asset == spec.quote else 0,
+                trade.liquidity,
+                trade.executed_ns,
+            )
+        )
+        if fee_lots:
+            fee_value_atoms = instrument.value_atoms(trade.price_ticks, fee_lots)
+            self._emit(FeeInBase(order.request.strategy, trade.symbol, trade.trade_id, fee_lots, fee_value_atoms))
+        if trouble:
+            self._halt(order, trouble)
+
+    def _halt(self, order: Sent, what: str) -> None:
+        self._emit(Halt(f"{order.request.symbol}: order {order.order_id}: {what}"))
+
+    # --- reconciliation -----------------------------------------------------------------------------
+
+    def on_account(self, account: AccountReported) -> None:
+        """Bring ours up to what the venue says, then say what still differs."""
+        applied = sum(self._book(trade) for trade in account.trades)
+        for report in account.orders:
+            self.on_reported(report)
+        for order_id in account.absent:
+            self.on_absent(OrderAbsent(order_id))
+        differences = [f"{each.symbol}: {each.venue_order_id} is open and not ours" for each in account.foreign]
+        unsettled = applied or any(order.said_lots > order.booked_lots for order in self.sent.values())
+        doubtful = self._compare(account.balances, differences, settled=not unsettled)
+        self.last = Reconciled(account.reason, tuple(differences), applied)
+        self._emit(self.last)
+        if doubtful:
+            self._ask_account("doubt")  # what the venue said of trades and of balances may be a moment apart
+        elif self._linked:
+            self.ready = True
+
+    def _compare(self, balances: tuple[BalanceReported, ...], differences: list[str], *, settled: bool) -> bool:
+        """Compare balances; halt on a difference that is there twice, and return whether one is there once."""
+        reported = {balance.asset: balance.total_atoms for balance in balances}
+        doubtful = False
+        for name, asset in self._assets.items():
+            total_atoms = reported.get(name, 0)
+            if asset.baseline_atoms is None:
+                asset.baseline_atoms = total_atoms - asset.ours_atoms
+            expected_atoms = asset.baseline_atoms + asset.ours_atoms
+            difference_atoms = total_atoms - expected_atoms
+            seen_before = settled and difference_atoms == asset.difference_atoms
+            asset.difference_atoms = difference_atoms
+            if not difference_atoms:
+                continue
+            words = f"{name}: the venue holds {_decimal(total_atoms)}, we expect {_decimal(expected_atoms)}"
+            differences.append(words)
+            if seen_before:
+                asset.baseline_atoms += difference_atoms  # told once; a resume goes on from what is
+                asset.difference_atoms = 0
+                self._emit(Halt(f"the accounts differ: {words}"))
+            else:
+                doubtful = True
+        return doubtful
+
+    def dump(self) -> bytes:
+        """Return the state."""
+        return msgspec.msgpack.encode(
+            _State(
+                self._linked,
+                self.ready,
+                self._was_linked,
+                list(self.sent.values()),
+                {symbol: list(known) for symbol, known in self._trades.items()},
+                self._assets,
+                self.last,
+            )
+        )
+
+    def load(self, state: bytes) -> None:
+        """Restore the state."""
+        kept = msgspec.msgpack.decode(state, type=_State)
+        self._linked, self.ready, self._was_linked = kept.linked, kept.ready, kept.was_linked
+        self.sent = {order.order_id: order for order in kept.sent}
+        self._trades = {symbol: deque(known, maxlen=_TRADES_KEPT) for symbol, known in kept.trades.items()}
+        self._assets = kept.assets
+        self.last = kept.last
+
+
+def _identity(order: Sent) -> tuple[str, str, str, int]:
+    request = order.request
+    return (order.order_id, request.strategy, request.symbol, request.ref)
+
+
+def _lot_atoms(instrument: Instrument) -> int:
+    """Return what a lot is in atoms of the base asset.
+
+    Raises:
+        ValueError: it is not a whole number of them, or the assets have no names.
+    """
+    spec = instrument.spec
+    lot_atoms = spec.lot / ATOM
+    if lot_atoms != int(lot_atoms) or not spec.base or not spec.quote:
+        message = f"instrument {spec.symbol}: a real venue needs the names of its assets, and a lot in whole 1e-8"
+        raise ValueError(message)
+    return int(lot_atoms)
+
+
+def _decimal(atoms: int) -> str:
+    sign, size = ("-", -atoms) if atoms < 0 else ("", atoms)
+    return f"{sign}{size // 10**8}.{size % 10**8:08d}"

@@ -1,0 +1,378 @@
+"""A real venue as the core sees it: one test a row of its table, and what reconciliation does with both accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from actors import messages as m
+from actors.execution.remote import RemoteVenue
+from actors.instrument import Instrument, InstrumentSpec
+from actors.ledger import Account
+from actors.system import Core, CoreSnapshot, SeriesPlan, StrategyPlan
+from config.load import check_settings
+from strategies.base import Strategy
+from strategies.rows import FeatureRows
+
+MINUTE = 60_000_000_000
+UNIT = 10**8
+LOT = 1_000
+"""Lots of 1e-8 in a step of 1e-5: every order of these tests is a multiple of it."""
+BTC = InstrumentSpec(
+    symbol="BTC/USDT",
+    tick=Decimal("0.01"),
+    lot=Decimal("1e-8"),
+    step=Decimal("1e-5"),
+    base="BTC",
+    quote="USDT",
+)
+
+Scripted = Callable[..., Strategy]
+Of = Callable[[type[Any], list[m.Message]], list[Any]]
+
+
+class Desk:
+    """A core that trades at a real venue; whoever holds it plays the venue."""
+
+    def __init__(self, strategy: Strategy, **risk: Any) -> None:
+        self.heard: list[m.Message] = []
+        kinds = [kind for kind in vars(m).values() if isinstance(kind, type) and issubclass(kind, m.Message)]
+        self.isolated, self.name = False, "desk"
+        self.core = Core(
+            check_settings({"risk": risk}, "test"),
+            {"BTC/USDT": Instrument(BTC)},
+            [SeriesPlan("BTC/USDT", MINUTE)],
+            [StrategyPlan("a", "BTC/USDT", MINUTE, strategy, FeatureRows({}))],
+            Account(100_000 * UNIT),
+            nonce="n0n",
+            start_ns=0,
+            real=True,
+            observers={kind: [self.on_any] for kind in kinds},
+        )
+        self.core.strategies[0].start()
+        self.bars = 0
+
+    @property
+    def venue(self) -> RemoteVenue:
+        assert isinstance(self.core.venue, RemoteVenue)
+        return self.core.venue
+
+    def on_any(self, message: m.Message) -> None:
+        self.heard.append(message)
+
+    def post(self, message: m.Message) -> list[Any]:
+        """Post an input; return what was said about it."""
+        self.heard.clear()
+        self.core.scheduler.post(self.core.context.now_ns, message)
+        return list(self.heard)
+
+    def bar(self, price: float = 100.0) -> list[Any]:
+        self.bars += 1
+        close_ns = self.bars * MINUTE
+        self.heard.clear()
+        self.core.scheduler.fire_before(close_ns)
+        self.core.scheduler.post(
+            close_ns, m.Bar("BTC/USDT", MINUTE, close_ns - MINUTE, close_ns, price, price, price, price, 1.0)
+        )
+        return list(self.heard)
+
+    def connect(self, btc: str = "0", usdt: str = "100000") -> None:
+        self.post(m.VenueLink(up=True))
+        self.post(account(btc, usdt))
+        assert self.venue.ready
+
+    @property
+    def halted(self) -> str:
+        return self.core.control.reason if self.core.control.trading == "halted" else ""
+
+
+def account(btc: str, usdt: str, *, reason: str = "start", **parts: Any) -> m.AccountReported:
+    balances = tuple(
+        m.BalanceReported(name, int(Decimal(total) * UNIT)) for name, total in (("BTC", btc), ("USDT", usdt))
+    )
+    values: dict[str, Any] = {"orders": (), "absent": (), "trades": (), "foreign": ()} | parts
+    return m.AccountReported(reason, balances=balances, **values)
+
+
+def trade(
+    number: int, steps: int, *, order: str = "pbn0n1", side: int = m.BUY, fee: tuple[str, int] = ("USDT", 0)
+) -> Any:
+    return m.TradeReported(order, "BTC/USDT", number, side, 10_000, steps * LOT, *fee, "taker", 5)
+
+
+def reported(state: str, steps: int, reason: str = "") -> m.OrderReported:
+    return m.OrderReported("pbn0n1", "77", state, steps * LOT, reason)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def desk(scripted: Scripted) -> Desk:
+    """Return a desk whose strategy buys ten steps on its first bar and asks to cancel on its third."""
+    made = Desk(scripted({0: lambda s: s.buy(10e-5, limit=100), 2: lambda s: s.cancel(1)}))
+    made.connect()
+    return made
+
+
+def names(messages: list[Any]) -> list[str]:
+    """Return what happened to orders, in order."""
+    wanted = (m.Accepted, m.Rejected, m.Cancelled, m.Expired, m.CancelRejected, m.Fill, m.Halt)
+    asked = (m.SendOrder, m.SendCancel, m.AskOrder, m.AskAccount)
+    return [type(message).__name__ for message in messages if isinstance(message, wanted + asked)]
+
+
+# --- what leaves ------------------------------------------------------------------------------------
+
+
+def test_an_order_leaves_as_an_effect_and_nothing_is_known_of_it_yet(desk: Desk) -> None:
+    said = desk.bar()
+    assert names(said) == ["SendOrder"]
+    assert desk.core.execution.orders["pbn0n1"].state == "submitted"
+
+
+@pytest.mark.parametrize("state", ["never linked", "linked and not compared", "link lost"])
+def test_no_order_leaves_before_the_accounts_were_compared(scripted: Scripted, state: str) -> None:
+    desk = Desk(scripted({0: lambda s: s.buy(10e-5, limit=100)}))
+    if state == "linked and not compared":
+        assert names(desk.post(m.VenueLink(up=True))) == ["AskAccount"]
+    elif state == "link lost":
+        desk.connect()
+        desk.post(m.VenueLink(up=False, reason="closed"))
+    said = desk.bar()
+    assert names(said) == ["Rejected"]
+    assert desk.core.execution.orders == {}
+
+
+def test_a_cancel_leaves_and_the_order_is_open_until_the_venue_says_otherwise(desk: Desk) -> None:
+    desk.bar()
+    desk.post(reported("open", 0))
+    desk.bar()
+    assert names(desk.bar())[-1:] == ["SendCancel"]
+    assert desk.core.execution.orders["pbn0n1"].state == "cancelling"
+    assert names(desk.post(reported("cancelled", 0, "as requested"))) == ["Cancelled"]
+    assert desk.core.execution.orders == {}
+
+
+# --- the table --------------------------------------------------------------------------------------
+
+STORIES: dict[str, tuple[list[m.Message], list[str], str]] = {
+    "in doubt: ask": ([m.OrderInDoubt("pbn0n1", "timed out")], ["AskOrder"], "submitted"),
+    "in doubt, and it is there": (
+        [m.OrderInDoubt("pbn0n1", "timed out"), reported("open", 0)],
+        ["AskOrder", "Accepted"],
+        "working",
+    ),
+    "in doubt, and it was filled": (
+        [m.OrderInDoubt("pbn0n1", "x"), trade(1, 10), reported("filled", 10)],
+        ["AskOrder", "Accepted", "Fill"],
+        "",
+    ),
+    "in doubt, and it never arrived": (
+        [m.OrderInDoubt("pbn0n1", "x"), m.OrderAbsent("pbn0n1")],
+        ["AskOrder", "Rejected"],
+        "",
+    ),
+    "open: accepted": ([reported("open", 0)], ["Accepted"], "working"),
+    "open twice": ([reported("open", 0), reported("open", 0)], ["Accepted"], "working"),
+    "open with executions we have not heard of": ([reported("open", 4)], ["Accepted"], "working"),
+    "filled before its trades: ask for them": ([reported("filled", 10)], ["Accepted", "AskOrder"], "working"),
+    "filled, then its trades": (
+        [reported("filled", 10), trade(1, 4), trade(2, 6)],
+        ["Accepted", "AskOrder", "Fill", "Fill"],
+        "",
+    ),
+    "trades, then filled": ([trade(1, 4), trade(2, 6), reported("filled", 10)], ["Accepted", "Fill", "Fill"], ""),
+    "cancelled whole": ([reported("open", 0), reported("cancelled", 0)], ["Accepted", "Cancelled"], ""),
+    "cancelled in part, trade late": (
+        [reported("cancelled", 4), trade(1, 4)],
+        ["Accepted", "AskOrder", "Fill", "Cancelled"],
+        "",
+    ),
+    "cancelled in part, trade first": ([trade(1, 4), reported("cancelled", 4)], ["Accepted", "Fill", "Cancelled"], ""),
+    "expired": ([reported("expired", 0, "ioc")], ["Accepted", "Expired"], ""),
+    "rejected": ([reported("rejected", 0, "no money")], ["Rejected"], ""),
+    "rejected after it was accepted": ([reported("open", 0), reported("rejected", 0)], ["Accepted", "Rejected"], ""),
+    "rejected after an execution": ([trade(1, 4), reported("rejected", 4)], ["Accepted", "Fill", "Expired"], ""),
+    "a trade before anything else": ([trade(1, 4)], ["Accepted", "Fill"], "partly_filled"),
+    "a trade twice": ([trade(1, 4), trade(1, 4)], ["Accepted", "Fill"], "partly_filled"),
+    "trades out of order": ([trade(9, 4), trade(3, 6)], ["Accepted", "Fill", "Fill"], ""),
+    "a late open": ([trade(1, 4), reported("open", 0)], ["Accepted", "Fill"], "partly_filled"),
+    "anything after the end": (
+        [
+            reported("cancelled", 0),
+            reported("open", 0),
+            m.OrderInDoubt("pbn0n1", "x"),
+            m.OrderAbsent("pbn0n1"),
+            m.CancelRefused("pbn0n1", "unknown"),
+        ],
+        ["Accepted", "Cancelled"],
+        "",
+    ),
+    "the venue takes back an execution": (
+        [trade(1, 4), reported("cancelled", 0)],
+        ["Accepted", "Fill", "Halt"],
+        "partly_filled",
+    ),
+    "more executed than ordered": ([trade(1, 11)], ["Halt"], "submitted"),
+    "executed on the other side": ([trade(1, 4, side=m.SELL)], ["Halt"], "submitted"),
+    "executed after it had ended": ([reported("cancelled", 0), trade(1, 4)], ["Accepted", "Cancelled", "Halt"], ""),
+    "forgotten after it was accepted": (
+        [reported("open", 0), m.OrderAbsent("pbn0n1")],
+        ["Accepted", "Halt"],
+        "working",
+    ),
+}
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_a_row_of_the_table(scripted: Scripted, story: str) -> None:
+    desk = Desk(scripted({0: lambda s: s.buy(10e-5, limit=100)}))
+    desk.connect()
+    desk.bar()
+    messages, expected, state = STORIES[story]
+    said = [name for message in messages for name in names(desk.post(message))]
+    if "Halt" in expected:  # a halt also withdraws what is open
+        assert desk.halted.startswith("BTC/USDT: ")
+        said = [name for name in said if name != "SendCancel"]
+        state = "cancelling" if state else ""
+    assert said == expected
+    orders = desk.core.execution.orders
+    assert (orders["pbn0n1"].state if orders else "") == state
+    assert set(desk.venue.sent) == set(orders)
+
+
+def test_a_refused_cancel_leaves_the_order_working_and_asks(desk: Desk) -> None:
+    desk.bar()
+    desk.post(reported("open", 0))
+    desk.bar()
+    desk.bar()
+    assert names(desk.post(m.CancelRefused("pbn0n1", "unknown order"))) == ["CancelRejected", "AskOrder"]
+    assert names(desk.post(m.CancelRefused("pbn0n1", "unknown order"))) == ["AskOrder"]
+    assert desk.core.execution.orders["pbn0n1"].state == "working"
+
+
+def test_a_cancel_in_doubt_is_sent_again_once_the_order_is_known_to_be_open(desk: Desk) -> None:
+    desk.bar()
+    desk.post(reported("open", 0))
+    desk.bar()
+    desk.bar()
+    desk.post(m.OrderInDoubt("pbn0n1", "timed out"))
+    assert names(desk.post(reported("open", 0))) == ["SendCancel"]
+    assert names(desk.post(reported("open", 0))) == []
+
+
+# --- fees -------------------------------------------------------------------------------------------
+
+
+def test_a_fee_in_quote_is_paid_from_cash(desk: Desk) -> None:
+    desk.bar()
+    desk.post(trade(1, 10, fee=("USDT", 777)))
+    held = desk.core.ledger.holdings["a", "BTC/USDT"]
+    assert (held.quantity_lots, held.fees_atoms) == (10 * LOT, 777)
+    assert desk.core.ledger.cash_atoms == 100_000 * UNIT - UNIT // 100 - 777
+
+
+def test_a_fee_in_base_leaves_less_of_what_was_bought(desk: Desk, of: Of) -> None:
+    desk.bar()
+    said = desk.post(trade(1, 10, fee=("BTC", 10)))
+    held = desk.core.ledger.holdings["a", "BTC/USDT"]
+    assert held.quantity_lots == 10 * LOT - 10
+    assert held.fees_atoms == 1_000
+    assert held.cost_atoms == UNIT // 100 - 1_000
+    assert [change.quantity_lots for change in of(m.PositionChanged, said)] == [10 * LOT, 10 * LOT - 10]
+    assert desk.halted == ""
+
+
+def test_what_is_left_below_a_step_is_flat_to_a_flatten(scripted: Scripted, of: Of) -> None:
+    desk = Desk(scripted({0: lambda s: s.buy(10e-5, limit=100)}))
+    desk.connect()
+    desk.bar()
+    desk.post(trade(1, 10, fee=("BTC", 10)))
+    (send,) = of(m.SendOrder, desk.post(m.Flatten("c1")))
+    assert send.request.quantity_lots == 9 * LOT
+    sold = trade(2, 9, order=send.order_id, side=m.SELL)
+    assert of(m.Flattened, desk.post(sold)) == [m.Flattened()]
+    assert desk.core.ledger.holdings["a", "BTC/USDT"].quantity_lots == LOT - 10
+
+
+def test_a_fee_in_an_asset_without_a_price_halts_by_its_name(desk: Desk) -> None:
+    desk.bar()
+    desk.post(trade(1, 10, fee=("BNB", 5)))
+    assert "BNB" in desk.halted
+    assert desk.core.ledger.holdings["a", "BTC/USDT"].quantity_lots == 10 * LOT
+
+
+# --- both accounts ----------------------------------------------------------------------------------
+
+
+def test_what_the_account_held_before_is_not_ours(scripted: Scripted) -> None:
+    desk = Desk(scripted({}))
+    desk.connect(btc="3.5", usdt="12")
+    assert desk.venue.last is not None
+    assert desk.venue.last.differences == ()
+
+
+def test_trades_missed_while_away_are_booked_once(desk: Desk, of: Of) -> None:
+    desk.bar()
+    desk.post(m.VenueLink(up=False, reason="closed"))
+    (ask,) = of(m.AskAccount, desk.post(m.VenueLink(up=True)))
+    assert (ask.reason, ask.orders) == ("reconnect", (("pbn0n1", "BTC/USDT"),))
+    found = account(
+        "0.0001", "99999.99", reason="reconnect", trades=(trade(5, 4), trade(6, 6)), orders=(reported("filled", 10),)
+    )
+    said = desk.post(found)
+    assert [fill.trade_id for fill in of(m.Fill, said)] == [5, 6]
+    assert of(m.Reconciled, said) == [m.Reconciled("reconnect", (), 2)]
+    assert of(m.Fill, desk.post(found)) == []
+    (ask,) = of(m.AskAccount, desk.post(m.VenueLink(up=True)))
+    assert ask.trades_after == (("BTC/USDT", 6),)
+
+
+def test_an_order_the_venue_never_had_is_given_up_on_reconciling(desk: Desk) -> None:
+    desk.bar()
+    assert names(desk.post(account("0", "100000", absent=("pbn0n1",)))) == ["Rejected"]
+
+
+def test_a_foreign_order_is_told_of_and_left_alone(desk: Desk) -> None:
+    said = desk.post(account("0", "100000", foreign=(m.ForeignOrder("web_1", "78", "BTC/USDT"),)))
+    assert names(said) == []
+    assert desk.venue.last is not None
+    assert "78" in desk.venue.last.differences[0]
+    assert desk.halted == ""
+
+
+def test_a_difference_halts_when_it_is_there_twice_and_says_what_differs(desk: Desk) -> None:
+    assert names(desk.post(account("0.5", "100000"))) == ["AskAccount"]
+    assert desk.halted == ""
+    desk.post(account("0.5", "100000", reason="doubt"))
+    assert "BTC: the venue holds 0.50000000, we expect 0.00000000" in desk.halted
+    desk.post(m.Resume("c1"))
+    desk.post(account("0.5", "100000"))
+    assert desk.halted == "", "told once, it is what is"
+
+
+def test_a_difference_that_goes_away_is_nothing(desk: Desk) -> None:
+    desk.post(account("0.5", "100000"))
+    desk.post(account("0", "100000", reason="doubt"))
+    desk.post(account("0.5", "100000"))
+    assert desk.halted == ""
+
+
+def test_the_accounts_are_compared_on_a_period(desk: Desk, of: Of) -> None:
+    asks = [ask.reason for _ in range(5) for ask in of(m.AskAccount, desk.bar())]
+    assert asks
+    assert set(asks) == {"period"}
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_a_restored_core_goes_on_as_if_nothing_had_been(scripted: Scripted, story: str) -> None:
+    plan = {0: lambda s: s.buy(10e-5, limit=100)}
+    one, two = Desk(scripted(plan)), Desk(scripted(plan))
+    one.connect()
+    one.bar()
+    for message in STORIES[story][0]:
+        two.core.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(one.core.snapshot()), type=CoreSnapshot))
+        assert names(two.post(message)) == names(one.post(message))
+        assert two.core.snapshot() == one.core.snapshot()
