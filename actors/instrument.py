@@ -71,6 +71,8 @@ class InstrumentSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Name of the base asset, where a real venue keeps it."""
     quote: str = ""
     """Name of the quote asset, likewise."""
+    long_only: bool = False
+    """Whether nothing can be sold that is not held: spot without margin."""
 
 
 class Instrument:

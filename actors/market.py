@@ -174,6 +174,10 @@ class Market:
             self._context.timers.disarm(self.name, series.symbol)
             series.timer = None
 
+    def last_closes_ns(self) -> dict[str, int]:
+        """Return the close of the newest bar of every symbol that had one."""
+        return {series.symbol: series.last_close_ns for series in self._series.values() if series.last_close_ns >= 0}
+
     def stale_symbols(self) -> list[str]:
         """Return the symbols that are overdue."""
         return [series.symbol for series in self._series.values() if series.stale]

@@ -337,6 +337,8 @@ class AskAccount(Message, frozen=True):
     """(order id, symbol) of every order we believe open: each is asked for by name if no listing has it."""
     trades_after: tuple[tuple[str, int], ...] = ()
     """(symbol, newest trade id that is booked): executions after these are wanted; a symbol without one has none."""
+    ask: int = 0
+    """Number of the question, which its answer repeats."""
 
 
 # --- a real venue: what enters the core -------------------------------------------------------------
@@ -425,6 +427,8 @@ class AccountReported(Message, frozen=True):
     """Ours since the last one that was known, each symbol in order of trade id."""
     balances: tuple[BalanceReported, ...]
     foreign: tuple[ForeignOrder, ...]
+    ask: int = 0
+    """Number of the question."""
 
 
 class Reconciled(Message, frozen=True):

@@ -47,6 +47,9 @@ _PROBE_LOTS = 10**12
 _COUNT_MAX = 2**62
 """Most ticks, lots and atoms of one position: what a journal can hold, with room to move."""
 
+_CLOSE_TRIES = 3
+"""A flatten gives a position up after the venue has refused to close it this often."""
+
 CLOSING_REF_FIRST = -1
 """Orders of a flatten count down from here, so they never meet a strategy's own numbers."""
 
@@ -73,6 +76,8 @@ class _State(msgspec.Struct):
     day_equity_atoms: int | None
     last_equity_atoms: int | None
     closing_ref: int
+    refusals: list[tuple[str, str, int]] = []
+    last_ticks: dict[str, int] = {}
 
 
 class Risk:
@@ -112,6 +117,10 @@ class Risk:
         self._day_equity_atoms: int | None = None
         self._last_equity_atoms: int | None = None
         self._closing_ref = CLOSING_REF_FIRST
+        self._last_ticks: dict[str, int] = {}
+        """Price of the newest fill of each symbol."""
+        self._refusals: dict[tuple[str, str], int] = {}
+        """How often the venue refused to close a book in the flatten under way."""
 
     # --- wishes -------------------------------------------------------------------------------------
 
@@ -153,6 +162,10 @@ class Risk:
             reason = "reduce-only, and nothing is left to reduce"
             if self._trading != "running":
                 reason = f"trading is {self._trading}"
+        elif side == SELL and instrument.spec.long_only:
+            held_lots = position_lots - self._working_lots(intent.strategy, intent.symbol, SELL)
+            allowed_lots = min(lots, held_lots)
+            reason = f"{intent.symbol} is spot, and nothing is left to sell"
         elif self._limits_growth:
             ahead_lots = self._working_lots(intent.strategy, intent.symbol, side) if self._working else 0
             exposed_lots = side * position_lots + ahead_lots
@@ -252,6 +265,7 @@ class Risk:
     def on_fill(self, fill: Fill) -> None:
         """Take a fill off the working order; a flatten is done once nothing is left."""
         key = (fill.strategy, fill.ref)
+        self._last_ticks[fill.symbol] = fill.price_ticks
         if fill.remaining_lots:
             self._working[key].open_lots = fill.remaining_lots
         else:
@@ -261,7 +275,10 @@ class Risk:
 
     def on_order_ended(self, event: Rejected | Cancelled | Expired) -> None:
         """Forget a working order."""
-        del self._working[event.strategy, event.ref]
+        working = self._working.pop((event.strategy, event.ref))
+        if working.closing and isinstance(event, Rejected):
+            book = (event.strategy, event.symbol)
+            self._refusals[book] = self._refusals.get(book, 0) + 1
         if self._trading == "flattening":
             self._close_positions()
 
@@ -276,6 +293,7 @@ class Risk:
         self._trading = message.state
         if message.state == "running":
             return
+        self._refusals.clear()
         if message.state == "flattening":
             kept = {key for key, order in self._working.items() if order.closing}
         elif message.state == "paused" or (message.state == "halted" and not self._cancel_on_halt):
@@ -320,10 +338,15 @@ class Risk:
         if self._working:
             return
         flat = True
+        left: list[str] = []
         for (strategy, symbol), position_lots in self._positions.items():
             step_lots = self._instruments[symbol].step_lots
-            lots = abs(position_lots) // step_lots * step_lots  # less than a step cannot be sold, and counts as flat
-            if lots:
+            lots = abs(position_lots) // step_lots * step_lots
+            if self._is_dust(symbol, lots):
+                continue
+            if self._refusals.get((strategy, symbol), 0) >= _CLOSE_TRIES:
+                left.append(f"{self._instruments[symbol].quantity(position_lots).normalize():f} {symbol} ({strategy})")
+            else:
                 flat = False
                 self._request(
                     OrderRequest(
@@ -339,6 +362,14 @@ class Risk:
                 self._closing_ref -= 1
         if flat:
             self._emit(Flattened())
+            if left:
+                self._emit(Halt(f"the venue refuses to close {', '.join(left)}"))
+
+    def _is_dust(self, symbol: str, lots: int) -> bool:
+        """Return whether a position is too small to be sold; it then counts as flat."""
+        instrument = self._instruments[symbol]
+        ticks = self._last_ticks.get(symbol)
+        return not lots or (ticks is not None and instrument.value_atoms(ticks, lots) < instrument.min_notional_atoms)
 
     def dump(self) -> bytes:
         """Return the state."""
@@ -352,6 +383,8 @@ class Risk:
                 self._day_equity_atoms,
                 self._last_equity_atoms,
                 self._closing_ref,
+                [(strategy, symbol, times) for (strategy, symbol), times in self._refusals.items()],
+                self._last_ticks,
             )
         )
 
@@ -365,6 +398,8 @@ class Risk:
         self._day_index, self._day_equity_atoms = kept.day_index, kept.day_equity_atoms
         self._last_equity_atoms = kept.last_equity_atoms
         self._closing_ref = kept.closing_ref
+        self._refusals = {(strategy, symbol): times for strategy, symbol, times in kept.refusals}
+        self._last_ticks = kept.last_ticks
 
 
 def _price_ticks(intent: Intent, instrument: Instrument, side: int) -> tuple[int, int]:

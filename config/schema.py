@@ -131,8 +131,10 @@ class Supervision(Section, frozen=True):
 
 
 class Feed(Section, frozen=True):
-    """The tape as a live feed."""
+    """Where market data comes from."""
 
+    source: Literal["tape", "exchange"] = "tape"
+    """A tape played at `speed`, or the live feed of `[exchange]`."""
     speed: Annotated[float, Meta(ge=0, le=1e9)] = 1.0
     """Tape seconds per wall second; 0 plays as fast as the core takes it."""
     mailbox_max: Count = 1_024

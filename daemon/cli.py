@@ -117,6 +117,10 @@ def run(
     setting: SetOption = None,
     config: ConfigOption = None,
     timeframe: TimeframeOption = None,
+    *,
+    mode: Annotated[
+        str, typer.Option("--mode", metavar="paper|real", help="Whose venue takes the orders: ours, or a real one.")
+    ] = "paper",
     port: Annotated[
         int | None, typer.Option("--port", metavar="P", help="Port of the control endpoint; 0 for a free one.")
     ] = None,
@@ -127,17 +131,56 @@ def run(
         bool, typer.Option("--new-session", help="Leave an open session behind and begin a new one from its account.")
     ] = False,
 ) -> None:
-    """Run the daemon on paper: a tape as the market, the simulated venue as the exchange.
+    """Run the daemon: on paper over a tape or a live feed, or for real at an exchange.
 
     The same command continues the session where it was, also after a crash. Without a tape it plays an endless
-    synthetic market. Ctrl-C ends the run and keeps the session; `pitboss ctl stop` ends the session.
+    synthetic market; with --set feed.source=exchange it listens to the venue of [exchange]. Ctrl-C ends the run and
+    keeps the session; `pitboss ctl stop` ends the session.
     """
     from daemon.commands.run import run_command
 
     run_command(
         state_dir, tape, synthetic, speed, strategy, param, setting, config, timeframe, port,
-        exit_at_end=exit_at_end, new_session=new_session,
+        mode=mode, exit_at_end=exit_at_end, new_session=new_session,
     )  # fmt: skip
+
+
+@app.command()
+def exchange(
+    port: Annotated[
+        int, typer.Option("--port", metavar="P", help="Port of REST and sockets; 0 for a free one.")
+    ] = 8790,
+    admin_port: Annotated[
+        int, typer.Option("--admin-port", metavar="A", help="Port of /control/*; 0 for a free one.")
+    ] = 8791,
+    tape: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tape", metavar="FILE", help="Bars to play, Parquet or CSV; an endless synthetic market without."
+        ),
+    ] = None,
+    symbol: Annotated[
+        list[str] | None,
+        typer.Option("--symbol", metavar="BASE/QUOTE", help="What the tape is of; one for each tape.  [BTC/USDT]"),
+    ] = None,
+    speed: Annotated[float, typer.Option("--speed", metavar="N", help="Exchange seconds per second of yours.")] = 1.0,
+    seed: Annotated[int, typer.Option("--seed", metavar="S", help="Of keys, faults and the synthetic market.")] = 7,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option("--fault", metavar="NAME=RATE", help="Something that goes wrong, and how often; repeatable."),
+    ] = None,
+    state_dir: Annotated[
+        Path | None, typer.Option("--state-dir", metavar="D", help="Where the book is kept and ccxt.json is written.")
+    ] = None,
+    timeframe: TimeframeOption = None,
+) -> None:
+    """Run the loopback exchange: Binance's protocol on 127.0.0.1, for any ccxt program to trade on.
+
+    Once it is ready, ccxt.json in its state directory holds the constructor arguments.
+    """
+    from daemon.commands.exchange import exchange_command
+
+    exchange_command(port, admin_port, tape, symbol, speed, seed, fault, state_dir, timeframe)
 
 
 @app.command()

@@ -11,7 +11,7 @@ import shutil
 import signal
 import sqlite3
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import anyio
 import msgspec
@@ -26,6 +26,7 @@ from daemon.control.security import LOOPBACK_NAMES, Gate
 from daemon.control.server import ControlServer, reserve_address
 from daemon.control.view import StatusView, utc
 from daemon.edges.journal import JournalWriter, open_journal
+from daemon.edges.outbox import Outbox
 from daemon.edges.reporter import Reporter
 from daemon.edges.snapshot import SnapshotFile
 from daemon.edges.tape_feed import TapeFeed
@@ -35,8 +36,10 @@ from daemon.notify import notify, watchdog_interval_s
 from daemon.recovery import Opened, close_run, open_session
 from daemon.state_dir import ENDPOINT_NAME, Endpoint, StateLock, load_token, write_atomically
 from daemon.supervisor import Supervisor
+from daemon.venue import EFFECTS, open_venue
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
     from socket import socket
 
@@ -44,6 +47,8 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from config.schema import Settings
+    from daemon.venue import VenueEdges
+    from replay.plan import Markets
     from replay.tape import Tape
 
 EXIT_OK = 0
@@ -64,8 +69,10 @@ class RunOptions(msgspec.Struct, kw_only=True):
 
     settings: Settings
     state_dir: Path
-    tape: Tape
+    tape: Tape | None
+    """None for the live feed of the configured exchange."""
     tape_name: str
+    mode: Literal["paper", "real"] = "paper"
     new_session: bool
     exit_at_end: bool
 
@@ -92,20 +99,31 @@ async def run_daemon(options: RunOptions) -> Outcome:
         hide(token)
         path = options.state_dir / FILE_NAME
         db = await open_journal(path, options.settings.journal)
+        venue: VenueEdges | None = None
         try:
+            markets: Markets
+            if options.tape is None:
+                venue = await open_venue(options.settings, real=options.mode == "real")
+                markets = venue.markets
+            else:
+                markets = options.tape
             reporter = Reporter()
+            outbox = Outbox("gateway", EFFECTS, lambda _, message: venue.send(message) if venue else None)
             opened = await open_session(
                 db,
                 path,
                 options.settings,
-                options.tape,
+                markets,
                 options.tape_name,
                 new_session=options.new_session,
-                observers=reporter.observers(),
+                real=options.mode == "real",
+                observers={**reporter.observers(), **outbox.observers()},
             )
-            return await _Run(options, db, opened, listener, token, token_path, reporter).run()
+            return await _Run(options, db, opened, listener, token, token_path, (reporter, outbox), venue).run()
         finally:
             with anyio.CancelScope(shield=True), anyio.move_on_after(_EDGE_GRACE_S):
+                if venue is not None:
+                    await venue.close()
                 await db.close()
 
 
@@ -120,7 +138,8 @@ class _Run:
         listener: socket,
         token: str,
         token_path: Path,
-        reporter: Reporter,
+        outboxes: Sequence[Outbox],
+        venue: VenueEdges | None,
     ) -> None:
         settings = options.settings
         self._options = options
@@ -131,24 +150,38 @@ class _Run:
         self._exit_code = EXIT_OK
         core = opened.core
         self._journal = JournalWriter(db, opened.number, settings.journal, core.scheduler.seq)
-        clock = TapeClock(core.context.now_ns)
+        self._outboxes = outboxes
+        self._venue = venue
+        clock = TapeClock(core.context.now_ns) if venue is None else venue.clock(core.context.now_ns)
         self._driver = LiveDriver(core, self._journal, clock, settings, run=opened.run, chain=opened.chain)
         if opened.tape_ended:
             self._driver.tape_ended = True
             self._driver.idle_at_end.set()
-        reporter.attach(core)
-        self._driver.on_durable = reporter.release
+        for outbox in outboxes:
+            outbox.attach(core)
+        self._driver.on_durable = self._on_durable
         self._supervisor = Supervisor(seed=opened.number, on_escalation=self._escalated)
-        self._view = StatusView(self._driver, self._supervisor, session=opened.id, mode="paper", run=opened.run)
+        self._view = StatusView(
+            self._driver,
+            self._supervisor,
+            session=opened.id,
+            mode=options.mode,
+            clock="tape" if venue is None else settings.exchange.clock,
+            run=opened.run,
+        )
         self._token_path = token_path
         gate = Gate(token, settings.http.host, settings.http.allowed_hosts)
         self._server = ControlServer(settings.http, gate, self._view, self._driver, listener)
         self._snapshot_file = SnapshotFile(
             options.state_dir, self._view, self._driver, interval_s=settings.journal.snapshot_json_s
         )
-        self._feed = TapeFeed(
-            options.tape, self._driver, speed=settings.feed.speed, skip=opened.bars_played, ended=opened.tape_ended
-        )
+        self._feed: TapeFeed | None = None
+        if options.tape is not None:
+            self._feed = TapeFeed(
+                options.tape, self._driver, speed=settings.feed.speed, skip=opened.bars_played, ended=opened.tape_ended
+            )
+        if venue is not None:
+            venue.attach(core, self._driver)
 
     async def run(self) -> Outcome:
         """Start everything, wait for a reason to end, end everything."""
@@ -175,6 +208,10 @@ class _Run:
             sealed=self._driver.finished.is_set(),
             status=self._view.status(),
         )
+
+    def _on_durable(self, durable_seq: int) -> None:
+        for outbox in self._outboxes:
+            outbox.release(durable_seq)
 
     def _announce(self) -> None:
         opened = self._opened
@@ -222,7 +259,11 @@ class _Run:
         start(group, msgspec.structs.replace(edge, name="http"), self._server.run)
         start(group, msgspec.structs.replace(edge, name="snapshot_file"), self._snapshot_file.run)
         start(group, msgspec.structs.replace(edge, name="watch"), self._watch)
-        start(group, msgspec.structs.replace(edge, name="feed", restart="transient"), self._feed.run)
+        if self._venue is not None:
+            for name, run in self._venue.edges():
+                start(group, msgspec.structs.replace(edge, name=name), run)
+        if self._feed is not None:
+            start(group, msgspec.structs.replace(edge, name="feed", restart="transient"), self._feed.run)
 
     async def _run_core(self) -> None:
         """Run the driver; a broken invariant ends the process, for the core's neighbours believed it."""

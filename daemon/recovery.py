@@ -6,6 +6,7 @@ out, digests compared on the way. The plan comes from the journal, never from th
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 import time
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ import msgspec
 import structlog
 
 from actors import messages as m
+from actors.execution.orders import base36
 from actors.ledger import Account, Holding
 from actors.runtime.digest import GENESIS
 from actors.runtime.journal import CHAIN_GENESIS, JournalReader, decode_effects
@@ -21,7 +23,7 @@ from actors.system import Core, CoreSnapshot
 from config.errors import UserError
 from daemon.code_hash import code_hash
 from replay.journal import apply_record, decode_plan, describe_difference, encode_plan
-from replay.plan import SessionPlan, build_core, difference, inherited, plan_session, start_core
+from replay.plan import SIMULATED_NONCE, SessionPlan, build_core, difference, inherited, plan_session, start_core
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from actors.runtime.journal import SessionRow
     from actors.runtime.scheduler import Table
     from config.schema import Settings
-    from replay.tape import Tape
+    from replay.plan import Markets
 
 log = structlog.get_logger()
 
@@ -59,10 +61,11 @@ async def open_session(
     db: aiosqlite.Connection,
     path: Path,
     settings: Settings,
-    tape: Tape,
+    markets: Markets,
     tape_name: str,
     *,
     new_session: bool,
+    real: bool = False,
     observers: Table | None = None,
 ) -> Opened:
     """Return the session to run; `observers` join its core.
@@ -71,7 +74,7 @@ async def open_session(
         UserError: the open session is another one than was asked for, or its journal is damaged or cannot be written.
     """
     try:
-        return await _open(db, path, settings, tape, tape_name, observers, new_session=new_session)
+        return await _open(db, path, settings, markets, tape_name, observers, new_session=new_session, real=real)
     except sqlite3.Error as error:
         message = f"{path}: cannot be written: {error}"
         raise UserError(message) from error
@@ -81,21 +84,23 @@ async def _open(
     db: aiosqlite.Connection,
     path: Path,
     settings: Settings,
-    tape: Tape,
+    markets: Markets,
     tape_name: str,
     observers: Table | None,
     *,
     new_session: bool,
+    real: bool,
 ) -> Opened:
     reader = JournalReader(path)
     try:
         last = reader.session()
         if last is not None and last.status == "open" and not new_session:
-            wanted = plan_session(settings, tape, tape_name=tape_name)
+            wanted = plan_session(settings, markets, tape_name=tape_name, real=real)
             opened = _recover(reader, last, wanted, observers)
         else:
             account = None if last is None else _account_after(reader, last)
-            plan = plan_session(settings, tape, account, tape_name)
+            nonce = draw_nonce() if real else SIMULATED_NONCE
+            plan = plan_session(settings, markets, account, tape_name, nonce=nonce, real=real)
             if last is not None and account is not None:
                 _check_holdings(account, decode_plan(last.plan), plan)
             core = build_core(plan, observers)
@@ -114,6 +119,11 @@ async def _open(
     )
     await db.commit()
     return opened
+
+
+def draw_nonce() -> str:
+    """Return a session's part of client order ids: seven base-36 characters nobody else has drawn."""
+    return base36(secrets.randbelow(36**7)).rjust(7, "0")
 
 
 async def close_run(db: aiosqlite.Connection, opened: Opened, *, outcome: str, seal: bool) -> None:

@@ -6,7 +6,7 @@ from what was stored, whatever has happened to the user's files since.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -19,11 +19,10 @@ from strategies.loader import StrategySource, all_params, load_class, make_strat
 from strategies.rows import FeatureRows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from actors.runtime.scheduler import Table
     from config.schema import StrategyEntry
-    from replay.tape import Tape
     from strategies.base import Strategy
     from strategies.indicators import Indicator
 
@@ -44,6 +43,27 @@ class StrategyRecord(msgspec.Struct, frozen=True):
     timeframe_ns: int
 
 
+class MarketSeries(msgspec.Struct, frozen=True):
+    """One series of a live feed."""
+
+    symbol: str
+    timeframe_ns: int
+    instrument: InstrumentSpec
+    first_open_ns: int
+
+
+class Markets(Protocol):
+    """What a plan needs to know of its market data: a tape, or a live feed."""
+
+    @property
+    def series(self) -> Sequence[Any]:
+        """Series with the attributes of `MarketSeries`, in order."""
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells these markets from others."""
+
+
 class SessionPlan(msgspec.Struct, frozen=True, kw_only=True):
     """What decides a session."""
 
@@ -61,13 +81,29 @@ class SessionPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Whether its orders leave for a real venue."""
 
 
-def plan_session(settings: Settings, tape: Tape, account: Account | None = None, tape_name: str = "") -> SessionPlan:
-    """Return the plan of a session of the settings' strategies over `tape`.
+def plan_session(
+    settings: Settings,
+    markets: Markets,
+    account: Account | None = None,
+    tape_name: str = "",
+    *,
+    nonce: str = SIMULATED_NONCE,
+    real: bool = False,
+) -> SessionPlan:
+    """Return the plan of a session of the settings' strategies over `markets`.
+
+    Args:
+        settings: all of them.
+        markets: a tape or a live feed.
+        account: what the session starts from; the settings' cash unless given.
+        tape_name: the name of the markets, for people.
+        nonce: the session's part of client order ids.
+        real: whether orders leave for a real venue.
 
     Raises:
         UserError: a strategy, parameter or symbol that does not exist.
     """
-    series = [SeriesPlan(one.symbol, one.timeframe_ns) for one in tape.series]
+    series = [SeriesPlan(one.symbol, one.timeframe_ns) for one in markets.series]
     base = {plan.symbol: plan.timeframe_ns for plan in series}
     records: list[StrategyRecord] = []
     for entry in settings.strategies:
@@ -79,12 +115,14 @@ def plan_session(settings: Settings, tape: Tape, account: Account | None = None,
     return SessionPlan(
         settings=settings,
         series=series,
-        instruments=[one.instrument for one in tape.series],
+        instruments=[one.instrument for one in markets.series],
         strategies=records,
         tape=tape_name,
-        tape_fingerprint=tape.fingerprint,
-        start_ns=min((one.first_open_ns for one in tape.series), default=0),
+        tape_fingerprint=markets.fingerprint,
+        start_ns=min((one.first_open_ns for one in markets.series), default=0),
         account=account or Account(to_atoms(settings.account.cash)),
+        nonce=nonce,
+        real=real,
     )
 
 
@@ -152,25 +190,42 @@ def inherited(account: Account) -> Account:
 
 def difference(kept: SessionPlan, wanted: SessionPlan) -> str | None:
     """Return in words what `wanted` would change about the session `kept`, or None."""
+    if kept.real != wanted.real:
+        return "it trades for real, and paper was asked for" if kept.real else "it trades on paper, not for real"
     if kept.tape_fingerprint != wanted.tape_fingerprint:
         return f"the tape differs: {kept.tape} then, {wanted.tape} now"
+    for before, after in zip(kept.instruments, wanted.instruments, strict=True):
+        if before != after:
+            return f"the rules of {after.symbol} have changed: {_changes(before, after)}"
     if [record.id for record in kept.strategies] != [record.id for record in wanted.strategies]:
         return "the strategies differ"
     for then, now in zip(kept.strategies, wanted.strategies, strict=True):
-        if then.source.use != now.source.use:
-            return f"strategy {then.id} was {then.source.use}, now {now.source.use}"
-        if then.source.code != now.source.code:
-            return f"the file of strategy {then.id} has changed"
-        if then.symbol != now.symbol:
-            return f"strategy {then.id} traded {then.symbol}, now {now.symbol}"
-        if then.timeframe_ns != now.timeframe_ns:
-            return f"strategy {then.id} decides on another timeframe"
-        for name, value in now.params.items():
-            if then.params.get(name) != value:
-                return f"parameter {name} of {then.id} was {then.params.get(name)}, now {value}"
+        other = _strategy_difference(then, now)
+        if other is not None:
+            return other
     for name in ("account", "venue", "instrument", "risk", "market", "supervision"):
         if getattr(kept.settings, name) != getattr(wanted.settings, name):
             return f"the settings [{name}] differ"
+    return None
+
+
+def _changes(before: InstrumentSpec, after: InstrumentSpec) -> str:
+    pairs = [(name, getattr(before, name), getattr(after, name)) for name in before.__struct_fields__]
+    return ", ".join(f"{name} {then} then, {now} now" for name, then, now in pairs if then != now)
+
+
+def _strategy_difference(then: StrategyRecord, now: StrategyRecord) -> str | None:
+    if then.source.use != now.source.use:
+        return f"strategy {then.id} was {then.source.use}, now {now.source.use}"
+    if then.source.code != now.source.code:
+        return f"the file of strategy {then.id} has changed"
+    if then.symbol != now.symbol:
+        return f"strategy {then.id} traded {then.symbol}, now {now.symbol}"
+    if then.timeframe_ns != now.timeframe_ns:
+        return f"strategy {then.id} decides on another timeframe"
+    for name, value in now.params.items():
+        if then.params.get(name) != value:
+            return f"parameter {name} of {then.id} was {then.params.get(name)}, now {value}"
     return None
 
 

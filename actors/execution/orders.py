@@ -60,7 +60,7 @@ FINAL: tuple[OrderState, ...] = ("filled", "cancelled", "rejected", "expired")
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _BASE = len(_DIGITS)
 ORDER_ID_MAX = 20
-_PREFIX = "pb"
+PREFIX = "pb"
 
 
 class IllegalTransitionError(Exception):
@@ -104,7 +104,7 @@ class Execution:
     def on_request(self, request: OrderRequest) -> None:
         """Give a request its client order id and send it."""
         self.counter += 1
-        order_id = f"{_PREFIX}{self.nonce}{base36(self.counter)}"
+        order_id = f"{PREFIX}{self.nonce}{base36(self.counter)}"
         assert len(order_id) <= ORDER_ID_MAX, order_id
         self.orders[order_id] = Order(order_id, request, self._context.now_ns)
         self._by_ref[request.strategy, request.ref] = order_id

@@ -21,7 +21,7 @@ What a report leads to, by what is known of the order ("booked" is what we have 
 | absent | never accepted | rejected: it never arrived |
 | absent | accepted | halt: the venue forgot an order it had taken |
 | open, after a doubt | to be withdrawn | ask the venue again to withdraw it |
-| cancel refused | open | working again, ask |
+| cancel refused | open | ask; after the third time it works on |
 | anything else | ended | nothing |
 """
 
@@ -70,6 +70,7 @@ if TYPE_CHECKING:
 
 _TRADES_KEPT = 2_000
 """Newest trade ids remembered per symbol: a venue repeats itself about the last minutes, not about last week."""
+_CANCEL_TRIES = 3
 _NOT_CONNECTED = "the venue is not connected, or its account is not yet compared with ours"
 _RECONCILE = "reconcile"
 
@@ -89,7 +90,11 @@ class Sent(msgspec.Struct):
     end_reason: str = ""
     in_doubt: str = ""
     """Why nobody knows what became of it; empty while somebody does."""
+    held: bool = False
+    """Whether it waits here for the venue to be ready: the closing orders of a flatten do."""
     cancel_asked: bool = False
+    refusals: int = 0
+    """How often the venue would not withdraw it."""
 
 
 class Asset(msgspec.Struct):
@@ -111,6 +116,9 @@ class _State(msgspec.Struct):
     trades: dict[str, list[int]]
     assets: dict[str, Asset]
     last: Reconciled | None
+    asked: int
+    booked: int
+    booked_when_asked: int
 
 
 class RemoteVenue:
@@ -146,12 +154,20 @@ class RemoteVenue:
                 self._assets.setdefault(name, Asset())
         self.last: Reconciled | None = None
         """The newest comparison."""
+        self._asked = 0
+        """Number of the newest question about the account."""
+        self._booked = 0
+        """Executions booked so far, and how many there were when the newest question was asked."""
+        self._booked_when_asked = 0
 
     # --- the venue port -----------------------------------------------------------------------------
 
     def on_submit(self, command: SubmitOrder) -> None:
         """Send an order, or refuse it while nobody could say what became of it."""
         request = command.request
+        if not self.ready and request.closing:
+            self.sent[command.order_id] = Sent(command.order_id, request, held=True)
+            return
         if not self.ready:
             self._emit(Rejected(command.order_id, request.strategy, request.symbol, request.ref, _NOT_CONNECTED))
             return
@@ -166,6 +182,9 @@ class RemoteVenue:
             assert ended is not None, f"{command.order_id} was never at the venue"
             self._emit(CancelRejected(*_identity(ended), "too late"))
             return
+        if order.held:
+            self._end(order, "cancelled", "before it was sent")
+            return
         order.cancel_asked = True
         self._emit(SendCancel(order.order_id, order.request.symbol))
 
@@ -175,7 +194,7 @@ class RemoteVenue:
     # --- the link -----------------------------------------------------------------------------------
 
     def on_link(self, message: VenueLink) -> None:
-        """Compare the accounts whenever the link is up again; until then no order leaves."""
+        """Compare the accounts whenever the link is up again; until then orders are refused, or wait if they close."""
         self._linked = message.up
         self.ready = False
         if message.up:
@@ -188,11 +207,14 @@ class RemoteVenue:
             self._ask_account("period")
 
     def _ask_account(self, reason: str) -> None:
-        for order in self.sent.values():
+        sent = [order for order in self.sent.values() if not order.held]
+        for order in sent:
             order.in_doubt = order.in_doubt or "not yet asked for"
-        asked = tuple((order.order_id, order.request.symbol) for order in self.sent.values())
+        asked = tuple((order.order_id, order.request.symbol) for order in sent)
         known = tuple((symbol, max(ids)) for symbol, ids in self._trades.items() if ids)
-        self._emit(AskAccount(reason, asked, known))
+        self._asked += 1
+        self._booked_when_asked = self._booked
+        self._emit(AskAccount(reason, asked, known, self._asked))
         self._context.timers.arm(self.name, _RECONCILE, self._context.now_ns + self._reconcile_ns)
 
     # --- what the venue says of an order ------------------------------------------------------------
@@ -242,13 +264,16 @@ class RemoteVenue:
             self._end(order, "rejected", message.reason or "it never arrived at the venue")
 
     def on_cancel_refused(self, message: CancelRefused) -> None:
-        """Let an order work on, and find out why it could not be withdrawn."""
+        """Find out why an order could not be withdrawn: it may have ended, or not have arrived yet."""
         order = self.sent.get(message.order_id)
-        if order is not None:
-            if order.cancel_asked:
-                order.cancel_asked = False
-                self._emit(CancelRejected(*_identity(order), message.reason))
-            self._emit(AskOrder(order.order_id, order.request.symbol))
+        if order is None:
+            return
+        order.refusals += 1
+        order.in_doubt = order.in_doubt or f"cancel refused: {message.reason}"
+        if order.cancel_asked and order.accepted and order.refusals >= _CANCEL_TRIES:
+            order.cancel_asked = False
+            self._emit(CancelRejected(*_identity(order), message.reason))
+        self._emit(AskOrder(order.order_id, order.request.symbol))
 
     def _accept(self, order: Sent) -> None:
         if not order.accepted:
@@ -284,6 +309,7 @@ class RemoteVenue:
         if trade.trade_id in known:
             return False
         known.append(trade.trade_id)
+        self._booked += 1
         order = self.sent.get(trade.order_id)
         if order is None:
             self._emit(Halt(f"{trade.symbol}: trade {trade.trade_id} executed order {trade.order_id}, which had ended"))
@@ -351,23 +377,34 @@ class RemoteVenue:
     # --- reconciliation -----------------------------------------------------------------------------
 
     def on_account(self, account: AccountReported) -> None:
-        """Bring ours up to what the venue says, then say what still differs."""
+        """Bring ours up to what the venue says, then say what still differs.
+
+        Balances are compared only if nothing was booked since they were asked for: else they may be of before.
+        """
         applied = sum(self._book(trade) for trade in account.trades)
         for report in account.orders:
             self.on_reported(report)
         for order_id in account.absent:
             self.on_absent(OrderAbsent(order_id))
         differences = [f"{each.symbol}: {each.venue_order_id} is open and not ours" for each in account.foreign]
-        unsettled = applied or any(order.said_lots > order.booked_lots for order in self.sent.values())
-        doubtful = self._compare(account.balances, differences, settled=not unsettled)
+        if account.ask != self._asked:
+            return  # a newer question is under way
+        missing = any(order.said_lots > order.booked_lots for order in self.sent.values())
+        if missing or self._booked > self._booked_when_asked:
+            doubtful = not self.ready  # the next comparison on the period will do
+        else:
+            doubtful = self._compare(account.balances, differences)
         self.last = Reconciled(account.reason, tuple(differences), applied)
         self._emit(self.last)
         if doubtful:
             self._ask_account("doubt")  # what the venue said of trades and of balances may be a moment apart
         elif self._linked:
             self.ready = True
+            for order in [order for order in self.sent.values() if order.held]:
+                order.held = False
+                self._emit(SendOrder(order.order_id, order.request))
 
-    def _compare(self, balances: tuple[BalanceReported, ...], differences: list[str], *, settled: bool) -> bool:
+    def _compare(self, balances: tuple[BalanceReported, ...], differences: list[str]) -> bool:
         """Compare balances; halt on a difference that is there twice, and return whether one is there once."""
         reported = {balance.asset: balance.total_atoms for balance in balances}
         doubtful = False
@@ -377,7 +414,7 @@ class RemoteVenue:
                 asset.baseline_atoms = total_atoms - asset.ours_atoms
             expected_atoms = asset.baseline_atoms + asset.ours_atoms
             difference_atoms = total_atoms - expected_atoms
-            seen_before = settled and difference_atoms == asset.difference_atoms
+            seen_before = difference_atoms == asset.difference_atoms
             asset.difference_atoms = difference_atoms
             if not difference_atoms:
                 continue
@@ -402,6 +439,9 @@ class RemoteVenue:
                 {symbol: list(known) for symbol, known in self._trades.items()},
                 self._assets,
                 self.last,
+                self._asked,
+                self._booked,
+                self._booked_when_asked,
             )
         )
 
@@ -413,6 +453,7 @@ class RemoteVenue:
         self._trades = {symbol: deque(known, maxlen=_TRADES_KEPT) for symbol, known in kept.trades.items()}
         self._assets = kept.assets
         self.last = kept.last
+        self._asked, self._booked, self._booked_when_asked = kept.asked, kept.booked, kept.booked_when_asked
 
 
 def _identity(order: Sent) -> tuple[str, str, str, int]:

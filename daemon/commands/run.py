@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from config.errors import UserError
+from config.errors import UserError, nearest
 from daemon.code_hash import foreign_packages
 from daemon.commands.inputs import settings_from, tape_from
 from daemon.log import configure_logging
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from daemon.process import Outcome
 
+MODES = ("paper", "real")
 _DEFAULT_SYNTHETIC = "7:endless"
 _DEFAULT_SYNTHETIC_SPEED = 300.0
 """Five bars of a minute in a second: enough to see something happen."""
@@ -37,6 +38,7 @@ def run_command(
     timeframe: str | None,
     port: int | None,
     *,
+    mode: str,
     exit_at_end: bool,
     new_session: bool,
 ) -> None:
@@ -44,6 +46,7 @@ def run_command(
     import anyio
 
     from daemon.process import RunOptions, run_daemon
+    from daemon.venue import check_real
 
     foreign = foreign_packages()
     if foreign:
@@ -56,15 +59,27 @@ def run_command(
         overrides.append(f"http.port={port}")
     defaults = () if tape else (f"feed.speed={_DEFAULT_SYNTHETIC_SPEED}",)
     settings = settings_from(config, overrides, strategy, param, defaults)
+    if mode not in MODES:
+        message = f"--mode {mode}: it is paper or real{nearest(mode, MODES)}"
+        raise UserError(message)
+    if mode == "real":
+        check_real(settings)
+    live = settings.feed.source == "exchange"
+    if live and (tape or synthetic is not None):
+        message = "feed.source=exchange and a tape exclude each other"
+        raise UserError(message)
     configure_logging(settings.log)
     os.umask(0o077)
     folder = prepare_state_dir(state_dir or default_state_dir()).absolute()
-    opened, name = tape_from(tape, synthetic, timeframe, settings, _DEFAULT_SYNTHETIC)
+    opened, name = None, f"{settings.exchange.id} live"
+    if not live:
+        opened, name = tape_from(tape, synthetic, timeframe, settings, _DEFAULT_SYNTHETIC)
     options = RunOptions(
         settings=settings,
         state_dir=folder,
         tape=opened,
         tape_name=name,
+        mode="real" if mode == "real" else "paper",
         new_session=new_session,
         exit_at_end=exit_at_end,
     )

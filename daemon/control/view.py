@@ -6,10 +6,14 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from actors.execution.simulated import SimulatedVenue
 from actors.instrument import from_atoms
 
 if TYPE_CHECKING:
     from actors.execution.orders import Order
+    from actors.execution.remote import RemoteVenue
     from actors.instrument import Instrument
     from daemon.live import LiveDriver
     from daemon.supervisor import Supervisor
@@ -20,7 +24,9 @@ _COMMANDS_SHOWN = 20
 class StatusView:
     """Builds the status of one running daemon."""
 
-    def __init__(self, driver: LiveDriver, supervisor: Supervisor, *, session: str, mode: str, run: int) -> None:
+    def __init__(
+        self, driver: LiveDriver, supervisor: Supervisor, *, session: str, mode: str, clock: str, run: int
+    ) -> None:
         self.ready = False
         """False until recovery is done and the feed may start: the state is then `starting`."""
         self.ending = False
@@ -29,6 +35,7 @@ class StatusView:
         self._supervisor = supervisor
         self._session = session
         self._mode = mode
+        self._clock = clock
         self._run = run
         self._started_s = time.monotonic()
 
@@ -55,7 +62,7 @@ class StatusView:
             "run": self._run,
             "mode": self._mode,
             "uptime_s": round(time.monotonic() - self._started_s, 3),
-            "clock": {"kind": "tape", "ts_ns": now_ns, "utc": utc(now_ns)},
+            "clock": {"kind": self._clock, "ts_ns": now_ns, "utc": utc(now_ns)},
             "tape_ended": self._driver.tape_ended,
             "equity": from_atoms(core.ledger.equity_atoms),
             "cash": from_atoms(core.ledger.cash_atoms),
@@ -66,6 +73,7 @@ class StatusView:
                 _order(order, core.instruments[order.request.symbol]) for order in core.execution.orders.values()
             ],
             "actors": self._actors(),
+            "venue": _venue(core.venue),
             "stale": core.market.stale_symbols(),
             "requested_action": core.control.requested_action,
             "commands": [
@@ -142,6 +150,18 @@ class StatusView:
             for name, child in self._supervisor.children.items()
         )
         return rows
+
+
+def _venue(venue: SimulatedVenue | RemoteVenue) -> dict[str, Any]:
+    """Return how we stand to the venue."""
+    if isinstance(venue, SimulatedVenue):
+        return {"kind": "simulated", "ready": True}
+    return {
+        "kind": "real",
+        "ready": venue.ready,
+        "in_doubt": {order.order_id: order.in_doubt for order in venue.sent.values() if order.in_doubt},
+        "reconciled": None if venue.last is None else msgspec.structs.asdict(venue.last),
+    }
 
 
 def _order(order: Order, instrument: Instrument) -> dict[str, Any]:

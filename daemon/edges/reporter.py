@@ -62,7 +62,8 @@ class Reporter(Outbox):
                 write = log.error if message.state == "halted" else log.info
                 write("trading_state", seq=seq, state=message.state, reason=message.reason)
             case m.Reconciled():
-                write = log.warning if message.differences else log.info
+                usual = message.reason == "period" and not message.applied
+                write = log.warning if message.differences else log.debug if usual else log.info
                 write("reconciled", seq=seq, **_fields(message))
             case _:
                 log.warning(_event_name(message), seq=seq, **_fields(message))

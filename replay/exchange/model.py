@@ -20,6 +20,11 @@ Side = Literal["BUY", "SELL"]
 TimeInForce = Literal["GTC", "IOC", "FOK"]
 ExecutionType = Literal["NEW", "TRADE", "CANCELED", "REPLACED", "REJECTED", "EXPIRED"]
 
+MAX_NUM_ORDERS = 200
+"""Open orders per market: the filter of this name."""
+MAX_NUM_ALGO_ORDERS = 5
+"""Open orders with a stop price per market: the filter of this name."""
+
 
 class VenueError(Exception):
     """A refusal, as Binance words it.

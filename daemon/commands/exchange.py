@@ -1,0 +1,174 @@
+"""`pitboss exchange`: the loopback exchange as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import structlog
+
+from config.errors import UserError
+from daemon.commands.inputs import settings_from
+from daemon.log import configure_logging
+from daemon.state_dir import StateLock, default_state_dir, prepare_state_dir, write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from actors.instrument import InstrumentSpec
+    from replay.exchange.model import Market
+    from replay.exchange.server import Exchange
+    from replay.tape import Tape
+
+ARGUMENTS_NAME = "ccxt.json"
+DEFAULT_SYMBOL = "BTC/USDT"
+_LOT = "0.00001"
+"""Quantity step of a market whose tape does not say."""
+_STARTING_QUOTE = "100000"
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+log = structlog.get_logger()
+
+
+class _Options(msgspec.Struct, frozen=True, kw_only=True):
+    port: int
+    admin_port: int
+    tape: Tape
+    markets: tuple[Market, ...]
+    speed: float
+    seed: int
+    faults: Mapping[str, Any]
+    state_dir: Path
+
+
+def exchange_command(
+    port: int,
+    admin_port: int,
+    tape: Sequence[str] | None,
+    symbol: Sequence[str] | None,
+    speed: float,
+    seed: int,
+    fault: Sequence[str] | None,
+    state_dir: Path | None,
+    timeframe: str | None,
+) -> None:
+    """Run the exchange in the foreground until it is told to end.
+
+    Raises:
+        UserError: something was asked for that does not exist or cannot be.
+    """
+    from replay.exchange.faults import FaultError, parse_fault
+
+    configure_logging(settings_from(None, None, None, None).log)
+    os.umask(0o077)
+    try:
+        faults = dict(parse_fault(text) for text in fault or ())
+    except FaultError as error:
+        message = f"--fault {error}"
+        raise UserError(message) from error
+    if speed <= 0:
+        message = f"--speed {speed:g}: exchange seconds per second, above 0"
+        raise UserError(message)
+    folder = prepare_state_dir(state_dir or default_state_dir() / "exchange").absolute()
+    opened = _tape(tape, symbol, seed, timeframe)
+    options = _Options(
+        port=port,
+        admin_port=admin_port,
+        tape=opened,
+        markets=tuple(_market(series.instrument) for series in opened.series),
+        speed=speed,
+        seed=seed,
+        faults=faults,
+        state_dir=folder,
+    )
+    with StateLock(folder):
+        asyncio.run(_serve(options))
+
+
+def _tape(files: Sequence[str] | None, symbols: Sequence[str] | None, seed: int, timeframe: str | None) -> Tape:
+    """Return what is played: a file for each symbol, or an endless synthetic market."""
+    from replay.tape import Tape, open_tape, synthetic_tape
+
+    names = tuple(symbols or (DEFAULT_SYMBOL,))
+    for name in names:
+        base, slash, quote = name.partition("/")
+        if not (slash and base.isalnum() and quote.isalnum() and name.isupper()):
+            message = f"--symbol {name}: write it as BASE/QUOTE, for example {DEFAULT_SYMBOL}"
+            raise UserError(message)
+    if not files:
+        if len(names) > 1:
+            message = "--symbol: without --tape there is one synthetic market, and so one symbol"
+            raise UserError(message)
+        (series,) = synthetic_tape(str(seed)).series
+        spec = msgspec.structs.replace(series.instrument, symbol=names[0])
+        return Tape([msgspec.structs.replace(series, symbol=names[0], instrument=spec)])
+    if len(files) != len(names):
+        message = f"--symbol: one for each --tape, in the same order ({len(files)} tapes, {len(names)} symbols)"
+        raise UserError(message)
+    named = [f"{name}={file}" for name, file in zip(names, files, strict=True)]
+    return open_tape(named, timeframe=timeframe)
+
+
+def _market(spec: InstrumentSpec) -> Market:
+    from decimal import Decimal
+
+    from replay.exchange.model import Market
+
+    base, _, quote = spec.symbol.partition("/")
+    return Market(
+        symbol=spec.symbol, id=base + quote, base=base, quote=quote, tick=spec.tick, lot=max(spec.lot, Decimal(_LOT))
+    )
+
+
+async def _serve(options: _Options) -> None:
+    from decimal import Decimal
+
+    from replay.exchange.server import running
+
+    ending = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, ending.set)
+    balances = {market.base: Decimal(0) for market in options.markets}
+    balances |= {market.quote: Decimal(_STARTING_QUOTE) for market in options.markets}
+    exchange = running(
+        markets=options.markets,
+        balances=balances,
+        tape=options.tape,
+        speed=options.speed,
+        seed=options.seed,
+        faults=options.faults,
+        state_dir=options.state_dir,
+        port=options.port,
+        admin_port=options.admin_port,
+    )
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            running_exchange = await stack.enter_async_context(exchange)
+        except OSError as error:
+            message = f"--port {options.port}, --admin-port {options.admin_port}: {error.strerror or error}"
+            raise UserError(message) from error
+        _announce(running_exchange, options)
+        waiting = asyncio.create_task(ending.wait())
+        await asyncio.wait([waiting, running_exchange.task], return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+    log.info("exchange_ended")
+
+
+def _announce(exchange: Exchange, options: _Options) -> None:
+    """Write down how to trade here, once that is true."""
+    path = options.state_dir / ARGUMENTS_NAME
+    write_atomically(path, msgspec.json.format(msgspec.json.encode(exchange.arguments), indent=2) + b"\n")
+    log.info(
+        "exchange_ready",
+        url=exchange.url,
+        admin_url=exchange.admin_url,
+        symbols=[market.symbol for market in options.markets],
+        speed=options.speed,
+        ccxt_arguments=str(path),
+    )

@@ -1,0 +1,484 @@
+"""Our orders at the venue: requests go out by priority, and whatever the venue says comes back as messages.
+
+Nothing is ever sent twice to be on the safe side. What a request came to decides what is posted:
+
+| request | answer | posted |
+|---|---|---|
+| order | a reply that names it | its executions, then what it says of the order |
+| order | proved not to be taken | rejected; and a halt where another try would fare no better |
+| order | anything else | in doubt: the core asks |
+| order, still queued | its cancel came first, or an entry waited too long | cancelled or rejected: it never left |
+| cancel | a reply that says cancelled | what it says of the order |
+| cancel | proved not to be done | refused |
+| cancel | unknown order; anything else, after some tries | in doubt: it may be done, or not have arrived |
+| question | the order | its executions, then what the venue says of it |
+| question | unknown order, while a request may be on its way | nothing: asked again once that is too late |
+| question | unknown order, and none can be on its way | absent |
+
+A request is on its way until the venue would refuse it for its time stamp. What the private stream tells is
+posted in its order, executions first. A stream that says nothing of an order the venue has taken is dropped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict, deque
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import msgspec
+import structlog
+
+from actors.messages import (
+    AskAccount,
+    AskOrder,
+    CancelRefused,
+    Halt,
+    Message,
+    OrderAbsent,
+    OrderInDoubt,
+    OrderReported,
+    SendCancel,
+    SendOrder,
+    TradeReported,
+    VenueLink,
+)
+from daemon.edges.venue_errors import RequestError, broken
+from daemon.edges.venue_limits import Limits, LimitStatistics, Priority
+from daemon.edges.venue_questions import WEIGHT_SEND, Caller, Names, Questions, backoff_s
+from daemon.edges.venue_reports import OffGridError, UnknownFeeError, exact, order_report, trade_report
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from actors.instrument import Instrument
+    from actors.messages import OrderRequest
+    from config.schema import Exchange as ExchangeSettings
+    from daemon.edges.venue_client import VenueClient
+    from daemon.edges.venue_stream import Push
+
+Command = SendOrder | SendCancel | AskOrder | AskAccount
+
+_AHEAD_S = 1.0
+"""A venue takes a time stamp that is this far in its future, so a request of a fast clock lives as much longer."""
+_CANCEL_TRIES = 3
+_REDIAL_S = 0.1
+_REDIAL_MAX_S = 30.0
+_STEADY_S = 60.0
+"""A stream that stood this long starts its back-off anew."""
+_TOLD_MAX = 10_000
+"""Events waiting for the core; more, and the stream is dropped, after which the accounts are compared."""
+_LOST_MAX = 10_000
+_LOOK_S = 1.0
+
+log = structlog.get_logger()
+
+
+class GatewayStatistics(msgspec.Struct, frozen=True):
+    """The gateway at one moment."""
+
+    up: bool
+    unanswered: int
+    """Commands that are queued or under way."""
+    told: int
+    """Events of the stream that wait for the core."""
+    limits: LimitStatistics
+
+
+class _Job:
+    """A command until it is answered."""
+
+    __slots__ = ("command", "scope", "sent", "settled", "withdrawn")
+
+    def __init__(self, command: Command) -> None:
+        self.command = command
+        self.sent = False
+        """Whether bytes of it may have left."""
+        self.withdrawn = False
+        self.settled = anyio.Event()
+        self.scope: anyio.CancelScope | None = None
+
+
+class Gateway:
+    """The edge between the core and a venue's orders.
+
+    Args:
+        client: the venue.
+        instruments: what is traded, in exact units.
+        post: takes what the venue says.
+        settings: bounds.
+        own_prefix: what our order ids start with, the session's nonce included; all others are strangers'.
+    """
+
+    def __init__(
+        self,
+        client: VenueClient,
+        instruments: Mapping[str, Instrument],
+        post: Callable[[Message], Awaitable[None]],
+        settings: ExchangeSettings,
+        *,
+        own_prefix: str,
+    ) -> None:
+        self._client = client
+        self._instruments = instruments
+        self._post = post
+        self._patience_s = settings.timeout_ms / 1000
+        self._window_s = settings.recv_window_ms / 1000 + _AHEAD_S
+        self._stall_s = settings.stall_s
+        self._limits = Limits(settings.weight_per_minute)
+        self._caller = Caller(client, self._limits)
+        self._names = Names(own_prefix)
+        self._questions = Questions(client, self._caller, instruments, self._names, self._settled)
+        self._jobs: dict[int, _Job] = {}
+        self._orders: dict[str, _Job] = {}
+        """Orders that are queued or under way."""
+        self._inbox: deque[int] = deque()
+        self._numbers = 0
+        self._arrived = anyio.Event()
+        self._lost: OrderedDict[str, float] = OrderedDict()
+        """Order -> when a request for it that got lost is too late."""
+        self._account: anyio.CancelScope | None = None
+        self._up = False
+        self._told: deque[Push | Message] = deque()
+        self._telling = anyio.Event()
+        self._overrun = False
+        self._silent_since: dict[str, float | None] = {}
+        """Orders the stream has not spoken of since we sent something, and since when the venue has it."""
+
+    # --- the core's side ----------------------------------------------------------------------------
+
+    def send(self, command: Message) -> None:
+        """Take a command, once its input is durable; never waits."""
+        assert isinstance(command, Command), command
+        self._numbers += 1
+        job = self._jobs[self._numbers] = _Job(command)
+        if isinstance(command, SendOrder):
+            self._orders[command.order_id] = job
+        self._inbox.append(self._numbers)
+        self._arrived.set()
+
+    def statistics(self) -> GatewayStatistics:
+        """Return the state of the gateway."""
+        return GatewayStatistics(self._up, len(self._jobs), len(self._told), self._limits.statistics())
+
+    async def run(self) -> None:
+        """Work until cancelled; what an earlier run left is taken up first."""
+        await self._take_up()
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._own_stream)
+            group.start_soon(self._tell)
+            group.start_soon(self._look_for_silence)
+            while True:
+                while self._inbox:
+                    group.start_soon(self._work, self._inbox.popleft())
+                self._arrived = anyio.Event()
+                await self._arrived.wait()
+
+    async def _take_up(self) -> None:
+        """Deal with what an earlier run left: what it sent is in doubt, all else is done again."""
+        if self._up:
+            self._up = False
+            self._told.append(VenueLink(up=False, reason="the gateway was started again"))
+        for number, job in list(self._jobs.items()):
+            if job.sent and isinstance(job.command, SendOrder):
+                await self._doubt(job.command.order_id, "the gateway was stopped before the reply came")
+                self._finish(number)
+        self._inbox = deque(self._jobs)
+
+    async def _work(self, number: int) -> None:
+        job = self._jobs[number]
+        command = job.command
+        try:
+            if isinstance(command, SendOrder):
+                await self._send_order(job, command)
+            elif isinstance(command, SendCancel):
+                await self._send_cancel(command)
+            elif isinstance(command, AskOrder):
+                await self._ask_order(command)
+            else:
+                await self._ask_account(command)
+        except OffGridError as error:
+            await self._post(Halt(str(error)))
+        except UnknownFeeError as error:
+            await self._post(Halt(str(error)))
+        self._finish(number)
+
+    def _finish(self, number: int) -> None:
+        job = self._jobs.pop(number)
+        if isinstance(job.command, SendOrder) and self._orders.get(job.command.order_id) is job:
+            del self._orders[job.command.order_id]
+        job.settled.set()
+
+    # --- orders -------------------------------------------------------------------------------------
+
+    async def _send_order(self, job: _Job, command: SendOrder) -> None:
+        order_id, request = command.order_id, command.request
+        leaving = request.reduce_only or request.closing
+        if not job.withdrawn:
+            with anyio.move_on_after(None if leaving else self._patience_s) as job.scope:
+                await self._limits.turn(Priority.EXIT if leaving else Priority.ENTRY, WEIGHT_SEND)
+                job.sent = True
+        if not job.sent:
+            if job.withdrawn:
+                await self._post(OrderReported(order_id, "", "cancelled", 0, "withdrawn before it was sent"))
+            else:
+                reason = f"not sent: the venue's limits left no room for {self._patience_s:g} s"
+                await self._post(OrderReported(order_id, "", "rejected", 0, reason))
+            return
+        if self._up:
+            self._silent_since[order_id] = None
+        instrument = self._instruments[request.symbol]
+        try:
+            reply = await self._caller.now(lambda: self._client.submit(*_terms(command, instrument)))
+            if not reply.get("id") or reply.get("clientOrderId") not in (None, order_id):
+                raise broken("submit", f"it names order {reply.get('clientOrderId')}")
+        except RequestError as failure:
+            await self._not_taken(command, failure)
+        else:
+            self._names.learn({**reply, "clientOrderId": order_id, "symbol": request.symbol})
+            self._lost.pop(order_id, None)
+            if order_id in self._silent_since:
+                self._silent_since[order_id] = time.monotonic()
+            await self._taken(command, reply)
+
+    async def _not_taken(self, command: SendOrder, failure: RequestError) -> None:
+        self._silent_since.pop(command.order_id, None)
+        if failure.outcome == "doubt":
+            await self._doubt(command.order_id, failure.reason)
+            return
+        await self._post(OrderReported(command.order_id, "", "rejected", 0, failure.reason))
+        if failure.outcome == "halt":
+            await self._post(Halt(f"order {command.order_id} was refused: {failure.reason}"))
+
+    async def _taken(self, command: SendOrder, reply: Mapping[str, Any]) -> None:
+        """Post what a reply says of an order the venue has taken."""
+        order_id, request = command.order_id, command.request
+        instrument = self._instruments[request.symbol]
+        try:
+            report = order_report(reply, order_id, instrument)
+            trades = self._trades_in(reply, command, instrument)
+            if sum(trade.quantity_lots for trade in trades) < report.filled_lots:
+                trades = await self._questions.trades(report, request.symbol, Priority.ORDER_QUESTION)
+        except RequestError as failure:
+            await self._doubt(order_id, failure.reason)
+        except OffGridError as error:
+            await self._doubt(order_id, str(error))
+            raise
+        else:
+            await self._post_all(trades, report)
+
+    @staticmethod
+    def _trades_in(reply: Mapping[str, Any], command: SendOrder, instrument: Instrument) -> list[TradeReported]:
+        """Return the executions a reply shows, or none if it does not show all of each."""
+        at_ms = reply.get("lastTradeTimestamp") or reply.get("timestamp")
+        try:
+            return [
+                trade_report(row, command.order_id, instrument, request=command.request, at_ms=at_ms)
+                for row in reply.get("trades") or ()
+            ]
+        except UnknownFeeError:
+            return []
+
+    async def _doubt(self, order_id: str, reason: str) -> None:
+        self._lost[order_id] = time.monotonic() + self._window_s
+        if len(self._lost) > _LOST_MAX:
+            self._lost.popitem(last=False)
+        await self._post(OrderInDoubt(order_id, reason))
+
+    # --- cancels ------------------------------------------------------------------------------------
+
+    async def _send_cancel(self, command: SendCancel) -> None:
+        order_id = command.order_id
+        sending = self._orders.get(order_id)
+        if sending is not None and not sending.sent:
+            sending.withdrawn = True
+            if sending.scope is not None:
+                sending.scope.cancel()
+            return
+        if sending is not None:
+            await sending.settled.wait()
+        reason = ""
+        for attempt in range(_CANCEL_TRIES):
+            try:
+                reply = await self._caller.once(
+                    Priority.CANCEL, WEIGHT_SEND, lambda: self._client.cancel(order_id, command.symbol)
+                )
+                if not reply.get("id"):
+                    raise broken("cancel", "it names no order")
+            except RequestError as failure:
+                reason = failure.reason
+                if failure.outcome == "retry":
+                    await anyio.sleep(backoff_s(attempt))
+                    continue
+                if failure.outcome == "halt":
+                    await self._post(Halt(f"the cancel of order {order_id} was refused: {reason}"))
+                if failure.outcome == "doubt":
+                    break
+                await self._post(CancelRefused(order_id, reason))
+                return
+            report = order_report(reply, order_id, self._instruments[command.symbol], "as asked")
+            if report.state == "cancelled":
+                await self._post(report)
+                return
+            reason = f"the venue says the order is {report.state}"
+            break
+        await self._post(OrderInDoubt(order_id, f"cancel: {reason}"))
+
+    # --- questions ----------------------------------------------------------------------------------
+
+    async def _settled(self, order_id: str) -> float:
+        """Wait until no request for an order is under way; return when one that got lost is too late.
+
+        An order of which this process knows nothing may have been sent by the process before it, just now.
+        """
+        job = self._orders.get(order_id)
+        if job is not None:
+            await job.settled.wait()
+        return self._lost.setdefault(order_id, time.monotonic() + self._window_s)
+
+    async def _ask_order(self, command: AskOrder) -> None:
+        try:
+            answer = await self._questions.order(command.order_id, command.symbol)
+        except RequestError as failure:
+            await self._post(Halt(f"order {command.order_id} is in doubt, and stays so: {failure.reason}"))
+            return
+        self._lost.pop(command.order_id, None)
+        if answer is None:
+            await self._post(OrderAbsent(command.order_id, "the venue does not know it"))
+        else:
+            report, trades = answer
+            await self._post_all(trades, report)
+
+    async def _ask_account(self, command: AskAccount) -> None:
+        if self._account is not None:
+            self._account.cancel()
+        with anyio.CancelScope() as scope:
+            self._account = scope
+            try:
+                account = await self._questions.account(command)
+            except RequestError as failure:
+                await self._post(Halt(f"the account cannot be compared: {failure.reason}"))
+                return
+            await self._post(account)
+
+    async def _post_all(self, trades: list[TradeReported], report: OrderReported) -> None:
+        for trade in trades:
+            await self._post(trade)
+        await self._post(report)
+
+    # --- the private stream -------------------------------------------------------------------------
+
+    async def _own_stream(self) -> None:
+        failures = 0
+        while True:
+            started_s = time.monotonic()
+            reason = "the stream ended"
+            try:
+                await self._client.listen(self._came_up, self._heard)
+            except RequestError as failure:
+                reason = failure.reason
+                if failure.outcome == "halt" and not failures:
+                    self._say(Halt(f"the private stream: {reason}"))
+            await self._client.drop_stream(reason)
+            self._went_down(reason)
+            failures = 0 if time.monotonic() - started_s > _STEADY_S else failures + 1
+            await anyio.sleep(backoff_s(failures, _REDIAL_S, _REDIAL_MAX_S))
+
+    async def _came_up(self) -> None:
+        log.info("venue_link_up")
+        self._up = True
+        self._overrun = False
+        self._silent_since.clear()
+        self._say(VenueLink(up=True))
+
+    def _went_down(self, reason: str) -> None:
+        log.warning("venue_link_down", was_up=self._up, reason=reason)
+        self._silent_since.clear()
+        if self._account is not None:
+            self._account.cancel()  # the core asks anew once the link is up
+        if self._up:
+            self._up = False
+            self._say(VenueLink(up=False, reason=reason))
+
+    def _heard(self, push: Push) -> None:
+        if len(self._told) >= _TOLD_MAX:
+            self._overrun = True
+            return
+        order = push[0]
+        if order is not None:
+            self._silent_since.pop(str(order.get("clientOrderId")), None)
+        self._say(push)
+
+    def _say(self, event: Push | Message) -> None:
+        self._told.append(event)
+        self._telling.set()
+
+    async def _tell(self) -> None:
+        """Post what the stream told, in its order."""
+        while True:
+            while self._told:
+                event = self._told[0]
+                for message in (event,) if isinstance(event, Message) else self._read(event):
+                    await self._post(message)
+                self._told.popleft()
+            self._telling = anyio.Event()
+            await self._telling.wait()
+
+    def _read(self, push: Push) -> list[Message]:
+        """Return what an event says: nothing of strangers' orders, executions first of ours."""
+        order, trade = push
+        row = trade if order is None else order
+        symbol = str(row.get("symbol"))
+        name = self._names.of(symbol, str(trade.get("order"))) if order is None else self._names.learn(order)
+        instrument = self._instruments.get(symbol)
+        if not name or instrument is None:
+            return []
+        messages: list[Message] = []
+        try:
+            if trade is not None:
+                messages.append(trade_report(trade, name, instrument))
+            if order is not None:
+                reason = str((order.get("info") or {}).get("r") or "")
+                messages.append(order_report(order, name, instrument, "" if reason == "NONE" else reason))
+        except UnknownFeeError:
+            self.send(AskOrder(name, symbol))  # a list of executions says more than an event
+            return []
+        except OffGridError as error:
+            return [Halt(str(error))]
+        return messages
+
+    async def _look_for_silence(self) -> None:
+        """Drop a stream that says nothing of what it should."""
+        while True:
+            await anyio.sleep(min(_LOOK_S, self._stall_s / 4))
+            horizon_s = time.monotonic() - self._stall_s
+            silent = [name for name, since_s in self._silent_since.items() if since_s is not None]
+            silent = [name for name in silent if (self._silent_since[name] or 0.0) < horizon_s]
+            if self._overrun:
+                await self._client.drop_stream("the venue tells more than the core takes")
+            elif silent:
+                self._silent_since.clear()
+                await self._client.drop_stream(f"it said nothing of order {silent[0]} for {self._stall_s:g} s")
+
+
+def _terms(command: SendOrder, instrument: Instrument) -> tuple[str, str, str, str, str | None, dict[str, Any]]:
+    """Return an order as ccxt takes it: symbol, kind, side, quantity, price, everything else; numbers as text."""
+    request: OrderRequest = command.request
+    params: dict[str, Any] = {"clientOrderId": command.order_id}
+    limited = request.kind in ("limit", "stop_limit")
+    if request.kind in ("stop", "stop_limit"):
+        params["triggerPrice"] = exact(instrument.price(request.stop_ticks))
+    if request.post_only:
+        params["postOnly"] = True
+    elif limited:
+        params["timeInForce"] = request.time_in_force.upper()
+    if request.reduce_only and ":" in request.symbol:
+        params["reduceOnly"] = True  # a spot venue knows no such thing
+    return (
+        request.symbol,
+        "limit" if limited else "market",
+        "buy" if request.side > 0 else "sell",
+        exact(instrument.quantity(request.quantity_lots)),
+        exact(instrument.price(request.limit_ticks)) if limited else None,
+        params,
+    )

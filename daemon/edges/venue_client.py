@@ -1,0 +1,428 @@
+"""A venue through ccxt.pro: how the client is built, what is asked of it, and how its private stream is owned.
+
+The package is used as it is; everything here is configuration, or a subclass where its own events would get lost.
+Numbers stay the venue's own strings (``number: str``): with floats they would be rounded, and with decimals ccxt
+4.5 drops the fills of a reply and the trigger of a stop. For the same reason every parameter is a string.
+
+Keys come from the environment (``PITBOSS_API_KEY``, ``PITBOSS_API_SECRET``), from systemd's credentials
+(``api_key``, ``api_secret``) or from the file named by ``exchange.file``, in this order; never from the settings.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import msgspec
+import structlog
+
+from actors.instrument import ATOM, InstrumentSpec
+from config.errors import UserError, nearest
+from daemon.edges.kline_tap import tapped
+from daemon.edges.venue_errors import RequestError, broken, explain
+from daemon.edges.venue_reports import OffGridError, decimal
+from daemon.edges.venue_stream import private_stream
+from daemon.log import hide
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from config.schema import Exchange as ExchangeSettings
+    from daemon.edges.venue_errors import Request
+    from daemon.edges.venue_stream import Push
+
+_SPARE_S = 1.0
+"""Our own deadline comes this much after ccxt's, in case that one never comes."""
+_TRIES = 3
+_TRY_AGAIN_S = 0.5
+_CLOSE_S = 2.0
+_KEEP_ALIVE_MS = 10_000
+_SLOW_DOWN_S = 10.0
+"""Pause after the venue had enough, unless it says how long."""
+_TRADES_MAX = 1_000
+_SECRETS = ("apiKey", "secret", "password", "privateKey", "walletAddress", "uid", "token")
+_CREDENTIALS = (
+    ("apiKey", "PITBOSS_API_KEY", "api_key"),
+    ("secret", "PITBOSS_API_SECRET", "api_secret"),
+    ("password", "PITBOSS_API_PASSWORD", "api_password"),
+)
+"""ccxt's name, the variable, the file among systemd's credentials."""
+
+log = structlog.get_logger()
+
+
+class VenueClient:
+    """One ccxt.pro instance and the few things we ask of it.
+
+    A request that does not come to a good answer raises `RequestError`, which says what that means.
+
+    Attributes:
+        exchange: the ccxt.pro instance.
+        specs: the configured instruments.
+    """
+
+    def __init__(self, exchange: Any, settings: ExchangeSettings, failures: tuple[type[BaseException], ...]) -> None:  # noqa: ANN401 - ccxt is not typed
+        self.exchange = exchange
+        self.specs: Mapping[str, InstrumentSpec] = {}
+        self.pause_s = 0.0
+        """How long the venue asked us to be silent, when a request was last told to slow down."""
+        self._headers_seen: Any = None
+        self._settings = settings
+        self._failures = failures
+        self._family = exchange.id.startswith("binance")
+        """Whether it is Binance or made from it, whose own parameters narrow lists."""
+
+    async def close(self) -> None:
+        """Close all connections."""
+        with anyio.move_on_after(_CLOSE_S, shield=True):
+            await self.exchange.close()
+
+    # --- what is traded -----------------------------------------------------------------------------
+
+    def instruments(self, symbols: Sequence[str]) -> dict[str, InstrumentSpec]:
+        """Return the instruments of `symbols` from the venue's filters.
+
+        Raises:
+            UserError: the venue does not trade one, or does not say how.
+        """
+        return {symbol: self._spec(symbol) for symbol in symbols}
+
+    def _spec(self, symbol: str) -> InstrumentSpec:
+        market = self.exchange.markets.get(symbol)
+        if market is None:
+            message = f"{self.exchange.id} does not trade {symbol}{nearest(symbol, self.exchange.markets)}"
+            raise UserError(message)
+        if market.get("active") is False:
+            message = f"{self.exchange.id} does not trade {symbol} at the moment"
+            raise UserError(message)
+        return instrument_spec(market, self.exchange.precisionMode)
+
+    # --- at the start -------------------------------------------------------------------------------
+
+    async def server_time_ns(self) -> int:
+        """Return the venue's time.
+
+        Raises:
+            UserError: it does not tell.
+        """
+        time_ms: int = await self.insist("its time is not to be had", self.exchange.fetch_time, int)
+        return time_ms * 1_000_000
+
+    async def check_permissions(self) -> None:
+        """Refuse a key that the venue refuses, or with which money could leave the account.
+
+        Raises:
+            UserError: says which.
+        """
+        await self.insist("it does not accept the key", self.exchange.fetch_balance, dict)
+        if not self._family:
+            log.warning("key_permissions_unknown", exchange=self.exchange.id, hint="use a key that cannot withdraw")
+            return
+        try:
+            allowed = await self._ask("question", self.exchange.sapi_get_account_apirestrictions(), dict)
+        except RequestError as error:
+            if error.outcome == "halt":  # a venue's testnet has no such question
+                log.warning("key_permissions_unknown", exchange=self.exchange.id, reason=error.reason)
+                return
+            message = f"{self.exchange.id}: what the key allows is not to be had: {error.reason}"
+            raise UserError(message) from error
+        if allowed.get("enableWithdrawals"):
+            message = f"{self.exchange.id}: this key may withdraw; pitboss trades only with one that may not"
+            raise UserError(message)
+
+    async def insist(self, trouble: str, call: Callable[[], Awaitable[Any]], shape: type) -> Any:  # noqa: ANN401 - ccxt's structures
+        """Return what the venue answers, after a few tries.
+
+        Raises:
+            UserError: it does not, with `trouble` and the reason.
+        """
+        for left in reversed(range(_TRIES)):
+            try:
+                return await self._ask("question", call(), shape)
+            except RequestError as error:
+                if error.outcome != "retry" or not left:
+                    message = f"{self.exchange.id}: {trouble}: {error.reason}"
+                    raise UserError(message) from error
+            await anyio.sleep(_TRY_AGAIN_S)
+        raise AssertionError
+
+    # --- requests -----------------------------------------------------------------------------------
+
+    async def submit(self, symbol: str, kind: str, side: str, quantity: str, price: str | None, params: Any) -> Any:  # noqa: ANN401 - ccxt's structures
+        """Have the venue take an order; return it as ccxt tells it."""
+        call = self.exchange.create_order(symbol, kind, side, quantity, price, params)
+        return await self._ask("submit", call, dict)
+
+    async def cancel(self, order_id: str, symbol: str) -> Any:  # noqa: ANN401 - ccxt's structures
+        """Have the venue withdraw an order, by our id."""
+        return await self._ask("cancel", self.exchange.cancel_order(None, symbol, {"clientOrderId": order_id}), dict)
+
+    async def order(self, order_id: str, symbol: str) -> Any:  # noqa: ANN401 - ccxt's structures
+        """Return an order by our id."""
+        return await self._ask("question", self.exchange.fetch_order(None, symbol, {"clientOrderId": order_id}), dict)
+
+    async def order_by_venue_id(self, venue_order_id: str, symbol: str) -> Any:  # noqa: ANN401 - ccxt's structures
+        """Return an order by the venue's id."""
+        return await self._ask("question", self.exchange.fetch_order(venue_order_id, symbol), dict)
+
+    async def open_orders(self, symbol: str) -> Any:  # noqa: ANN401 - ccxt's structures
+        """Return all open orders of a symbol."""
+        return await self._ask("question", self.exchange.fetch_open_orders(symbol), list)
+
+    async def trades_of(self, venue_order_id: str, symbol: str) -> Any:  # noqa: ANN401 - ccxt's structures
+        """Return the executions of one order."""
+        if self._family:
+            params = {"orderId": venue_order_id}
+            return await self._ask("question", self.exchange.fetch_my_trades(symbol, None, _TRADES_MAX, params), list)
+        return await self._ask("question", self.exchange.fetch_order_trades(venue_order_id, symbol), list)
+
+    async def trades_after(self, trade_id: int, symbol: str) -> tuple[list[Any], bool]:
+        """Return executions after one, the oldest first, and whether there may be more."""
+        params = {"fromId": str(trade_id + 1)} if self._family else {}
+        trades = await self._ask("question", self.exchange.fetch_my_trades(symbol, None, _TRADES_MAX, params), list)
+        try:
+            later = sorted((each for each in trades if int(each["id"]) > trade_id), key=lambda each: int(each["id"]))
+        except (TypeError, ValueError, KeyError) as error:
+            raise broken("question", f"a list of executions whose ids are no numbers: {error}") from error
+        return later, self._family and len(trades) >= _TRADES_MAX
+
+    async def balances(self) -> Any:  # noqa: ANN401 - ccxt's structures
+        """Return what the account holds."""
+        reply = await self._ask("question", self.exchange.fetch_balance(), dict)
+        if not isinstance(reply.get("info"), dict | list) or not reply["info"]:
+            raise broken("question", "balances without a word of the venue's")  # ccxt makes an empty account of it
+        return reply
+
+    async def correct_clock(self) -> None:
+        """Sign with the venue's time from now on."""
+        await self._ask("question", self.exchange.load_time_difference(), int)
+
+    def used_weight(self) -> int | None:
+        """Return the weight the venue has counted in this minute, where it has said so since we last looked."""
+        headers = self.exchange.last_response_headers or {}
+        if headers is self._headers_seen:
+            return None
+        self._headers_seen = headers
+        for name, value in headers.items():
+            if name.lower() == "x-mbx-used-weight-1m" and value.isdigit():
+                return int(value)
+        return None
+
+    async def _ask(self, request: Request, call: Awaitable[Any], shape: type) -> Any:  # noqa: ANN401 - ccxt's structures
+        try:
+            with anyio.fail_after(self._settings.timeout_ms / 1000 + _SPARE_S):
+                reply = await call
+        except self._failures as error:
+            failure = explain(request, error)
+            if failure.slow_down:
+                self.pause_s = self._retry_after_s()
+            raise failure from error
+        if not isinstance(reply, shape):
+            raise broken(request, f"a {type(reply).__name__} instead of a {shape.__name__}")
+        return reply
+
+    def _retry_after_s(self) -> float:
+        headers = self.exchange.last_response_headers or {}
+        for name, value in headers.items():
+            if name.lower() == "retry-after" and value.isdigit():
+                return float(value)
+        return _SLOW_DOWN_S
+
+    # --- the private stream -------------------------------------------------------------------------
+
+    async def listen(self, on_up: Callable[[], Awaitable[None]], on_push: Callable[[Push], None]) -> None:
+        """Own the private stream until it breaks.
+
+        Args:
+            on_up: called once the venue has confirmed the subscription.
+            on_push: called with everything the venue says, in order; it must neither wait nor raise.
+
+        Raises:
+            RequestError: the stream broke, or could not be had.
+        """
+        try:
+            await self.exchange.own_stream(on_up, on_push, self._settings.timeout_ms / 1000)
+        except self._failures as error:
+            raise explain("question", error) from error
+
+    async def drop_stream(self, reason: str) -> None:
+        """Throw the private stream's connections away; who listens is told."""
+        with anyio.move_on_after(_CLOSE_S, shield=True):
+            await self.exchange.drop_stream(reason)
+
+
+# --- building it ------------------------------------------------------------------------------------
+
+_DECIMAL_PLACES = 2
+_TICK_SIZE = 4
+"""ccxt's precision modes: a number of digits, or a step."""
+
+
+async def connect(
+    settings: ExchangeSettings, *, needs_keys: bool, environment: Mapping[str, str] | None = None
+) -> VenueClient:
+    """Build a client and load the venue's markets.
+
+    Args:
+        settings: which venue, and how.
+        needs_keys: whether it is for orders; market data needs no keys, and gets numbers as floats.
+        environment: variables to read; the process's own when None.
+
+    Raises:
+        UserError: there is no such exchange, there are no keys, or the venue refuses or cannot be reached.
+    """
+    arguments = constructor_arguments(settings, keys=needs_keys, environment=environment)
+    package = importlib.import_module("ccxt.pro")  # takes a second or two: only who trades for real pays for it
+    if settings.id not in package.exchanges:
+        message = f"exchange.id: ccxt knows no exchange {settings.id!r}{nearest(settings.id, package.exchanges)}"
+        raise UserError(message)
+    base = getattr(package, settings.id)
+    family = issubclass(base, package.binance)
+    exchange = (private_stream(base, family=family) if needs_keys else tapped(base))(
+        _merged(_defaults(settings, base, family=family, keys=needs_keys), arguments)
+    )
+    failures = (package.BaseError, TimeoutError, OSError, AttributeError, TypeError, LookupError, ValueError)
+    client = VenueClient(exchange, settings, (*failures, ArithmeticError))
+    try:
+        await client.insist("its markets are not to be had", exchange.load_markets, dict)
+        client.specs = client.instruments(settings.symbols)
+    except BaseException:
+        await client.close()
+        raise
+    return client
+
+
+def constructor_arguments(
+    settings: ExchangeSettings, *, keys: bool, environment: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Return what the user gives the constructor: the file's arguments, then the settings', then the keys.
+
+    Raises:
+        UserError: the file cannot be read, a key stands in the settings, or there is none.
+    """
+    for name, table in (("urls", settings.urls), ("options", settings.options)):
+        found = next((key for key in _SECRETS if key in table), None)
+        if found is not None:
+            message = f"exchange.{name}.{found}: keys have no place among the settings; use the environment or a file"
+            raise UserError(message)
+    arguments = _from_file(settings) if settings.file is not None else {}
+    arguments = _merged(arguments, {"urls": settings.urls, "options": settings.options})
+    if not keys:
+        return {name: value for name, value in arguments.items() if name not in _SECRETS}
+    arguments |= _credentials(os.environ if environment is None else environment)
+    for name in ("apiKey", "secret"):
+        if not arguments.get(name):
+            message = f"{settings.id}: no {name}: set PITBOSS_API_KEY and PITBOSS_API_SECRET, or exchange.file"
+            raise UserError(message)
+    for name in _SECRETS:
+        if isinstance(arguments.get(name), str):
+            hide(arguments[name])
+    return arguments
+
+
+def _from_file(settings: ExchangeSettings) -> dict[str, Any]:
+    assert settings.file is not None
+    path = Path(settings.file).expanduser()
+    try:
+        arguments = msgspec.json.decode(path.read_bytes(), type=dict[str, dict[str, Any]])
+    except (OSError, msgspec.DecodeError) as error:
+        message = f"exchange.file: {path}: {error}"
+        raise UserError(message) from error
+    if settings.id not in arguments:
+        message = f"exchange.file: {path} says nothing of {settings.id!r}, only of {', '.join(arguments) or 'nobody'}"
+        raise UserError(message)
+    return arguments[settings.id]
+
+
+def _credentials(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the keys that the environment, or else systemd, holds."""
+    found = {name: environment[variable] for name, variable, _ in _CREDENTIALS if environment.get(variable)}
+    folder = environment.get("CREDENTIALS_DIRECTORY")
+    if not found and folder:
+        for name, _, file_name in _CREDENTIALS:
+            path = Path(folder) / file_name
+            if path.is_file():
+                found[name] = path.read_text(encoding="utf-8").strip()
+    if found and not found.keys() >= {"apiKey", "secret"}:
+        message = "PITBOSS_API_KEY and PITBOSS_API_SECRET belong together, and only one of them is there"
+        raise UserError(message)
+    return found
+
+
+def _defaults(settings: ExchangeSettings, base: Any, *, family: bool, keys: bool) -> dict[str, Any]:  # noqa: ANN401 - ccxt is not typed
+    """Return what we always want, unless the user wants something else."""
+    options: dict[str, Any] = {"recvWindow": settings.recv_window_ms, "maxRetriesOnFailure": 0, "ws": {"compress": 0}}
+    arguments: dict[str, Any] = {
+        "enableRateLimit": False,
+        "timeout": settings.timeout_ms,
+        "newUpdates": True,
+        "streaming": {"keepAlive": _KEEP_ALIVE_MS, "maxPingPongMisses": 2},
+        "options": options,
+    }
+    if keys:
+        arguments["number"] = str
+    if family:
+        contracts = any(":" in symbol for symbol in settings.symbols) or base.__name__ == "binanceusdm"
+        options |= {"fetchCurrencies": False, "fetchMargins": False}
+        if base.__name__ == "binance":
+            options["fetchMarkets"] = {"types": ["linear" if contracts else "spot"]}
+            options["defaultType"] = "swap" if contracts else "spot"
+        # ccxt picks the market's own meanings of codes by the address, which a test venue and every web socket miss
+        meanings = base({"enableRateLimit": False}).describe()["exceptions"]["linear" if contracts else "spot"]
+        arguments["exceptions"] = {"exact": meanings["exact"]}
+    return arguments
+
+
+def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return two trees of settings as one; the second wins."""
+    merged = dict(under)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def instrument_spec(market: Mapping[str, Any], precision_mode: int) -> InstrumentSpec:
+    """Return a market of ccxt's as an instrument.
+
+    A spot venue may keep its fee in the base asset, to the last of eight digits, so a spot position is booked in
+    1e-8 and the venue's step only binds orders.
+
+    Raises:
+        UserError: the venue does not say how fine prices and quantities are.
+    """
+    try:
+        tick = _step(market["precision"].get("price"), precision_mode)
+        step = _step(market["precision"].get("amount"), precision_mode)
+        least = decimal(market["limits"].get("cost", {}).get("min"))
+    except OffGridError as error:
+        message = f"{market['symbol']}: the venue's filters: {error}"
+        raise UserError(message) from error
+    if tick is None or step is None:
+        message = f"{market['symbol']}: the venue does not say how fine its prices and quantities are"
+        raise UserError(message)
+    lot = step if market.get("contract") or step % ATOM else ATOM
+    return InstrumentSpec(
+        symbol=market["symbol"],
+        tick=tick,
+        lot=lot,
+        step=None if lot == step else step,
+        min_notional=least or Decimal(0),
+        base=market["base"],
+        quote=market["quote"],
+        long_only=not market.get("contract"),
+    )
+
+
+def _step(value: Any, precision_mode: int) -> Decimal | None:  # noqa: ANN401 - a string, a float or None
+    """Return a precision as a step, or None where it is none."""
+    size = decimal(value)
+    if size is None or precision_mode not in (_DECIMAL_PLACES, _TICK_SIZE):
+        return None
+    if precision_mode == _DECIMAL_PLACES:
+        return Decimal(1).scaleb(-int(size))
+    return size.normalize() if size > 0 else None

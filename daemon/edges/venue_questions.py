@@ -1,0 +1,297 @@
+"""Questions to the venue: asked until they are answered, and answered only with what is certain.
+
+An order the venue does not know is absent only once no request of ours can still be on its way. An answer about
+an order comes with its executions, as many as the venue says it has.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
+import structlog
+
+from actors.messages import AccountReported, ForeignOrder, OrderReported, TradeReported
+from daemon.edges.venue_errors import RequestError, broken
+from daemon.edges.venue_limits import Priority
+from daemon.edges.venue_reports import balance_reports, order_report, trade_report
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from actors.instrument import Instrument
+    from actors.messages import AskAccount
+    from daemon.edges.venue_client import VenueClient
+    from daemon.edges.venue_limits import Limits
+
+T = TypeVar("T")
+
+# Binance's request weights; where a venue counts otherwise they are only a measure of how much we ask.
+WEIGHT_SEND = 1
+WEIGHT_ORDER = 4
+WEIGHT_OPEN_ORDERS = 6
+WEIGHT_TRADES = 20
+WEIGHT_BALANCES = 20
+
+_BACKOFF_S = 0.1
+_BACKOFF_MAX_S = 5.0
+_TRADE_TRIES = 6
+_NAMES_MAX = 10_000
+
+log = structlog.get_logger()
+
+
+def backoff_s(attempt: int, first_s: float = _BACKOFF_S, most_s: float = _BACKOFF_MAX_S) -> float:
+    """Return the pause after a number of failures in a row: never under half of the first, with jitter."""
+    pause_s: float = min(most_s, first_s * 2.0 ** min(attempt, 16))
+    return pause_s * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+
+
+class Caller:
+    """Makes requests when it is their turn, and heeds what the venue says about their number and our clock.
+
+    Args:
+        client: the venue.
+        limits: whose turn it is.
+    """
+
+    def __init__(self, client: VenueClient, limits: Limits) -> None:
+        self._client = client
+        self._limits = limits
+
+    async def now(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Make a request whose turn has come.
+
+        Raises:
+            RequestError: it did not come to a good answer.
+        """
+        try:
+            return await call()
+        except RequestError as failure:
+            if failure.slow_down:
+                log.warning("venue_wants_a_pause", pause_s=self._client.pause_s, reason=failure.reason)
+                self._limits.pause(self._client.pause_s)
+            if failure.clock:
+                await self._correct_clock(failure)
+            raise
+        finally:
+            used = self._client.used_weight()
+            if used is not None:
+                self._limits.observe(used)
+
+    async def once(self, priority: Priority, weight: int, call: Callable[[], Awaitable[T]]) -> T:
+        """Make a request when it is its turn."""
+        await self._limits.turn(priority, weight)
+        return await self.now(call)
+
+    async def until_answered(self, priority: Priority, weight: int, call: Callable[[], Awaitable[T]]) -> T:
+        """Ask again until there is an answer.
+
+        Raises:
+            RequestError: the venue knows nothing of it, or will never answer.
+        """
+        attempt = 0
+        while True:
+            try:
+                return await self.once(priority, weight, call)
+            except RequestError as failure:
+                if failure.outcome != "retry":
+                    raise
+                log.info("venue_is_asked_again", reason=failure.reason, attempt=attempt + 1)
+            await anyio.sleep(backoff_s(attempt))
+            attempt += 1
+
+    async def _correct_clock(self, failure: RequestError) -> None:
+        log.warning("venue_clock_differs", reason=failure.reason)
+        try:
+            await self._client.correct_clock()
+        except RequestError as second:
+            log.warning("venue_clock_not_told", reason=second.reason)
+
+
+class Names:
+    """Our id of an order by the venue's, for the newest orders; a stranger's is the empty string."""
+
+    def __init__(self, own_prefix: str) -> None:
+        self._own_prefix = own_prefix
+        self._known: OrderedDict[tuple[str, str], str] = OrderedDict()
+
+    def learn(self, order: Mapping[str, Any]) -> str:
+        """Take an order of ccxt's; return our id of it, or the empty string."""
+        client_id = str(order.get("clientOrderId") or "")
+        name = client_id if client_id.startswith(self._own_prefix) else ""
+        key = (str(order.get("symbol")), str(order.get("id")))
+        self._known[key] = name
+        self._known.move_to_end(key)
+        if len(self._known) > _NAMES_MAX:
+            self._known.popitem(last=False)
+        return name
+
+    def of(self, symbol: str, venue_order_id: str) -> str | None:
+        """Return our id, the empty string for a stranger's order, or None where we do not know."""
+        return self._known.get((symbol, venue_order_id))
+
+
+class Questions:
+    """Answers about orders and the account.
+
+    Args:
+        client: the venue.
+        caller: makes the requests.
+        instruments: what is traded.
+        names: orders by the venue's ids.
+        settled: waits until no request for an order is under way here; returns when one that was lost is too late.
+    """
+
+    def __init__(
+        self,
+        client: VenueClient,
+        caller: Caller,
+        instruments: Mapping[str, Instrument],
+        names: Names,
+        settled: Callable[[str], Awaitable[float]],
+    ) -> None:
+        self._client = client
+        self._caller = caller
+        self._instruments = instruments
+        self._names = names
+        self._settled = settled
+
+    async def order(
+        self, order_id: str, symbol: str, priority: Priority = Priority.ORDER_QUESTION
+    ) -> tuple[OrderReported, list[TradeReported]] | None:
+        """Return what the venue says of an order and its executions, or None: it does not know it, for good.
+
+        Raises:
+            RequestError: the venue will never answer.
+            OffGridError: it says what cannot be.
+        """
+        too_late_s = await self._settled(order_id)
+        attempt = 0
+        while True:
+            asked_s = time.monotonic()
+            try:
+                row = await self._caller.until_answered(
+                    priority, WEIGHT_ORDER, lambda: self._named(order_id, self._client.order(order_id, symbol))
+                )
+            except RequestError as failure:
+                if failure.outcome != "absent":
+                    raise
+                if asked_s >= too_late_s:
+                    return None
+                await anyio.sleep(max(0.0, min(backoff_s(attempt), too_late_s - time.monotonic())))
+                attempt += 1
+                continue
+            report = order_report(row, order_id, self._instruments[symbol])
+            return report, await self.trades(report, symbol, priority)
+
+    async def trades(self, report: OrderReported, symbol: str, priority: Priority) -> list[TradeReported]:
+        """Return the executions of an order: as many as it has, or those the venue lists after some tries."""
+        trades: list[TradeReported] = []
+        if not report.filled_lots:
+            return trades
+        for attempt in range(_TRADE_TRIES):
+            rows = await self._caller.until_answered(
+                priority, WEIGHT_TRADES, lambda: self._client.trades_of(report.venue_order_id, symbol)
+            )
+            instrument = self._instruments[symbol]
+            trades = [
+                trade_report(row, report.order_id, instrument)
+                for row in rows
+                if str(row.get("order")) == report.venue_order_id
+            ]
+            if sum(trade.quantity_lots for trade in trades) >= report.filled_lots:
+                break
+            await anyio.sleep(backoff_s(attempt))
+        return sorted(trades, key=lambda trade: trade.trade_id)
+
+    async def account(self, ask: AskAccount) -> AccountReported:
+        """Return one view of the account.
+
+        Raises:
+            RequestError: the venue will never answer.
+            OffGridError: it says what cannot be.
+        """
+        priority = Priority.ACCOUNT_QUESTION
+        asked = dict(ask.orders)
+        reports: dict[str, OrderReported] = {}
+        foreign: list[ForeignOrder] = []
+        for symbol, instrument in self._instruments.items():
+            for row in await self._caller.until_answered(
+                priority, WEIGHT_OPEN_ORDERS, lambda symbol=symbol: self._client.open_orders(symbol)
+            ):
+                name = self._names.learn(row)
+                if name:
+                    reports[name] = order_report(row, name, instrument)
+                else:
+                    foreign.append(ForeignOrder(str(row.get("clientOrderId") or ""), str(row.get("id")), symbol))
+        trades: dict[tuple[str, int], TradeReported] = {}
+        absent: list[str] = []
+        for order_id, symbol in asked.items():
+            if order_id in reports:
+                found = await self.trades(reports[order_id], symbol, priority)
+            else:
+                answer = await self.order(order_id, symbol, priority)
+                if answer is None:
+                    absent.append(order_id)
+                    continue
+                reports[order_id], found = answer
+            trades |= {(trade.symbol, trade.trade_id): trade for trade in found}
+        for symbol, trade_id in ask.trades_after:
+            for trade in await self._trades_after(trade_id, symbol):
+                trades.setdefault((symbol, trade.trade_id), trade)
+        balances = await self._caller.until_answered(priority, WEIGHT_BALANCES, self._client.balances)
+        return AccountReported(
+            ask.reason,
+            tuple(reports.values()),
+            tuple(absent),
+            tuple(trades[key] for key in sorted(trades)),
+            balance_reports(balances),
+            tuple(foreign),
+            ask.ask,
+        )
+
+    async def _trades_after(self, trade_id: int, symbol: str) -> list[TradeReported]:
+        """Return our executions of a symbol after one."""
+        trades: list[TradeReported] = []
+        more = True
+        while more:
+            rows, more = await self._caller.until_answered(
+                Priority.ACCOUNT_QUESTION,
+                WEIGHT_TRADES,
+                lambda trade_id=trade_id: self._client.trades_after(trade_id, symbol),
+            )
+            for row in rows:
+                trade_id = int(row["id"])  # the page after goes on from here
+                name = await self._name(symbol, str(row.get("order")))
+                if name:
+                    trades.append(trade_report(row, name, self._instruments[symbol]))
+        return trades
+
+    async def _name(self, symbol: str, venue_order_id: str) -> str:
+        """Return our id of an order; the empty string for a stranger's."""
+        name = self._names.of(symbol, venue_order_id)
+        if name is None:
+            try:
+                row = await self._caller.until_answered(
+                    Priority.ACCOUNT_QUESTION,
+                    WEIGHT_ORDER,
+                    lambda: self._client.order_by_venue_id(venue_order_id, symbol),
+                )
+            except RequestError as failure:
+                if failure.outcome != "absent":
+                    raise
+                return ""
+            name = self._names.learn(row)
+        return name
+
+    async def _named(self, order_id: str, call: Awaitable[Any]) -> Any:  # noqa: ANN401 - ccxt's structures
+        """Return the order if it is the one that was asked for."""
+        row = await call
+        if not row.get("id") or row.get("clientOrderId") != order_id:
+            raise broken("question", f"asked for order {order_id}, told of {row.get('clientOrderId')}")
+        self._names.learn(row)
+        return row

@@ -1,0 +1,165 @@
+"""From ccxt's structures to the core's messages, exactly: what is no whole number of units is an error by name."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any, Literal
+
+from actors.instrument import ATOM
+from actors.messages import BUY, SELL, BalanceReported, OrderReported, TradeReported
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from actors.instrument import Instrument
+    from actors.messages import OrderRequest
+
+_NS_PER_MS = 1_000_000
+_STATES: dict[str | None, Literal["open", "filled", "cancelled", "rejected", "expired"]] = {
+    None: "open",
+    "open": "open",
+    "canceling": "open",
+    "closed": "filled",
+    "canceled": "cancelled",
+    "rejected": "rejected",
+    "expired": "expired",
+}
+_SIDES = {"buy": BUY, "sell": SELL}
+
+
+class OffGridError(Exception):
+    """The venue says a number that cannot be: it is no whole number of ticks, lots or atoms, or no number."""
+
+
+class UnknownFeeError(Exception):
+    """The venue does not say, here, what it took for an execution."""
+
+
+def decimal(value: Any) -> Decimal | None:  # noqa: ANN401 - a string, a float or None
+    """Return a number of ccxt's exactly as it was written; None for none.
+
+    Raises:
+        OffGridError: it is no finite number.
+    """
+    if value is None:
+        return None
+    try:
+        number = Decimal(value if isinstance(value, str) else repr(value))
+    except InvalidOperation as error:
+        message = f"{value!r} is no number"
+        raise OffGridError(message) from error
+    if not number.is_finite():
+        message = f"{value!r} is no number"
+        raise OffGridError(message)
+    return number
+
+
+def count(value: Any, unit: Decimal, what: str) -> int:  # noqa: ANN401 - a string or a float
+    """Return how many units a number is.
+
+    Raises:
+        OffGridError: no whole number of them.
+    """
+    number = decimal(value)
+    if number is None:
+        message = f"the venue does not say {what}"
+        raise OffGridError(message)
+    units, rest = divmod(number, unit)
+    if rest:
+        message = f"the venue says {what} {value}, which is no whole number of {unit:f}"
+        raise OffGridError(message)
+    return int(units)
+
+
+def order_report(order: Mapping[str, Any], order_id: str, instrument: Instrument, reason: str = "") -> OrderReported:
+    """Return what the venue says of one of our orders.
+
+    Raises:
+        OffGridError: how much of it was executed is no whole number of lots, or its state is none we know.
+    """
+    lot = instrument.spec.lot
+    filled = order.get("filled")
+    filled_lots = 0 if filled is None else count(filled, lot, f"{instrument.symbol}: executed quantity")
+    status = order.get("status")
+    if status not in _STATES:
+        message = f"{instrument.symbol}: the venue says the state of order {order_id} is {status!r}"
+        raise OffGridError(message)
+    state = _STATES[status]
+    amount = order.get("amount")
+    if state == "filled" and amount is not None and filled is not None and decimal(filled) != decimal(amount):
+        state = "cancelled"  # some venues call closed what was withdrawn
+    return OrderReported(order_id, str(order.get("id") or ""), state, filled_lots, reason)
+
+
+def trade_report(
+    trade: Mapping[str, Any],
+    order_id: str,
+    instrument: Instrument,
+    *,
+    request: OrderRequest | None = None,
+    at_ms: int | None = None,
+) -> TradeReported:
+    """Return an execution of one of our orders.
+
+    Args:
+        trade: as ccxt tells it.
+        order_id: our id of the order.
+        instrument: what was traded.
+        request: the order, where the execution came in the reply to it and does not repeat what it says.
+        at_ms: the venue's time of that reply.
+
+    Raises:
+        OffGridError: a number that cannot be.
+        UnknownFeeError: the fee is not told.
+    """
+    symbol = instrument.symbol
+    side = _SIDES.get(str(trade.get("side"))) if request is None else request.side
+    time_ms = trade.get("timestamp") or at_ms
+    trade_id = str(trade.get("id"))
+    if side is None or time_ms is None or not trade_id.isdecimal():
+        message = f"{symbol}: the venue's execution {trade_id} lacks its side, its time or a number for an id"
+        raise OffGridError(message)
+    fee_asset, fee_atoms = _fee(trade, instrument)
+    return TradeReported(
+        order_id,
+        symbol,
+        int(trade_id),
+        side,
+        count(trade.get("price"), instrument.spec.tick, f"{symbol}: price"),
+        count(trade.get("amount"), instrument.spec.lot, f"{symbol}: quantity"),
+        fee_asset,
+        fee_atoms,
+        "maker" if trade.get("takerOrMaker") == "maker" else "taker",
+        int(time_ms) * _NS_PER_MS,
+    )
+
+
+def _fee(trade: Mapping[str, Any], instrument: Instrument) -> tuple[str, int]:
+    fee = trade.get("fee") or {}
+    cost = decimal(fee.get("cost"))
+    if cost is None:
+        message = f"{instrument.symbol}: the venue does not say the fee of execution {trade.get('id')}"
+        raise UnknownFeeError(message)
+    if not cost:
+        return str(fee.get("currency") or instrument.spec.quote), 0
+    asset = fee.get("currency")
+    if not asset:
+        message = f"{instrument.symbol}: the venue does not say in what it took the fee of execution {trade.get('id')}"
+        raise UnknownFeeError(message)
+    return str(asset), count(fee["cost"], ATOM, f"{instrument.symbol}: fee in {asset}")
+
+
+def balance_reports(balances: Mapping[str, Any]) -> tuple[BalanceReported, ...]:
+    """Return what the account holds, by name of asset; what is finer than 1e-8 is cut off."""
+    reports = []
+    for asset, total in sorted((balances.get("total") or {}).items()):
+        amount = decimal(total)
+        if amount:
+            reports.append(BalanceReported(asset, int(amount / ATOM)))
+    return tuple(reports)
+
+
+def exact(number: Decimal) -> str:
+    """Return a number as the venue is to read it."""
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,0 +1,178 @@
+"""The edges of a live feed and of a real venue: what they ask of the settings, and how they hang together.
+
+The feed and the gateway speak through a ccxt.pro instance each: a slow history request of the one must not
+hold up an order of the other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from typing import TYPE_CHECKING
+
+import anyio
+import msgspec
+
+from actors.execution.orders import PREFIX
+from actors.messages import AskAccount, AskOrder, SendCancel, SendOrder, VenueLink
+from actors.runtime.clock import LiveClock, VenueClock
+from config.errors import UserError
+from replay.plan import MarketSeries
+from replay.tape import parse_timeframe
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from actors.instrument import InstrumentSpec
+    from actors.messages import Message
+    from actors.runtime.clock import Clock
+    from actors.system import Core
+    from config.schema import Settings
+    from daemon.edges.exchange_feed import ExchangeFeed
+    from daemon.edges.gateway import Gateway
+    from daemon.edges.venue_client import VenueClient
+    from daemon.live import LiveDriver
+
+EFFECTS = (SendOrder, SendCancel, AskOrder, AskAccount)
+"""What leaves for a real venue, once its input is durable."""
+
+
+class VenueMarkets(msgspec.Struct, frozen=True):
+    """The markets of a live feed; fits `replay.plan.Markets`."""
+
+    series: tuple[MarketSeries, ...]
+    fingerprint: str
+
+
+def venue_markets(settings: Settings, specs: Mapping[str, InstrumentSpec], now_ns: int) -> VenueMarkets:
+    """Return what a plan needs of the configured symbols, for a session that may begin at `now_ns`."""
+    exchange = settings.exchange
+    timeframe_ns = parse_timeframe(exchange.timeframe)
+    start_ns = now_ns - now_ns % timeframe_ns
+    series = tuple(MarketSeries(symbol, timeframe_ns, specs[symbol], start_ns) for symbol in exchange.symbols)
+    text = "\n".join((exchange.id, exchange.timeframe, *exchange.symbols))
+    return VenueMarkets(series, hashlib.sha256(text.encode()).hexdigest()[:32])
+
+
+def check_real(settings: Settings) -> None:
+    """Refuse real orders that nobody has explicitly allowed and bounded.
+
+    Raises:
+        UserError: names the first thing that is missing.
+    """
+    if settings.feed.source != "exchange":
+        message = "--mode real needs the live feed of the venue: --set feed.source=exchange"
+        raise UserError(message)
+    if not settings.live.armed:
+        message = "--mode real sends real orders: allow it with --set live.armed=true"
+        raise UserError(message)
+    for name in ("max_daily_loss", "max_notional", "max_orders_per_minute"):
+        if getattr(settings.risk, name) is None:
+            message = f"--mode real needs a limit: --set risk.{name}=..."
+            raise UserError(message)
+
+
+class VenueEdges:
+    """The feed, and in real mode the gateway, of one run.
+
+    Args:
+        settings: all of them.
+        markets: the configured symbols.
+        feed_client: what market data comes through.
+        gateway_client: what orders go through; None on paper.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        markets: VenueMarkets,
+        feed_client: VenueClient,
+        gateway_client: VenueClient | None,
+    ) -> None:
+        self.markets = markets
+        self._settings = settings
+        self._feed_client = feed_client
+        self._gateway_client = gateway_client
+        self._gateway: Gateway | None = None
+        self._feed: ExchangeFeed | None = None
+        self._driver: LiveDriver | None = None
+        self._told = anyio.Event()
+        """Set once the core knows that nothing is connected yet."""
+
+    def clock(self, now_ns: int) -> Clock:
+        """Return the clock of the core, which goes on from `now_ns`."""
+        if self._settings.exchange.clock == "venue":
+            return VenueClock(now_ns)
+        return LiveClock(time.time_ns, now_ns)
+
+    def attach(self, core: Core, driver: LiveDriver) -> None:
+        """Make the edges of a recovered core."""
+        from daemon.edges.exchange_feed import ExchangeFeed
+
+        self._driver = driver
+        exchange = self._settings.exchange
+        self._feed = ExchangeFeed(
+            self._feed_client.exchange, driver, exchange, last_close_ns=core.market.last_closes_ns()
+        )
+        if self._gateway_client is not None:
+            from daemon.edges.gateway import Gateway
+
+            own_prefix = PREFIX + core.execution.nonce
+            self._gateway = Gateway(
+                self._gateway_client, core.instruments, driver.post, exchange, own_prefix=own_prefix
+            )
+
+    def send(self, message: Message) -> None:
+        """Let an effect leave."""
+        assert self._gateway is not None, message
+        self._gateway.send(message)
+
+    def edges(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
+        """Return the edges by name, in start order."""
+        edges: list[tuple[str, Callable[[], Awaitable[None]]]] = [("feed", self._run_feed)]
+        if self._gateway is not None:
+            edges.insert(0, ("gateway", self._run_gateway))
+        return edges
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._feed_client.close()
+        if self._gateway_client is not None:
+            await self._gateway_client.close()
+
+    async def _run_gateway(self) -> None:
+        assert self._gateway is not None
+        assert self._driver is not None
+        await self._driver.post(VenueLink(up=False, reason="not connected yet"))
+        self._told.set()
+        await self._gateway.run()
+
+    async def _run_feed(self) -> None:
+        assert self._feed is not None
+        if self._gateway is not None:
+            await self._told.wait()
+        await self._feed.run()
+
+
+async def open_venue(settings: Settings, *, real: bool) -> VenueEdges:
+    """Connect to the configured exchange.
+
+    Raises:
+        UserError: it cannot be reached, does not know a symbol, or refuses the key.
+    """
+    from daemon.edges.venue_client import connect
+
+    feed_client = await connect(settings.exchange, needs_keys=False)
+    gateway_client: VenueClient | None = None
+    try:
+        if real:
+            gateway_client = await connect(settings.exchange, needs_keys=True)
+            await gateway_client.check_permissions()
+        now_ns = await feed_client.server_time_ns() if settings.exchange.clock == "venue" else time.time_ns()
+        markets = venue_markets(settings, feed_client.specs, now_ns)
+        return VenueEdges(settings, markets, feed_client, gateway_client)
+    except BaseException:
+        await feed_client.close()
+        if gateway_client is not None:
+            await gateway_client.close()
+        raise

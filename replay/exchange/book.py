@@ -1,0 +1,176 @@
+"""The public side of one market: the last price, a book at a fixed spread around it, prints and candles."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from actors.instrument import ATOM, Instrument, InstrumentSpec
+from actors.messages import BUY
+from replay.exchange.candles import BASE_INTERVAL, CandleSeries, Kept
+from replay.exchange.model import BookChanged, Printed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from replay.exchange.model import Candle, Event, Market
+
+LEVELS = 10
+"""Levels of the book on each side, a tick apart."""
+_RECENT_MAX = 1_000
+
+Level = tuple[int, int]
+"""(price in ticks, lots)."""
+
+
+class BookState(msgspec.Struct, array_like=True):
+    """What a book is restored from."""
+
+    id: str
+    last_ticks: int
+    update_id: int
+    trade_id: int
+    recent: list[tuple[int, int, int, int, bool]]
+    candles: dict[str, tuple[bool, list[Kept]]]
+
+
+class Book:
+    """One market's public side.
+
+    Args:
+        market: the market.
+        spread_ticks: distance between the best bid and the best ask; 0 puts both at the last price.
+        intervals: intervals whose candles are told as they grow and close.
+
+    Raises:
+        ValueError: the lot is no whole number of atoms.
+    """
+
+    def __init__(self, market: Market, spread_ticks: int, intervals: Sequence[str]) -> None:
+        atoms = market.lot / ATOM
+        if atoms != int(atoms):
+            message = f"{market.symbol}: the lot {market.lot} is no multiple of {ATOM}"
+            raise ValueError(message)
+        self.market = market
+        self.lot_atoms = int(atoms)
+        self.instrument = Instrument(
+            InstrumentSpec(symbol=market.symbol, tick=market.tick, lot=market.lot, min_notional=market.min_notional)
+        )
+        self.last_ticks = 0
+        """0 before the first print."""
+        self.recent: deque[Printed] = deque(maxlen=_RECENT_MAX)
+        self._spread_ticks = spread_ticks
+        self._level_lots = max(1, int(1 / market.lot))
+        self._update_id = 0
+        self._trade_id = 0
+        self._told = [CandleSeries(market.id, interval) for interval in dict.fromkeys((BASE_INTERVAL, *intervals))]
+        self._series = {series.interval: series for series in self._told}
+
+    @property
+    def bid_ticks(self) -> int:
+        """Best bid, never below one tick."""
+        return max(1, self.last_ticks - self._spread_ticks // 2)
+
+    @property
+    def ask_ticks(self) -> int:
+        """Best ask."""
+        return self.last_ticks - self._spread_ticks // 2 + self._spread_ticks
+
+    def touch_ticks(self, side: int) -> int:
+        """Return the price at which a market order of `side` trades."""
+        return self.ask_ticks if side == BUY else self.bid_ticks
+
+    def take(self, price_ticks: int, quantity_lots: int, time_ms: int) -> Iterator[Event]:
+        """Take in a print; yield what it changes in public."""
+        before = self._levels()
+        buyer_is_maker = price_ticks < self.last_ticks
+        self.last_ticks = price_ticks
+        self._trade_id += 1
+        printed = Printed(self.market.id, self._trade_id, price_ticks, quantity_lots, time_ms, buyer_is_maker)
+        self.recent.append(printed)
+        yield from self.close_candles(time_ms)
+        yield printed
+        for series in self._series.values():
+            candle = series.take(time_ms, price_ticks, quantity_lots)
+            if series in self._told:
+                yield candle
+        after = self._levels()
+        if before != after:
+            yield self._changed(before, after, time_ms)
+
+    def close_candles(self, time_ms: int) -> Iterator[Candle]:
+        """Yield the candles that are complete by `time_ms`, each once."""
+        for series in self._told:
+            candle = series.close_before(time_ms)
+            if candle is not None:
+                yield candle
+
+    def next_close_ms(self) -> int | None:
+        """Return when the next candle that is told will be complete, None if all are."""
+        return min((series.kept[-1].next_ms for series in self._told if not series.closed), default=None)
+
+    def depth(self, limit: int) -> tuple[int, list[Level], list[Level]]:
+        """Return (last update id, bids, asks), best first."""
+        bids, asks = self._levels()
+        return self._update_id, list(bids)[:limit], list(asks)[:limit]
+
+    def candles(self, interval: str) -> CandleSeries:
+        """Return the candles of an interval, which are kept up to date from now on."""
+        series = self._series.get(interval)
+        if series is None:
+            series = self._series[interval] = CandleSeries(self.market.id, interval)
+            if interval != "1s":
+                series.extend(self._series[BASE_INTERVAL].kept)
+        return series
+
+    def _levels(self) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
+        if not self.last_ticks:
+            return (), ()
+        bid, ask, lots = self.bid_ticks, self.ask_ticks, self._level_lots
+        bids = tuple((bid - step, lots * (step + 1)) for step in range(min(LEVELS, bid)))
+        return bids, tuple((ask + step, lots * (step + 1)) for step in range(LEVELS))
+
+    def _changed(
+        self,
+        before: tuple[tuple[Level, ...], tuple[Level, ...]],
+        after: tuple[tuple[Level, ...], tuple[Level, ...]],
+        time_ms: int,
+    ) -> BookChanged:
+        bids, asks = (_difference(old, new) for old, new in zip(before, after, strict=True))
+        first = self._update_id + 1
+        self._update_id += len(bids) + len(asks)
+        return BookChanged(self.market.id, first, self._update_id, time_ms, bids, asks)
+
+    def dump(self) -> BookState:
+        """Return the state."""
+        return BookState(
+            self.market.id,
+            self.last_ticks,
+            self._update_id,
+            self._trade_id,
+            [
+                (each.trade_id, each.price_ticks, each.quantity_lots, each.time_ms, each.buyer_is_maker)
+                for each in self.recent
+            ],
+            {series.interval: (series.closed, series.kept) for series in self._told},
+        )
+
+    def load(self, state: BookState) -> None:
+        """Restore the state."""
+        self.last_ticks = state.last_ticks
+        self._update_id = state.update_id
+        self._trade_id = state.trade_id
+        self.recent.clear()
+        self.recent.extend(Printed(self.market.id, *fields) for fields in state.recent)
+        for series in self._told:
+            series.closed, series.kept = state.candles.get(series.interval, (True, []))
+        self._series = {series.interval: series for series in self._told}
+
+
+def _difference(old: tuple[Level, ...], new: tuple[Level, ...]) -> tuple[Level, ...]:
+    """Return the levels to set, and those to remove as (price, 0)."""
+    held, wanted = dict(old), dict(new)
+    gone = tuple((price, 0) for price in held if price not in wanted)
+    return gone + tuple(level for level in new if held.get(level[0]) != level[1])

@@ -1,0 +1,1 @@
+"""Binance's spot protocol as a client sees it: addresses, signatures, limits, JSON, sockets."""

@@ -1,0 +1,99 @@
+"""What every part of the protocol needs: the venue, the faults, the limits, and one request at a time."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import structlog
+
+from replay.exchange.model import VenueError
+from replay.exchange.protocol.auth import Doorkeeper, Keys
+from replay.exchange.protocol.limits import Limits
+from replay.exchange.protocol.shapes import MarketText
+
+if TYPE_CHECKING:
+    from replay.exchange.faults import Faults
+    from replay.exchange.protocol.params import Params
+    from replay.exchange.venue import Venue
+
+_UNMATCHED_MAX = 1_000
+
+log = structlog.get_logger()
+
+
+class Desk:
+    """Where requests arrive.
+
+    Args:
+        venue: what is traded on.
+        faults: what goes wrong.
+        keys: of the one account.
+        limits: of the one client.
+    """
+
+    def __init__(self, venue: Venue, faults: Faults, keys: Keys, limits: Limits | None = None) -> None:
+        self.venue = venue
+        self.faults = faults
+        self.limits = limits or Limits(time.time)
+        self.doorkeeper = Doorkeeper(keys)
+        self.texts = {market.id: MarketText(market) for market in venue.markets}
+        self.requests: Counter[str] = Counter()
+        self.unmatched: Counter[str] = Counter()
+
+    def text(self, market_id: str) -> MarketText:
+        """Return the market of this id.
+
+        Raises:
+            VenueError: -1121, there is none.
+        """
+        text = self.texts.get(market_id)
+        if text is None:
+            raise VenueError(-1121, "Invalid symbol.")
+        return text
+
+    def miss(self, what: str) -> None:
+        """Write down what was asked for and does not exist."""
+        if what in self.unmatched or len(self.unmatched) < _UNMATCHED_MAX:
+            self.unmatched[what] += 1
+        log.warning("request_unmatched", request=what)
+
+
+class Call:
+    """One request on its way.
+
+    Args:
+        desk: where it arrived.
+        params: what was sent.
+        occasion: its name, such as ``POST /api/v3/order`` or ``ws order.place``.
+    """
+
+    def __init__(self, desk: Desk, params: Params, occasion: str) -> None:
+        self.desk = desk
+        self.params = params
+        self.occasion = occasion
+        self.skew_ms = 0
+        if desk.faults.strikes("clock_skew", occasion):
+            self.skew_ms = int(desk.faults.seconds("clock_skew") * 1000)
+
+    def now_ms(self) -> int:
+        """Return the exchange's time as this request is told it."""
+        return self.desk.venue.now_ms() + self.skew_ms
+
+    def check_time(self) -> None:
+        """Let in what was sent lately, by exchange time or by the wall clock.
+
+        Raises:
+            VenueError: it was not.
+        """
+        clocks_ms = (self.now_ms(), int(time.time() * 1000) + self.skew_ms)
+        Doorkeeper.check_time(self.params.text("timestamp"), self.params.text("recvWindow"), clocks_ms)
+
+    def market(self) -> MarketText:
+        """Return the market that is asked about.
+
+        Raises:
+            VenueError: none is named, or it does not exist.
+        """
+        return self.desk.text(self.params.needed("symbol"))

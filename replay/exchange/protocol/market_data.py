@@ -1,0 +1,168 @@
+"""Questions that anybody may ask: time, markets, candles, trades, books, tickers."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from replay.exchange.model import VenueError
+from replay.exchange.protocol import shapes
+
+if TYPE_CHECKING:
+    from replay.exchange.model import Printed
+    from replay.exchange.protocol.desk import Call, Desk
+    from replay.exchange.protocol.shapes import Json, MarketText
+
+INTERVALS = ("1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1M")
+_DAY_MS = 86_400_000
+_DEPTH_MAX = 5_000
+_ROWS_MAX = 1_000
+_ALL = 2**31
+_AVERAGE_MINUTES = 5
+
+
+async def ping(_: Call) -> Json:
+    """Answer that somebody is there."""
+    return {}
+
+
+async def server_time(call: Call) -> Json:
+    """Return the exchange's time."""
+    return {"serverTime": call.now_ms()}
+
+
+async def exchange_info(call: Call) -> Json:
+    """Return the markets with their filters, and the limits."""
+    wanted = _symbols(call)
+    call.params.ignore(("permissions", "showPermissionSets", "symbolStatus"))
+    return {
+        "timezone": "UTC",
+        "serverTime": call.now_ms(),
+        "rateLimits": call.desk.limits.rules(),
+        "exchangeFilters": [],
+        "symbols": [shapes.symbol_info(text.market) for text in wanted],
+    }
+
+
+async def depth(call: Call) -> Json:
+    """Return a snapshot of the book; a slow one is taken first and sent later."""
+    text = call.market()
+    limit = call.params.limit(100, _DEPTH_MAX)
+    last_id, bids, asks = call.desk.venue.engine.depth(text.market.id, limit)
+    snapshot = {
+        "lastUpdateId": last_id,
+        "bids": shapes.levels(text, list(bids)),
+        "asks": shapes.levels(text, list(asks)),
+    }
+    if call.desk.faults.strikes("slow_snapshot", call.occasion):
+        await asyncio.sleep(call.desk.faults.seconds("slow_snapshot"))
+    return snapshot
+
+
+async def klines(call: Call) -> list[Any]:
+    """Return candles, those that begin within the given times; the newest unless a start is given."""
+    text = call.market()
+    interval = call.params.needed("interval")
+    if interval not in INTERVALS:
+        raise VenueError(-1120, "Invalid interval.")
+    start_ms, end_ms = call.params.integer("startTime"), call.params.integer("endTime")
+    limit = call.params.limit(500, _ROWS_MAX)
+    call.params.ignore(("timeZone",))
+    candles = call.desk.venue.engine.candles(text.market.id, interval, start_ms, end_ms, limit)
+    return [shapes.kline_row(text, candle) for candle in candles]
+
+
+async def trades(call: Call) -> list[Any]:
+    """Return the newest trades, or those from an id on."""
+    text = call.market()
+    from_id = call.params.integer("fromId")
+    limit = call.params.limit(500, _ROWS_MAX)
+    return [shapes.trade_row(text, trade) for trade in _trades(call.desk, text, limit, from_id, None, None)]
+
+
+async def aggregate_trades(call: Call) -> list[Any]:
+    """Return the newest trades, those from an id on, or those of a time."""
+    text = call.market()
+    params = call.params
+    from_id, start_ms, end_ms = params.integer("fromId"), params.integer("startTime"), params.integer("endTime")
+    limit = params.limit(500, _ROWS_MAX)
+    found = _trades(call.desk, text, limit, from_id, start_ms, end_ms)
+    return [shapes.aggregate_row(text, trade) for trade in found]
+
+
+def _trades(
+    desk: Desk, text: MarketText, limit: int, from_id: int | None, start_ms: int | None, end_ms: int | None
+) -> list[Printed]:
+    """Return trades oldest first: from a start on if there is one, else the newest."""
+    begun = from_id is not None or start_ms is not None
+    kept = desk.venue.engine.recent_trades(text.market.id, _ALL if begun or end_ms is not None else limit)
+    found = [
+        trade
+        for trade in kept
+        if (from_id is None or trade.trade_id >= from_id)
+        and (start_ms is None or trade.time_ms >= start_ms)
+        and (end_ms is None or trade.time_ms <= end_ms)
+    ]
+    return found[:limit] if begun else found[-limit:]
+
+
+async def average_price(call: Call) -> Json:
+    """Return the average price of the last minutes."""
+    text = call.market()
+    candles = call.desk.venue.engine.candles(text.market.id, "1m", None, None, _AVERAGE_MINUTES)
+    lots = sum(candle.volume_lots for candle in candles)
+    if lots:
+        ticks = sum(candle.close_ticks * candle.volume_lots for candle in candles) // lots
+    else:
+        ticks = candles[-1].close_ticks if candles else 0
+    close_ms = candles[-1].close_ms if candles else 0
+    return {"mins": _AVERAGE_MINUTES, "price": text.price(ticks), "closeTime": close_ms}
+
+
+async def ticker_day(call: Call) -> Json | list[Json]:
+    """Return the last 24 hours of one market or several."""
+    call.params.ignore(("type", "windowSize", "symbolStatus"))
+    return _one_or_all(call, [day_row(call.desk, text) for text in _symbols(call)])
+
+
+async def ticker_price(call: Call) -> Json | list[Json]:
+    """Return the last price of one market or several."""
+    call.params.ignore(("symbolStatus",))
+    rows = [day_row(call.desk, text) for text in _symbols(call)]
+    return _one_or_all(call, [{"symbol": row["symbol"], "price": row["lastPrice"]} for row in rows])
+
+
+async def ticker_book(call: Call) -> Json | list[Json]:
+    """Return the best bid and ask of one market or several."""
+    call.params.ignore(("symbolStatus",))
+    names = ("symbol", "bidPrice", "bidQty", "askPrice", "askQty")
+    rows = [day_row(call.desk, text) for text in _symbols(call)]
+    return _one_or_all(call, [{name: row[name] for name in names} for row in rows])
+
+
+def day_row(desk: Desk, text: MarketText) -> Json:
+    """Return the last 24 hours of a market, up to now."""
+    engine, now_ms = desk.venue.engine, desk.venue.now_ms()
+    candles = engine.candles(text.market.id, "1m", now_ms - _DAY_MS, None, _DAY_MS // 60_000 + 1)
+    return shapes.ticker_row(text, candles, touch(desk, text), now_ms)
+
+
+def touch(desk: Desk, text: MarketText) -> tuple[int, int, int, int]:
+    """Return the best bid and ask: (ticks, lots, ticks, lots), 0 without."""
+    _, bids, asks = desk.venue.engine.depth(text.market.id, 1)
+    bid, ask = (bids[0] if bids else (0, 0)), (asks[0] if asks else (0, 0))
+    return (*bid, *ask)
+
+
+def _symbols(call: Call) -> list[MarketText]:
+    """Return the markets that are asked about; all unless some are named."""
+    one, several = call.params.text("symbol"), call.params.names("symbols")
+    if one is not None and several is not None:
+        raise VenueError(-1128, "Combination of optional parameters invalid.")
+    if one is not None:
+        several = [one]
+    return list(call.desk.texts.values()) if several is None else [call.desk.text(name) for name in several]
+
+
+def _one_or_all(call: Call, rows: list[Json]) -> Json | list[Json]:
+    return rows[0] if "symbol" in call.params else rows

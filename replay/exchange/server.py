@@ -1,0 +1,218 @@
+"""The whole exchange in one process: venue, protocol, admin endpoint, on 127.0.0.1.
+
+    async with running(seed=7) as exchange:
+        client = ccxt.pro.binance(exchange.ccxt_arguments)
+        await exchange.print_trade("BTC/USDT", "100.50", "0.1")
+
+What a client does wrong is answered as Binance answers it; what nobody serves is a 404 in JSON, and logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from replay.exchange.admin import Admin
+from replay.exchange.clients import ccxt_arguments
+from replay.exchange.faults import Faults
+from replay.exchange.model import Market
+from replay.exchange.protocol.auth import draw_keys
+from replay.exchange.protocol.desk import Desk
+from replay.exchange.protocol.rest import Rest
+from replay.exchange.protocol.streams import Streams
+from replay.exchange.protocol.ws_api import SocketApi
+from replay.exchange.venue import open_venue
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+    from pathlib import Path
+
+    from replay.exchange.engine import Engine
+    from replay.exchange.protocol.limits import Limits
+    from replay.exchange.venue import Venue
+    from replay.tape import Tape
+
+_HOST = "127.0.0.1"
+_BODY_BYTES_MAX = 1 << 20
+_SOCKET_ROOTS = ("/stream", "/ws")
+
+BITCOIN = Market(
+    symbol="BTC/USDT", id="BTCUSDT", base="BTC", quote="USDT", tick=Decimal("0.01"), lot=Decimal("0.00001")
+)
+BALANCES = {"USDT": Decimal(100_000), "BTC": Decimal(1)}
+MAKER_FEE = Decimal("0.001")
+TAKER_FEE = Decimal("0.001")
+
+
+class Exchange:
+    """A running exchange.
+
+    Attributes:
+        url: where REST is served.
+        stream_url: where sockets are served.
+        admin_url: where `/control/*` is served.
+        desk: the protocol's inside.
+        venue: what is traded on.
+        faults: the switches.
+        arguments: what ccxt's constructors take, by exchange id.
+        task: what runs beside the servers, without end unless it fails: the player and the tickers.
+    """
+
+    def __init__(
+        self, desk: Desk, admin: Admin, url: str, admin_url: str, arguments: dict[str, dict[str, Any]]
+    ) -> None:
+        self.url = url
+        self.stream_url = _as_socket_url(url)
+        self.admin_url = admin_url
+        self.desk = desk
+        self.venue: Venue = desk.venue
+        self.faults = desk.faults
+        self.arguments = arguments
+        self.task: asyncio.Task[None]
+        self._admin = admin
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of the venue."""
+        return self.venue.engine
+
+    @property
+    def ccxt_arguments(self) -> dict[str, Any]:
+        """What `ccxt.pro.binance` takes."""
+        return self.arguments["binance"]
+
+    async def book(self) -> dict[str, Any]:
+        """Return every order, fill and balance, as `GET /control/book` does."""
+        return await self._admin.book()
+
+    async def print_trade(self, symbol: str, price: Decimal | str, quantity: Decimal | str) -> None:
+        """Have somebody trade: the market moves, and resting orders that are met fill."""
+        market_id = next(market.id for market in self.venue.markets if market.symbol == symbol)
+        await self.venue.print_trade(market_id, Decimal(price), Decimal(quantity))
+
+
+@contextlib.asynccontextmanager
+async def running(
+    *,
+    markets: Sequence[Market] = (BITCOIN,),
+    balances: Mapping[str, Decimal] | None = None,
+    tape: Tape | None = None,
+    speed: float = 1.0,
+    seed: int = 7,
+    faults: Mapping[str, Any] | None = None,
+    state_dir: Path | None = None,
+    port: int = 0,
+    admin_port: int = 0,
+    maker_fee: Decimal = MAKER_FEE,
+    taker_fee: Decimal = TAKER_FEE,
+    spread_ticks: int = 2,
+    fee_asset: str = "auto",
+    bounded: bool = False,
+    limits: Limits | None = None,
+    stream_messages_per_s: int = 5,
+) -> AsyncIterator[Exchange]:
+    """Run an exchange until the block ends.
+
+    Args:
+        markets: what is traded.
+        balances: what the account has, where there is no state yet.
+        tape: where prices come from; without one, from `print_trade` alone.
+        speed: exchange seconds per second of the wall, where there is a tape.
+        seed: of the demo keys and of the faults.
+        faults: set from the start.
+        state_dir: where state is kept; nowhere unless given.
+        port: of REST and of sockets; 0 for a free one.
+        admin_port: of `/control/*`; 0 for a free one.
+        maker_fee: rate of the commission on orders that rested.
+        taker_fee: rate of the commission on orders that did not.
+        spread_ticks: distance of best bid and best ask.
+        fee_asset: what commissions are paid in; "auto" for what was received.
+        bounded: whether a trade fills no more of our orders than its own quantity.
+        limits: of requests; Binance's unless given.
+        stream_messages_per_s: what a client may send on a market socket; 0 for any number.
+
+    Raises:
+        OSError: a port is taken.
+        UserError: the state cannot be used, or belongs to another market or tape.
+    """
+    venue = await open_venue(
+        state_dir=state_dir,
+        tape=tape,
+        markets=markets,
+        balances=BALANCES if balances is None else balances,
+        speed=speed,
+        maker_fee=maker_fee,
+        taker_fee=taker_fee,
+        spread_ticks=spread_ticks,
+        fee_asset=fee_asset,
+        bounded=bounded,
+    )
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(venue.close)
+        switches = Faults(seed, faults)
+        venue.engine.portion = _portions(switches)
+        keys = draw_keys(seed)
+        desk = Desk(venue, switches, keys, limits)
+        streams, socket_api, admin = Streams(desk, stream_messages_per_s), SocketApi(desk), Admin(desk)
+        app = web.Application(client_max_size=_BODY_BYTES_MAX)
+        app.router.add_route("*", "/{path:.*}", _dispatcher(Rest(desk), streams, socket_api))
+        url = await _serve(stack, app, port)
+        stack.push_async_callback(streams.close)
+        stack.push_async_callback(socket_api.close)
+        admin_url = await _serve(stack, admin.application(), admin_port)
+        exchange = Exchange(desk, admin, url, admin_url, ccxt_arguments(url, _as_socket_url(url), keys))
+        exchange.task = asyncio.create_task(_run(venue, streams))
+        try:
+            yield exchange
+        finally:
+            exchange.task.cancel()
+            (ended,) = await asyncio.gather(exchange.task, return_exceptions=True)
+        if isinstance(ended, Exception):
+            raise ended
+
+
+async def _run(venue: Venue, streams: Streams) -> None:
+    """Play the tape and send tickers; the exchange stays open when the tape has ended."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(venue.run())
+        group.create_task(streams.run())
+
+
+def _portions(faults: Faults) -> Any:  # noqa: ANN401 - the engine's type is a plain callable
+    """Return what says how much of an execution happens now."""
+
+    def portion(lots: int) -> int:
+        return (lots + 1) // 2 if lots > 1 and faults.strikes("partial_fill") else lots
+
+    return portion
+
+
+def _dispatcher(rest: Rest, streams: Streams, socket_api: SocketApi) -> Any:  # noqa: ANN401 - one of aiohttp's handlers
+    """Return the handler of every request: sockets to their end, everything else to REST."""
+
+    async def dispatch(request: web.Request) -> web.StreamResponse:
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            path = request.path
+            if path == "/ws-api/v3":
+                return await socket_api.handle(request)
+            if path in _SOCKET_ROOTS or path.startswith(("/stream/", "/ws/")):
+                return await streams.handle(request)
+        return await rest.handle(request)
+
+    return dispatch
+
+
+async def _serve(stack: contextlib.AsyncExitStack, app: web.Application, port: int) -> str:
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.TCPSite(runner, _HOST, port).start()
+    return f"http://{_HOST}:{runner.addresses[0][1]}"
+
+
+def _as_socket_url(url: str) -> str:
+    return url.replace("http://", "ws://", 1)
