@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit wheel-check simulate bench bench-peers lock clean
+.PHONY: help setup run test lint types unit wheel-check simulate chaos bench bench-peers lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ wheel-check: $(READY) ## Prove that the built wheel works in an empty environmen
 
 simulate: $(READY) ## Live through SEEDS simulated worlds of faults, and name every seed that breaks a promise
 	$(BIN)/python -m tests.simulation.run --seeds $(or $(SEEDS),1000)
+
+chaos: $(READY) ## Play ROUNDS of daemon against exchange, both killed and lied to, and compare their books
+	$(BIN)/python -m tests.chaos.venue_rounds --rounds $(or $(ROUNDS),100)
 
 bench: $(READY) ## Measure speed and memory against bounds and, if installed, peers
 	$(BIN)/python bench/run.py

@@ -56,14 +56,18 @@ def load_settings(
             layer = _assignment(path, raw)
             check_settings(layer, f"environment variable {name}")
             _merge(merged, layer)
-    for override in overrides:
-        path, equals, raw = override.partition("=")
-        if not equals or not path:
-            message = f"--set {override}: write it as section.key=value, for example account.cash=50000"
-            raise UserError(message)
-        layer = _assignment(path.strip(), raw.strip())
-        check_settings(layer, f"--set {override}")
-        _merge(merged, layer)
+    _override(merged, overrides)
+    return check_settings(merged, "settings")
+
+
+def override_settings(settings: Settings, overrides: Sequence[str]) -> Settings:
+    """Return `settings` with ``"section.key=value"`` strings of the command line on top.
+
+    Raises:
+        UserError: a key that does not exist, a value out of its bounds.
+    """
+    merged = describe_settings(settings)
+    _override(merged, overrides)
     return check_settings(merged, "settings")
 
 
@@ -128,6 +132,17 @@ def parse_value(raw: str) -> Any:  # noqa: ANN401 - a TOML value has whatever ty
         return tomllib.loads(f"value = {raw}", parse_float=Decimal)["value"]
     except tomllib.TOMLDecodeError:
         return raw
+
+
+def _override(merged: dict[str, Any], overrides: Sequence[str]) -> None:
+    for override in overrides:
+        path, equals, raw = override.partition("=")
+        if not equals or not path:
+            message = f"--set {override}: write it as section.key=value, for example account.cash=50000"
+            raise UserError(message)
+        layer = _assignment(path.strip(), raw.strip())
+        check_settings(layer, f"--set {override}")
+        _merge(merged, layer)
 
 
 def _assignment(path: str, raw: str) -> dict[str, Any]:

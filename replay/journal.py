@@ -133,7 +133,7 @@ def replay_journal(path: Path, session_id: str | None = None) -> JournalSummary:
             equal=first_difference is None and digest_live == digest_replay and inputs > unverified,
             first_difference=first_difference,
             unverified_tail=unverified,
-            notes=_changed_files(plan),
+            notes=changed_files(plan),
         )
     finally:
         reader.close()
@@ -151,7 +151,7 @@ def describe_difference(record: Record, effects: bytes | None) -> str:
     return f"input {record.seq}: equal decisions, but an earlier input's digest differs"
 
 
-def _changed_files(plan: SessionPlan) -> list[str]:
+def changed_files(plan: SessionPlan) -> list[str]:
     """Say which user strategies are not what their file holds now; the stored source was replayed."""
     notes: list[str] = []
     for record in plan.strategies:

@@ -44,7 +44,10 @@ class Digest:
         assert self.decided
         effects = self._encode(self.decided)
         self.decided.clear()
-        self.value = blake2b(
-            self.value + ts_ns.to_bytes(8, "big", signed=True) + effects, digest_size=DIGEST_BYTES
-        ).digest()
+        self.value = fold(self.value, ts_ns, effects)
         return effects
+
+
+def fold(value: bytes, ts_ns: int, effects: bytes) -> bytes:
+    """Return the digest after an input of that time caused `effects`, from the digest `value` before it."""
+    return blake2b(value + ts_ns.to_bytes(8, "big", signed=True) + effects, digest_size=DIGEST_BYTES).digest()

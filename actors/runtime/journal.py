@@ -212,6 +212,10 @@ class JournalReader:
         )
         return rows[0] if rows else None
 
+    def code_hashes(self, session: int) -> dict[int, str]:
+        """Return which code each run of a session was, by the run's number."""
+        return dict(self._query("SELECT run, code_hash FROM runs WHERE session = ? ORDER BY run", session))
+
     def newest_snapshots(self, session: int) -> list[SnapshotRow]:
         """Return the snapshots kept of a session, newest first.
 

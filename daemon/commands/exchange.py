@@ -20,15 +20,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from actors.instrument import InstrumentSpec
     from replay.exchange.model import Market
     from replay.exchange.server import Exchange
     from replay.tape import Tape
 
 ARGUMENTS_NAME = "ccxt.json"
+ENDPOINT_NAME = "exchange.json"
 DEFAULT_SYMBOL = "BTC/USDT"
 _LOT = "0.00001"
 """Quantity step of a market whose tape does not say."""
+_TICK = "0.01"
+"""Price step of a recorded feed."""
 _STARTING_QUOTE = "100000"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -38,7 +40,8 @@ log = structlog.get_logger()
 class _Options(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     admin_port: int
-    tape: Tape
+    tape: Tape | None
+    recording: Path | None
     markets: tuple[Market, ...]
     speed: float
     seed: int
@@ -75,31 +78,52 @@ def exchange_command(
         message = f"--speed {speed:g}: exchange seconds per second, above 0"
         raise UserError(message)
     folder = prepare_state_dir(state_dir or default_state_dir() / "exchange").absolute()
-    opened = _tape(tape, symbol, seed, timeframe)
+    names = _symbols(symbol)
+    recording = _recording(tape, names)
+    opened = None if recording else _tape(tape, names, seed, timeframe)
     options = _Options(
         port=port,
         admin_port=admin_port,
         tape=opened,
-        markets=tuple(_market(series.instrument) for series in opened.series),
+        recording=recording,
+        markets=_markets(opened, names),
         speed=speed,
         seed=seed,
         faults=faults,
         state_dir=folder,
     )
     with StateLock(folder):
+        (folder / ARGUMENTS_NAME).unlink(missing_ok=True)
         asyncio.run(_serve(options))
 
 
-def _tape(files: Sequence[str] | None, symbols: Sequence[str] | None, seed: int, timeframe: str | None) -> Tape:
-    """Return what is played: a file for each symbol, or an endless synthetic market."""
-    from replay.tape import Tape, open_tape, synthetic_tape
-
+def _symbols(symbols: Sequence[str] | None) -> tuple[str, ...]:
     names = tuple(symbols or (DEFAULT_SYMBOL,))
     for name in names:
         base, slash, quote = name.partition("/")
         if not (slash and base.isalnum() and quote.isalnum() and name.isupper()):
             message = f"--symbol {name}: write it as BASE/QUOTE, for example {DEFAULT_SYMBOL}"
             raise UserError(message)
+    return names
+
+
+def _recording(files: Sequence[str] | None, names: tuple[str, ...]) -> Path | None:
+    """Return the recorded raw feed that is to be played, if it is one."""
+    from pathlib import Path
+
+    from replay.exchange.recording import SUFFIXES
+
+    found = [Path(file) for file in files or () if file.endswith(SUFFIXES)]
+    if found and (len(files or ()) > 1 or len(names) > 1):
+        message = f"--tape {found[0]}: a recorded feed is played alone"
+        raise UserError(message)
+    return found[0] if found else None
+
+
+def _tape(files: Sequence[str] | None, names: tuple[str, ...], seed: int, timeframe: str | None) -> Tape:
+    """Return what is played: a file for each symbol, or an endless synthetic market."""
+    from replay.tape import Tape, open_tape, synthetic_tape
+
     if not files:
         if len(names) > 1:
             message = "--symbol: without --tape there is one synthetic market, and so one symbol"
@@ -114,15 +138,22 @@ def _tape(files: Sequence[str] | None, symbols: Sequence[str] | None, seed: int,
     return open_tape(named, timeframe=timeframe)
 
 
-def _market(spec: InstrumentSpec) -> Market:
+def _markets(tape: Tape | None, names: tuple[str, ...]) -> tuple[Market, ...]:
+    """Return what is traded: the tape's ticks, and steps no finer than Binance's usual."""
     from decimal import Decimal
 
     from replay.exchange.model import Market
 
-    base, _, quote = spec.symbol.partition("/")
-    return Market(
-        symbol=spec.symbol, id=base + quote, base=base, quote=quote, tick=spec.tick, lot=max(spec.lot, Decimal(_LOT))
-    )
+    lot, tick = Decimal(_LOT), Decimal(_TICK)
+    steps = dict.fromkeys(names, (tick, lot))
+    if tape is not None:
+        specs = [series.instrument for series in tape.series]
+        steps = {spec.symbol: (spec.tick, max(spec.lot, lot)) for spec in specs}
+    markets = []
+    for name, (tick, lot) in steps.items():
+        base, _, quote = name.partition("/")
+        markets.append(Market(symbol=name, id=base + quote, base=base, quote=quote, tick=tick, lot=lot))
+    return tuple(markets)
 
 
 async def _serve(options: _Options) -> None:
@@ -140,6 +171,7 @@ async def _serve(options: _Options) -> None:
         markets=options.markets,
         balances=balances,
         tape=options.tape,
+        recording=options.recording,
         speed=options.speed,
         seed=options.seed,
         faults=options.faults,
@@ -162,6 +194,8 @@ async def _serve(options: _Options) -> None:
 
 def _announce(exchange: Exchange, options: _Options) -> None:
     """Write down how to trade here, once that is true."""
+    endpoint = {"url": exchange.url, "admin_url": exchange.admin_url, "pid": os.getpid()}
+    write_atomically(options.state_dir / ENDPOINT_NAME, msgspec.json.encode(endpoint) + b"\n")
     path = options.state_dir / ARGUMENTS_NAME
     write_atomically(path, msgspec.json.format(msgspec.json.encode(exchange.arguments), indent=2) + b"\n")
     log.info(

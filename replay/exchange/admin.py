@@ -26,6 +26,10 @@ _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 log = structlog.get_logger()
 
 
+class _RefusedError(Exception):
+    """A request that is answered with 400 and a reason."""
+
+
 class Admin:
     """Answers on the admin port.
 
@@ -124,12 +128,7 @@ class Admin:
         market = next((market for market in markets if market.symbol == wanted.get("symbol")), None)
         if market is None:
             return _answer({"error": f"{wanted.get('symbol')}: there is no such symbol"}, 400)
-        try:
-            price, quantity = Decimal(str(wanted.get("price"))), Decimal(str(wanted.get("quantity")))
-        except InvalidOperation:
-            return _answer({"error": "price and quantity: write them as numbers"}, 400)
-        if not (price.is_finite() and quantity.is_finite() and price > 0 and quantity > 0):
-            return _answer({"error": "price and quantity must be above 0"}, 400)
+        price, quantity = _number(wanted, "price", market.tick), _number(wanted, "quantity", market.lot)
         await self._desk.venue.print_trade(market.id, price, quantity)
         return _answer({"printed": True})
 
@@ -138,9 +137,19 @@ async def _object(request: web.Request) -> dict[str, Any]:
     try:
         return msgspec.json.decode(await request.read(), type=dict[str, Any])
     except msgspec.DecodeError as error:
-        raise web.HTTPBadRequest(
-            body=encode({"error": f"the body is no JSON object: {error}"}), content_type="application/json"
-        ) from error
+        message = f"the body is no JSON object: {error}"
+        raise _RefusedError(message) from error
+
+
+def _number(wanted: dict[str, Any], name: str, step: Decimal) -> Decimal:
+    try:
+        value = Decimal(str(wanted.get(name)))
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if not (value.is_finite() and value > 0 and value % step == 0):
+        message = f"{name}: {wanted.get(name)} is no multiple of {step} above 0"
+        raise _RefusedError(message)
+    return value
 
 
 @web.middleware
@@ -151,7 +160,10 @@ async def _only_from_here(
     name = (request.headers.get("Host") or "").rpartition(":")[0]
     if name not in _LOOPBACK_NAMES or "Origin" in request.headers:
         return _answer({"error": "only for programs on this machine"}, 403)
-    return await handler(request)
+    try:
+        return await handler(request)
+    except _RefusedError as error:
+        return _answer({"error": str(error)}, 400)
 
 
 def _answer(content: Json, status: int = 200) -> web.Response:

@@ -48,7 +48,8 @@ KINDS: dict[str, Kind] = {
     # --- the order of replies and events
     "event_before_reply": Kind("A request's events are sent; its reply leaves after the given seconds.", 0.2),
     "reply_before_event": Kind("A request's reply is sent; its events leave after the given seconds.", 0.2),
-    # --- sockets; an occasion is "market btcusdt@trade" or "user executionReport" for each message pushed
+    # --- sockets; an occasion is the path of a handshake, "market SUBSCRIBE btcusdt@trade" for a request, and
+    #     "market btcusdt@trade" or "user executionReport TRADE" for each message pushed
     "handshake_refused": Kind("A WebSocket handshake is answered 429 with Retry-After of the given seconds.", 1.0),
     "close": Kind("The socket is closed with code 1001 before the message."),
     "abort": Kind("The connection ends without a close frame before the message (FIN)."),
@@ -57,6 +58,7 @@ KINDS: dict[str, Kind] = {
     "stall": Kind("The socket stays open and answers pings, but sends nothing for the given seconds.", 60.0),
     "pings_unanswered": Kind("A ping of the client gets no pong."),
     "message_lost": Kind("The message is not sent."),
+    "message_late": Kind("The message, and all behind it on the socket, waits for the given seconds.", 1.0),
     "duplicate": Kind("The message is sent twice."),
     "out_of_order": Kind("The message is sent after the one that follows it on the socket."),
     "book_gap": Kind("A difference of the book is left out, so that its update ids have a gap."),

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -25,6 +26,7 @@ from replay.exchange.protocol.desk import Desk
 from replay.exchange.protocol.rest import Rest
 from replay.exchange.protocol.streams import Streams
 from replay.exchange.protocol.ws_api import SocketApi
+from replay.exchange.recording import Recording
 from replay.exchange.venue import open_venue
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 
 _HOST = "127.0.0.1"
 _BODY_BYTES_MAX = 1 << 20
+_SHUTDOWN_S = 0.2
+"""How long requests whose replies are held back may delay the end."""
 _SOCKET_ROOTS = ("/stream", "/ws")
 
 BITCOIN = Market(
@@ -101,6 +105,7 @@ async def running(
     markets: Sequence[Market] = (BITCOIN,),
     balances: Mapping[str, Decimal] | None = None,
     tape: Tape | None = None,
+    recording: Path | None = None,
     speed: float = 1.0,
     seed: int = 7,
     faults: Mapping[str, Any] | None = None,
@@ -121,7 +126,8 @@ async def running(
         markets: what is traded.
         balances: what the account has, where there is no state yet.
         tape: where prices come from; without one, from `print_trade` alone.
-        speed: exchange seconds per second of the wall, where there is a tape.
+        recording: a recorded raw feed of the first market, in place of a tape.
+        speed: exchange seconds per second of the wall, where there is a tape or a recording.
         seed: of the demo keys and of the faults.
         faults: set from the start.
         state_dir: where state is kept; nowhere unless given.
@@ -165,21 +171,25 @@ async def running(
         stack.push_async_callback(socket_api.close)
         admin_url = await _serve(stack, admin.application(), admin_port)
         exchange = Exchange(desk, admin, url, admin_url, ccxt_arguments(url, _as_socket_url(url), keys))
-        exchange.task = asyncio.create_task(_run(venue, streams))
+        feed = None if recording is None else Recording(recording, venue.markets[0])
+        exchange.task = asyncio.create_task(_run(desk, streams, feed, speed))
         try:
             yield exchange
         finally:
             exchange.task.cancel()
             (ended,) = await asyncio.gather(exchange.task, return_exceptions=True)
-        if isinstance(ended, Exception):
-            raise ended
+        if isinstance(ended, ExceptionGroup):
+            raise ended.exceptions[0]
 
 
-async def _run(venue: Venue, streams: Streams) -> None:
+async def _run(desk: Desk, streams: Streams, feed: Recording | None, speed: float) -> None:
     """Play the tape and send tickers; the exchange stays open when the tape has ended."""
     async with asyncio.TaskGroup() as group:
-        group.create_task(venue.run())
+        group.create_task(desk.venue.run())
         group.create_task(streams.run())
+        if feed is not None:
+            desk.recorded[feed.market.id] = feed.book
+            group.create_task(feed.play(desk.venue, speed, partial(streams.send_recorded, feed.market.id)))
 
 
 def _portions(faults: Faults) -> Any:  # noqa: ANN401 - the engine's type is a plain callable
@@ -207,7 +217,7 @@ def _dispatcher(rest: Rest, streams: Streams, socket_api: SocketApi) -> Any:  # 
 
 
 async def _serve(stack: contextlib.AsyncExitStack, app: web.Application, port: int) -> str:
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_S)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     await web.TCPSite(runner, _HOST, port).start()

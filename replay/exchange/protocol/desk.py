@@ -16,6 +16,7 @@ from replay.exchange.protocol.shapes import MarketText
 if TYPE_CHECKING:
     from replay.exchange.faults import Faults
     from replay.exchange.protocol.params import Params
+    from replay.exchange.recording import RecordedBook
     from replay.exchange.venue import Venue
 
 _UNMATCHED_MAX = 1_000
@@ -39,6 +40,8 @@ class Desk:
         self.limits = limits or Limits(time.time)
         self.doorkeeper = Doorkeeper(keys)
         self.texts = {market.id: MarketText(market) for market in venue.markets}
+        self.recorded: dict[str, RecordedBook] = {}
+        """The books of markets that are played from a recording, by id."""
         self.requests: Counter[str] = Counter()
         self.unmatched: Counter[str] = Counter()
 

@@ -48,12 +48,13 @@ async def depth(call: Call) -> Json:
     """Return a snapshot of the book; a slow one is taken first and sent later."""
     text = call.market()
     limit = call.params.limit(100, _DEPTH_MAX)
-    last_id, bids, asks = call.desk.venue.engine.depth(text.market.id, limit)
-    snapshot = {
-        "lastUpdateId": last_id,
-        "bids": shapes.levels(text, list(bids)),
-        "asks": shapes.levels(text, list(asks)),
-    }
+    recorded = call.desk.recorded.get(text.market.id)
+    if recorded is not None:
+        snapshot = recorded.depth(limit)
+    else:
+        last_id, bids, asks = call.desk.venue.engine.depth(text.market.id, limit)
+        sides = {"bids": shapes.levels(text, list(bids)), "asks": shapes.levels(text, list(asks))}
+        snapshot = {"lastUpdateId": last_id} | sides
     if call.desk.faults.strikes("slow_snapshot", call.occasion):
         await asyncio.sleep(call.desk.faults.seconds("slow_snapshot"))
     return snapshot

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from replay.exchange.faults import Faults
 
 _QUEUE_MAX = 50_000
+_MESSAGE_BYTES_MAX = 1 << 20
+_GOODBYE_S = 1.0
+"""How long a client has to answer a close frame."""
 _HELD_S = 1.0
 """How long a message waits for the one it is to follow."""
 _TEXT_FRAME = 0x81
@@ -47,7 +50,9 @@ class Connection:
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
-        self._ws = web.WebSocketResponse(autoping=False, compress=False, max_msg_size=1 << 20)
+        self._ws = web.WebSocketResponse(
+            timeout=_GOODBYE_S, autoping=False, compress=False, max_msg_size=_MESSAGE_BYTES_MAX
+        )
         self._transport: Any = None
         self._queue: deque[_Message] = deque()
         self._wake = asyncio.Event()
@@ -147,6 +152,8 @@ class Connection:
         if message.is_event:
             if faults.strikes("message_lost", occasion):
                 return
+            if faults.strikes("message_late", occasion):
+                await asyncio.sleep(faults.seconds("message_late"))
             if faults.strikes("duplicate", occasion):
                 await self._ws.send_str(message.text)
         await self._ws.send_str(message.text)

@@ -20,6 +20,7 @@ from replay.exchange.protocol.market_data import INTERVALS, day_row, touch
 from replay.exchange.protocol.rest import refused_for_load
 from replay.exchange.protocol.shapes import encode
 from replay.exchange.protocol.sockets import Connection
+from replay.exchange.recording import CHANNELS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -194,7 +195,7 @@ class Streams:
     def _on_trade(self, trade: Printed, now_ms: int) -> None:
         text = self._desk.texts[trade.id]
         for channel, shape in _ON_TRADES.items():
-            if trade.quantity_lots and self._heard(text, channel):
+            if trade.quantity_lots and self._made(text, channel):
                 self._send(text, channel, shape(text, trade, now_ms))
 
     def _on_candle(self, candle: Candle, now_ms: int) -> None:
@@ -216,14 +217,14 @@ class Streams:
     def _on_book(self, change: BookChanged, now_ms: int) -> None:
         text = self._desk.texts[change.id]
         for channel in _DIFFS:
-            if self._heard(text, channel):
+            if self._made(text, channel):
                 self._send(text, channel, shapes.depth_event(text, change, now_ms), fault="book_gap")
         for channel, count in _PARTIAL.items():
             if self._heard(text, channel):
                 last_id, bids, asks = self._desk.venue.engine.depth(change.id, count)
                 sides = {"bids": shapes.levels(text, list(bids)), "asks": shapes.levels(text, list(asks))}
                 self._send(text, channel, {"lastUpdateId": last_id} | sides)
-        if self._heard(text, "bookTicker"):
+        if self._made(text, "bookTicker"):
             bid, bid_lots, ask, ask_lots = touch(self._desk, text)
             best = {
                 "u": change.last_update_id, "s": change.id, "b": text.price(bid), "B": text.quantity(bid_lots),
@@ -246,6 +247,17 @@ class Streams:
             if name in self._listeners:
                 self._send_to(name, [shape(day_row(self._desk, text), now_ms) for text in self._desk.texts.values()])
 
+    def send_recorded(self, market_id: str, channel: str, plain: str) -> None:
+        """Send a message as it was recorded."""
+        name = f"{self._desk.texts[market_id].stream}@{channel}"
+        if name in self._listeners:
+            self._send_text(name, plain, "book_gap" if channel.startswith("depth") else "")
+
+    def _made(self, text: MarketText, channel: str) -> bool:
+        """Return whether somebody listens to a stream that is made here, not played from a recording."""
+        is_recorded = channel in CHANNELS and text.market.id in self._desk.recorded
+        return not is_recorded and self._heard(text, channel)
+
     def _heard(self, text: MarketText, channel: str) -> bool:
         return f"{text.stream}@{channel}" in self._listeners
 
@@ -253,7 +265,9 @@ class Streams:
         self._send_to(f"{text.stream}@{channel}", content, fault)
 
     def _send_to(self, name: str, content: Any, fault: str = "") -> None:  # noqa: ANN401 - JSON
-        plain = encode(content).decode()
+        self._send_text(name, encode(content).decode(), fault)
+
+    def _send_text(self, name: str, plain: str, fault: str) -> None:
         wrapped = ""
         occasion = f"market {name}"
         for session in self._listeners[name]:

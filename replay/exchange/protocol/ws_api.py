@@ -47,11 +47,10 @@ _decode = msgspec.json.Decoder(_Request).decode
 
 
 class _Session:
-    """One socket: its connection, its requests at work, its user streams."""
+    """One socket: its connection and its user streams."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self.tasks: set[asyncio.Task[None]] = set()
         self.subscriptions: dict[int, None] = {}
         self.next_subscription = 0
 
@@ -66,6 +65,7 @@ class SocketApi:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._sessions: dict[_Session, None] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: deque[tuple[float, Executed | BalancesChanged]] = deque()
         desk.venue.listen(self._hear)
 
@@ -82,18 +82,20 @@ class SocketApi:
 
         async def receive(text: str) -> None:
             task = asyncio.create_task(self._take(session, text))
-            session.tasks.add(task)
-            task.add_done_callback(session.tasks.discard)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
         try:
             return await session.connection.serve(request, receive)
         finally:
             del self._sessions[session]
-            if session.tasks:
-                await asyncio.wait(session.tasks, timeout=0)
 
     async def close(self) -> None:
-        """Say goodbye to every client."""
+        """Say goodbye to every client, and to what still waits to be answered."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*(session.connection.say_goodbye() for session in list(self._sessions)))
 
     # --- requests ---------------------------------------------------------------------------------------

@@ -144,6 +144,18 @@ async def test_duplicates_come_twice(client: Any, exchange: Exchange, market_mov
     assert len(seen) - len(set(seen)) == 3
 
 
+async def test_late_message_holds_up_all_behind_it(client: Any, exchange: Exchange, market_moves: Any) -> None:
+    async with market_moves():
+        await collect(client, 2)
+        exchange.faults.set("message_late", 1.0, seconds=0.4, times=1, on="btcusdt@trade")
+        times_s, seen = [time.monotonic()], await collect(client, 1)
+        while len(seen) < 40:
+            seen += await collect(client, 1)
+            times_s.append(time.monotonic())
+    assert max(later - earlier for earlier, later in pairwise(times_s)) > 0.3
+    assert seen == list(range(seen[0], seen[0] + len(seen)))
+
+
 async def test_messages_can_change_places(exchange: Exchange, market_moves: Any) -> None:
     import aiohttp
 

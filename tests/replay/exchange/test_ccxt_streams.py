@@ -135,7 +135,7 @@ async def test_combined_streams_are_wrapped_and_named(exchange: Exchange, market
     import aiohttp
 
     url = f"{exchange.stream_url}/stream?streams=btcusdt@trade/btcusdt@bookTicker/btcusdt@depth5"
-    names = set()
+    names: set[str] = set()
     async with aiohttp.ClientSession() as session, session.ws_connect(url) as socket, market_moves():
         while len(names) < 3:
             message = await asyncio.wait_for(socket.receive_json(), WITHIN_S)

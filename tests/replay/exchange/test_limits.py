@@ -12,6 +12,8 @@ SYMBOL = "BTC/USDT"
 
 
 class Wall:
+    """A clock that is set by hand."""
+
     def __init__(self) -> None:
         self.now_s = 1_700_000_040.0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -180,7 +181,7 @@ def test_every_interval_tiles_time(times_ms: list[int]) -> None:
             candle = series.take(time_ms, 1, 1)
             assert candle.open_ms <= time_ms <= candle.close_ms
         opens = [(kept.open_ms, kept.next_ms) for kept in series.kept]
-        assert all(before[1] <= after[0] for before, after in zip(opens, opens[1:], strict=False))
+        assert all(before[1] <= after[0] for before, after in pairwise(opens))
         assert sum(kept.trades for kept in series.kept) == len(times_ms)
 
 

@@ -20,7 +20,7 @@ from daemon.edges.kline_tap import tapped
 
 STEP = 60_000
 START = 1_700_000_040_000
-CONTRACT = {"contractType": "PERPETUAL", "deliveryDate": 4_133_404_800_000, "pricePrecision": 2, "quantityPrecision": 5}
+CONTRACT = {"contractType": "PERPETUAL", "deliveryDate": 4_133_404_800_000, "marginAsset": "USDT"}
 PATIENCE_S = 20.0
 CHANGES = 4
 """Times a candle changes; the last one is marked closed."""
@@ -77,7 +77,9 @@ class Venue:
         """What the clock shows beyond the newest candle's open; None follows the candle's changes."""
         self.sockets: list[Socket] = []
         self.dials = 0
+        self.dialled_s: list[float] = []
         self.refuse_dials = 0
+        self.dial_gate: asyncio.Event | None = None
         self.subscriptions: list[str] = []
         self.asked: dict[str, int] = defaultdict(int)
         self.mute = False
@@ -181,12 +183,8 @@ class Venue:
         return web.json_response(answer)
 
     def _exchangeInfo(self, _: Any) -> Any:  # noqa: N802 - Binance's name
-        return {
-            "timezone": "UTC",
-            "serverTime": self.now_ms(),
-            "rateLimits": [],
-            "symbols": [_market(i) for i in self.ids],
-        }
+        symbols = [_market(market) | (CONTRACT if self.contracts else {}) for market in self.ids]
+        return {"timezone": "UTC", "serverTime": self.now_ms(), "rateLimits": [], "symbols": symbols}
 
     def _time(self, _: Any) -> Any:
         return {"serverTime": self.now_ms()}
@@ -215,9 +213,12 @@ class Venue:
     async def stream(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection."""
         self.dials += 1
+        self.dialled_s.append(time.monotonic())
         if self.refuse_dials:
             self.refuse_dials -= 1
             return web.Response(status=503)
+        if self.dial_gate is not None:
+            await self.dial_gate.wait()
         raw = web.WebSocketResponse()
         await raw.prepare(request)
         socket = Socket(raw, request)

@@ -140,7 +140,8 @@ async def test_subscription_that_was_not_made_is_made_again(
     setattr(venue, fault, 2)
     await venue.say(6)
     known = {"BTC/USDT": venue.bar(0).close_ns}
-    feed = ExchangeFeed(await connect(marks=marks), inbox, options(stall_s=0.3), last_close_ns=known)
+    stall_s = 0.3 if fault == "ignore_next" else 30.0  # a refusal is heard, so nobody need wait for silence
+    feed = ExchangeFeed(await connect(marks=marks), inbox, options(stall_s=stall_s), last_close_ns=known)
     async with running(feed):
         while len(venue.subscriptions) < 3:  # were the market quiet, so might the stream be
             await venue.say(1)

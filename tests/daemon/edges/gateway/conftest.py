@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -420,9 +421,12 @@ class Desk:
 
     async def until(self, true: Callable[[], Any], within_s: float = PATIENCE_S) -> None:
         """Wait until something outside is so."""
-        async with asyncio.timeout(within_s):
-            while not true():
-                await asyncio.sleep(0.005)
+        deadline_s = time.monotonic() + within_s
+        while not true():
+            assert not self.running.done(), self.running
+            if time.monotonic() > deadline_s:
+                pytest.fail(f"not within {within_s:g} s; posted: {self.posted[-20:]}")
+            await asyncio.sleep(0.005)
 
     async def up(self, count: int = 1) -> None:
         """Wait until the stream has come up so often."""
@@ -467,7 +471,7 @@ async def stub() -> AsyncIterator[Stub]:
 def settings(stub: Stub) -> Exchange:
     """Settings that lead to the stub, with short patience."""
     http, ws = f"http://{stub.url}/api/v3", f"ws://{stub.url}"
-    api = {name: http for name in ("public", "private", "v1", "sapi", "fapiPublic", "fapiPrivate", "dapiPublic")}
+    api = dict.fromkeys(("public", "private", "v1", "sapi", "fapiPublic", "fapiPrivate", "dapiPublic"), http)
     sockets = {"spot": f"{ws}/stream/ws", "linear": f"{ws}/ws", "ws-api": {"spot": f"{ws}/ws-api/v3"}}
     return Exchange(
         urls={"api": {**api, "ws": sockets}}, timeout_ms=1_000, recv_window_ms=500, stall_s=2.0, symbols=(SYMBOL,)
@@ -478,9 +482,16 @@ Opening = Callable[..., AbstractAsyncContextManager[Desk]]
 
 
 @asynccontextmanager
-async def working(settings: Exchange, window_s: float | None = 0.3, *, wait: bool = True) -> AsyncIterator[Desk]:
+async def working(
+    settings: Exchange,
+    window_s: float = 0.3,
+    *,
+    wait: bool = True,
+    keys: dict[str, str] | None = None,
+    clerk: Any = None,
+) -> AsyncIterator[Desk]:
     """Run a gateway against the venue of `settings`."""
-    client = await connect(settings, needs_keys=True, environment=KEYS)
+    client = await connect(settings, needs_keys=True, environment=keys or KEYS)
     posted: list[Message] = []
     changed = asyncio.Condition()
 
@@ -488,11 +499,14 @@ async def working(settings: Exchange, window_s: float | None = 0.3, *, wait: boo
         async with changed:
             posted.append(message)
             changed.notify_all()
+        if clerk is not None:
+            await clerk.take(message)
 
     instruments = {symbol: Instrument(spec) for symbol, spec in client.specs.items()}
     gateway = Gateway(client, instruments, post, settings, own_prefix=PREFIX)
-    if window_s is not None:
-        gateway._window_s = window_s
+    gateway._window_s = window_s
+    if clerk is not None:
+        clerk.gateway = gateway
     desk = Desk(gateway, client, posted, changed, asyncio.create_task(gateway.run()))
     try:
         if wait:

@@ -15,7 +15,6 @@ from actors.messages import (
     OrderInDoubt,
     OrderReported,
     SendOrder,
-    TradeReported,
 )
 
 pytestmark = pytest.mark.slow
@@ -176,4 +175,3 @@ async def test_an_unknown_order_is_absent_only_after_the_window(
 
         assert report.state == "open"
         assert not desk.all(OrderAbsent)
-

@@ -1,0 +1,193 @@
+"""What a session did, as its decisions tell it: wishes, orders, fills, and how the books stand.
+
+A live session's decisions come from its journal, a simulated one's from the core; both are read the same way.
+The time of a wish or an order is the close of the newest bar at the time, not the clock's: live, a decision
+comes some milliseconds behind its bar, on a tape it does not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from actors import messages as m
+from actors.instrument import Instrument
+from actors.runtime.journal import decode_effects, decode_input
+from replay.plan import SIMULATED_NONCE, build_core, start_core
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from actors.runtime.journal import Record
+    from replay.plan import SessionPlan
+
+Session = m.Bar | m.TapeEnded | m.Pause | m.Resume | m.Flatten | m.Stop
+"""What of a session's inputs is not the venue's doing: the market, and what people asked for."""
+
+_ENDS: dict[type[m.Message], str] = {m.Rejected: "rejected", m.Cancelled: "cancelled", m.Expired: "expired"}
+
+
+class Wish(msgspec.Struct):
+    """One intent of a strategy."""
+
+    bar_ns: int
+    intent: m.Intent
+    veto: str = ""
+    """Why it became no order, if risk said so."""
+
+
+class Placed(msgspec.Struct):
+    """One order and what became of it."""
+
+    bar_ns: int
+    request: m.OrderRequest
+    order_id: str = ""
+    state: str = "open"
+    reason: str = ""
+    fills: int = 0
+    filled_lots: int = 0
+    value_atoms: int = 0
+    """Price x quantity of its fills."""
+    fee_atoms: int = 0
+    """In the quote asset; a fee taken in the base asset counts at its value."""
+    executed_ns: int = 0
+    """When it was first executed."""
+
+
+class Book(msgspec.Struct):
+    """One strategy's book in one symbol, as last said."""
+
+    quantity_lots: int = 0
+    cost_atoms: int = 0
+    realized_atoms: int = 0
+    fees_atoms: int = 0
+
+
+class Activity:
+    """Collects one side.
+
+    Attributes:
+        wishes: in order.
+        orders: in order.
+        books: by strategy and symbol.
+        cash_atoms: of the account.
+        closes: time and price of the newest bar of each symbol.
+        bars: how many there were.
+    """
+
+    def __init__(self, plan: SessionPlan) -> None:
+        self.instruments = {spec.symbol: Instrument(spec) for spec in plan.instruments}
+        self.wishes: list[Wish] = []
+        self.orders: list[Placed] = []
+        self.cash_atoms = plan.account.cash_atoms
+        self.books = {
+            (held.strategy, held.symbol): Book(
+                held.quantity_lots, held.cost_atoms, held.realized_atoms, held.fees_atoms
+            )
+            for held in plan.account.holdings
+        }
+        self.closes: dict[str, tuple[int, float]] = {}
+        self.bars = 0
+        self._wishes: dict[tuple[str, int], Wish] = {}
+        self._orders: dict[tuple[str, int], Placed] = {}
+        self._trades: dict[tuple[str, int], Placed] = {}
+
+    def take(self, message: m.Message, effects: bytes | None) -> None:
+        """Read one input with what it decided."""
+        if isinstance(message, m.Bar):
+            self.bars += 1
+            if message.close_ns > self.bar_ns(message.symbol):
+                self.closes[message.symbol] = (message.close_ns, message.close)
+        if effects is not None:
+            for decision in decode_effects(effects):
+                self._decided(decision)
+
+    def bar_ns(self, symbol: str) -> int:
+        """Return the close of the symbol's newest bar, 0 before the first."""
+        return self.closes.get(symbol, (0, 0.0))[0]
+
+    def _decided(self, decision: m.Message) -> None:
+        if isinstance(decision, m.Intent):
+            wish = Wish(self.bar_ns(decision.symbol), decision)
+            self.wishes.append(wish)
+            if decision.action != "cancel":
+                self._wishes[decision.strategy, decision.ref] = wish
+        elif isinstance(decision, m.RiskVeto):
+            vetoed = self._wishes.get((decision.strategy, decision.ref))
+            if vetoed is not None:
+                vetoed.veto = decision.reason
+        elif isinstance(decision, m.OrderRequest):
+            placed = Placed(self.bar_ns(decision.symbol), decision)
+            self.orders.append(placed)
+            self._orders[decision.strategy, decision.ref] = placed
+        elif isinstance(decision, m.OrderEvent):
+            self._on_order_event(self._orders[decision.strategy, decision.ref], decision)
+        elif isinstance(decision, m.FeeInBase):
+            self._trades[decision.symbol, decision.trade_id].fee_atoms += decision.value_atoms
+        elif isinstance(decision, m.PositionChanged):
+            self.cash_atoms = decision.cash_atoms
+            self.books[decision.strategy, decision.symbol] = Book(
+                decision.quantity_lots, decision.cost_atoms, decision.realized_atoms, decision.fees_atoms
+            )
+
+    def _on_order_event(self, placed: Placed, event: m.OrderEvent) -> None:
+        placed.order_id = event.order_id
+        if isinstance(event, m.Fill):
+            self._trades[event.symbol, event.trade_id] = placed
+            placed.executed_ns = placed.executed_ns or event.executed_ns
+            placed.fills += 1
+            placed.filled_lots += event.quantity_lots
+            placed.value_atoms += self.instruments[event.symbol].value_atoms(event.price_ticks, event.quantity_lots)
+            placed.fee_atoms += event.fee_atoms
+            if not event.remaining_lots:
+                placed.state = "filled"
+        elif isinstance(event, (m.Rejected, m.Cancelled, m.Expired)):
+            placed.state, placed.reason = _ENDS[type(event)], event.reason
+
+
+def recorded(plan: SessionPlan, records: Iterable[Record]) -> Activity:
+    """Return what a journal says a session did."""
+    activity = Activity(plan)
+    for record in records:
+        activity.take(decode_input(record.payload), record.effects)
+    return activity
+
+
+def session_inputs(records: Iterable[Record]) -> Iterator[Session]:
+    """Yield a session's bars and commands, in order: what the simulated venue is to be given, too."""
+    for record in records:
+        message = decode_input(record.payload)
+        if isinstance(message, Session):
+            yield message
+
+
+def simulated(plan: SessionPlan, inputs: Iterable[Session]) -> Activity:
+    """Return what the plan's strategies would have done at the simulated venue.
+
+    Time is the bars': an input is run at the close of the newest one, as a replay of a tape does it.
+
+    Raises:
+        CoreError: an invariant broke.
+        UserError: a strategy's kept code no longer runs here.
+    """
+    paper = msgspec.structs.replace(plan, real=False, nonce=SIMULATED_NONCE)
+    activity = Activity(paper)
+    core = build_core(paper)
+    start_core(core)
+    scheduler = core.scheduler
+
+    def keep(_: int, message: m.Message, effects: bytes | None) -> None:
+        core.ledger.take_marks()
+        activity.take(message, effects)
+
+    for message in inputs:
+        now_ns = core.context.now_ns
+        if isinstance(message, m.Bar):
+            now_ns = max(now_ns, message.close_ns)
+            scheduler.fire_before(now_ns, keep)
+        elif isinstance(message, m.TapeEnded):
+            scheduler.fire_before(now_ns + 1, keep)
+            now_ns = core.context.now_ns
+        keep(now_ns, message, scheduler.post(now_ns, message))
+    return activity

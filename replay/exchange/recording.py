@@ -1,0 +1,158 @@
+"""A recorded raw feed of Binance's spot streams, played as it is.
+
+A line is the nanosecond it arrived and the message: of ``@trade``, ``@bookTicker`` or ``@depth@100ms`` as a combined
+stream wraps it, or a snapshot of the depth. Streams and snapshots say what was recorded to the letter, times
+and ids included; its trades are also the prints that our orders meet. Candles and our own executions carry exchange
+time, which without a tape is the wall's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import time
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import structlog
+
+from config.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from replay.exchange.model import Market
+    from replay.exchange.venue import Venue
+
+SUFFIXES = (".feed", ".feed.gz")
+CHANNELS = ("trade", "bookTicker", "depth", "depth@100ms")
+"""What is sent as it was recorded, and not made from the engine."""
+
+log = structlog.get_logger()
+
+
+class _Data(msgspec.Struct):
+    """What is read of a message; everything else goes through unread."""
+
+    price: str = msgspec.field(default="", name="p")
+    quantity: str = msgspec.field(default="", name="q")
+    last_update_id: int = msgspec.field(default=0, name="u")
+    # A difference has lists of levels here, a best price has one price.
+    bids: list[tuple[str, str]] | str = msgspec.field(default_factory=list, name="b")
+    asks: list[tuple[str, str]] | str = msgspec.field(default_factory=list, name="a")
+
+
+class _Message(msgspec.Struct):
+    stream: str = ""
+    data: msgspec.Raw = msgspec.Raw(b"")
+    lastUpdateId: int = 0  # noqa: N815 - Binance's name
+    bids: list[tuple[str, str]] = []
+    asks: list[tuple[str, str]] = []
+
+
+_decode = msgspec.json.Decoder(_Message).decode
+_decode_data = msgspec.json.Decoder(_Data).decode
+
+
+class RecordedBook:
+    """The book as a recording tells it: prices and quantities as they were written."""
+
+    def __init__(self) -> None:
+        self.last_update_id = 0
+        self._sides: tuple[dict[str, str], dict[str, str]] = ({}, {})
+
+    def load(self, last_update_id: int, bids: list[tuple[str, str]], asks: list[tuple[str, str]]) -> None:
+        """Take a snapshot, unless the book is already beyond it."""
+        if last_update_id < self.last_update_id:
+            return
+        self.last_update_id = last_update_id
+        self._sides = (dict(bids), dict(asks))
+
+    def change(self, last_update_id: int, bids: list[tuple[str, str]], asks: list[tuple[str, str]]) -> None:
+        """Take a difference, unless the book is already beyond it."""
+        if last_update_id <= self.last_update_id:
+            return
+        self.last_update_id = last_update_id
+        for side, levels in zip(self._sides, (bids, asks), strict=True):
+            for price, quantity in levels:
+                if Decimal(quantity):
+                    side[price] = quantity
+                else:
+                    side.pop(price, None)
+
+    def depth(self, limit: int) -> dict[str, Any]:
+        """Return a snapshot as `depth` gives it."""
+        bids, asks = (
+            [list(level) for level in sorted(side.items(), key=lambda level: Decimal(level[0]), reverse=is_bid)[:limit]]
+            for side, is_bid in zip(self._sides, (True, False), strict=True)
+        )
+        return {"lastUpdateId": self.last_update_id, "bids": bids, "asks": asks}
+
+
+class Recording:
+    """One recorded feed of one market.
+
+    Args:
+        path: the file, gzipped or plain.
+        market: what it is of.
+
+    Raises:
+        UserError: the file is no such feed.
+    """
+
+    def __init__(self, path: Path, market: Market) -> None:
+        self.market = market
+        self.book = RecordedBook()
+        self._path = path
+        first = next(self._lines(), None)
+        if first is None or (first[1].stream and not first[1].stream.startswith(f"{market.id.lower()}@")):
+            message = f"--tape {path}: no recorded feed of {market.symbol}"
+            raise UserError(message)
+
+    async def play(self, venue: Venue, speed: float, send: Callable[[str, str], None]) -> None:
+        """Play the feed once; the book stands still at its end.
+
+        Args:
+            venue: takes the trades.
+            speed: recorded seconds per second.
+            send: told the channel and the text of each message.
+        """
+        began_s, first_ns = time.monotonic(), 0
+        for arrived_ns, message in self._lines():
+            first_ns = first_ns or arrived_ns
+            wait_s = (arrived_ns - first_ns) / 1e9 / speed - (time.monotonic() - began_s)
+            if wait_s > 0:
+                await asyncio.sleep(wait_s)
+            await self._take(venue, message, send)
+        log.info("recording_ended", file=str(self._path))
+
+    async def _take(self, venue: Venue, message: _Message, send: Callable[[str, str], None]) -> None:
+        if not message.stream:
+            self.book.load(message.lastUpdateId, message.bids, message.asks)
+            return
+        channel = message.stream.partition("@")[2]
+        data = _decode_data(message.data)
+        if channel == "trade":
+            await venue.print_trade(self.market.id, Decimal(data.price), Decimal(data.quantity))
+        elif isinstance(data.bids, list) and isinstance(data.asks, list):
+            self.book.change(data.last_update_id, data.bids, data.asks)
+        text = bytes(message.data).decode()
+        for told in ("depth", "depth@100ms") if channel.startswith("depth") else (channel,):
+            send(told, text)
+
+    def _lines(self) -> Iterator[tuple[int, _Message]]:
+        opened = gzip.open if self._path.suffix == ".gz" else open
+        try:
+            with opened(self._path, "rb") as file:
+                for number, line in enumerate(file, start=1):
+                    stamp, _, text = line.partition(b" ")
+                    try:
+                        yield int(stamp), _decode(text)
+                    except (ValueError, msgspec.DecodeError) as error:
+                        message = f"--tape {self._path}: line {number}: {error}"
+                        raise UserError(message) from error
+        except OSError as error:
+            message = f"--tape {self._path}: {error.strerror or error}"
+            raise UserError(message) from error

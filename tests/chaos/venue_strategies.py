@@ -1,0 +1,43 @@
+"""A strategy that keeps a real venue busy: long only, for that is what spot allows."""
+
+from typing import Any
+
+from pitboss import Bar, Strategy
+
+
+class Busy(Strategy):
+    """Something on every bar: market, limit, stop and cancel, as its own numbers tell it."""
+
+    seed: int = 1
+
+    def on_start(self) -> None:
+        """Remember the orders."""
+        self.random = self.seed
+        self.refs: list[int] = []
+
+    def draw(self, choices: int) -> int:
+        """Return a number below `choices`."""
+        self.random = (self.random * 6364136223846793005 + 1442695040888963407) % 2**64
+        return (self.random >> 33) % choices
+
+    def on_bar(self, bar: Bar, _: Any, /) -> None:
+        """Trade."""
+        size = 0.002 * (1 + self.draw(3))
+        away = bar.close * (1 + self.draw(4)) / 5_000
+        held = self.position
+        action = self.draw(9)
+        if action < 2:
+            self.refs.append(self.buy(size))
+        elif action == 2 and held > 0.001:
+            self.refs.append(self.sell(held / 2))
+        elif action == 3:
+            self.refs.append(self.buy(size, limit=bar.close - away))
+        elif action == 4 and held > 0.001:
+            self.refs.append(self.sell(held / 2, limit=bar.close + away))
+        elif action == 5 and held > 0.001:
+            self.refs.append(self.sell(held / 2, stop=bar.close - away))
+        elif action == 6 and self.refs:
+            self.cancel(self.refs[self.draw(len(self.refs))])
+        elif action == 7:
+            self.target(size if self.draw(2) else 0)
+        del self.refs[:-6]
