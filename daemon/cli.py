@@ -184,6 +184,28 @@ def exchange(
 
 
 @app.command()
+def panic(
+    state_dir: StateDirOption = None,
+    config: ConfigOption = None,
+    setting: SetOption = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also orders that are not ours, and all there is of the traded assets.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Even while a daemon runs, which would trade on.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Flatten an account at a real venue without the daemon: cancel our orders, sell our positions at market.
+
+    The journal says what is ours and which venue it is at, unless --set exchange... does. Exit 0 only when a second
+    look shows nothing of ours open.
+    """
+    from daemon.commands.panic import panic_command
+
+    panic_command(state_dir, config, setting, everything=everything, yes=yes, force=force, as_json=as_json)
+
+
+@app.command()
 def doctor(
     state_dir: StateDirOption = None,
     config: ConfigOption = None,

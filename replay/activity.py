@@ -122,9 +122,13 @@ class Activity:
             self.orders.append(placed)
             self._orders[decision.strategy, decision.ref] = placed
         elif isinstance(decision, m.OrderEvent):
-            self._on_order_event(self._orders[decision.strategy, decision.ref], decision)
+            known = self._orders.get((decision.strategy, decision.ref))
+            if known is not None:
+                self._on_order_event(known, decision)
         elif isinstance(decision, m.FeeInBase):
-            self._trades[decision.symbol, decision.trade_id].fee_atoms += decision.value_atoms
+            executed = self._trades.get((decision.symbol, decision.trade_id))
+            if executed is not None:
+                executed.fee_atoms += decision.value_atoms
         elif isinstance(decision, m.PositionChanged):
             self.cash_atoms = decision.cash_atoms
             self.books[decision.strategy, decision.symbol] = Book(

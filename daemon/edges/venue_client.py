@@ -161,6 +161,10 @@ class VenueClient:
         """Have the venue withdraw an order, by our id."""
         return await self._ask("cancel", self.exchange.cancel_order(None, symbol, {"clientOrderId": order_id}), dict)
 
+    async def cancel_by_venue_id(self, venue_order_id: str, symbol: str) -> Any:  # noqa: ANN401 - ccxt's structures
+        """Have the venue withdraw an order, by its own id: anybody's."""
+        return await self._ask("cancel", self.exchange.cancel_order(venue_order_id, symbol), dict)
+
     async def order(self, order_id: str, symbol: str) -> Any:  # noqa: ANN401 - ccxt's structures
         """Return an order by our id."""
         return await self._ask("question", self.exchange.fetch_order(None, symbol, {"clientOrderId": order_id}), dict)
@@ -189,6 +193,14 @@ class VenueClient:
         except (TypeError, ValueError, KeyError) as error:
             raise broken("question", f"a list of executions whose ids are no numbers: {error}") from error
         return later, self._family and len(trades) >= _TRADES_MAX
+
+    async def trades_since(self, since_ms: int, symbol: str) -> Any:  # noqa: ANN401 - ccxt's structures
+        """Return the first executions after a time."""
+        return await self._ask("question", self.exchange.fetch_my_trades(symbol, since_ms, _TRADES_MAX), list)
+
+    async def last_price(self, symbol: str) -> Any:  # noqa: ANN401 - ccxt's structures
+        """Return what was last paid, or None."""
+        return (await self._ask("question", self.exchange.fetch_ticker(symbol), dict)).get("last")
 
     async def balances(self) -> Any:  # noqa: ANN401 - ccxt's structures
         """Return what the account holds."""
@@ -263,7 +275,11 @@ _TICK_SIZE = 4
 
 
 async def connect(
-    settings: ExchangeSettings, *, needs_keys: bool, environment: Mapping[str, str] | None = None
+    settings: ExchangeSettings,
+    *,
+    needs_keys: bool,
+    environment: Mapping[str, str] | None = None,
+    symbols: Sequence[str] | None = None,
 ) -> VenueClient:
     """Build a client and load the venue's markets.
 
@@ -271,6 +287,7 @@ async def connect(
         settings: which venue, and how.
         needs_keys: whether it is for orders; market data needs no keys, and gets numbers as floats.
         environment: variables to read; the process's own when None.
+        symbols: whose instruments are wanted; the configured ones when None.
 
     Raises:
         UserError: there is no such exchange, there are no keys, or the venue refuses or cannot be reached.
@@ -289,7 +306,7 @@ async def connect(
     client = VenueClient(exchange, settings, (*failures, ArithmeticError))
     try:
         await client.insist("its markets are not to be had", exchange.load_markets, dict)
-        client.specs = client.instruments(settings.symbols)
+        client.specs = client.instruments(settings.symbols if symbols is None else symbols)
     except BaseException:
         await client.close()
         raise

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections import OrderedDict
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
@@ -221,7 +222,7 @@ class Questions:
         foreign: list[ForeignOrder] = []
         for symbol, instrument in self._instruments.items():
             for row in await self._caller.until_answered(
-                priority, WEIGHT_OPEN_ORDERS, lambda symbol=symbol: self._client.open_orders(symbol)
+                priority, WEIGHT_OPEN_ORDERS, partial(self._client.open_orders, symbol)
             ):
                 name = self._names.learn(row)
                 if name:
@@ -241,7 +242,7 @@ class Questions:
                 reports[order_id], found = answer
             trades |= {(trade.symbol, trade.trade_id): trade for trade in found}
         for symbol, trade_id in ask.trades_after:
-            for trade in await self._trades_after(trade_id, symbol):
+            for trade in await self.trades_after(trade_id, symbol):
                 trades.setdefault((symbol, trade.trade_id), trade)
         balances = await self._caller.until_answered(priority, WEIGHT_BALANCES, self._client.balances)
         return AccountReported(
@@ -254,7 +255,7 @@ class Questions:
             ask.ask,
         )
 
-    async def _trades_after(self, trade_id: int, symbol: str) -> list[TradeReported]:
+    async def trades_after(self, trade_id: int, symbol: str) -> list[TradeReported]:
         """Return our executions of a symbol after one."""
         trades: list[TradeReported] = []
         more = True
@@ -262,7 +263,7 @@ class Questions:
             rows, more = await self._caller.until_answered(
                 Priority.ACCOUNT_QUESTION,
                 WEIGHT_TRADES,
-                lambda trade_id=trade_id: self._client.trades_after(trade_id, symbol),
+                partial(self._client.trades_after, trade_id, symbol),
             )
             for row in rows:
                 trade_id = int(row["id"])  # the page after goes on from here

@@ -1,17 +1,16 @@
 """The exchange at work: engine, player and store behind one door, where everything said is durable.
 
 Work is done at once and in order; whoever asked for it, and everybody who listens, hears of it only once it
-is on disk. Who arrives first at a waiting disk writes for all who gathered meanwhile.
+is on disk. While one batch is written, the next gathers.
 """
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import time
 from typing import TYPE_CHECKING, TypeVar
 
-import anyio
-import anyio.lowlevel
 import msgspec
 
 from config.errors import UserError
@@ -79,7 +78,7 @@ class Venue:
         """Done, and not yet durable."""
         self._events: list[Event] = []
         """What they led to."""
-        self._writing = anyio.Lock()
+        self._writing: asyncio.Task[bool] | None = None
         self._done_count = 0
         self._durable_count = 0
         self._snapshot_in = SNAPSHOT_EVERY
@@ -133,18 +132,19 @@ class Venue:
             try:
                 busy = await self._play()
             except VenueError:  # the disk refuses: time stands still until it takes what was done
-                await anyio.sleep(_RETRY_S)
+                await asyncio.sleep(_RETRY_S)
                 continue
             wait_s = 0.0 if busy else self._idle_s()
             if wait_s > 0:
-                await anyio.sleep(wait_s)
+                await asyncio.sleep(wait_s)
             else:
-                await anyio.lowlevel.checkpoint()
+                await asyncio.sleep(0)
 
     async def catch_up(self) -> None:
         """Play what is already due."""
-        while await self._play():
-            await anyio.lowlevel.checkpoint()
+        busy = True
+        while busy:
+            busy = await self._play()
 
     async def close(self) -> None:
         """Make everything durable and let go of the store."""
@@ -153,8 +153,7 @@ class Venue:
         try:
             await self._settle()
         finally:
-            with anyio.CancelScope(shield=True):
-                await self._store.close()
+            await asyncio.shield(self._store.close())
 
     async def _play(self) -> bool:
         """Print what is due, up to a slice; return whether there may be more."""
@@ -184,18 +183,20 @@ class Venue:
             self._played[operation.id] = operation.step + 1
 
     async def _settle(self) -> None:
-        """Return once everything done so far is durable and told."""
+        """Return once everything done so far is durable and told.
+
+        The write is a task of its own: a caller who is cancelled while he waits must not tear it.
+        """
         self._events.extend(self.engine.drain())
         wanted = self._done_count
-        if self._durable_count >= wanted:
-            return
-        with anyio.CancelScope(shield=True):
-            async with self._writing:
-                if self._durable_count < wanted:
-                    await self._write()
+        while self._durable_count < wanted:
+            if self._writing is None or self._writing.done():
+                self._writing = asyncio.create_task(self._write())
+            if not await asyncio.shield(self._writing):
+                raise VenueError(-1007, _UNKNOWN, 504)
 
-    async def _write(self) -> None:
-        """Write what has gathered, then tell of it."""
+    async def _write(self) -> bool:
+        """Write what has gathered, then tell of it; return whether the disk took it."""
         operations, self._operations = self._operations, []
         events, self._events = self._events, []
         if self._store is not None:
@@ -206,14 +207,14 @@ class Venue:
                 self._snapshot_in = max(SNAPSHOT_EVERY, len(snapshot.engine) // _SNAPSHOT_BYTES_PER_OPERATION)
             try:
                 await self._store.append(operations, snapshot)
-            except sqlite3.Error as error:
+            except sqlite3.Error:
                 self._operations[:0] = operations
                 self._events[:0] = events
-                self._snapshot_in = min(self._snapshot_in, SNAPSHOT_EVERY)
-                raise VenueError(-1007, _UNKNOWN, 504) from error
+                return False
         self._durable_count += len(operations)
         for listener in self._listeners:
             listener(events)
+        return True
 
 
 async def open_venue(
@@ -279,8 +280,7 @@ async def open_venue(
         await venue.catch_up()
     except BaseException:
         if store is not None:
-            with anyio.CancelScope(shield=True):
-                await store.close()
+            await asyncio.shield(store.close())
         raise
     return venue
 

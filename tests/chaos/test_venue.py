@@ -12,6 +12,6 @@ from tests.chaos.venue_rounds import Round
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [11, 12])
 def test_no_order_is_lost_or_doubled_and_no_money_is_off(tmp_path: Path, seed: int) -> None:
-    this = Round(seed, tmp_path, seconds=15)
+    this = Round(seed, tmp_path, steps=6)
     assert this.play() == [], (tmp_path / "daemon.log").read_text()[-4_000:]
     assert this.happened["executions"] > 0

@@ -1,5 +1,7 @@
 """The switches themselves: seeded, counted, narrowed, bounded, refused by name."""
 
+from pathlib import Path
+
 import pytest
 
 from replay.exchange.faults import KINDS, FaultError, Faults, parse_fault
@@ -107,3 +109,12 @@ def test_flags_are_a_name_and_a_rate(text: str, parsed: tuple[str, dict[str, flo
 def test_flags_that_cannot_be_read_are_refused(text: str) -> None:
     with pytest.raises(FaultError):
         parse_fault(text)
+
+
+def test_every_fault_is_drawn_somewhere_and_tested_somewhere() -> None:
+    here = Path(__file__).resolve()
+    sources = [path for path in (here.parents[3] / "replay/exchange").rglob("*.py") if path.stem != "faults"]
+    tests = [path for path in here.parent.glob("test_*.py") if path != here]
+    for paths in (sources, tests):
+        text = "".join(path.read_text(encoding="utf-8") for path in paths)
+        assert [name for name in KINDS if f'"{name}"' not in text] == []

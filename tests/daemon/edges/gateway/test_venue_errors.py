@@ -62,7 +62,7 @@ def test_what_errors_mean(error: Exception, expected: tuple[str, str, str]) -> N
 
 
 def test_a_class_that_is_not_in_the_table_means_what_its_parent_means() -> None:
-    class TooSmallError(ccxt.InvalidOrder):  # type: ignore[misc]
+    class TooSmallError(ccxt.InvalidOrder):
         pass
 
     assert meaning_of(TooSmallError("x")) == MEANINGS["InvalidOrder"]
