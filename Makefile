@@ -22,8 +22,8 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	touch $(READY)
 
-run: $(READY) ## Start the daemon on paper, on an endless synthetic market; Ctrl-C ends it
-	@$(BIN)/pitboss run
+run: $(READY) ## Start the loopback exchange and the daemon trading on it through ccxt.pro; Ctrl-C ends both
+	@$(BIN)/pitboss demo
 
 test: lint types unit ## Lint, types and all tests
 

@@ -22,7 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 ctl_app = typer.Typer(help="Steer a running daemon.", no_args_is_help=True)
-journal_app = typer.Typer(help="Replay or export what a session recorded.", no_args_is_help=True)
+journal_app = typer.Typer(help="Replay, compare or export what a session recorded.", no_args_is_help=True)
 app.add_typer(ctl_app, name="ctl")
 app.add_typer(journal_app, name="journal")
 
@@ -56,6 +56,9 @@ SetOption = Annotated[
 ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Your settings, as TOML.")]
 StateDirOption = Annotated[
     Path | None, typer.Option("--state-dir", metavar="DIR", help="Where a daemon keeps its journal and token.")
+]
+ModeOption = Annotated[
+    str, typer.Option("--mode", metavar="paper|real", help="Whose venue takes the orders: ours, or a real one.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 
@@ -118,9 +121,7 @@ def run(
     config: ConfigOption = None,
     timeframe: TimeframeOption = None,
     *,
-    mode: Annotated[
-        str, typer.Option("--mode", metavar="paper|real", help="Whose venue takes the orders: ours, or a real one.")
-    ] = "paper",
+    mode: ModeOption = "paper",
     port: Annotated[
         int | None, typer.Option("--port", metavar="P", help="Port of the control endpoint; 0 for a free one.")
     ] = None,
@@ -184,6 +185,32 @@ def exchange(
 
 
 @app.command()
+def demo(
+    state_dir: Annotated[
+        Path | None, typer.Option("--state-dir", metavar="DIR", help="Where both keep their state; one of its own.")
+    ] = None,
+    speed: Annotated[float, typer.Option("--speed", metavar="N", help="Market seconds per second of yours.")] = 300.0,
+    seed: Annotated[int, typer.Option("--seed", metavar="S", help="Of the made-up market.")] = 7,
+    strategy: StrategyOption = None,
+    param: ParamOption = None,
+    setting: SetOption = None,
+    port: Annotated[
+        int | None, typer.Option("--port", metavar="P", help="Port of the control endpoint; 0 for a free one.")
+    ] = None,
+    new_session: Annotated[
+        bool, typer.Option("--new-session", help="Leave an open session behind and begin a new one from its account.")
+    ] = False,
+) -> None:
+    """See the real path at work: start the loopback exchange, and the daemon trading on it through ccxt.pro.
+
+    Ctrl-C ends both and prints the session's summary; the same command goes on where they were.
+    """
+    from daemon.commands.demo import demo_command
+
+    demo_command(state_dir, speed, seed, strategy, param, setting, port, new_session=new_session)
+
+
+@app.command()
 def panic(
     state_dir: StateDirOption = None,
     config: ConfigOption = None,
@@ -210,12 +237,17 @@ def doctor(
     state_dir: StateDirOption = None,
     config: ConfigOption = None,
     setting: SetOption = None,
+    mode: ModeOption = "paper",
     as_json: JsonOption = False,
 ) -> None:
-    """Say what is wrong with this machine and configuration."""
+    """Say what is wrong with this machine and configuration.
+
+    With --set feed.source=exchange it looks at the venue, too; with --mode real also at keys, what they may do, and
+    limits.
+    """
     from daemon.commands.doctor import doctor_command
 
-    doctor_command(state_dir, config, setting, as_json=as_json)
+    doctor_command(state_dir, config, setting, mode, as_json=as_json)
 
 
 @app.command()
@@ -264,6 +296,43 @@ def journal_replay(
     from daemon.commands.journal import replay_command
 
     replay_command(state_dir, session, as_json=as_json)
+
+
+@journal_app.command("diff")
+def journal_diff(
+    state_dir: StateDirOption = None,
+    session: Annotated[str | None, typer.Option("--session", metavar="ID", help="The newest unless given.")] = None,
+    tape: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tape", metavar="[SYMBOL=]FILE", help="Bars for the simulated venue; the session's own unless given."
+        ),
+    ] = None,
+    synthetic: Annotated[
+        str | None, typer.Option("--synthetic", metavar="SEED:BARS", help="Made-up bars from a seed instead of a file.")
+    ] = None,
+    timeframe: TimeframeOption = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="SECTION.KEY=VALUE",
+            help="Replay as if this had been set, for example venue.slippage_bps=2; repeatable.",
+        ),
+    ] = None,
+    current: Annotated[
+        bool, typer.Option("--current", help="Replay the strategies' files as they are now, not as stored.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare a session with its own replay, and with what the simulated venue would have made of it.
+
+    Exit 0 if its replay decides as it did. The rest is the drift: decisions, fills and prices beside those of the
+    simulated venue over the same bars, or over a tape, and what the difference has cost.
+    """
+    from daemon.commands.drift import diff_command
+
+    diff_command(state_dir, session, tape, synthetic, timeframe, setting, current=current, as_json=as_json)
 
 
 @journal_app.command("export")

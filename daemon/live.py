@@ -20,7 +20,6 @@ import structlog
 from actors.messages import Bar, Flatten, Halt, Pause, Resume, Stop, TapeEnded
 from actors.runtime.clock import LiveClock
 from actors.runtime.journal import Record, encode_input, link
-from actors.runtime.scheduler import CoreError
 from actors.runtime.timers import NEVER_NS
 
 if TYPE_CHECKING:
@@ -99,10 +98,6 @@ class LiveDriver:
         self._data: deque[tuple[int, Message]] = deque()
         self._commands: deque[tuple[int, Message, anyio.Event]] = deque()
         self._arrived = anyio.Event()
-        self._idle = False
-        """Whether the pump waits for an input, so that the core may be run by whoever brings one."""
-        self._direct_count = 0
-        self._fault: CoreError | None = None
         self._room = anyio.Event()
         self._last_snapshot_seq = core.scheduler.seq
         self._unreleased: deque[tuple[int, int]] = deque()
@@ -112,34 +107,18 @@ class LiveDriver:
     # --- what edges may do --------------------------------------------------------------------------
 
     async def post(self, message: Message) -> None:
-        """Hand in market data; waits while the mailbox is full.
-
-        While the core is idle it is run at once, by the caller: a trip through the event loop would cost more
-        than the decision. Now and then the caller has to wait his turn, so that others get theirs.
-        """
+        """Hand in market data, or what a venue says; waits while the mailbox is full."""
         posted_ns = time.perf_counter_ns()
-        if self._idle and self._direct_count < _SLICE and not self.journal.full and self.journal.trouble() is None:
-            self._direct_count += 1
-            try:
-                self._take(posted_ns, message)
-            except CoreError as error:
-                self._fault = error
-            if self._fault is None and not self._stopped():
-                return
-            self._arrived.set()
-            return
         while len(self._data) >= self._settings.feed.mailbox_max:
             self._room = anyio.Event()
             await self._room.wait()
         self._data.append((posted_ns, message))
-        self._idle = False
         self._arrived.set()
 
     def post_command(self, message: Message) -> anyio.Event:
         """Hand in a command, to be taken before all waiting data; the event is set once it has been run."""
         taken = anyio.Event()
         self._commands.append((time.perf_counter_ns(), message, taken))
-        self._idle = False
         self._arrived.set()
         return taken
 
@@ -170,14 +149,18 @@ class LiveDriver:
                 return
             await self._healthy()
             if not self._commands and not self._data:
-                self._arrived = anyio.Event()
-                with anyio.move_on_after(self._until_timer_s()):
-                    await self._arrived.wait()
-                    continue  # the journal may have got into trouble meanwhile
-                self._fire_timers()
-                continue
+                await self._wait()
+                continue  # the journal may have got into trouble meanwhile
             self._take_slice()
             await anyio.lowlevel.checkpoint()
+
+    async def _wait(self) -> None:
+        """Wait for an input, or by the wall for a timer."""
+        self._arrived = anyio.Event()
+        with anyio.move_on_after(self._until_timer_s()) as waiting:
+            await self._arrived.wait()
+        if waiting.cancelled_caught:
+            self._fire_timers()
 
     def _take_slice(self) -> None:
         for _ in range(_SLICE):

@@ -197,6 +197,8 @@ class Flattener:
         everything: bool,
     ) -> None:
         self.deeds: list[Deed] = []
+        self.seen = Look([], [], [])
+        """The last look."""
         self._client = client
         self._specs = list(instruments)
         self._everything = everything
@@ -212,13 +214,15 @@ class Flattener:
         self._questions = Questions(client, self._caller, units, Names(PREFIX), self._too_late_s)
         self._name = f"{PREFIX}panic{base36(secrets.randbelow(36**7)).rjust(7, '0')}"
 
-    async def flatten(self, look: Look) -> Look:
-        """Cancel and sell what a look has shown, and what later ones show; return the last look.
+    async def flatten(self) -> None:
+        """Cancel and sell what the last look has shown, and what those after it show.
 
         Raises:
             RequestError: the venue will never answer.
+            UserError: it does not say how it executed a sale.
         """
         for _ in range(_ROUNDS):
+            look = self.seen
             if look.flat:
                 break
             if look.orders:
@@ -227,8 +231,7 @@ class Flattener:
                 look = await self.look()
             for position in look.positions:
                 await self._sell(position)
-            look = await self.look()
-        return look
+            await self.look()
 
     # --- looking ------------------------------------------------------------------------------------
 
@@ -246,6 +249,7 @@ class Flattener:
         balances = await self._ask(WEIGHT_BALANCES, self._client.balances)
         for spec in self._specs:
             await self._weigh(spec, balances, look)
+        self.seen = look
         return look
 
     async def _orders(self, symbol: str) -> list[OpenOrder]:

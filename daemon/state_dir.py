@@ -20,6 +20,8 @@ TOKEN_NAME = "control.token"  # noqa: S105 - a file's name
 CREDENTIAL_NAME = "pitboss-token"
 ENDPOINT_NAME = "endpoint.json"
 SNAPSHOT_NAME = "snapshot.json"
+DEMO_NAME = "demo"
+"""Folder of `pitboss demo` in the default state directory."""
 _LOCK_NAME = "daemon.lock"
 _TOKEN_BYTES = 32
 

@@ -7,7 +7,7 @@ comes some milliseconds behind its bar, on a tape it does not.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -17,7 +17,7 @@ from actors.runtime.journal import decode_effects, decode_input
 from replay.plan import SIMULATED_NONCE, build_core, start_core
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
     from actors.runtime.journal import Record
     from replay.plan import SessionPlan
@@ -53,6 +53,9 @@ class Placed(msgspec.Struct):
     """In the quote asset; a fee taken in the base asset counts at its value."""
     executed_ns: int = 0
     """When it was first executed."""
+
+
+_T = TypeVar("_T", Wish, Placed)
 
 
 class Book(msgspec.Struct):
@@ -195,3 +198,50 @@ def simulated(plan: SessionPlan, inputs: Iterable[Session]) -> Activity:
             now_ns = core.context.now_ns
         keep(now_ns, message, scheduler.post(now_ns, message))
     return activity
+
+
+def pair(
+    live: Iterable[_T],
+    replay: Iterable[_T],
+    key: Callable[[_T], tuple[str, Hashable]],
+    timeframes_ns: dict[str, int],
+) -> tuple[list[tuple[_T, _T]], list[_T], list[_T]]:
+    """Match two sides: what has the same key and bar first, then what is left and one bar apart, each in order.
+
+    Args:
+        live: one side, in order.
+        replay: the other.
+        key: the symbol, and what else must be equal.
+        timeframes_ns: length of a bar of each symbol.
+
+    Returns:
+        What matches, and what is left of either side.
+    """
+    waiting: dict[tuple[str, Hashable], list[_T]] = {}
+    for one in replay:
+        waiting.setdefault(key(one), []).append(one)
+    pairs: list[tuple[_T, _T]] = []
+    for reach in (0, 1):
+        left: list[_T] = []
+        for one in live:
+            others = waiting.get(key(one), [])
+            reach_ns = reach * timeframes_ns[key(one)[0]]
+            index = _first_within(others, one.bar_ns, reach_ns)
+            if index is None:
+                left.append(one)
+            else:
+                pairs.append((one, others.pop(index)))
+        live = left
+    return pairs, list(live), [one for others in waiting.values() for one in others]
+
+
+def _first_within(others: Sequence[Wish | Placed], bar_ns: int, reach_ns: int) -> int | None:
+    """Return the index of the first within reach; they are in order of time."""
+    low, high = 0, len(others)
+    while low < high:
+        middle = (low + high) // 2
+        if others[middle].bar_ns < bar_ns - reach_ns:
+            low = middle + 1
+        else:
+            high = middle
+    return low if low < len(others) and others[low].bar_ns <= bar_ns + reach_ns else None

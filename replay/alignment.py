@@ -130,7 +130,9 @@ class Aligned:
                 self._bars.extend(_bars(symbol, series.timeframe_ns, columns, opens_ns, inside))
 
 
-def _bars(symbol: str, timeframe_ns: int, columns: Columns, opens_ns: NDArray[Any], rows: NDArray[Any]) -> Iterator[Bar]:
+def _bars(
+    symbol: str, timeframe_ns: int, columns: Columns, opens_ns: NDArray[Any], rows: NDArray[Any]
+) -> Iterator[Bar]:
     for row in rows.tolist():
         open_ns = int(opens_ns[row])
         yield Bar(

@@ -7,6 +7,7 @@ under another plan, or something decides that no journal can hold.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -80,20 +81,26 @@ class OwnReplay(msgspec.Struct, frozen=True, kw_only=True):
 class SoundRecords:
     """The records of a session up to the first damaged one.
 
+    Args:
+        reader: the journal.
+        session: which session of it.
+        seq_max: the last record wanted; a session under way grows while it is read.
+
     Attributes:
-        damage: what was wrong with that one, once iteration has reached it.
+        damage: what was wrong with the damaged one, once iteration has reached it.
     """
 
-    def __init__(self, reader: JournalReader, session: SessionRow) -> None:
+    def __init__(self, reader: JournalReader, session: SessionRow, seq_max: int | None = None) -> None:
         self._reader = reader
         self._session = session
+        self._seq_max = seq_max
         self.damage: str | None = None
 
     def __iter__(self) -> Iterator[Record]:
         """Yield sound records."""
         self.damage = None
         try:
-            yield from self._reader.records(self._session.number)
+            yield from islice(self._reader.records(self._session.number), self._seq_max)
         except UserError as error:
             self.damage = str(error)
 
@@ -110,7 +117,12 @@ def plan_of_now(plan: SessionPlan, overrides: Sequence[str], *, current: bool) -
         UserError: a setting or a strategy that does not exist.
     """
     if overrides:
-        plan = msgspec.structs.replace(plan, settings=override_settings(plan.settings, overrides))
+        settings = override_settings(plan.settings, overrides)
+        for name in ("account", "instrument"):
+            if getattr(settings, name) != getattr(plan.settings, name):
+                message = f"--set {name}.*: the session's own {name} is part of what it recorded"
+                raise UserError(message)
+        plan = msgspec.structs.replace(plan, settings=settings)
     if not current:
         return plan
     entries = tuple(

@@ -6,9 +6,9 @@ with, less the one of the live session, both at the live session's last prices. 
 
 * slippage: what matched quantity cost more, or brought less, than in the replay,
 * fees: what was paid more,
-* missed: what the quantity that only the replay executed has gained since,
-* extra: what the quantity that only the live session executed has lost since,
-* rest: what a fee taken in the base asset has gained since, and rounding.
+* missed: what orders that only the replay executed have gained since,
+* extra: what orders that only the live session executed have lost since,
+* rest: matched orders of another quantity, fees the venue took in the base asset, the last bar, and rounding.
 
 Positive is always to the disadvantage of the live session.
 """
@@ -16,20 +16,19 @@ Positive is always to the disadvantage of the live session.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from actors.instrument import from_atoms
 from actors.runtime.journal import JournalReader
-from config.errors import UserError
-from replay.activity import Activity, Placed, Wish, recorded, session_inputs, simulated
+from replay.activity import Activity, Placed, Wish, pair, recorded, session_inputs, simulated
 from replay.alignment import Aligned, BarsCompared
 from replay.divergence import OwnReplay, SoundRecords, compare_with_itself, plan_of_now
 from replay.journal import NothingStoredError, decode_plan, find_session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Sequence
+    from collections.abc import Hashable, Sequence
     from pathlib import Path
 
     from replay.plan import SessionPlan
@@ -41,10 +40,8 @@ OWN_BARS = "the session's own bars"
 _NS_PER_MS = 1_000_000
 _SIDES = {1: "buy", -1: "sell"}
 _BPS = 10_000
-_CENT = Decimal("0.01")
+_BPS_STEP = Decimal("0.0001")
 _PRICE = Decimal("1e-8")
-
-_T = TypeVar("_T", Wish, Placed)
 
 
 class Tally(msgspec.Struct):
@@ -105,7 +102,7 @@ class StrategyDrift(msgspec.Struct, frozen=True, kw_only=True):
     extra: int
     """Orders executed live only."""
     pending: int
-    """Orders executed on one side whose counterpart the bars end too early for, or which is open still."""
+    """Orders executed live on the last bar: the bars end before the replay could execute them."""
     fees_live: Decimal
     fees_replay: Decimal
     slippage_bps: Decimal | None
@@ -203,7 +200,7 @@ def drift_report(
         stored = decode_plan(session.plan)
         plan = plan_of_now(stored, overrides, current=current)
         own = compare_with_itself(reader, session, plan, stored, code_hash)
-        records = SoundRecords(reader, session)
+        records = SoundRecords(reader, session, own.inputs)
         live = recorded(stored, records)
         drift: TapeDrift | None = None
         if live.bars:
@@ -259,53 +256,6 @@ def compare(plan: SessionPlan, live: Activity, replay: Activity, bars: BarsCompa
         strategies=[_public(name, tally) for name, tally in comparison.tallies.items()],
         orders=comparison.rows,
     )
-
-
-def pair(
-    live: Iterable[_T],
-    replay: Iterable[_T],
-    key: Callable[[_T], tuple[str, Hashable]],
-    timeframes_ns: dict[str, int],
-) -> tuple[list[tuple[_T, _T]], list[_T], list[_T]]:
-    """Match two sides: what has the same key and bar first, then what is left and one bar apart, each in order.
-
-    Args:
-        live: one side, in order.
-        replay: the other.
-        key: the symbol, and what else must be equal.
-        timeframes_ns: length of a bar of each symbol.
-
-    Returns:
-        What matches, and what is left of either side.
-    """
-    waiting: dict[tuple[str, Hashable], list[_T]] = {}
-    for one in replay:
-        waiting.setdefault(key(one), []).append(one)
-    pairs: list[tuple[_T, _T]] = []
-    for reach in (0, 1):
-        left: list[_T] = []
-        for one in live:
-            others = waiting.get(key(one), [])
-            reach_ns = reach * timeframes_ns[key(one)[0]]
-            index = _first_within(others, one.bar_ns, reach_ns)
-            if index is None:
-                left.append(one)
-            else:
-                pairs.append((one, others.pop(index)))
-        live = left
-    return pairs, list(live), [one for others in waiting.values() for one in others]
-
-
-def _first_within(others: Sequence[Wish | Placed], bar_ns: int, reach_ns: int) -> int | None:
-    """Return the index of the first within reach; they are in order of time."""
-    low, high = 0, len(others)
-    while low < high:
-        middle = (low + high) // 2
-        if others[middle].bar_ns < bar_ns - reach_ns:
-            low = middle + 1
-        else:
-            high = middle
-    return low if low < len(others) and others[low].bar_ns <= bar_ns + reach_ns else None
 
 
 def _wish_key(wish: Wish) -> tuple[str, Hashable]:
@@ -383,13 +333,14 @@ class _Comparison:
         else:
             setattr(tally, outcome, getattr(tally, outcome) + 1)
         side, common_lots = request.side, min(live.filled_lots, replay.filled_lots)
-        common_live_atoms = _share(live, common_lots)
-        common_replay_atoms = _share(replay, common_lots)
-        slippage_atoms = side * (common_live_atoms - common_replay_atoms)
+        compared_atoms = _share(replay, common_lots)
+        slippage_atoms = side * (_share(live, common_lots) - compared_atoms)
         tally.slippage_atoms += slippage_atoms
-        tally.compared_atoms += common_replay_atoms
-        tally.missed_atoms += self._gain(replay, common_lots, common_replay_atoms)
-        tally.extra_atoms -= self._gain(live, common_lots, common_live_atoms)
+        tally.compared_atoms += compared_atoms
+        if outcome == "missed":
+            tally.missed_atoms += self._gain(replay)
+        elif outcome == "extra":
+            tally.extra_atoms -= self._gain(live)
         instrument = self._live.instruments[request.symbol]
         self.rows.append(
             OrderDrift(
@@ -404,7 +355,7 @@ class _Comparison:
                 price_live=_price(live, instrument.quantity(live.filled_lots)),
                 price_replay=_price(replay, instrument.quantity(replay.filled_lots)),
                 slippage=from_atoms(slippage_atoms),
-                slippage_bps=_bps(slippage_atoms, common_replay_atoms),
+                slippage_bps=_bps(slippage_atoms, compared_atoms),
                 fee_live=from_atoms(live.fee_atoms),
                 fee_replay=from_atoms(replay.fee_atoms),
                 order_id=live.order_id,
@@ -431,14 +382,11 @@ class _Comparison:
             why = f"{absent.state}: {absent.reason}" if absent.reason else absent.state
         return ("missed" if replay.filled_lots else "extra"), why
 
-    def _gain(self, placed: Placed, common_lots: int, common_atoms: int) -> int:
-        """Return what the quantity that only this side executed has gained by the last price."""
-        own_lots = placed.filled_lots - common_lots
-        if not own_lots:
-            return 0
-        own_atoms = placed.value_atoms - common_atoms
-        worth_atoms = _value_atoms(self._live, placed.request.symbol, own_lots, own_atoms)
-        return placed.request.side * (worth_atoms - own_atoms)
+    def _gain(self, placed: Placed) -> int:
+        """Return what an executed order has gained by the last price."""
+        request = placed.request
+        worth_atoms = _value_atoms(self._live, request.symbol, placed.filled_lots, placed.value_atoms)
+        return request.side * (worth_atoms - placed.value_atoms)
 
     def add_costs(self) -> None:
         """Add what the books of both sides have come to."""
@@ -468,7 +416,7 @@ def _price(placed: Placed, quantity: Decimal) -> Decimal | None:
 
 
 def _bps(atoms: int, of_atoms: int) -> Decimal | None:
-    return (Decimal(atoms * _BPS) / of_atoms).quantize(_CENT) if of_atoms else None
+    return (Decimal(atoms * _BPS) / of_atoms).quantize(_BPS_STEP) if of_atoms else None
 
 
 def _public(strategy: str, tally: Tally) -> StrategyDrift:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from config.errors import UserError
-from daemon.state_dir import ENDPOINT_NAME, Endpoint, default_state_dir
+from daemon.state_dir import DEMO_NAME, ENDPOINT_NAME, Endpoint, default_state_dir
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,11 +25,16 @@ _POLL_S = 0.2
 def find_endpoint(state_dir: Path | None) -> tuple[Endpoint, str]:
     """Return where the daemon of a state directory listens, and its token.
 
+    Without a directory it is the default one's daemon, or else the one of `pitboss demo`.
+
     Raises:
         UserError: no daemon runs there, or its token cannot be read.
     """
     folder = state_dir or default_state_dir()
     path = folder / ENDPOINT_NAME
+    demo = folder / DEMO_NAME / "daemon" / ENDPOINT_NAME
+    if state_dir is None and not path.exists() and demo.exists():
+        path = demo
     try:
         endpoint = msgspec.json.decode(path.read_bytes(), type=Endpoint)
     except (OSError, msgspec.DecodeError) as error:

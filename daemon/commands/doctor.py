@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from actors.runtime.journal import FILE_NAME, JournalReader
-from config.errors import UserError
+from config.errors import UserError, nearest
 from config.load import load_settings
 from config.schema import Settings
 from daemon.code_hash import foreign_packages
+from daemon.commands.run import MODES
 from daemon.state_dir import TOKEN_NAME, default_state_dir, prepare_state_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from actors.instrument import InstrumentSpec
 
 EXIT_FAULT = 1
 _SQLITE_MIN = (3, 37, 0)
@@ -40,10 +43,13 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 def doctor_command(
-    state_dir: Path | None, config: Path | None, setting: Sequence[str] | None, *, as_json: bool
+    state_dir: Path | None, config: Path | None, setting: Sequence[str] | None, mode: str, *, as_json: bool
 ) -> None:
     """Look at everything, print it, and exit 1 if anything is an error."""
-    findings = examine(state_dir or default_state_dir(), config, setting or ())
+    if mode not in MODES:
+        message = f"--mode {mode}: it is paper or real{nearest(mode, MODES)}"
+        raise UserError(message)
+    findings = examine(state_dir or default_state_dir(), config, setting or (), real=mode == "real")
     if as_json:
         sys.stdout.write(msgspec.json.encode(findings).decode() + "\n")
     else:
@@ -52,8 +58,8 @@ def doctor_command(
         raise SystemExit(EXIT_FAULT)
 
 
-def examine(state_dir: Path, config: Path | None, setting: Sequence[str]) -> list[Finding]:
-    """Return all findings."""
+def examine(state_dir: Path, config: Path | None, setting: Sequence[str], *, real: bool = False) -> list[Finding]:
+    """Return all findings; those about the venue only where one is configured, or real orders are asked for."""
     findings = [_python(), _packages(), _sqlite()]
     settings = Settings()
     try:
@@ -65,7 +71,37 @@ def examine(state_dir: Path, config: Path | None, setting: Sequence[str]) -> lis
     if findings[-1].verdict == "ok":
         findings += [_disk(state_dir, settings), _token(state_dir), _journal(state_dir)]
     findings += [_kernel_cache(), _port(settings), _strategies(settings), _clock()]
+    if settings.feed.source == "exchange" or real:
+        findings += _venue(state_dir, settings, real=real or settings.live.armed)
     return findings
+
+
+def _venue(state_dir: Path, settings: Settings, *, real: bool) -> list[Finding]:
+    from daemon.commands.doctor_venue import examine_venue
+    from daemon.log import configure_logging
+
+    configure_logging(msgspec.structs.replace(settings.log, level="error"))
+    return examine_venue(settings, _kept_instruments(state_dir, settings), real=real)
+
+
+def _kept_instruments(state_dir: Path, settings: Settings) -> dict[str, InstrumentSpec]:
+    """Return the instruments of the open session at this venue; a journal that cannot be read has been reported."""
+    from replay.journal import decode_plan
+
+    if not (state_dir / FILE_NAME).exists():
+        return {}
+    try:
+        reader = JournalReader(state_dir / FILE_NAME)
+        try:
+            session = reader.session()
+            plan = None if session is None or session.status != "open" else decode_plan(session.plan)
+        finally:
+            reader.close()
+    except UserError:
+        return {}
+    if plan is None or plan.settings.feed.source != "exchange" or plan.settings.exchange.id != settings.exchange.id:
+        return {}
+    return {spec.symbol: spec for spec in plan.instruments}
 
 
 def _guarded(check: str, look: Callable[[], str]) -> Finding:

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.to_thread
 import msgspec
 
 from actors.instrument import InstrumentSpec
@@ -124,7 +125,6 @@ async def _panic(
     try:
         specs, unknown = _instruments(client, [*(books.symbols if books else ()), *exchange.symbols])
         flattener = Flattener(client, specs, books, exchange, everything=everything)
-        look = Look([], [], [])
         trouble = [*unknown]
         try:
             with anyio.fail_after(_PATIENCE_S):
@@ -133,10 +133,10 @@ async def _panic(
             message = f"{exchange.id}: {_words(error)}"
             raise UserError(message) from error
         if not look.flat and not yes:
-            _ask(exchange, books, look)
+            await _ask(exchange, books, look)
         try:
             with anyio.fail_after(_PATIENCE_S):
-                look = await flattener.flatten(look)
+                await flattener.flatten()
         except _FAILURES as error:
             trouble.append(_words(error))
     finally:
@@ -147,6 +147,7 @@ async def _panic(
             " begin anew with another --state-dir"
         )
     known = books is not None or everything
+    look = flattener.seen
     return Report(
         venue=exchange.id,
         flat=look.flat and known and not trouble,
@@ -182,7 +183,7 @@ def _describe(look: Look) -> list[str]:
     return orders + [f"{each.symbol}: position of {exact(each.quantity)} {each.asset}" for each in look.positions]
 
 
-def _ask(exchange: ExchangeSettings, books: Books | None, look: Look) -> None:
+async def _ask(exchange: ExchangeSettings, books: Books | None, look: Look) -> None:
     """Have a person confirm what is about to happen.
 
     Raises:
@@ -194,7 +195,9 @@ def _ask(exchange: ExchangeSettings, books: Books | None, look: Look) -> None:
     sys.stderr.writelines(f"  {line}\n" for line in _describe(look))
     sys.stderr.write("Type yes to go on: ")
     sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in ("yes", "y"):
+    answer = await anyio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True)  # so that Ctrl-C is heard
+    if answer.strip().lower() not in ("yes", "y"):
+        sys.stderr.write("\n" if not answer else "")
         message = "not confirmed, nothing was done; --yes confirms beforehand"
         raise UserError(message)
 

@@ -112,8 +112,11 @@ class VenueClient:
         time_ms: int = await self.insist("its time is not to be had", self.exchange.fetch_time, int)
         return time_ms * 1_000_000
 
-    async def check_permissions(self) -> None:
+    async def check_permissions(self) -> bool:
         """Refuse a key that the venue refuses, or with which money could leave the account.
+
+        Returns:
+            Whether the venue says what the key may do; else nobody can tell.
 
         Raises:
             UserError: says which.
@@ -121,18 +124,19 @@ class VenueClient:
         await self.insist("it does not accept the key", self.exchange.fetch_balance, dict)
         if not self._family:
             log.warning("key_permissions_unknown", exchange=self.exchange.id, hint="use a key that cannot withdraw")
-            return
+            return False
         try:
             allowed = await self._ask("question", self.exchange.sapi_get_account_apirestrictions(), dict)
         except RequestError as error:
             if error.outcome == "halt":  # a venue's testnet has no such question
                 log.warning("key_permissions_unknown", exchange=self.exchange.id, reason=error.reason)
-                return
+                return False
             message = f"{self.exchange.id}: what the key allows is not to be had: {error.reason}"
             raise UserError(message) from error
         if allowed.get("enableWithdrawals"):
             message = f"{self.exchange.id}: this key may withdraw; pitboss trades only with one that may not"
             raise UserError(message)
+        return True
 
     async def insist(self, trouble: str, call: Callable[[], Awaitable[Any]], shape: type) -> Any:  # noqa: ANN401 - ccxt's structures
         """Return what the venue answers, after a few tries.
@@ -339,6 +343,19 @@ def constructor_arguments(
         if isinstance(arguments.get(name), str):
             hide(arguments[name])
     return arguments
+
+
+def keys_origin(settings: ExchangeSettings, *, environment: Mapping[str, str] | None = None) -> str:
+    """Return where the keys come from, for people.
+
+    Raises:
+        UserError: there are none, or one lies where it must not.
+    """
+    constructor_arguments(settings, keys=True, environment=environment)
+    variables = os.environ if environment is None else environment
+    if any(variables.get(variable) for _, variable, _ in _CREDENTIALS):
+        return "the environment"
+    return "systemd's credentials" if _credentials(variables) else str(settings.file)
 
 
 def _from_file(settings: ExchangeSettings) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from replay.exchange.recording import Recording
 from replay.exchange.venue import open_venue
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
@@ -119,6 +120,7 @@ async def running(
     bounded: bool = False,
     limits: Limits | None = None,
     stream_messages_per_s: int = 5,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Exchange]:
     """Run an exchange until the block ends.
 
@@ -140,6 +142,7 @@ async def running(
         bounded: whether a trade fills no more of our orders than its own quantity.
         limits: of requests; Binance's unless given.
         stream_messages_per_s: what a client may send on a market socket; 0 for any number.
+        tls: serve REST and sockets encrypted, for clients that keep Binance's own addresses.
 
     Raises:
         OSError: a port is taken.
@@ -166,7 +169,7 @@ async def running(
         streams, socket_api, admin = Streams(desk, stream_messages_per_s), SocketApi(desk), Admin(desk)
         app = web.Application(client_max_size=_BODY_BYTES_MAX)
         app.router.add_route("*", "/{path:.*}", _dispatcher(Rest(desk), streams, socket_api))
-        url = await _serve(stack, app, port)
+        url = await _serve(stack, app, port, tls)
         stack.push_async_callback(streams.close)
         stack.push_async_callback(socket_api.close)
         admin_url = await _serve(stack, admin.application(), admin_port)
@@ -216,13 +219,15 @@ def _dispatcher(rest: Rest, streams: Streams, socket_api: SocketApi) -> Any:  # 
     return dispatch
 
 
-async def _serve(stack: contextlib.AsyncExitStack, app: web.Application, port: int) -> str:
+async def _serve(
+    stack: contextlib.AsyncExitStack, app: web.Application, port: int, tls: ssl.SSLContext | None = None
+) -> str:
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_S)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    await web.TCPSite(runner, _HOST, port).start()
-    return f"http://{_HOST}:{runner.addresses[0][1]}"
+    await web.TCPSite(runner, _HOST, port, ssl_context=tls).start()
+    return f"http{'s' if tls else ''}://{_HOST}:{runner.addresses[0][1]}"
 
 
 def _as_socket_url(url: str) -> str:
-    return url.replace("http://", "ws://", 1)
+    return url.replace("http", "ws", 1)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,12 @@ import numpy as np
 import pytest
 
 from actors import messages as m
+from actors.instrument import InstrumentSpec
+from actors.runtime import journal
 from actors.system import Core, CoreSnapshot
 from config.load import check_settings
 from config.schema import Settings
+from replay.journal import encode_plan
 from replay.plan import SessionPlan, build_core, plan_session, start_core
 from replay.tape import Tape, tape_from_frame
 
@@ -255,3 +260,204 @@ def tape_of_fixture() -> Callable[..., Tape]:
 @pytest.fixture(name="joined")
 def joined_fixture() -> Callable[..., Tape]:
     return joined
+
+
+FLIP = '''
+"""Buys and sells by turns, and leaves a bid far below the market."""
+
+from pitboss import Strategy, ema
+
+
+class Flip(Strategy):
+    quantity: float = 0.5
+
+    def features(self):
+        return {"fast": ema(3)}
+
+    def on_start(self):
+        self.bars = 0
+
+    def on_bar(self, bar, f):
+        self.bars += 1
+        if self.bars % 4 == 1:
+            self.buy(self.quantity)
+        elif self.bars % 4 == 3:
+            self.target(0)
+        if self.bars == 2:
+            self.buy(self.quantity, limit=bar.close / 2)
+'''
+
+LAG_NS = 300_000_000
+"""Live, a bar is known some time after its close."""
+
+
+class Exchange:
+    """A real venue as far as a core can tell: fills market orders at the last close, `slip_ticks` against us.
+
+    A buy's fee is taken in the base asset, a sale's in the quote asset, as on spot.
+    """
+
+    def __init__(self, slip_ticks: int = 0, refuse: Iterable[int] = (), parts: int = 1) -> None:
+        self.slip_ticks = slip_ticks
+        self.refuse = frozenset(refuse)
+        """Numbers of the orders it rejects, from 1."""
+        self.parts = parts
+        """In how many trades it fills an order."""
+        self.last_ticks = 0
+        self.orders = 0
+        self.trades = 0
+        self.effects: list[m.Message] = []
+
+    def observers(self) -> Any:
+        return {kind: [self.on_effect] for kind in (m.SendOrder, m.SendCancel, m.AskAccount)}
+
+    name = "exchange"
+    isolated = False
+
+    def on_effect(self, effect: m.Message) -> None:
+        self.effects.append(effect)
+
+    def answers(self) -> list[m.Message]:
+        """Return what it says to all that was asked since the last call."""
+        effects, self.effects = self.effects, []
+        return [answer for effect in effects for answer in self._answer(effect)]
+
+    def _answer(self, effect: m.Message) -> list[m.Message]:
+        if isinstance(effect, m.AskAccount):
+            return [m.AccountReported(effect.reason, (), (), (), (), (), effect.ask)]
+        if isinstance(effect, m.SendCancel):
+            return [m.OrderReported(effect.order_id, "v", "cancelled", 0)]
+        assert isinstance(effect, m.SendOrder)
+        self.orders += 1
+        request = effect.request
+        if self.orders in self.refuse:
+            return [m.OrderReported(effect.order_id, "", "rejected", 0, "no balance")]
+        said: list[m.Message] = [m.OrderReported(effect.order_id, "v", "open", 0)]
+        return said if request.kind == "limit" else [*said, *self._trades(effect)]
+
+    def _trades(self, effect: m.SendOrder) -> list[m.Message]:
+        request = effect.request
+        trades: list[m.Message] = []
+        for part in range(self.parts):
+            self.trades += 1
+            lots = request.quantity_lots // self.parts
+            ticks = self.last_ticks + request.side * (self.slip_ticks + part)
+            fee = ("X", lots // 1000) if request.side == m.BUY else ("USD", ticks * lots // 100 // 1000)
+            trades.append(
+                m.TradeReported(
+                    effect.order_id, "X/USD", self.trades, request.side, ticks, lots, *fee, "taker", self.trades
+                )
+            )
+        return trades
+
+
+class Keeper:
+    """Runs a session and keeps its journal, as the daemon's writer would leave it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __call__(
+        self, plan: SessionPlan, inputs: Iterable[m.Message], exchange: Exchange | None = None, code: str = "a"
+    ) -> Path:
+        core = build_core(plan, None if exchange is None else exchange.observers())
+        start_core(core)
+        rows: list[tuple[Any, ...]] = []
+        chain = journal.CHAIN_GENESIS
+
+        def keep(now_ns: int, message: m.Message, effects: bytes | None) -> None:
+            nonlocal chain
+            core.ledger.take_marks()
+            seq, payload, digest = core.scheduler.seq, journal.encode_input(message), core.digest.value
+            chain = journal.link(chain, seq, now_ns, payload, effects, digest)
+            rows.append((seq, 1, now_ns, payload, effects, digest, chain))
+
+        def post(ts_ns: int, message: m.Message) -> None:
+            core.scheduler.fire_before(ts_ns, keep)
+            keep(ts_ns, message, core.scheduler.post(ts_ns, message))
+
+        lag_ns = 0 if exchange is None else LAG_NS
+        for message in [*([] if exchange is None else [m.VenueLink(up=True)]), *inputs]:
+            now_ns = core.context.now_ns
+            if isinstance(message, m.Bar):
+                now_ns = message.close_ns + lag_ns
+                if exchange is not None:
+                    exchange.last_ticks = core.instruments[message.symbol].price_to_ticks(message.close)
+            post(now_ns, message)
+            while exchange is not None and (answers := exchange.answers()):
+                for answer in answers:
+                    post(core.context.now_ns, answer)
+        self.write(plan, rows, code)
+        return self.path
+
+    def write(self, plan: SessionPlan, rows: list[tuple[Any, ...]], code: str) -> None:
+        db = sqlite3.connect(self.path)
+        db.executescript(journal.SCHEMA)
+        db.execute("INSERT INTO sessions VALUES (1, 'one', 0, ?, 'open', NULL)", (encode_plan(plan),))
+        db.execute("INSERT INTO runs VALUES (1, 1, 0, NULL, 'running', ?)", (code,))
+        db.executemany("INSERT INTO inputs VALUES (1, ?, ?, ?, ?, ?, ?, ?)", rows)
+        db.commit()
+        db.close()
+
+    @contextmanager
+    def rewritten(self) -> Iterator[list[list[Any]]]:
+        """Let the rows of the journal be changed, then chain them anew: a forger who knows the format."""
+        db = sqlite3.connect(self.path)
+        sql = "SELECT seq, run, ts_ns, payload, effects, digest FROM inputs ORDER BY seq"
+        rows = [list(row) for row in db.execute(sql)]
+        yield rows
+        chain = journal.CHAIN_GENESIS
+        db.execute("DELETE FROM inputs")
+        for seq, run, ts_ns, payload, effects, digest in rows:
+            chain = journal.link(chain, seq, ts_ns, payload, effects, digest)
+            values = (seq, run, ts_ns, payload, effects, digest, chain)
+            db.execute("INSERT INTO inputs VALUES (1, ?, ?, ?, ?, ?, ?, ?)", values)
+        db.commit()
+        db.close()
+
+
+@pytest.fixture
+def keep(tmp_path: Path) -> Keeper:
+    """Return what runs a session and keeps its journal."""
+    return Keeper(tmp_path / journal.FILE_NAME)
+
+
+@pytest.fixture
+def venue() -> type[Exchange]:
+    """Return a maker of real venues."""
+    return Exchange
+
+
+@pytest.fixture
+def flip(tmp_path: Path) -> Path:
+    """Return the file of a user's strategy Flip."""
+    path = tmp_path / "flip.py"
+    path.write_text(FLIP)
+    return path
+
+
+@pytest.fixture
+def real_plan(flip: Path) -> Callable[..., SessionPlan]:
+    """Return a maker of plans of a session of Flip that trades for real on spot."""
+
+    def make(tape: Tape, **values: Any) -> SessionPlan:
+        layers: dict[str, Any] = {
+            "strategies": [{"use": f"{flip}:Flip", "id": "f"}],
+            "exchange": {"reconcile_s": 1e8},
+        }
+        for name, value in values.items():
+            section, key = name.split("__")
+            layers.setdefault(section, {})[key] = value
+        plan = plan_session(check_settings(layers, "test"), tape, nonce="abcdefg", real=True)
+        spec = InstrumentSpec(
+            symbol="X/USD",
+            tick=Decimal("0.01"),
+            lot=Decimal("1e-8"),
+            step=Decimal("0.001"),
+            base="X",
+            quote="USD",
+            long_only=True,
+        )
+        return msgspec.structs.replace(plan, instruments=[spec])
+
+    return make

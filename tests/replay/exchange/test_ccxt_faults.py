@@ -228,3 +228,17 @@ async def test_order_over_the_socket_that_is_never_answered_is_live(client: Any,
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(buy_over_socket(client), 0.5)
     assert await ids_at(exchange) == ["mine-1"]
+
+
+async def test_cancel_whose_reply_is_lost_is_sent_again_by_aiohttp_and_then_unknown(
+    client: Any, exchange: Exchange
+) -> None:
+    """It repeats a DELETE on a connection that was kept alive: the order is cancelled, the caller hears -2011."""
+    import ccxt
+
+    order = await buy(client)
+    exchange.faults.set("reply_lost", 1.0, times=1, on="DELETE /api/v3/order")
+    with pytest.raises(ccxt.OrderNotFound, match="-2011"):
+        await client.cancel_order(order["id"], SYMBOL)
+    assert exchange.desk.requests["DELETE /api/v3/order"] == 2
+    assert (await client.fetch_order(order["id"], SYMBOL))["status"] == "canceled"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import os
 import shutil
@@ -155,8 +156,19 @@ async def test_a_disk_that_refuses_leaves_the_outcome_open_and_loses_nothing(
     assert store is not None
     before = len(told)
     await store._db.execute("PRAGMA query_only = ON")
-    with pytest.raises(VenueError, match=r"-1007 .*execution status unknown"):
-        await venue.commit(child.work(1, 5))
+    append, begun = store.append, asyncio.Event()
+
+    async def tell(operations: Any, snapshot: Any) -> None:
+        begun.set()
+        await append(operations, snapshot)
+
+    monkeypatch.setattr(store, "append", tell)
+    first = asyncio.create_task(venue.commit(child.work(1, 5)))
+    await begun.wait()
+    second = asyncio.create_task(venue.commit(child.work(1, 6)))  # gathers while the first is being refused
+    for task in (first, second):
+        with pytest.raises(VenueError, match=r"-1007 .*execution status unknown"):
+            await task
     with pytest.raises(VenueError, match="-1007"):
         await venue.commit(lambda engine, _: engine.balances())
     assert len(told) == before
@@ -165,7 +177,7 @@ async def test_a_disk_that_refuses_leaves_the_outcome_open_and_loses_nothing(
     assert len(told) > before
     await venue.close()
     venue = await reopen(tmp_path)
-    assert settled(venue.engine.dump()) == same_in_memory(1, 5)
+    assert settled(venue.engine.dump()) == same_in_memory(1, 6)
     await venue.close()
 
 

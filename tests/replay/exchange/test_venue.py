@@ -241,20 +241,37 @@ async def test_what_was_done_before_a_refusal_is_durable(opening: Opening, tmp_p
         engine.cancel("SYNUSDT", now_ms, client_order_id="old")
         engine.place(order("new", "LIMIT", "0.001"), now_ms)
 
+    told: list[Event] = []
+    venue.listen(told.extend)
     with pytest.raises(VenueError, match="PRICE_FILTER"):
         await venue.commit(replace)
+    assert [event.kind for event in told if isinstance(event, Executed)] == ["CANCELED"]
     await venue.close()
     again = await opening(tmp_path)
     assert again.engine.order("SYNUSDT", client_order_id="old").status == "CANCELED"
 
 
-async def test_a_caller_who_goes_away_takes_nothing_back(opening: Opening, tmp_path: Path) -> None:
+async def test_a_caller_who_goes_away_takes_nothing_back(
+    opening: Opening, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     venue = await opening(tmp_path)
+    store = venue._store
+    assert store is not None
+    begun, let = asyncio.Event(), asyncio.Event()
+    append = store.append
+
+    async def slow(operations: Any, snapshot: Any) -> None:
+        begun.set()
+        await let.wait()
+        await append(operations, snapshot)
+
+    monkeypatch.setattr(store, "append", slow)
     told: list[Event] = []
     venue.listen(told.extend)
     placing = asyncio.create_task(venue.commit(lambda engine, now: engine.place(order("mine"), now)))
-    await asyncio.sleep(0)
+    await begun.wait()
     placing.cancel()
+    let.set()
     with pytest.raises(asyncio.CancelledError):
         await placing
     await venue.commit(lambda engine, _: engine.balances())
@@ -272,8 +289,9 @@ async def test_a_tape_goes_on_where_it_was_and_ends_as_if_nothing_had_been(
     for _ in range(12):
         wall.go(2.5)
         await whole.catch_up()
-        await parts.close()
-        parts = await opening(tmp_path, tape="7:50", speed=60.0)
+        for _ in range(2):
+            await parts.close()
+            parts = await opening(tmp_path, tape="7:50", speed=60.0)
     assert 100 < printed(whole) < 200
     assert parts.engine.dump() == whole.engine.dump()
     assert parts.now_ms() == whole.now_ms()

@@ -82,6 +82,22 @@ async def test_bars_of_a_lost_connection_are_fetched(
 
 
 @MARKS
+async def test_break_in_which_just_the_end_of_a_bar_is_lost(
+    venue: Any, connect: Any, inbox: Any, options: Callable[..., Exchange], marks: bool
+) -> None:
+    """The stream goes on with the very next bar: nothing but the break says that the one before is not whole."""
+    async with running(ExchangeFeed(await connect(marks=marks), inbox, options())):
+        await venue.subscribed(1)
+        await venue.say(6)
+        await inbox.until(1)
+        venue.abort_all()
+        await venue.say(2)
+        await venue.subscribed(2)
+        await venue.say(5)
+        assert await inbox.until(3) == bars(venue, 0, 3)
+
+
+@MARKS
 async def test_close_while_nobody_waits_is_noticed(
     venue: Any, connect: Any, inbox: Any, options: Callable[..., Exchange], marks: bool
 ) -> None:
@@ -148,7 +164,7 @@ async def test_subscription_that_was_not_made_is_made_again(
             await asyncio.sleep(0.02)
         await venue.say(-(venue.moment["BTCUSDT"] + 1) % 4 + 9)
         assert await inbox.until(venue.index - 1) == bars(venue, 1, venue.index)
-        assert venue.asked["exchangeInfo"] == 1
+        assert fault == "ignore_next" or feed.statistics().series[0].stream.stalls == 0
 
 
 @MARKS

@@ -1,0 +1,253 @@
+"""What real orders need before they may leave, when they leave, and what the clock of a live feed does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from actors import messages as m
+from actors.instrument import InstrumentSpec
+from actors.runtime.clock import LiveClock, VenueClock
+from actors.runtime.journal import CHAIN_GENESIS, Record
+from actors.system import Core
+from config.errors import UserError
+from config.load import load_settings
+from config.schema import Settings
+from daemon.edges.outbox import Outbox
+from daemon.live import LiveDriver
+from daemon.recovery import draw_nonce
+from daemon.venue import EFFECTS, check_real, venue_markets
+from replay.plan import build_core, difference, plan_session, start_core
+
+MINUTE = 60_000_000_000
+SPEC = InstrumentSpec(
+    symbol="BTC/USDT",
+    tick=Decimal("0.01"),
+    lot=Decimal("1e-8"),
+    step=Decimal("1e-5"),
+    base="BTC",
+    quote="USDT",
+    long_only=True,
+)
+BUYER = '''
+from pitboss import Strategy
+
+
+class Buyer(Strategy):
+    """Rests one bid below the market on its first bar."""
+
+    def on_start(self):
+        self.done = False
+
+    def on_bar(self, bar, f):
+        if not self.done:
+            self.buy(0.01, limit=bar.close - 1)
+            self.done = True
+
+
+class Waits(Strategy):
+    """Trades a timer after its first bar."""
+
+    def on_bar(self, bar, f):
+        self.set_timer("later", 0.05)
+
+    def on_timer(self, name):
+        self.buy(0.01)
+'''
+ALLOWED = (
+    "feed.source=exchange",
+    "live.armed=true",
+    "risk.max_daily_loss=100",
+    "risk.max_notional=5000",
+    "risk.max_orders_per_minute=10",
+)
+
+
+class Disk:
+    """Fits what the driver needs of a `JournalWriter`: durable when a test says so."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.failure: str | None = None
+        self.full = False
+        self.on_durable: Callable[[int], None] = lambda _: None
+
+    def append(self, record: Record, marks: Iterable[tuple[int, int]]) -> None:
+        self.records.append(record)
+        list(marks)
+
+    def append_snapshot(self, *_: Any) -> None:
+        pass
+
+    def trouble(self) -> None:
+        return None
+
+    async def durable(self, _: int) -> None:
+        self.commit()
+
+    def commit(self) -> None:
+        self.on_durable(len(self.records))
+
+
+class Real:
+    """A driver of a real session; `left` is what the gateway was given."""
+
+    def __init__(self, folder: Path, clock: Any, strategy: str = "Buyer") -> None:
+        path = folder / "buyer.py"
+        path.write_text(BUYER)
+        self.settings = load_settings(None, [*ALLOWED, f"strategies=[{{use='{path}:{strategy}'}}]"], {})
+        markets = venue_markets(self.settings, {"BTC/USDT": SPEC}, 0)
+        self.left: list[m.Message] = []
+        self.outbox = Outbox("gateway", EFFECTS, lambda _, message: self.left.append(message))
+        plan = plan_session(self.settings, markets, real=True, nonce="abc")
+        self.core: Core = build_core(plan, self.outbox.observers())
+        start_core(self.core)
+        self.outbox.attach(self.core)
+        self.disk = Disk()
+        self.driver = LiveDriver(
+            self.core,
+            self.disk,  # type: ignore[arg-type]
+            clock,
+            self.settings,
+            run=1,
+            chain=CHAIN_GENESIS,
+        )
+        self.driver.on_durable = self.outbox.release
+
+    async def connect(self) -> None:
+        await self.driver.post(m.VenueLink(up=True))
+        balances = (m.BalanceReported("BTC", 0), m.BalanceReported("USDT", 10**13))
+        await self.driver.post(m.AccountReported("start", (), (), (), balances, (), 1))
+        await anyio.wait_all_tasks_blocked()
+
+    async def bar(self, index: int) -> None:
+        close_ns = (index + 1) * MINUTE
+        bar = m.Bar("BTC/USDT", MINUTE, close_ns - MINUTE, close_ns, 100.0, 100.0, 100.0, 100.0, 1.0)
+        await self.driver.post(bar)
+        await anyio.wait_all_tasks_blocked()
+
+    async def during(self, play: Callable[[], Any]) -> None:
+        """Run the driver while `play` plays."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self.driver.run)
+            await anyio.wait_all_tasks_blocked()
+            await play()
+            group.cancel_scope.cancel()
+
+
+# --- before anything leaves -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("missing", ALLOWED)
+def test_real_orders_are_refused_unless_everything_is_allowed_and_bounded(missing: str) -> None:
+    check_real(load_settings(None, ALLOWED, {}))
+    rest = [value for value in ALLOWED if value != missing]
+    with pytest.raises(UserError, match=missing.partition("=")[0].replace(".", r"\.")):
+        check_real(load_settings(None, rest, {}))
+
+
+def test_a_session_is_of_its_exchange_symbols_and_timeframe() -> None:
+    def fingerprint(*overrides: str) -> str:
+        settings: Settings = load_settings(None, overrides, {})
+        return venue_markets(settings, dict.fromkeys(settings.exchange.symbols, SPEC), 90_000_000_000).fingerprint
+
+    prints = {
+        fingerprint(),
+        fingerprint("exchange.id=kraken"),
+        fingerprint("exchange.timeframe=5m"),
+        fingerprint("exchange.symbols=['BTC/USDT', 'ETH/USDT']"),
+    }
+    assert len(prints) == 4
+    assert fingerprint() == fingerprint("exchange.stall_s=5")
+
+
+def test_paper_is_not_continued_for_real_and_changed_rules_are_named() -> None:
+    settings = load_settings(None, ALLOWED, {})
+    markets = venue_markets(settings, {"BTC/USDT": SPEC}, 0)
+    kept = plan_session(settings, markets, real=True)
+    assert difference(kept, kept) is None
+    assert "paper was asked for" in str(difference(kept, plan_session(settings, markets)))
+    coarser = InstrumentSpec(
+        symbol="BTC/USDT", tick=Decimal("0.1"), lot=SPEC.lot, step=SPEC.step, base="BTC", quote="USDT"
+    )
+    wanted = plan_session(settings, venue_markets(settings, {"BTC/USDT": coarser}, 0), real=True)
+    assert "tick 0.01 then, 0.1 now" in str(difference(kept, wanted))
+
+
+def test_no_two_sessions_draw_one_nonce() -> None:
+    drawn = {draw_nonce() for _ in range(1_000)}
+    assert len(drawn) == 1_000
+    assert {len(nonce) for nonce in drawn} == {7}
+
+
+# --- when it leaves ---------------------------------------------------------------------------------
+
+
+async def test_an_order_leaves_only_once_its_input_is_durable(tmp_path: Path) -> None:
+    real = Real(tmp_path, VenueClock())
+
+    async def play() -> None:
+        await real.connect()
+        real.disk.commit()
+        assert [type(effect) for effect in real.left] == [m.AskAccount]
+        await real.bar(0)
+        assert len(real.left) == 1, "decided, and not yet durable"
+        real.disk.commit()
+        (_, order) = real.left
+        assert isinstance(order, m.SendOrder)
+        assert order.order_id == "pbabc1"
+
+    await real.during(play)
+
+
+async def test_a_stop_waits_until_the_venue_has_withdrawn_what_is_open(tmp_path: Path) -> None:
+    real = Real(tmp_path, VenueClock())
+
+    async def play() -> None:
+        await real.connect()
+        await real.bar(0)
+        await real.driver.post(m.OrderReported("pbabc1", "1", "open", 0))
+        await real.driver.post(m.Stop("c1"))
+        await anyio.wait_all_tasks_blocked()
+        assert isinstance(real.disk.records[-1], Record)
+        real.disk.commit()
+        assert isinstance(real.left[-1], m.SendCancel)
+        assert not real.driver.finished.is_set()
+        await real.driver.post(m.OrderReported("pbabc1", "1", "cancelled", 0))
+        with anyio.fail_after(5):
+            await real.driver.finished.wait()
+
+    await real.during(play)
+
+
+async def test_by_the_wall_a_timer_fires_though_nothing_arrives(tmp_path: Path) -> None:
+    real = Real(tmp_path, LiveClock(time.time_ns), "Waits")
+
+    async def play() -> None:
+        await real.connect()
+        await real.bar(0)
+        with anyio.fail_after(5):
+            while not real.core.execution.orders:  # noqa: ASYNC110 - the wall is what is tested
+                await anyio.sleep(0.01)
+
+    await real.during(play)
+
+
+def test_what_was_said_while_a_core_was_recovered_does_not_leave_again(tmp_path: Path) -> None:
+    real = Real(tmp_path, VenueClock())
+    fresh = Outbox("gateway", EFFECTS, lambda _, message: real.left.append(message))
+    fresh.on_message(m.SendCancel("pbabc1", "BTC/USDT"))
+    fresh.attach(real.core)
+    fresh.release(10**9)
+    assert real.left == []
+
+
+def test_the_venues_clock_takes_the_newest_time_and_never_goes_back() -> None:
+    clock = VenueClock(5)
+    assert [clock.stamp(given) for given in (None, 9, 7, None)] == [5, 9, 9, 9]
