@@ -107,7 +107,7 @@ class Ledger:
         """The books of each symbol that hold a position."""
         self._chunk: _Chunk | None = None
         for holding in account.holdings:
-            self._adopt(holding)
+            self._adopt(msgspec.structs.replace(holding))  # the account is the caller's, and may start another core
         self.start_atoms = account.cash_atoms + sum(
             h.cost_atoms - h.realized_atoms + h.fees_atoms for h in account.holdings
         )

@@ -182,4 +182,11 @@ def all_measures(bars: int) -> tuple[Measure, ...]:
             needs=((BENCH / "ours" / "live.py", "bench/ours/live.py does not exist yet"),),
             repeat_max=1,
         ),
+        Measure(
+            name="reaction",
+            group="durability",
+            title="candle to order, over sockets",
+            argv=(sys.executable, "-m", "bench.ours.reaction"),
+            repeat_max=1,
+        ),
     )

@@ -61,36 +61,36 @@ class Aligned:
     """
 
     def __init__(self, plan: SessionPlan, inputs: Iterable[Session], tape: Tape) -> None:
-        self._commands: list[tuple[int, Session]] = []
+        self._commands: list[tuple[tuple[int, int], Session]] = []
+        """With the time and ordinal of the newest bar before each."""
+        self._ordinals = {series.symbol: ordinal for ordinal, series in enumerate(plan.series)}
         self._seen: dict[str, dict[int, Prices]] = {series.symbol: {} for series in plan.series}
-        newest_ns = 0
+        newest = (0, 0)
         for message in inputs:
             if isinstance(message, Bar):
-                newest_ns = max(newest_ns, message.close_ns)
+                newest = max(newest, self._place(message))
                 prices = (message.open, message.high, message.low, message.close)
                 self._seen[message.symbol].setdefault(message.open_ns, prices)
             else:
-                self._commands.append((newest_ns, message))
+                self._commands.append((newest, message))
         self._shift_ns = 0
         self._bars: list[Bar] = []
-        for ordinal, series in enumerate(plan.series):
+        for series in plan.series:
             if self._seen[series.symbol]:
                 found = _series_of(tape, series.symbol, series.timeframe_ns, alone=len(plan.series) == 1)
-                self._add(ordinal, series.symbol, found)
-        self._bars.sort(key=lambda bar: bar.close_ns)  # stable: at equal times in the plan's order
+                self._add(series.symbol, found)
+        self._bars.sort(key=self._place)
 
     def inputs(self) -> Iterator[Session]:
         """Yield the tape's bars with the session's commands behind the bars they came after."""
-        commands = iter([*self._commands, (0, None)])
-        due_ns, command = next(commands)
+        given = 0
         for bar in self._bars:
-            while command is not None and due_ns < bar.close_ns:
-                yield command
-                due_ns, command = next(commands)
+            while given < len(self._commands) and self._commands[given][0] < self._place(bar):
+                yield self._commands[given][1]
+                given += 1
             yield bar
-        while command is not None:
+        for _, command in self._commands[given:]:
             yield command
-            due_ns, command = next(commands)
 
     def compared(self) -> BarsCompared:
         """Return how the bars of both compare."""
@@ -110,14 +110,17 @@ class Aligned:
             shifted_ns=self._shift_ns,
         )
 
-    def _add(self, ordinal: int, symbol: str, series: Series) -> None:
+    def _place(self, bar: Bar) -> tuple[int, int]:
+        return bar.close_ns, self._ordinals[bar.symbol]
+
+    def _add(self, symbol: str, series: Series) -> None:
         """Take the bars of one symbol that lie in the session's period."""
         seen = self._seen[symbol]
         first_ns, last_ns = min(seen), max(seen)
         shift_ns = 0
         if series.first_open_ns > last_ns or (series.last_open_ns is not None and series.last_open_ns < first_ns):
             shift_ns = _shift(series, symbol, seen)
-            if ordinal and self._shift_ns not in (0, shift_ns):
+            if self._shift_ns not in (0, shift_ns):
                 message = f"the tape of {symbol} lies {shift_ns} ns from the session, that of others {self._shift_ns}"
                 raise UserError(message)
             self._shift_ns = shift_ns

@@ -22,6 +22,7 @@ import msgspec
 
 from actors.instrument import from_atoms
 from actors.runtime.journal import JournalReader
+from actors.runtime.scheduler import CoreError
 from replay.activity import Activity, Placed, Wish, pair, recorded, session_inputs, simulated
 from replay.alignment import Aligned, BarsCompared
 from replay.divergence import OwnReplay, SoundRecords, compare_with_itself, plan_of_now
@@ -162,7 +163,9 @@ class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
     runs: int
     own: OwnReplay
     drift: TapeDrift | None
-    """None where the session has no bars."""
+    """None where the session has no bars, or where the replay at the simulated venue fails."""
+    failure: str | None = None
+    """How it failed."""
 
 
 def drift_report(
@@ -189,7 +192,6 @@ def drift_report(
     Raises:
         NothingStoredError: no journal, or no session in it.
         UserError: no such session, a setting that does not exist, or a tape that does not fit.
-        CoreError: the replay at the simulated venue fails.
     """
     if not path.exists():
         message = f"{path}: no journal there"
@@ -203,12 +205,12 @@ def drift_report(
         records = SoundRecords(reader, session, own.inputs)
         live = recorded(stored, records)
         drift: TapeDrift | None = None
-        if live.bars:
-            aligned = None if tape is None else Aligned(plan, session_inputs(records), tape)
-            replay = simulated(plan, session_inputs(records) if aligned is None else aligned.inputs())
-            same = BarsCompared(live=live.bars, replay=replay.bars, only_live=0, only_replay=0, different=0)
-            bars = same if aligned is None else aligned.compared()
-            drift = compare(plan, live, replay, bars, tape_name if tape is not None else OWN_BARS)
+        failure: str | None = None
+        try:
+            if live.bars:
+                drift = _beside_a_venue(plan, live, records, tape, tape_name)
+        except CoreError as error:
+            failure = str(error)
         return DriftReport(
             session=session.id,
             status=session.status,
@@ -216,9 +218,22 @@ def drift_report(
             runs=reader.run_count(session.number),
             own=own,
             drift=drift,
+            failure=failure,
         )
     finally:
         reader.close()
+
+
+def _beside_a_venue(
+    plan: SessionPlan, live: Activity, records: SoundRecords, tape: Tape | None, tape_name: str
+) -> TapeDrift:
+    """Have the simulated venue play the session's own bars, or a tape's, and compare."""
+    if tape is None:
+        replay = simulated(plan, session_inputs(records))
+        bars = BarsCompared(live=live.bars, replay=replay.bars, only_live=0, only_replay=0, different=0)
+        return compare(plan, live, replay, bars, OWN_BARS)
+    aligned = Aligned(plan, session_inputs(records), tape)
+    return compare(plan, live, simulated(plan, aligned.inputs()), aligned.compared(), tape_name)
 
 
 def compare(plan: SessionPlan, live: Activity, replay: Activity, bars: BarsCompared, tape_name: str) -> TapeDrift:
@@ -412,7 +427,7 @@ def _price(placed: Placed, quantity: Decimal) -> Decimal | None:
     """Return the price an order was executed at, on average."""
     if not quantity:
         return None
-    return (from_atoms(placed.value_atoms) / quantity).quantize(_PRICE).normalize()
+    return (from_atoms(placed.value_atoms) / quantity).quantize(_PRICE).normalize() + 0  # never 1E+2
 
 
 def _bps(atoms: int, of_atoms: int) -> Decimal | None:

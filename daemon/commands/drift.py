@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from actors.runtime.journal import FILE_NAME
-from actors.runtime.scheduler import CoreError
 from config.errors import UserError
 from daemon.code_hash import code_hash
 from daemon.control.view import utc
@@ -51,7 +50,7 @@ def diff_command(
         report = drift_report(
             path, session, opened, name, overrides=setting or (), current=current, code_hash=code_hash()
         )
-    except (NothingStoredError, CoreError) as error:
+    except NothingStoredError as error:
         sys.stderr.write(f"pitboss: {error}\n")
         raise SystemExit(EXIT_DIFFERENT) from error
     if as_json:
@@ -80,11 +79,13 @@ def _print(report: DriftReport) -> None:
 
     console = Console()
     _print_own(console, report)
-    if report.drift is None:
+    if report.failure is not None:
+        console.print(f"the replay at the simulated venue fails: {report.failure}", style="red", markup=False)
+    elif report.drift is None:
         console.print("no bar was recorded: there is nothing to compare with a venue", style="yellow", highlight=False)
-        return
-    _print_drift(console, report.drift)
-    _print_orders(console, report.drift.orders)
+    else:
+        _print_drift(console, report.drift)
+        _print_orders(console, report.drift.orders)
 
 
 def _print_own(console: Console, report: DriftReport) -> None:

@@ -167,6 +167,8 @@ class Pump(Generic[T]):
         """The stream's own keys among the socket's futures and subscriptions."""
         self._scope: anyio.CancelScope | None = None
         self._heard_s = time.monotonic()
+        self._asked_s: float | None = None
+        """Since when the venue could have spoken: the newest data, or the call after a break; None between."""
         self._delivered = self._breaks = self._stalls = self._quiets = self._failures = 0
         self._last_error = ""
 
@@ -174,7 +176,6 @@ class Pump(Generic[T]):
         """Pump until cancelled."""
         async with anyio.create_task_group() as group:
             group.start_soon(self._watch_over, name=f"{self.name} watchdog")
-            self._heard_s = time.monotonic()
             while True:
                 with anyio.CancelScope() as self._scope:
                     await self._pump()
@@ -208,7 +209,7 @@ class Pump(Generic[T]):
                 reason = f"{type(error).__name__}: {error}"
                 self._after(error)
             else:
-                self._heard_s = time.monotonic()
+                self._heard_s = self._asked_s = time.monotonic()
                 self._delivered += 1
                 self._deliver(value)
                 if self._socket is None or self._attached():
@@ -223,6 +224,7 @@ class Pump(Generic[T]):
         self._release()
         if self._pace is not None:
             await self._pace.turn()
+        self._asked_s = time.monotonic()
         before = {socket: set(socket.futures.values()) for socket in self._client.clients.values()}
         return await _Looking(self._watch(), lambda: self._find_socket(before))
 
@@ -264,6 +266,7 @@ class Pump(Generic[T]):
         self._socket = None
 
     def _broke(self, reason: str) -> None:
+        self._asked_s = None
         self._breaks += 1
         self._failures += 1
         self._last_error = reason
@@ -275,16 +278,17 @@ class Pump(Generic[T]):
     async def _watch_over(self) -> None:
         """Ask about silence, and end it."""
         while True:
-            await anyio.sleep(max(BACKOFF_MIN_S, self._heard_s + self._stall_s - time.monotonic()))
-            asked_s = time.monotonic()
-            if asked_s - self._heard_s < self._stall_s:
+            since_s = self._asked_s
+            if since_s is None or time.monotonic() < since_s + self._stall_s:
+                left_s = self._stall_s if since_s is None else since_s + self._stall_s - time.monotonic()
+                await anyio.sleep(max(BACKOFF_MIN_S, left_s))
                 continue
             quiet = self._quiet is not None and await self._quiet()
-            if self._heard_s > asked_s:
-                continue
-            self._heard_s = time.monotonic()
+            if self._asked_s != since_s:
+                continue  # it spoke meanwhile, or broke: another stream on its socket may have been first
             if quiet:
                 self._quiets += 1
+                self._asked_s = time.monotonic()
                 continue
             self._stalls += 1
             for socket in list(self._client.clients.values()) if self._socket is None else [self._socket]:

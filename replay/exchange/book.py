@@ -82,10 +82,13 @@ class Book:
         """Return the price at which a market order of `side` trades."""
         return self.ask_ticks if side == BUY else self.bid_ticks
 
-    def take(self, price_ticks: int, quantity_lots: int, time_ms: int) -> Iterator[Event]:
+    def take(
+        self, price_ticks: int, quantity_lots: int, time_ms: int, *, buyer_is_maker: bool | None = None
+    ) -> Iterator[Event]:
         """Take in a print; yield what it changes in public."""
         before = self._levels()
-        buyer_is_maker = price_ticks < self.last_ticks
+        if buyer_is_maker is None:
+            buyer_is_maker = price_ticks < self.last_ticks
         self.last_ticks = price_ticks
         self._trade_id += 1
         printed = Printed(self.market.id, self._trade_id, price_ticks, quantity_lots, time_ms, buyer_is_maker)

@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     )
     from replay.exchange.operations import AnyOperation
 
-_INSUFFICIENT = "Account has insufficient balance for requested action."
-
 
 class _State(msgspec.Struct, array_like=True):
     history: HistoryState
@@ -109,10 +107,8 @@ class Engine:
         self.history.check_new(new.id, new.client_order_id)
         self._check_arrival(order, book)
         asset, locked_atoms = order.lock(book)
-        if not order.lock_ticks:  # a market order with no market: it will expire
-            locked_atoms = 0
         if locked_atoms > self.account.free(asset):
-            raise VenueError(-2010, _INSUFFICIENT)
+            raise VenueError(-2010, "Account has insufficient balance for requested action.")
         self.history.add(order)
         self._relock(order, book, locked_atoms)
         self._say("NEW", order, now_ms)
@@ -161,7 +157,14 @@ class Engine:
         return [order.view() for order in orders]
 
     def print_trade(
-        self, market_id: str, price_ticks: int, quantity_lots: int, time_ms: int, *, step: int = -1
+        self,
+        market_id: str,
+        price_ticks: int,
+        quantity_lots: int,
+        time_ms: int,
+        *,
+        step: int = -1,
+        buyer_is_maker: bool | None = None,
     ) -> None:
         """Take a public trade: it moves the book and is met by our orders.
 
@@ -171,14 +174,16 @@ class Engine:
             quantity_lots: its size; 0 for a price nothing was traded at.
             time_ms: its time.
             step: its number on the tape of its market, if it comes from there.
+            buyer_is_maker: whose order had rested; None to go by the price.
         """
         assert price_ticks > 0, price_ticks
         assert quantity_lots >= 0, quantity_lots
         book = self._book(market_id)
-        self.events.extend(book.take(price_ticks, quantity_lots, time_ms))
+        self.events.extend(book.take(price_ticks, quantity_lots, time_ms, buyer_is_maker=buyer_is_maker))
         if self.history.open[market_id]:
             self._meet(book, price_ticks, quantity_lots, time_ms)
-        self._record(Print(market_id, price_ticks, quantity_lots, time_ms, step, tuple(self._portions)))
+        portions = tuple(self._portions)
+        self._record(Print(market_id, price_ticks, quantity_lots, time_ms, step, portions, buyer_is_maker))
 
     def close_candles(self, now_ms: int) -> None:
         """Tell of every candle that is complete by now."""
@@ -205,13 +210,8 @@ class Engine:
             self.cancel_all(operation.id, operation.now_ms)
         elif isinstance(operation, Print):
             self._given = iter(operation.portions)
-            self.print_trade(
-                operation.id,
-                operation.price_ticks,
-                operation.quantity_lots,
-                operation.time_ms,
-                step=operation.step,
-            )
+            told = (operation.id, operation.price_ticks, operation.quantity_lots, operation.time_ms)
+            self.print_trade(*told, step=operation.step, buyer_is_maker=operation.buyer_is_maker)
         else:
             self.events.extend(self._book(operation.id).close_candles(operation.now_ms))
             self._record(operation)

@@ -46,6 +46,8 @@ class Print(Operation, frozen=True):
     step: int = -1
     """Its number on the tape of its market; -1 for one that came by hand."""
     portions: tuple[int, ...] = ()
+    buyer_is_maker: bool | None = None
+    """None to go by the price: a buyer who rested, where it fell."""
 
 
 class Close(Operation, frozen=True):

@@ -97,7 +97,9 @@ class Order(msgspec.Struct, array_like=True):
         )
 
     def lock(self, book: Book) -> tuple[str, int]:
-        """Return the asset that pays for what is open, and how much of it that takes."""
+        """Return the asset that pays for what is open, and how much that takes; nothing where there is no price."""
+        if not self.lock_ticks:
+            return book.market.base if self.side == "SELL" else book.market.quote, 0
         if self.side == "SELL":
             return book.market.base, self.open_lots * book.lot_atoms
         return book.market.quote, book.instrument.value_atoms(self.lock_ticks, self.open_lots)

@@ -9,35 +9,26 @@ times as fast as the wall.
 from __future__ import annotations
 
 import heapq
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from actors.execution.matching import path_points, point_times
 from config.errors import UserError
+from replay.exchange.tape_print import TapePrint
+from replay.exchange.trade_tape import TradeSeries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from actors.instrument import Instrument
     from replay.exchange.book import Book
+    from replay.exchange.trade_tape import TradeTape
     from replay.tape import Series, Tape
 
 PRINTS_PER_BAR = 4
 
 _NS_PER_MS = 1_000_000
-
-
-class TapePrint(NamedTuple):
-    """A trade the tape has in store; sorts by time, then by the order of the series."""
-
-    time_ms: int
-    ordinal: int
-    step: int
-    """Its number on the tape of its market."""
-    id: str
-    price_ticks: int
-    quantity_lots: int
 
 
 class Clock(msgspec.Struct, frozen=True):
@@ -65,7 +56,7 @@ class Clock(msgspec.Struct, frozen=True):
         return Clock(wall_ns, exchange_ns, speed, self.shift_ns)
 
 
-def start_clock(tape: Tape | None, wall_ns: int, speed: float) -> Clock:
+def start_clock(tape: Tape | TradeTape | None, wall_ns: int, speed: float) -> Clock:
     """Return the clock of an exchange that starts for the first time: now, with the bar around now as the first."""
     if tape is None:
         return Clock(wall_ns, wall_ns, 1.0, 0)
@@ -87,7 +78,9 @@ class Player:
         UserError: a series has no market, or the tape cannot be read.
     """
 
-    def __init__(self, tape: Tape, books: Mapping[str, Book], shift_ns: int, played: Mapping[str, int]) -> None:
+    def __init__(
+        self, tape: Tape | TradeTape, books: Mapping[str, Book], shift_ns: int, played: Mapping[str, int]
+    ) -> None:
         by_symbol = {book.market.symbol: book for book in books.values()}
         for series in tape.series:
             if series.symbol not in by_symbol:
@@ -123,9 +116,12 @@ class Player:
 
 
 def series_prints(
-    series: Series, market_id: str, instrument: Instrument, shift_ns: int, first_step: int
+    series: Series | TradeSeries, market_id: str, instrument: Instrument, shift_ns: int, first_step: int
 ) -> Iterator[TapePrint]:
     """Yield the trades of one series from number `first_step` on."""
+    if isinstance(series, TradeSeries):
+        yield from series.prints(market_id, instrument, shift_ns, first_step)
+        return
     step = first_step - first_step % PRINTS_PER_BAR
     for columns in series.chunks(step // PRINTS_PER_BAR):
         rows = zip(

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from replay.exchange.operations import AnyOperation
     from replay.exchange.player import Clock
     from replay.exchange.store import Store
+    from replay.exchange.trade_tape import TradeTape
     from replay.tape import Tape
 
 T = TypeVar("T")
@@ -164,7 +165,8 @@ class Venue:
         now_ms = self._clock.now_ns(time.time_ns()) // _NS_PER_MS
         due = self._player.due(now_ms, _SLICE)
         for each in due:
-            self.engine.print_trade(each.id, each.price_ticks, each.quantity_lots, each.time_ms, step=each.step)
+            told = (each.id, each.price_ticks, each.quantity_lots, each.time_ms)
+            self.engine.print_trade(*told, step=each.step, buyer_is_maker=each.buyer_is_maker)
         await self.commit(lambda engine, reached_ms: engine.close_candles(reached_ms))
         return len(due) == _SLICE
 
@@ -220,7 +222,7 @@ class Venue:
 async def open_venue(
     *,
     state_dir: Path | None,
-    tape: Tape | None,
+    tape: Tape | TradeTape | None,
     markets: Sequence[Market],
     balances: Mapping[str, Decimal],
     maker_fee: Decimal,
@@ -234,7 +236,7 @@ async def open_venue(
 
     Args:
         state_dir: where its store is; None keeps nothing.
-        tape: where prices come from; without one exchange time is the wall's.
+        tape: where prices come from, bars or trades; without one exchange time is the wall's.
         markets: what is traded; none that was there before may be missing or have changed.
         balances: what the account has at the first start.
         maker_fee: rate of the commission on orders that rested.

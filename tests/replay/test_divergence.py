@@ -7,12 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from actors import messages as m
 from actors.runtime.digest import fold
 from actors.runtime.journal import decode_effects
 from config.errors import UserError
+from config.load import check_settings
 from config.schema import Settings
 from replay.divergence import OwnReplay
 from replay.drift import drift_report
@@ -42,8 +44,6 @@ def own(path: Path, code: str = "a", **options: Any) -> OwnReplay:
 
 
 def reencode(decisions: list[Any]) -> bytes:
-    import msgspec
-
     return msgspec.msgpack.encode(decisions)
 
 
@@ -78,8 +78,6 @@ def forge(keep: Any, change: Callable[[m.Message], m.Message], *, digests: bool)
 
 
 def bigger(intent: Any) -> Any:
-    import msgspec
-
     return msgspec.structs.replace(intent, quantity=intent.quantity + 1, reference_price=1.0)
 
 
@@ -108,7 +106,7 @@ def test_the_fields_that_differ_are_named_with_both_values(stored: Path, keep: A
 
 
 def test_decisions_of_other_kinds_differ_in_their_kind(stored: Path, keep: Any) -> None:
-    forge(keep, lambda intent: m.RiskVeto("t", "X/USD", 1, "made up"), digests=True)
+    forge(keep, lambda _: m.RiskVeto("t", "X/USD", 1, "made up"), digests=True)
 
     report = own(stored)
 
@@ -171,7 +169,7 @@ def test_what_the_session_recorded_of_itself_cannot_be_set(stored: Path, overrid
 
 
 def test_a_setting_that_does_not_exist_is_refused(stored: Path) -> None:
-    with pytest.raises(UserError, match="there is no setting venue.taker_fe"):
+    with pytest.raises(UserError, match=r"there is no setting venue\.taker_fe"):
         own(stored, overrides=["venue.taker_fe=1"])
 
 
@@ -197,8 +195,6 @@ def test_a_strategy_that_decides_by_something_else_is_found_by_a_second_replay(
 ) -> None:
     file = tmp_path / "moody.py"
     file.write_text(MOODY)
-    from config.load import check_settings
-
     settings = check_settings({"strategies": [{"use": f"{file}:Moody"}]}, "test")
     path = keep(plan_session(settings, tape), tape.bars())
 
@@ -209,14 +205,20 @@ def test_a_strategy_that_decides_by_something_else_is_found_by_a_second_replay(
     assert report.divergence.field == "quantity"
 
 
-def test_a_replay_that_fails_is_the_difference(stored: Path, keep: Any) -> None:
-    with keep.rewritten() as rows:
-        ts_ns, before = rows[20][2], rows[20][5]
-        beyond = m.TimerFired("nobody", "at all", ts_ns - 10**9)
-        rows[21:] = [[22, 1, ts_ns - 10**9, __import__("msgspec").msgpack.encode(beyond), None, before]]
+def test_a_replay_that_fails_is_the_difference(stored: Path, trader: str) -> None:
+    text = Path(trader).read_text()
+    Path(trader).write_text(
+        text.replace("self.seen.updates[update.state] = ", "self.buy(1e-9)\n        self.seen.updates[update.state] = ")
+    )
 
-    with pytest.raises(AssertionError):
-        own(stored)
+    report = drift_report(stored, code_hash="a", current=True)
+
+    assert report.own.divergence is not None
+    assert report.own.divergence.replay is not None
+    assert report.own.divergence.replay.startswith("the replay fails: livelock")
+    assert (report.own.equal, report.drift) == (False, None)
+    assert report.failure is not None
+    assert report.failure.startswith("livelock")
 
 
 def test_inputs_without_a_digest_are_counted_and_not_compared(stored: Path, keep: Any) -> None:

@@ -27,6 +27,7 @@ COMMANDS = [
     ("ctl", "stop"),
     ("journal",),
     ("journal", "replay"),
+    ("journal", "diff"),
     ("journal", "export"),
 ]
 HEAVY = ("numba", "polars", "aiohttp", "textual", "numpy", "anyio", "uvloop", "aiosqlite")

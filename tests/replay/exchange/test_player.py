@@ -15,7 +15,8 @@ from config.errors import UserError
 from replay.exchange.candles import INTERVALS, CandleSeries, span_ms
 from replay.exchange.engine import Engine
 from replay.exchange.model import Candle, Market
-from replay.exchange.player import Clock, Player, TapePrint, start_clock
+from replay.exchange.player import Clock, Player, start_clock
+from replay.exchange.tape_print import TapePrint
 from replay.tape import Tape, synthetic_tape, tape_from_frame
 
 D = Decimal

@@ -307,6 +307,31 @@ async def test_two_symbols_share_a_socket_and_nothing_else(
             assert own == [venue.bar(index, symbol) for index in range(count)]
 
 
+async def test_streams_that_stall_together_drop_their_socket_once(
+    venue: Any, connect: Any, inbox: Any, options: Callable[..., Exchange]
+) -> None:
+    feed = ExchangeFeed(await connect(), inbox, options(symbols=("BTC/USDT", "ETH/USDT"), stall_s=0.4))
+    async with running(feed):
+        await venue.subscribed(1)
+        await venue.subscribed(1, "ethusdt@kline_1m")
+        await venue.say(5)
+        await venue.say(5, "ETHUSDT")
+        await inbox.until(2)
+        venue.mute = True
+        await venue.say(6)
+        await venue.say(6, "ETHUSDT")
+        await venue.subscribed(2)
+        await venue.subscribed(2, "ethusdt@kline_1m")
+        venue.mute = False
+        for _ in range(20):
+            await venue.say(1)
+            await venue.say(1, "ETHUSDT")
+            await asyncio.sleep(0.02)
+        await inbox.until(2 * venue.index)
+        assert venue.dials == 2
+        assert len(venue.sockets) == 1
+
+
 @MARKS
 async def test_feed_that_is_stopped_and_run_again_goes_on(
     venue: Any, connect: Any, inbox: Any, options: Callable[..., Exchange], marks: bool
