@@ -174,6 +174,10 @@ def exchange(
         Path | None, typer.Option("--state-dir", metavar="D", help="Where the book is kept and ccxt.json is written.")
     ] = None,
     timeframe: TimeframeOption = None,
+    no_catch_up: Annotated[
+        bool,
+        typer.Option("--no-catch-up", help="After an absence, go on where it stood; play nothing of the meantime."),
+    ] = False,
 ) -> None:
     """Run the loopback exchange: Binance's protocol on 127.0.0.1, for any ccxt program to trade on.
 
@@ -181,7 +185,7 @@ def exchange(
     """
     from daemon.commands.exchange import exchange_command
 
-    exchange_command(port, admin_port, tape, symbol, speed, seed, fault, state_dir, timeframe)
+    exchange_command(port, admin_port, tape, symbol, speed, seed, fault, state_dir, timeframe, catch_up=not no_catch_up)
 
 
 @app.command()

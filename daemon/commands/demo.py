@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-_READY_S = 120.0
-"""After an absence the exchange first plays what was missed."""
+_READY_S = 60.0
 _END_S = 10.0
 _POLL_S = 0.02
 _PR_SET_PDEATHSIG = 1
@@ -108,7 +107,7 @@ def _exchange(folder: Path, speed: float, seed: int) -> Iterator[Path]:
     command = [
         *(sys.executable, "-m", "daemon.commands.demo", str(os.getpid())),
         *("exchange", "--port", "0", "--admin-port", "0", "--state-dir", str(folder)),
-        *("--speed", f"{speed:g}", "--seed", str(seed)),
+        *("--speed", f"{speed:g}", "--seed", str(seed), "--no-catch-up"),
     ]
     # a session of its own: Ctrl-C is for the daemon, which ends before the venue it trades on
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603 - our own words

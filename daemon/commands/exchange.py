@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from replay.exchange.model import Market
     from replay.exchange.server import Exchange
+    from replay.exchange.trade_tape import TradeTape
     from replay.tape import Tape
 
 ARGUMENTS_NAME = "ccxt.json"
@@ -40,13 +41,14 @@ log = structlog.get_logger()
 class _Options(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     admin_port: int
-    tape: Tape | None
+    tape: Tape | TradeTape | None
     recording: Path | None
     markets: tuple[Market, ...]
     speed: float
     seed: int
     faults: Mapping[str, Any]
     state_dir: Path
+    catch_up: bool
 
 
 def exchange_command(
@@ -59,6 +61,8 @@ def exchange_command(
     fault: Sequence[str] | None,
     state_dir: Path | None,
     timeframe: str | None,
+    *,
+    catch_up: bool,
 ) -> None:
     """Run the exchange in the foreground until it is told to end.
 
@@ -91,6 +95,7 @@ def exchange_command(
         seed=seed,
         faults=faults,
         state_dir=folder,
+        catch_up=catch_up,
     )
     with StateLock(folder):
         (folder / ARGUMENTS_NAME).unlink(missing_ok=True)
@@ -120,8 +125,13 @@ def _recording(files: Sequence[str] | None, names: tuple[str, ...]) -> Path | No
     return found[0] if found else None
 
 
-def _tape(files: Sequence[str] | None, names: tuple[str, ...], seed: int, timeframe: str | None) -> Tape:
+def _tape(
+    files: Sequence[str] | None, names: tuple[str, ...], seed: int, timeframe: str | None
+) -> Tape | TradeTape:
     """Return what is played: a file for each symbol, or an endless synthetic market."""
+    from pathlib import Path
+
+    from replay.exchange.trade_tape import is_trade_file, open_trade_tape
     from replay.tape import Tape, open_tape, synthetic_tape
 
     if not files:
@@ -134,11 +144,17 @@ def _tape(files: Sequence[str] | None, names: tuple[str, ...], seed: int, timefr
     if len(files) != len(names):
         message = f"--symbol: one for each --tape, in the same order ({len(files)} tapes, {len(names)} symbols)"
         raise UserError(message)
+    trades = [file for file in files if is_trade_file(Path(file))]
+    if trades and len(files) > 1:
+        message = f"--tape {trades[0]}: a tape of trades is played alone"
+        raise UserError(message)
+    if trades:
+        return open_trade_tape(Path(trades[0]), names[0])
     named = [f"{name}={file}" for name, file in zip(names, files, strict=True)]
     return open_tape(named, timeframe=timeframe)
 
 
-def _markets(tape: Tape | None, names: tuple[str, ...]) -> tuple[Market, ...]:
+def _markets(tape: Tape | TradeTape | None, names: tuple[str, ...]) -> tuple[Market, ...]:
     """Return what is traded: the tape's ticks, and steps no finer than Binance's usual."""
     from decimal import Decimal
 
@@ -178,6 +194,7 @@ async def _serve(options: _Options) -> None:
         state_dir=options.state_dir,
         port=options.port,
         admin_port=options.admin_port,
+        catch_up=options.catch_up,
     )
     async with contextlib.AsyncExitStack() as stack:
         try:

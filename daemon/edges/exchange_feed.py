@@ -9,6 +9,7 @@ the same thing: the builder wants bars, and REST has them. Posting may wait for 
 from __future__ import annotations
 
 import random
+from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
@@ -24,7 +25,7 @@ from replay.tape.timeframe import parse_timeframe
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from actors.messages import Message
+    from actors.messages import Bar, Message
     from config.schema import Exchange
 
 GRACE_MS = 1_500
@@ -190,6 +191,8 @@ class _Series:
         self._tapped = isinstance(client, KlineTap)
         timeframe_ms = parse_timeframe(settings.timeframe) // NS_PER_MS
         self._builder = BarBuilder(symbol, timeframe_ms, succession=not self._tapped, **builder_options)
+        self._leaving: deque[Bar] = deque()
+        """What is ready but not yet posted; it outlives a run that is stopped while the core is busy."""
         self._news = anyio.Event()
         self._request_count = 0
         self._failures = 0
@@ -232,8 +235,10 @@ class _Series:
             await self._look()  # what closed while we were away need not wait for the stream
         while True:
             self._news = anyio.Event()
-            for bar in self._builder.ready():
-                await self._driver.post(bar)
+            self._leaving += self._builder.ready()
+            while self._leaving:
+                await self._driver.post(self._leaving[0])
+                self._leaving.popleft()
             wanted = self._builder.wanted()
             self._say_missing()
             if wanted is not None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from replay.exchange.engine import Engine
     from replay.exchange.protocol.limits import Limits
+    from replay.exchange.trade_tape import TradeTape
     from replay.exchange.venue import Venue
     from replay.tape import Tape
 
@@ -105,7 +106,7 @@ async def running(
     *,
     markets: Sequence[Market] = (BITCOIN,),
     balances: Mapping[str, Decimal] | None = None,
-    tape: Tape | None = None,
+    tape: Tape | TradeTape | None = None,
     recording: Path | None = None,
     speed: float = 1.0,
     seed: int = 7,
@@ -118,6 +119,7 @@ async def running(
     spread_ticks: int = 2,
     fee_asset: str = "auto",
     bounded: bool = False,
+    catch_up: bool = True,
     limits: Limits | None = None,
     stream_messages_per_s: int = 5,
     tls: ssl.SSLContext | None = None,
@@ -140,6 +142,7 @@ async def running(
         spread_ticks: distance of best bid and best ask.
         fee_asset: what commissions are paid in; "auto" for what was received.
         bounded: whether a trade fills no more of our orders than its own quantity.
+        catch_up: whether what was missed is played at the start, unless it is far too much.
         limits: of requests; Binance's unless given.
         stream_messages_per_s: what a client may send on a market socket; 0 for any number.
         tls: serve REST and sockets encrypted, for clients that keep Binance's own addresses.
@@ -159,6 +162,7 @@ async def running(
         spread_ticks=spread_ticks,
         fee_asset=fee_asset,
         bounded=bounded,
+        catch_up=catch_up,
     )
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(venue.close)

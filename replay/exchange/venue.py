@@ -231,6 +231,7 @@ async def open_venue(
     spread_ticks: int = 0,
     fee_asset: str = AUTO,
     bounded: bool = False,
+    catch_up: bool = True,
 ) -> Venue:
     """Open the exchange in `state_dir` as it was, or start a new one.
 
@@ -245,6 +246,7 @@ async def open_venue(
         spread_ticks: distance of best bid and best ask.
         fee_asset: what commissions are paid in; "auto" for what was received.
         bounded: whether a print fills no more than its own quantity.
+        catch_up: whether what was missed is played at the start, unless it is far too much.
 
     Raises:
         UserError: the store cannot be used, or belongs to another exchange or tape.
@@ -275,7 +277,7 @@ async def open_venue(
                 setup = _continue(store.setup, setup, state_dir)
                 played = _restore(engine, store.setup, snapshot, operations)
         player = None if tape is None else Player(tape, engine.books, setup.clock.shift_ns, played)
-        setup = msgspec.structs.replace(setup, clock=_go_on(setup, player, wall_ns, speed))
+        setup = msgspec.structs.replace(setup, clock=_go_on(setup, player, wall_ns, speed, catch_up=catch_up))
         if store is not None:
             await store.begin(setup, Snapshot(engine.dump(), played))
         venue = Venue(setup, engine, player, store, played)
@@ -333,14 +335,15 @@ def _continue(kept: Setup, wanted: Setup, state_dir: Path | None) -> Setup:
     return msgspec.structs.replace(wanted, balances=wanted.balances | kept.balances, clock=kept.clock)
 
 
-def _go_on(setup: Setup, player: Player | None, wall_ns: int, speed: float) -> Clock:
-    """Return the clock from now on: another speed, or a very long absence, starts it anew where it stands."""
+def _go_on(setup: Setup, player: Player | None, wall_ns: int, speed: float, *, catch_up: bool) -> Clock:
+    """Return the clock from now on: another speed, or too long an absence, starts it anew where it stands."""
     clock = setup.clock
     if player is None:
         return clock
     if clock.speed != speed:
         clock = clock.set(wall_ns, clock.now_ns(wall_ns), speed)
     next_ms = player.next_ms
-    if next_ms is not None and clock.now_ns(wall_ns) // _NS_PER_MS - next_ms > CATCH_UP_BARS_MAX * player.bar_ms:
+    missed_bars_max = CATCH_UP_BARS_MAX if catch_up else 0
+    if next_ms is not None and clock.now_ns(wall_ns) // _NS_PER_MS - next_ms > missed_bars_max * player.bar_ms:
         clock = clock.set(wall_ns, next_ms * _NS_PER_MS, speed)
     return clock

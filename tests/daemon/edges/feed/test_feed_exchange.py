@@ -350,6 +350,21 @@ async def test_feed_that_is_stopped_and_run_again_goes_on(
         assert await inbox.until(venue.index) == bars(venue, 0, venue.index)
 
 
+async def test_bars_that_wait_for_the_core_outlive_a_stop(
+    venue: Any, connect: Any, inbox: Any, options: Callable[..., Exchange]
+) -> None:
+    feed = ExchangeFeed(await connect(), inbox, options())
+    inbox.gate = asyncio.Event()
+    async with running(feed):
+        await venue.subscribed(1)
+        await venue.say(20)
+        await venue.eventually(lambda: _known(feed) == 5, "5 bars are known")
+    assert inbox.bars == []
+    inbox.gate.set()
+    async with running(feed):
+        assert await inbox.until(5) == bars(venue, 0, 5)
+
+
 async def test_clients_own_close_is_survived(
     venue: Any, connect: Any, inbox: Any, options: Callable[..., Exchange]
 ) -> None:
