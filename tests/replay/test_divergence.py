@@ -231,6 +231,19 @@ def test_inputs_without_a_digest_are_counted_and_not_compared(stored: Path, keep
     assert (report.unverified_tail, report.inputs_equal, report.equal) == (7, report.inputs - 7, True)
 
 
+def test_what_has_no_digest_before_it_is_not_called_damaged(stored: Path, keep: Any) -> None:
+    with keep.rewritten() as rows:
+        for row in rows:
+            if row[4] and any(isinstance(each, m.Fill) for each in decode_effects(row[4])):
+                break
+            row[4] = row[5] = None
+
+    report = own(stored, overrides=["venue.taker_fee=0.005"])
+
+    assert report.divergence is not None
+    assert report.divergence.cause.endswith("the settings [venue] differ")
+
+
 def test_a_session_without_an_input_is_not_equal(stored: Path, keep: Any) -> None:
     with keep.rewritten() as rows:
         rows.clear()

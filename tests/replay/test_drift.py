@@ -20,7 +20,7 @@ from config.errors import UserError
 from config.schema import Settings
 from replay.activity import Wish, pair, recorded, session_inputs, simulated
 from replay.divergence import SoundRecords
-from replay.drift import DriftReport, StrategyDrift, TapeDrift, drift_report
+from replay.drift import DriftReport, OrderDrift, StrategyDrift, TapeDrift, drift_report
 from replay.journal import decode_plan, find_session
 from replay.plan import SessionPlan, plan_session
 from replay.tape import Tape, tape_from_frame
@@ -73,6 +73,17 @@ def check_sums(drift: TapeDrift) -> TapeDrift:
     for outcome in ("missed", "extra", "pending"):
         assert getattr(drift.total, outcome) == sum(row.outcome == outcome for row in drift.orders)
     return drift
+
+
+def gain(rows: list[OrderDrift], last_price: float) -> Decimal:
+    """Return what orders that only one side executed have gained by the last price."""
+    total = Decimal(0)
+    for row in rows:
+        price = row.price_live or row.price_replay
+        assert price is not None
+        side = 1 if row.side == "buy" else -1
+        total += side * (row.quantity_live + row.quantity_replay) * (Decimal(str(last_price)) - price)
+    return total
 
 
 # --- a paper session --------------------------------------------------------------------------------
@@ -184,7 +195,9 @@ def test_an_order_that_fills_in_parts_is_one_row_at_their_average_price(
     assert drift.total.fills_live > 4 * drift.total.fills_replay
 
 
-def test_an_order_the_venue_refused_is_missed_with_its_words(traded: Callable[..., Path]) -> None:
+def test_an_order_the_venue_refused_is_missed_with_its_words(
+    traded: Callable[..., Path], table: dict[str, Any]
+) -> None:
     drift = drift_of(traded(refuse=[4]))
 
     missed = [row for row in drift.orders if row.outcome == "missed"]
@@ -193,7 +206,7 @@ def test_an_order_the_venue_refused_is_missed_with_its_words(traded: Callable[..
     assert missed[0].price_live is None
     assert missed[0].slippage_bps is None
     assert missed[0].order_id.startswith("pbabcdefg")
-    assert drift.total.cost_missed != 0
+    assert drift.total.cost_missed == gain(missed, table["close"][-1]) != 0
 
 
 def test_what_a_halt_vetoed_live_is_missed_and_told(tape: Tape, traded: Callable[..., Path]) -> None:
@@ -217,13 +230,13 @@ def test_a_pause_is_replayed_with_the_session(tape: Tape, traded: Callable[..., 
     assert paused.total.missed == 0
 
 
-def test_what_the_replay_would_not_do_is_extra(traded: Callable[..., Path]) -> None:
+def test_what_the_replay_would_not_do_is_extra(traded: Callable[..., Path], table: dict[str, Any]) -> None:
     drift = drift_of(traded(), overrides=["risk.max_position=0.0001"])
 
     assert drift.total.intents_matched == drift.total.intents_live
     assert {row.why for row in drift.orders if row.side == "buy"} == {"vetoed: position limit 0.0001"}
     assert drift.total.extra == drift.total.fills_live > 20
-    assert drift.total.cost_extra != 0
+    assert drift.total.cost_extra == -gain(drift.orders, table["close"][-1]) != 0
     assert drift.total.slippage_bps is None
     assert drift.equity_replay == 100_000
 
