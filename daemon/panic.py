@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from actors.execution.orders import ORDER_ID_MAX, PREFIX, base36
-from actors.instrument import ATOM, Instrument
+from actors.instrument import ATOM, Instrument, InstrumentSpec
 from actors.messages import AccountReported, TradeReported
 from actors.runtime.journal import JournalReader, decode_input
 from config.errors import UserError
+from config.schema import Exchange as ExchangeSettings
 from daemon.edges.venue_errors import RequestError
 from daemon.edges.venue_limits import Limits, Priority
 from daemon.edges.venue_questions import (
@@ -31,22 +32,34 @@ from daemon.edges.venue_questions import (
     Questions,
 )
 from daemon.edges.venue_reports import decimal, exact
-from replay.journal import decode_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from actors.instrument import InstrumentSpec
-    from config.schema import Exchange as ExchangeSettings
     from daemon.edges.venue_client import VenueClient
-    from replay.plan import SessionPlan
 
 _ROUNDS = 5
 _AHEAD_S = 1.0
 """A venue takes a time stamp that is this far in its future."""
 _SINCE_MARGIN_MS = 60_000
 _NS_PER_MS = 1_000_000
+
+
+class _Settings(msgspec.Struct):
+    exchange: ExchangeSettings
+
+
+class _Plan(msgspec.Struct):
+    """What matters here of a session's plan, read without anything that could run it."""
+
+    settings: _Settings
+    instruments: list[InstrumentSpec]
+    start_ns: int
+    real: bool = False
+
+
+_decode_plan = msgspec.json.Decoder(_Plan).decode
 
 
 class Books(msgspec.Struct, kw_only=True):
@@ -120,30 +133,36 @@ def read_books(path: Path) -> Books | None:
         return None
     reader = JournalReader(path)
     try:
-        real = [(row, plan) for row in reader.sessions() if (plan := decode_plan(row.plan)).real]
-        if not real:
-            return None
-        last_row, last_plan = real[-1]
-        exchange = last_plan.settings.exchange
-        same = [(row, plan) for row, plan in real if _venue(plan) == _venue(last_plan)]
-        books = Books(
-            session=last_row.id,
-            exchange=exchange,
-            symbols=list(dict.fromkeys(spec.symbol for _, plan in reversed(same) for spec in plan.instruments)),
-            since_ms=min(plan.start_ns for _, plan in same) // _NS_PER_MS - _SINCE_MARGIN_MS,
-            held={},
-            known=set(),
-            complete_to={},
-        )
-        for row, plan in same:
-            specs = {spec.symbol: spec for spec in plan.instruments}
-            _read_session(books, specs, (decode_input(record.payload) for record in reader.records(row.number)))
-        return books
+        return _read(reader)
+    except msgspec.MsgspecError as error:
+        message = f"{path}: corrupt: {error}"
+        raise UserError(message) from error
     finally:
         reader.close()
 
 
-def _venue(plan: SessionPlan) -> tuple[object, ...]:
+def _read(reader: JournalReader) -> Books | None:
+    real = [(row, plan) for row in reader.sessions() if (plan := _decode_plan(row.plan)).real]
+    if not real:
+        return None
+    last_row, last_plan = real[-1]
+    same = [(row, plan) for row, plan in real if _venue(plan) == _venue(last_plan)]
+    books = Books(
+        session=last_row.id,
+        exchange=last_plan.settings.exchange,
+        symbols=list(dict.fromkeys(spec.symbol for _, plan in reversed(same) for spec in plan.instruments)),
+        since_ms=min(plan.start_ns for _, plan in same) // _NS_PER_MS - _SINCE_MARGIN_MS,
+        held={},
+        known=set(),
+        complete_to={},
+    )
+    for row, plan in same:
+        specs = {spec.symbol: spec for spec in plan.instruments}
+        _read_session(books, specs, (decode_input(record.payload) for record in reader.records(row.number)))
+    return books
+
+
+def _venue(plan: _Plan) -> tuple[object, ...]:
     exchange = plan.settings.exchange
     return exchange.id, exchange.file, exchange.urls, exchange.options
 

@@ -83,7 +83,10 @@ class Desk:
     def connect(self, btc: str = "0", usdt: str = "100000") -> None:
         self.post(m.VenueLink(up=True))
         self.reconcile(btc, usdt)
-        assert self.venue.ready
+        assert self.is_ready()
+
+    def is_ready(self) -> bool:
+        return self.venue.ready
 
     def reconcile(self, btc: str, usdt: str, **parts: Any) -> list[Any]:
         """Answer the newest question about the account."""
@@ -332,9 +335,9 @@ def test_trades_missed_while_away_are_booked_once(desk: Desk, of: Of) -> None:
     assert [fill.trade_id for fill in of(m.Fill, said)] == [5, 6]
     assert of(m.Reconciled, said) == [m.Reconciled("reconnect", (), 2)]
     assert [ask.reason for ask in of(m.AskAccount, said)] == ["doubt"], "balances asked for before they were booked"
-    assert not desk.venue.ready
+    assert not desk.is_ready()
     assert of(m.Fill, desk.reconcile("0.0001", "99999.99", trades=trades, orders=orders)) == []
-    assert desk.venue.ready
+    assert desk.is_ready()
     (ask,) = of(m.AskAccount, desk.post(m.VenueLink(up=True)))
     assert ask.trades_after == (("BTC/USDT", 6),)
 

@@ -1,12 +1,13 @@
-"""`pitboss panic` on the loopback exchange: what is ours goes, what is not stays, and 0 means that a look found nothing."""
+"""`pitboss panic` on the loopback exchange: what is ours goes, what is not stays, and 0 means that nothing is left."""
 
 from __future__ import annotations
 
 import io
 import json
 import sqlite3
-import time
-from collections.abc import Callable, Iterable, Sequence
+import subprocess
+import sys
+from collections.abc import Callable
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
@@ -14,32 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from actors.instrument import InstrumentSpec
 from actors.messages import AccountReported, TradeReported
-from actors.runtime.journal import CHAIN_GENESIS, FILE_NAME, SCHEMA, encode_input, link
-from config.load import load_settings
+from actors.runtime.journal import FILE_NAME
 from daemon.panic import read_books
-from daemon.venue import venue_markets
-from replay.journal import encode_plan
-from replay.plan import plan_session
+from tests.daemon.commands.journals import SPEC, write_journal
 
 if TYPE_CHECKING:
-    from actors.messages import Message
     from tests.daemon.commands.conftest import Loopback
     from tests.daemon.conftest import Nursery, Run
 
 pytestmark = pytest.mark.slow
 
-SPEC = InstrumentSpec(
-    symbol="BTC/USDT",
-    tick=Decimal("0.01"),
-    lot=Decimal("1e-8"),
-    step=Decimal("0.00001"),
-    min_notional=Decimal(5),
-    base="BTC",
-    quote="USDT",
-    long_only=True,
-)
 QUICK = ("--set", "exchange.recv_window_ms=500", "--set", "exchange.timeout_ms=1000")
 REAL = (
     *("--mode", "real", "--set", "exchange.clock=venue", "--set", "live.armed=true"),
@@ -48,29 +34,6 @@ REAL = (
 )
 
 Panic = Callable[..., "Run"]
-Session = tuple[Path, bool, Sequence["Message"]]
-
-
-def write_journal(state_dir: Path, *sessions: Session) -> None:
-    """Write a journal as a daemon does, of (exchange's file, whether for real, inputs) each."""
-    state_dir.mkdir(exist_ok=True)
-    now_ns = time.time_ns()
-    with closing(sqlite3.connect(state_dir / FILE_NAME)) as db, db:
-        db.executescript(SCHEMA)
-        for number, (file, real, inputs) in enumerate(sessions, 1):
-            settings = load_settings(None, ["feed.source=exchange", f"exchange.file={file}"])
-            markets = venue_markets(settings, {SPEC.symbol: SPEC}, now_ns)
-            plan = encode_plan(plan_session(settings, markets, nonce="0000000", real=real))
-            row = (number, f"session-{number}", now_ns, plan)
-            db.execute(
-                "INSERT INTO sessions (number, id, created_wall_ns, plan, status) VALUES (?, ?, ?, ?, 'open')", row
-            )
-            chain = CHAIN_GENESIS
-            for seq, message in enumerate(inputs, 1):
-                payload = encode_input(message)
-                chain = link(chain, seq, now_ns, payload, None, None)
-                record = (number, seq, now_ns, payload, chain)
-                db.execute("INSERT INTO inputs VALUES (?, ?, 1, ?, ?, NULL, NULL, ?)", record)
 
 
 def told(fill: dict[str, Any]) -> TradeReported:
@@ -200,7 +163,7 @@ def test_executions_the_journal_knows_and_those_it_does_not_count_once_each(
 
     assert run.code == 0, run
     (sale,) = run.json["deeds"]
-    assert sale["what"] == "0.7992", "0.4995 - 0.2 + 0.0999 + 0.3996, in steps of 0.00001"
+    assert sale["what"] == "0.799", "0.4995 - 0.2 + 0.0999 + 0.3996"
     assert 1 <= loopback.total("BTC") < 1.00001
 
 
@@ -286,7 +249,7 @@ def test_what_a_strangers_order_has_locked_is_left_and_is_no_success(
     assert loopback.statuses()["stranger-1"] == "NEW"
     assert loopback.total("BTC") == pytest.approx(1.4, abs=1e-5), "the part that was free is sold"
     assert any("--all" in deed["outcome"] for deed in run.json["deeds"])
-    assert run.json["left"] == ["BTC/USDT: position of 0.4 BTC"] or "position of 0.4" in run.json["left"][0]
+    assert run.json["left"] == ["BTC/USDT: position of 0.4 BTC"]
     assert panic("--all").code == 0
 
 
@@ -316,13 +279,25 @@ def test_a_sale_whose_reply_is_lost_is_asked_for_and_done_once(
 
     assert run.code == 0, run
     sold = [row for row in loopback.book()["orders"] if row["client_order_id"].startswith("pbpanic")]
-    assert [(row["side"], row["status"], row["filled"]) for row in sold] == [("SELL", "FILLED", "0.49950000")] or [
-        Decimal(row["filled"]) for row in sold
-    ] == [Decimal("0.4995")]
-    assert len(sold) == 1
+    assert [(row["side"], row["status"], Decimal(row["filled"])) for row in sold] == [
+        ("SELL", "FILLED", Decimal("0.4995"))
+    ]
 
 
-def test_a_sale_in_parts_goes_on_until_all_is_sold(loopback: Loopback, panic: Panic, state: Path) -> None:
+def test_a_sale_that_fills_in_part_is_withdrawn_and_the_rest_sold_anew(
+    loopback: Loopback, panic: Panic, state: Path
+) -> None:
+    write_journal(state, (loopback.file, True, ()))
+    loopback.order("pb0000000a", "buy", "0.5")
+    loopback.fault("partial_fill", times=1)
+
+    run = panic()
+
+    assert (run.code, actions(run)) == (0, ["sell", "cancel", "sell"])
+    assert 1 <= loopback.total("BTC") < 1.00001
+
+
+def test_a_venue_that_wants_to_be_left_alone_is_asked_again(loopback: Loopback, panic: Panic, state: Path) -> None:
     write_journal(state, (loopback.file, True, ()))
     loopback.order("pb0000000a", "buy", "0.5")
     loopback.order("pb0000000b", "buy", "0.1", "50")
@@ -353,7 +328,7 @@ def test_a_key_the_venue_refuses_is_told_in_one_line(loopback: Loopback, panic: 
     arguments["binance"]["apiKey"] = "wrong" * 12
     loopback.file.write_text(json.dumps(arguments))
 
-    assert "-2015" in panic(*loopback.settings).refusal or "-2014" in panic(*loopback.settings).refusal
+    assert "binance: AuthenticationError" in panic(*loopback.settings).refusal
 
 
 def test_a_symbol_the_venue_no_longer_has_does_not_keep_the_others(
@@ -409,14 +384,9 @@ def test_when_there_is_nothing_to_do_nobody_is_asked(loopback: Loopback, invoke:
     assert (run.code, run.errors) == (0, "")
 
 
-def test_the_core_is_not_needed(pitboss: Panic, loopback: Loopback, state: Path) -> None:
-    assert imported_by_panic().isdisjoint({"actors.system", "strategies.loader", "numba"})
+def test_the_core_is_not_needed() -> None:
+    program = "import sys, json, daemon.commands.panic; sys.stdout.write(json.dumps(sorted(sys.modules)))"
 
-
-def imported_by_panic() -> Iterable[str] | Any:
-    import subprocess
-    import sys
-
-    program = "import sys, json\nimport daemon.commands.panic\nsys.stdout.write(json.dumps(sorted(sys.modules)))\n"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
-    return set(json.loads(done.stdout))
+
+    assert {"actors.system", "strategies", "replay", "numba"}.isdisjoint(json.loads(done.stdout))

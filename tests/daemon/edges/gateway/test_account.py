@@ -165,3 +165,17 @@ async def test_an_answer_about_another_order_is_none(stub: Any, desk: Any, make_
 
     assert report.order_id == "pbtest1"
     assert stub.count("GET order") == 2
+
+
+@pytest.mark.slow
+async def test_an_answer_from_before_the_link_was_lost_is_not_given(stub: Any, desk: Any) -> None:
+    """It would tell the core that the accounts agree, of a time it knows nothing about."""
+    desk.gateway._limits.pause(0.4)
+    desk.gateway.send(AskAccount("period", (), (), 1))
+    await desk.until(lambda: desk.gateway.statistics().limits.waiting)
+
+    await stub.sockets[0].close(code=1001)
+    await desk.up(2)
+    await desk.until(lambda: desk.gateway.statistics().unanswered == 0)
+
+    assert not desk.all(AccountReported)

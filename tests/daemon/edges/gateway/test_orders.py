@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -293,6 +294,48 @@ async def test_the_venues_own_count_of_our_weight_is_believed(stub: Any, desk: A
     await desk.until(lambda: desk.gateway.statistics().unanswered == 0)
 
     assert desk.gateway.statistics().limits.spent == 1234
+
+
+async def test_one_count_of_the_venues_is_counted_once(stub: Any, desk: Any) -> None:
+    """An answer that never came brings no new count, and the last one has grown old."""
+    stub.headers = {"X-MBX-USED-WEIGHT-1M": "1234"}
+    await desk.client.balances()
+
+    assert desk.client.used_weight() == 1234
+    assert desk.client.used_weight() is None
+
+
+async def test_a_clock_that_differs_is_corrected_for_the_next_order(
+    stub: Any, desk: Any, twists: dict[str, Any], make_order: Make
+) -> None:
+    stub.speaks = False
+    stub.twist("POST order", twists["say"](400, '{"code":-1021,"msg":"Timestamp for this request is too old."}'))
+
+    desk.gateway.send(make_order(1))
+    await desk.of(OrderReported)
+    desk.gateway.send(make_order(2))
+    await desk.of(OrderReported, 2)
+
+    assert stub.count("GET time") == 1
+    signed_ms = int(stub.orders["pbtest2"].terms["timestamp"])
+    assert 0 <= signed_ms - 1_700_000_000_000 < 60_000, "signed with the venue's time"
+
+
+async def test_executions_a_reply_does_not_show_are_looked_up(
+    stub: Any, desk: Any, twists: dict[str, Any], make_order: Make
+) -> None:
+    stub.speaks = False
+
+    async def terse(stub: Any, request: Any, params: dict[str, str]) -> Any:
+        await stub.proper(request, params)
+        return await twists["say"](200, json.dumps(stub.orders["pbtest1"].row()))(stub, request, params)
+
+    stub.twist("POST order", terse)
+    desk.gateway.send(make_order(1, kind="market"))
+    await desk.of(OrderReported)
+
+    assert [type(each) for each in desk.posted[-2:]] == [TradeReported, OrderReported]
+    assert stub.count("GET myTrades") == 1
 
 
 # --- starting again ---------------------------------------------------------------------------------
