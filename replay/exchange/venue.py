@@ -277,7 +277,9 @@ async def open_venue(
                 setup = _continue(store.setup, setup, state_dir)
                 played = _restore(engine, store.setup, snapshot, operations)
         player = None if tape is None else Player(tape, engine.books, setup.clock.shift_ns, played)
-        setup = msgspec.structs.replace(setup, clock=_go_on(setup, player, wall_ns, speed, catch_up=catch_up))
+        setup = msgspec.structs.replace(
+            setup, clock=_go_on(setup, player, wall_ns, speed, catch_up=catch_up or not played)
+        )
         if store is not None:
             await store.begin(setup, Snapshot(engine.dump(), played))
         venue = Venue(setup, engine, player, store, played)

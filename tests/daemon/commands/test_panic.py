@@ -171,7 +171,7 @@ def test_an_execution_that_a_push_overtook_is_not_forgotten(loopback: Loopback, 
     loopback.order("pb0000000a", "buy", "0.5")
     loopback.order("pb0000000b", "buy", "0.2")
     _, second = (told(fill) for fill in loopback.book()["fills"])
-    write_journal(state, (loopback.file, True, (compared(), second)))
+    write_journal(state, (loopback.file, True, (compared(), second, compared())))
 
     run = panic()
 
@@ -282,6 +282,7 @@ def test_a_sale_whose_reply_is_lost_is_asked_for_and_done_once(
     assert [(row["side"], row["status"], Decimal(row["filled"])) for row in sold] == [
         ("SELL", "FILLED", Decimal("0.4995"))
     ]
+    assert not any("refused" in deed["outcome"] for deed in run.json["deeds"])
 
 
 def test_a_sale_that_fills_in_part_is_withdrawn_and_the_rest_sold_anew(

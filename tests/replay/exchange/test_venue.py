@@ -322,6 +322,17 @@ async def test_after_a_very_long_absence_time_goes_on_where_it_stood(
     assert venue.now_ms() == START_NS // 10**6 + 30_000
 
 
+async def test_nothing_of_an_absence_is_played_where_that_is_not_wanted(
+    wall: Wall, opening: Opening, tmp_path: Path
+) -> None:
+    venue = await opening(tmp_path, catch_up=False)
+    await venue.close()
+    wall.go(120)
+    venue = await opening(tmp_path, catch_up=False)
+    assert printed(venue) == 3
+    assert venue.now_ms() == START_NS // 10**6 + 20_000
+
+
 async def test_by_hand_and_without_a_tape_time_is_the_walls(wall: Wall, opening: Opening) -> None:
     venue = await opening(tape=None, speed=60.0)
     assert venue.now_ms() == START_NS // 10**6
