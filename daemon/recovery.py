@@ -99,6 +99,9 @@ async def _open(
             opened = _recover(reader, last, wanted, observers)
         else:
             account = None if last is None else _account_after(reader, last)
+            if last is not None and decode_plan(last.plan).real != real:
+                log.info("account_begins_anew", reason="the session before was of the other mode", session=last.id)
+                account = None  # paper money buys nothing, and real positions are no paper ones
             nonce = draw_nonce() if real else SIMULATED_NONCE
             plan = plan_session(settings, markets, account, tape_name, nonce=nonce, real=real)
             if last is not None and account is not None:

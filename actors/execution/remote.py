@@ -34,11 +34,13 @@ import msgspec
 
 from actors.instrument import ATOM
 from actors.messages import (
+    SELL,
     Accepted,
     AccountReported,
     AskAccount,
     AskOrder,
     BalanceReported,
+    Bar,
     Cancelled,
     CancelOrder,
     CancelRefused,
@@ -65,12 +67,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actors.instrument import Instrument
-    from actors.messages import Bar
     from actors.runtime.scheduler import Context
 
 _TRADES_KEPT = 2_000
 """Newest trade ids remembered per symbol: a venue repeats itself about the last minutes, not about last week."""
 _CANCEL_TRIES = 3
+_LATE_BARS = 2
+_LATE = "decided on market data of long ago"
 _NOT_CONNECTED = "the venue is not connected, or its account is not yet compared with ours"
 _RECONCILE = "reconcile"
 
@@ -116,6 +119,7 @@ class _State(msgspec.Struct):
     trades: dict[str, list[int]]
     assets: dict[str, Asset]
     last: Reconciled | None
+    bars: dict[str, Bar]
     asked: int
     booked: int
     booked_when_asked: int
@@ -171,6 +175,9 @@ class RemoteVenue:
         if not self.ready:
             self._emit(Rejected(command.order_id, request.strategy, request.symbol, request.ref, _NOT_CONNECTED))
             return
+        if self._is_late(request):
+            self._emit(Rejected(command.order_id, request.strategy, request.symbol, request.ref, _LATE))
+            return
         self.sent[command.order_id] = Sent(command.order_id, request)
         self._emit(SendOrder(command.order_id, request))
 
@@ -188,8 +195,17 @@ class RemoteVenue:
         order.cancel_asked = True
         self._emit(SendCancel(order.order_id, order.request.symbol))
 
-    def on_bar(self, _: Bar) -> None:
-        """Nothing: prices are the venue's business."""
+    def on_bar(self, bar: Bar) -> None:
+        """Note how old the newest market data is; prices are the venue's business."""
+        self._context.lane(bar.symbol).bar = bar
+
+    def _is_late(self, request: OrderRequest) -> bool:
+        """Return whether an order would open on news of long ago, as bars that were missed while away are."""
+        spec = self._instruments[request.symbol].spec
+        if request.reduce_only or request.closing or (spec.long_only and request.side == SELL):
+            return False
+        bar = self._context.lane(request.symbol).bar
+        return bar is not None and self._context.now_ns - bar.close_ns > _LATE_BARS * bar.timeframe_ns
 
     # --- the link -----------------------------------------------------------------------------------
 
@@ -439,6 +455,7 @@ class RemoteVenue:
                 {symbol: list(known) for symbol, known in self._trades.items()},
                 self._assets,
                 self.last,
+                {symbol: bar for symbol in self._instruments if (bar := self._context.lane(symbol).bar) is not None},
                 self._asked,
                 self._booked,
                 self._booked_when_asked,
@@ -453,6 +470,8 @@ class RemoteVenue:
         self._trades = {symbol: deque(known, maxlen=_TRADES_KEPT) for symbol, known in kept.trades.items()}
         self._assets = kept.assets
         self.last = kept.last
+        for symbol in self._instruments:
+            self._context.lane(symbol).bar = kept.bars.get(symbol)
         self._asked, self._booked, self._booked_when_asked = kept.asked, kept.booked, kept.booked_when_asked
 
 

@@ -125,9 +125,7 @@ def _recording(files: Sequence[str] | None, names: tuple[str, ...]) -> Path | No
     return found[0] if found else None
 
 
-def _tape(
-    files: Sequence[str] | None, names: tuple[str, ...], seed: int, timeframe: str | None
-) -> Tape | TradeTape:
+def _tape(files: Sequence[str] | None, names: tuple[str, ...], seed: int, timeframe: str | None) -> Tape | TradeTape:
     """Return what is played: a file for each symbol, or an endless synthetic market."""
     from pathlib import Path
 

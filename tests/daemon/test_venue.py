@@ -14,16 +14,17 @@ import pytest
 from actors import messages as m
 from actors.instrument import InstrumentSpec
 from actors.runtime.clock import LiveClock, VenueClock
-from actors.runtime.journal import CHAIN_GENESIS, Record
+from actors.runtime.journal import CHAIN_GENESIS, FILE_NAME, Record
 from actors.system import Core
 from config.errors import UserError
 from config.load import load_settings
 from config.schema import Settings
+from daemon.edges.journal import open_journal
 from daemon.edges.outbox import Outbox
 from daemon.live import LiveDriver
-from daemon.recovery import draw_nonce
+from daemon.recovery import close_run, draw_nonce, open_session
 from daemon.venue import EFFECTS, check_real, venue_markets
-from replay.plan import build_core, difference, plan_session, start_core
+from replay.plan import SIMULATED_NONCE, build_core, difference, plan_session, start_core
 
 MINUTE = 60_000_000_000
 SPEC = InstrumentSpec(
@@ -180,6 +181,24 @@ def test_paper_is_not_continued_for_real_and_changed_rules_are_named() -> None:
     assert "tick 0.01 then, 0.1 now" in str(difference(kept, wanted))
 
 
+@pytest.mark.parametrize("real", [False, True])
+async def test_paper_money_does_not_become_real(tmp_path: Path, real: bool) -> None:
+    settings = load_settings(None, [*ALLOWED, "account.cash=500"], {})
+    path = tmp_path / FILE_NAME
+    markets = venue_markets(settings, {"BTC/USDT": SPEC}, 0)
+    db = await open_journal(path, settings.journal)
+    try:
+        paper = await open_session(db, path, settings, markets, "feed", new_session=False)
+        paper.core.ledger.cash_atoms = 777 * 10**8
+        await close_run(db, paper, outcome="ended", seal=True)
+        opened = await open_session(db, path, settings, markets, "feed", new_session=False, real=real)
+        assert opened.plan.account.cash_atoms == (500 if real else 777) * 10**8
+        assert opened.plan.real is real
+        assert (opened.plan.nonce == SIMULATED_NONCE) is not real
+    finally:
+        await db.close()
+
+
 def test_no_two_sessions_draw_one_nonce() -> None:
     drawn = {draw_nonce() for _ in range(1_000)}
     assert len(drawn) == 1_000
@@ -231,7 +250,7 @@ async def test_by_the_wall_a_timer_fires_though_nothing_arrives(tmp_path: Path) 
 
     async def play() -> None:
         await real.connect()
-        await real.bar(0)
+        await real.bar(time.time_ns() // MINUTE - 1)
         with anyio.fail_after(5):
             while not real.core.execution.orders:  # noqa: ASYNC110 - the wall is what is tested
                 await anyio.sleep(0.01)

@@ -29,6 +29,7 @@ BTC = InstrumentSpec(
     step=Decimal("1e-5"),
     base="BTC",
     quote="USDT",
+    long_only=True,
 )
 
 Scripted = Callable[..., Strategy]
@@ -160,6 +161,25 @@ def test_a_cancel_leaves_and_the_order_is_open_until_the_venue_says_otherwise(de
     assert desk.core.execution.orders["pbn0n1"].state == "cancelling"
     assert names(desk.post(reported("cancelled", 0, "as requested"))) == ["Cancelled"]
     assert desk.core.execution.orders == {}
+
+
+@pytest.mark.parametrize(("minutes_late", "leaves"), [(0, True), (2, True), (3, False), (600, False)])
+def test_nothing_is_opened_on_bars_of_long_ago(scripted: Scripted, minutes_late: int, leaves: bool) -> None:
+    desk = Desk(scripted({0: lambda s: s.buy(10e-5, limit=100)}))
+    desk.connect()
+    desk.core.context.now_ns = MINUTE * (1 + minutes_late)
+    data = m.Bar("BTC/USDT", MINUTE, 0, MINUTE, 100.0, 100.0, 100.0, 100.0, 1.0)
+    assert names(desk.post(data)) == (["SendOrder"] if leaves else ["Rejected"])
+
+
+def test_what_is_held_may_be_sold_on_bars_of_long_ago(scripted: Scripted) -> None:
+    desk = Desk(scripted({0: lambda s: s.buy(10e-5, limit=100), 1: lambda s: s.target(0)}))
+    desk.connect()
+    desk.bar()
+    desk.post(trade(1, 10))
+    desk.core.context.now_ns = 900 * MINUTE
+    data = m.Bar("BTC/USDT", MINUTE, MINUTE, 2 * MINUTE, 100.0, 100.0, 100.0, 100.0, 1.0)
+    assert "SendOrder" in names(desk.post(data))
 
 
 # --- the table --------------------------------------------------------------------------------------
