@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from socket import socket
 
     import aiosqlite
-    from anyio.abc import TaskGroup
+    from anyio.abc import TaskGroup, TaskStatus
 
     from config.schema import Settings
     from daemon.venue import VenueEdges
@@ -186,9 +186,9 @@ class _Run:
     async def run(self) -> Outcome:
         """Start everything, wait for a reason to end, end everything."""
         await self._server.bind()
-        self._announce()
         async with anyio.create_task_group() as group:
-            group.start_soon(self._watch_signals)
+            await group.start(self._watch_signals)
+            self._announce()
             self._start_edges(group)
             self._view.ready = True
             notify("READY=1", f"STATUS=session {self._opened.id}")
@@ -275,8 +275,9 @@ class _Run:
             return
         self._end_because("stop command", EXIT_OK)
 
-    async def _watch_signals(self) -> None:
+    async def _watch_signals(self, *, task_status: TaskStatus[None]) -> None:
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            task_status.started()
             async for number in signals:
                 self._end_because(signal.Signals(number).name, EXIT_OK)
 
