@@ -21,6 +21,7 @@ _LINES_MAX = 10_000
 
 _HEARD = (
     m.Fill,
+    m.FeeInBase,
     m.Rejected,
     m.RiskVeto,
     m.TradingStateChanged,
@@ -54,6 +55,16 @@ class Reporter(Outbox):
                     quantity=f"{instrument.quantity(message.quantity_lots).normalize():f}",
                     price=f"{instrument.price(message.price_ticks):f}",
                     fee=f"{message.fee_atoms / 1e8:.8f}",
+                )
+            case m.FeeInBase():
+                quantity = core.instruments[message.symbol].quantity(message.quantity_lots)
+                log.info(
+                    "fee_in_base",
+                    seq=seq,
+                    strategy=message.strategy,
+                    symbol=message.symbol,
+                    quantity=f"{quantity.normalize():f}",
+                    value=f"{message.value_atoms / 1e8:.8f}",
                 )
             case m.ActorFailed():
                 write = log.error if message.escalated else log.warning
