@@ -43,8 +43,6 @@ COMMANDS: dict[str, type[Pause | Resume | Flatten | Stop]] = {
 _SLICE = 256
 """Inputs run before other tasks get their turn."""
 _LATENCIES_KEPT = 4_096
-_CANCELS_S = 5.0
-"""A stop waits this long for a real venue to withdraw what is open; what is not by then is in the log."""
 
 log = structlog.get_logger()
 
@@ -84,7 +82,7 @@ class LiveDriver:
         self.journal = journal
         self.tape_ended = False
         self.finished = anyio.Event()
-        """Set once a stop command has been carried out and is durable."""
+        """Set once a stop command has been carried out, with nothing left open, and is durable."""
         self.idle_at_end = anyio.Event()
         """Set once the tape's end has been run and is durable."""
         self.decided = Latencies()
@@ -145,7 +143,8 @@ class LiveDriver:
         while True:
             if self._stopped():
                 await self.journal.durable(self.core.scheduler.seq)
-                self.finished.set()
+                if not self.core.execution.orders:
+                    self.finished.set()
                 return
             await self._healthy()
             if not self._commands and not self._data:
@@ -178,13 +177,18 @@ class LiveDriver:
             self._room.set()
 
     def _stopped(self) -> bool:
-        """Return whether a stop command is through: at a real venue, only once nothing is open there."""
+        """Return whether a stop command is through: at a real venue, only once nothing is open there.
+
+        If the venue cannot be brought to say so in time, the run ends and the session stays open: sealed, its
+        orders would be nobody's. The next start of it asks again.
+        """
         if self.core.control.trading != "stopping":
             return False
         if not self.core.execution.orders:
             return True
         if self._stop_by_s is None:
-            self._stop_by_s = time.monotonic() + _CANCELS_S
+            exchange = self._settings.exchange
+            self._stop_by_s = time.monotonic() + (exchange.recv_window_ms + exchange.timeout_ms) / 1_000
         if time.monotonic() < self._stop_by_s:
             return False
         log.error("stopped_with_open_orders", orders=list(self.core.execution.orders))

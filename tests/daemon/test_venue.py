@@ -99,10 +99,10 @@ class Disk:
 class Real:
     """A driver of a real session; `left` is what the gateway was given."""
 
-    def __init__(self, folder: Path, clock: Any, strategy: str = "Buyer") -> None:
+    def __init__(self, folder: Path, clock: Any, strategy: str = "Buyer", *overrides: str) -> None:
         path = folder / "buyer.py"
         path.write_text(BUYER)
-        self.settings = load_settings(None, [*ALLOWED, f"strategies=[{{use='{path}:{strategy}'}}]"], {})
+        self.settings = load_settings(None, [*ALLOWED, f"strategies=[{{use='{path}:{strategy}'}}]", *overrides], {})
         markets = venue_markets(self.settings, {"BTC/USDT": SPEC}, 0)
         self.left: list[m.Message] = []
         self.outbox = Outbox("gateway", EFFECTS, lambda _, message: self.left.append(message))
@@ -245,6 +245,22 @@ async def test_a_stop_waits_until_the_venue_has_withdrawn_what_is_open(tmp_path:
     await real.during(play)
 
 
+async def test_a_stop_that_the_venue_never_confirms_ends_the_run_and_seals_nothing(tmp_path: Path) -> None:
+    real = Real(tmp_path, VenueClock(), "Buyer", "exchange.recv_window_ms=100", "exchange.timeout_ms=100")
+
+    async def play() -> None:
+        await real.connect()
+        await real.bar(0)
+        await real.driver.post(m.Stop("c1"))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(play)
+        with anyio.fail_after(5):
+            await real.driver.run()
+    assert list(real.core.execution.orders) == ["pbabc1"]
+    assert not real.driver.finished.is_set()
+
+
 async def test_by_the_wall_a_timer_fires_though_nothing_arrives(tmp_path: Path) -> None:
     real = Real(tmp_path, LiveClock(time.time_ns), "Waits")
 
@@ -254,6 +270,7 @@ async def test_by_the_wall_a_timer_fires_though_nothing_arrives(tmp_path: Path) 
         with anyio.fail_after(5):
             while not real.core.execution.orders:  # noqa: ASYNC110 - the wall is what is tested
                 await anyio.sleep(0.01)
+        assert list(real.core.execution.orders) == ["pbabc1"]
 
     await real.during(play)
 

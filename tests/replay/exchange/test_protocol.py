@@ -68,7 +68,8 @@ def test_order_is_read_as_it_was_written() -> None:
 
 
 def test_over_sockets_ccxt_may_send_names_of_its_own() -> None:
-    read_order_whole(Params(LIMIT | {"clientOrderId": "mine-1"}, strict=False))
+    wish = read_order_whole(Params(LIMIT | {"clientOrderId": "mine-1"}, strict=False))
+    assert wish.order.client_order_id == "made-up", "a name Binance does not know is not read"
 
 
 # --- shapes -----------------------------------------------------------------------------------------------------
