@@ -177,20 +177,24 @@ class World:
 
     def make_core(self) -> Core:
         settings = check_settings({"exchange": {"reconcile_s": 120}}, "simulation")
-        strategy = Restless(seed=self._seed + 1)
+        strategies = [
+            StrategyPlan(name, SYMBOL, MINUTE, Restless(seed=self._seed + number), FeatureRows({}))
+            for number, name in enumerate("ab"[: 1 + self._seed % 3 % 2], start=1)
+        ]
         heard = (m.SendOrder, m.SendCancel, m.AskOrder, m.AskAccount, m.Fill)
         core = Core(
             settings,
             {SYMBOL: Instrument(SPEC)},
             [SeriesPlan(SYMBOL, MINUTE)],
-            [StrategyPlan("a", SYMBOL, MINUTE, strategy, FeatureRows({}))],
+            strategies,
             Account(50_000 * UNIT),
             nonce="sim0",
             start_ns=0,
             real=True,
             observers={kind: [Ear(self).on_message] for kind in heard},
         )
-        core.strategies[0].start()
+        for actor in core.strategies:
+            actor.start()
         return core
 
     def start(self) -> None:
