@@ -229,6 +229,26 @@ def test_a_broken_core_ends_the_process_with_exit_code_1(start: Nursery) -> None
     assert (report.equal, report.status) == (True, "open")
 
 
+def test_what_lives_as_long_as_the_daemon_is_kept_from_the_collector(start: Nursery, tmp_path: Path) -> None:
+    """A full collection over all that was imported would stop trading for a tenth of a second."""
+    told = tmp_path / "frozen"
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import gc\n"
+        "from pathlib import Path\n"
+        "from pitboss import Strategy\n\n"
+        "class Look(Strategy):\n"
+        "    def on_bar(self, bar, f):\n"
+        f"        Path({str(told)!r}).write_text(str(gc.get_freeze_count()))\n"
+    )
+
+    daemon = start(strategy=f"{file}:Look")
+    daemon.wait_for(lambda status: status["actors"] and told.exists(), "a bar")
+
+    assert int(told.read_text()) > 50_000
+    assert daemon.end() == 0
+
+
 def test_a_fault_of_the_driver_itself_ends_the_process_too(
     invoke: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
