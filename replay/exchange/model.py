@@ -15,10 +15,22 @@ import msgspec
 OrderType = Literal[
     "MARKET", "LIMIT", "LIMIT_MAKER", "STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"
 ]
+ContractOrderType = Literal[
+    "MARKET", "LIMIT", "STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET", "LIQUIDATION"
+]
+"""Of a perpetual. All but the first two are conditional and wait beside the book; nobody can ask for the last."""
 OrderStatus = Literal["NEW", "PARTIALLY_FILLED", "FILLED", "CANCELED", "REJECTED", "EXPIRED"]
 Side = Literal["BUY", "SELL"]
-TimeInForce = Literal["GTC", "IOC", "FOK"]
-ExecutionType = Literal["NEW", "TRADE", "CANCELED", "REPLACED", "REJECTED", "EXPIRED"]
+TimeInForce = Literal["GTC", "IOC", "FOK", "GTX"]
+"""GTX rests or is not taken at all."""
+ExecutionType = Literal["NEW", "TRADE", "CANCELED", "REPLACED", "REJECTED", "EXPIRED", "AMENDMENT", "CALCULATED"]
+"""CALCULATED is an execution of a liquidation."""
+WorkingType = Literal["CONTRACT_PRICE", "MARK_PRICE"]
+"""The price that triggers a conditional order."""
+ConditionalStatus = Literal["NEW", "CANCELED", "TRIGGERED", "FINISHED", "REJECTED", "EXPIRED"]
+"""TRIGGERED: its order is in the book; FINISHED: that order has ended."""
+PositionReason = Literal["ORDER", "FUNDING_FEE", "MARGIN_TYPE_CHANGE", "DEPOSIT"]
+IncomeKind = Literal["FUNDING_FEE", "REALIZED_PNL", "COMMISSION"]
 
 MAX_NUM_ORDERS = 200
 """Open orders per market: the filter of this name."""
@@ -54,6 +66,24 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
     tick: Decimal
     lot: Decimal
     min_notional: Decimal = Decimal(5)
+    settle: str = ""
+    """The margin asset of a linear perpetual; empty on spot."""
+    price_step: Decimal | None = None
+    """The price filter in force, a multiple of the tick: prices stay counted in ticks. The tick unless given."""
+    quantity_step: Decimal | None = None
+    """The quantity filter in force, likewise of the lot."""
+    trading: bool = True
+    """Whether orders are taken."""
+
+    @property
+    def tick_size(self) -> Decimal:
+        """What an order's price must be a multiple of."""
+        return self.price_step or self.tick
+
+    @property
+    def step_size(self) -> Decimal:
+        """What an order's quantity must be a multiple of."""
+        return self.quantity_step or self.lot
 
 
 class NewOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,12 +92,37 @@ class NewOrder(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     """Binance's name of the market."""
     side: Side
-    type: OrderType
+    type: OrderType | ContractOrderType
     quantity: Decimal
     price: Decimal | None = None
     stop_price: Decimal | None = None
     time_in_force: TimeInForce = "GTC"
     client_order_id: str
+    reduce_only: bool = False
+    """Perpetuals: it may only make a position smaller."""
+    close_position: bool = False
+    """Perpetuals: it closes whatever there is when it is triggered; the quantity is then 0."""
+
+
+class NewConditional(msgspec.Struct, frozen=True, kw_only=True):
+    """A wish to have an order placed once a price is touched (perpetuals only)."""
+
+    id: str
+    """Binance's name of the market."""
+    side: Side
+    type: ContractOrderType
+    quantity: Decimal = Decimal(0)
+    """0 with `close_position`."""
+    price: Decimal | None = None
+    trigger_price: Decimal | None = None
+    """Of a trailing stop its activation price, None to follow at once."""
+    working_type: WorkingType = "CONTRACT_PRICE"
+    time_in_force: TimeInForce = "GTC"
+    client_algo_id: str
+    reduce_only: bool = False
+    close_position: bool = False
+    callback_rate: Decimal | None = None
+    """Of a trailing stop: its distance from the best price so far, in percent."""
 
 
 class TradeView(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +139,8 @@ class TradeView(msgspec.Struct, frozen=True, kw_only=True):
     time_ms: int
     side: Side
     is_maker: bool
+    realized_atoms: int = 0
+    """Perpetuals: profit of what it closed, before commissions, in the settle asset."""
 
 
 class OrderView(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +150,7 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     client_order_id: str
     id: str
     side: Side
-    type: OrderType
+    type: OrderType | ContractOrderType
     time_in_force: TimeInForce
     price_ticks: int
     """0 without."""
@@ -107,6 +164,38 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     created_ms: int
     updated_ms: int
     trades: tuple[TradeView, ...] = ()
+    reduce_only: bool = False
+    close_position: bool = False
+
+
+class ConditionalView(msgspec.Struct, frozen=True, kw_only=True):
+    """One conditional order as it stands; its ids are not those of orders."""
+
+    algo_id: int
+    client_algo_id: str
+    id: str
+    side: Side
+    type: ContractOrderType
+    time_in_force: TimeInForce
+    working_type: WorkingType
+    quantity_lots: int
+    """0 with `close_position`."""
+    price_ticks: int
+    """0 without."""
+    trigger_ticks: int
+    """Of a trailing stop its activation price, 0 without."""
+    reduce_only: bool
+    close_position: bool
+    status: ConditionalStatus
+    created_ms: int
+    updated_ms: int
+    triggered_ms: int = 0
+    """0 until then."""
+    actual_order_id: int = 0
+    """The order that was placed, 0 before."""
+    callback_rate: Decimal | None = None
+    reason: str = ""
+    """Why it was rejected or expired."""
 
 
 class BalanceView(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +204,69 @@ class BalanceView(msgspec.Struct, frozen=True, kw_only=True):
     asset: str
     free_atoms: int
     locked_atoms: int
+
+
+class PositionView(msgspec.Struct, frozen=True, kw_only=True):
+    """The position in one perpetual, as it stands at its mark price; flat ones are views too."""
+
+    id: str
+    amount_lots: int
+    """Negative of a short."""
+    cost_atoms: int
+    """What it was entered at, signed as the amount is; over the amount it is the entry price."""
+    realized_atoms: int
+    """Of all that was ever closed, before commissions and funding."""
+    leverage: int
+    isolated: bool
+    mark_ticks: int
+    unrealized_atoms: int
+    initial_margin_atoms: int
+    """At the mark, without open orders."""
+    maintenance_atoms: int
+    liquidation_ticks: int
+    """0 where there is none."""
+    updated_ms: int
+    """0 before the first change."""
+    isolated_atoms: int = 0
+    """Wallet set aside for it, where its margin is isolated."""
+    order_margin_atoms: int = 0
+    """Initial margin of its open orders."""
+
+
+class WalletView(msgspec.Struct, frozen=True, kw_only=True):
+    """One asset of the futures wallet."""
+
+    asset: str
+    wallet_atoms: int
+    """Opening balance, realised profit, commissions and funding; never unrealised profit."""
+    cross_unrealized_atoms: int
+    initial_margin_atoms: int
+    """Of positions and of open orders."""
+    available_atoms: int
+    """What new orders may use, never negative."""
+    updated_ms: int
+    unrealized_atoms: int = 0
+    """Of all positions."""
+    position_margin_atoms: int = 0
+    order_margin_atoms: int = 0
+    maintenance_atoms: int = 0
+    cross_wallet_atoms: int = 0
+    """The wallet without what is set aside for isolated positions."""
+
+
+class IncomeView(msgspec.Struct, frozen=True, kw_only=True):
+    """One change of the wallet."""
+
+    transaction_id: int
+    """Ascending over all kinds and markets, from 1."""
+    kind: IncomeKind
+    id: str
+    asset: str
+    amount_atoms: int
+    """Negative of what was paid."""
+    time_ms: int
+    trade_id: int
+    """0 of funding."""
 
 
 # --- events: what subscribers of streams are told, in the order it happened ---------------------------
@@ -178,4 +330,58 @@ class BalancesChanged(msgspec.Struct, frozen=True, tag=True):
     balances: tuple[BalanceView, ...]
 
 
-Event = Printed | Candle | BookChanged | Executed | BalancesChanged
+class PositionsChanged(msgspec.Struct, frozen=True, tag=True):
+    """Wallets and positions after an event, those that changed."""
+
+    time_ms: int
+    reason: PositionReason
+    wallets: tuple[WalletView, ...]
+    positions: tuple[PositionView, ...]
+
+
+class MarkPrice(msgspec.Struct, frozen=True, tag=True):
+    """The mark price of a perpetual, once a second while somebody asked for it."""
+
+    id: str
+    mark_ticks: int
+    index_ticks: int
+    funding_rate: Decimal
+    """Of the next settlement, as a fraction."""
+    next_funding_ms: int
+    time_ms: int
+
+
+class LeverageChanged(msgspec.Struct, frozen=True, tag=True):
+    """The leverage of a perpetual was set."""
+
+    id: str
+    leverage: int
+    time_ms: int
+
+
+class ConditionalChanged(msgspec.Struct, frozen=True, tag=True):
+    """Something happened to a conditional order."""
+
+    order: ConditionalView
+    time_ms: int
+
+
+class MarketChanged(msgspec.Struct, frozen=True, tag=True):
+    """The filters of a market, or whether it trades, were changed."""
+
+    market: Market
+    time_ms: int
+
+
+Event = (
+    Printed
+    | Candle
+    | BookChanged
+    | Executed
+    | BalancesChanged
+    | PositionsChanged
+    | MarkPrice
+    | LeverageChanged
+    | ConditionalChanged
+    | MarketChanged
+)

@@ -11,6 +11,7 @@ from actors.messages import BUY, SELL, OrderRequest
 from replay.exchange.model import (
     MAX_NUM_ALGO_ORDERS,
     MAX_NUM_ORDERS,
+    ContractOrderType,
     NewOrder,
     OrderStatus,
     OrderType,
@@ -36,7 +37,7 @@ _LIMIT_TYPES: frozenset[OrderType] = frozenset({"LIMIT", "LIMIT_MAKER", "STOP_LO
 _TAKE_PROFIT: frozenset[OrderType] = frozenset({"TAKE_PROFIT", "TAKE_PROFIT_LIMIT"})
 _EXPONENT_MIN = -8
 _STEPS_MAX = 2**53
-_IN_FORCE: dict[TimeInForce, RequestTimeInForce] = {"GTC": "gtc", "IOC": "ioc", "FOK": "fok"}
+_IN_FORCE: dict[TimeInForce, RequestTimeInForce] = {"GTC": "gtc", "IOC": "ioc", "FOK": "fok", "GTX": "gtc"}
 
 
 class Order(msgspec.Struct, array_like=True):
@@ -46,7 +47,7 @@ class Order(msgspec.Struct, array_like=True):
     client_order_id: str
     id: str
     side: Side
-    type: OrderType
+    type: OrderType | ContractOrderType
     time_in_force: TimeInForce
     price_ticks: int
     stop_ticks: int

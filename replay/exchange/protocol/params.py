@@ -22,6 +22,7 @@ _HARMLESS = (
 )  # fmt: skip
 _STOPS = ("STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT")
 _LIMITS = ("LIMIT", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT")
+_IN_FORCE = ("GTC", "IOC", "FOK")
 
 
 class Params:
@@ -201,7 +202,7 @@ def _time_in_force(params: Params, kind: str) -> TimeInForce:
         return "GTC"
     if value is None:
         raise VenueError(-1102, "Mandatory parameter 'timeInForce' was not sent, was empty/null, or malformed.")
-    if value not in get_args(TimeInForce):
+    if value not in _IN_FORCE:
         raise VenueError(-1115, "Invalid timeInForce.")
     return cast("TimeInForce", value)
 
