@@ -73,6 +73,8 @@ class InstrumentSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Name of the quote asset, likewise."""
     long_only: bool = False
     """Whether nothing can be sold that is not held: spot without margin."""
+    contract: bool = False
+    """Whether it is a linear perpetual: positions are signed, and profit settles in the quote asset."""
 
 
 class Instrument:

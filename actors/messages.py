@@ -339,6 +339,8 @@ class AskAccount(Message, frozen=True):
     """(symbol, newest trade id that is booked): executions after these are wanted; a symbol without one has none."""
     ask: int = 0
     """Number of the question, which its answer repeats."""
+    funding_after: tuple[tuple[str, int], ...] = ()
+    """(symbol of a contract, time in ns): funding paid at this time or later is wanted."""
 
 
 # --- a real venue: what enters the core -------------------------------------------------------------
@@ -398,6 +400,20 @@ class TradeReported(Message, frozen=True):
     """Of the fee's asset (1e-8); positive is paid."""
     liquidity: Liquidity
     executed_ns: int
+    realized_atoms: int = 0
+    """What it realised by the venue's reckoning, before its fee; contracts only."""
+
+
+class FundingPaid(Message, frozen=True):
+    """A payment between longs and shorts of a perpetual, as the venue says; it may say so more than once."""
+
+    symbol: str
+    funding_id: int
+    """The venue's own number of the payment, unique within the symbol."""
+    amount_atoms: int
+    """Positive is received, negative is paid."""
+    asset: str
+    paid_ns: int
 
 
 class BalanceReported(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -405,6 +421,14 @@ class BalanceReported(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     asset: str
     total_atoms: int
+
+
+class PositionReported(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The account's position in one contract."""
+
+    symbol: str
+    quantity_lots: int
+    """Negative for a short."""
 
 
 class ForeignOrder(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -429,6 +453,10 @@ class AccountReported(Message, frozen=True):
     foreign: tuple[ForeignOrder, ...]
     ask: int = 0
     """Number of the question."""
+    positions: tuple[PositionReported, ...] = ()
+    """Of the contracts that are traded; one that is not listed is flat."""
+    funding: tuple[FundingPaid, ...] = ()
+    """Paid since the time that was asked for, ours or not."""
 
 
 class Reconciled(Message, frozen=True):
@@ -462,6 +490,7 @@ class ActorRestarted(Message, frozen=True):
 Input = (
     Bar | TapeEnded | TimerFired | Pause | Resume | Flatten | Stop | Halt
     | VenueLink | OrderReported | OrderInDoubt | OrderAbsent | CancelRefused | TradeReported | AccountReported
+    | FundingPaid
 )  # fmt: skip
 """What may enter the core from outside, and therefore what a journal holds."""
 

@@ -214,6 +214,7 @@ class Core:
             m.CancelRefused: [],
             m.TradeReported: [],
             m.AccountReported: [],
+            m.FundingPaid: [],
         }
         if isinstance(venue, SimulatedVenue):
             table[m.TapeEnded].append(venue.on_tape_ended)

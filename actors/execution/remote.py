@@ -32,14 +32,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from actors.instrument import ATOM
+from actors.execution.reconciliation import Accounts, Asset
 from actors.messages import (
     SELL,
     Accepted,
     AccountReported,
     AskAccount,
     AskOrder,
-    BalanceReported,
     Bar,
     Cancelled,
     CancelOrder,
@@ -100,17 +99,6 @@ class Sent(msgspec.Struct):
     """How often the venue would not withdraw it."""
 
 
-class Asset(msgspec.Struct):
-    """What we know of one asset of the account, in atoms."""
-
-    baseline_atoms: int | None = None
-    """What the account held that was not ours, when the session first looked."""
-    ours_atoms: int = 0
-    """What our executions have changed since."""
-    difference_atoms: int = 0
-    """What did not add up the last time we looked."""
-
-
 class _State(msgspec.Struct):
     linked: bool
     ready: bool
@@ -151,11 +139,7 @@ class RemoteVenue:
         self._ended_at_ns = -1
         """Orders that ended lately: somebody may ask to cancel one before he has heard of its end."""
         self._trades: dict[str, deque[int]] = {symbol: deque(maxlen=_TRADES_KEPT) for symbol in instruments}
-        self._lot_atoms = {symbol: _lot_atoms(instrument) for symbol, instrument in instruments.items()}
-        self._assets: dict[str, Asset] = {}
-        for instrument in instruments.values():
-            for name in (instrument.spec.base, instrument.spec.quote):
-                self._assets.setdefault(name, Asset())
+        self._accounts = Accounts(instruments)
         self.last: Reconciled | None = None
         """The newest comparison."""
         self._asked = 0
@@ -350,10 +334,8 @@ class RemoteVenue:
         """Say an execution, and what the venue kept of it."""
         instrument = self._instruments[trade.symbol]
         spec = instrument.spec
-        value_atoms = instrument.value_atoms(trade.price_ticks, trade.quantity_lots)
-        lot_atoms = self._lot_atoms[trade.symbol]
-        self._assets[spec.base].ours_atoms += trade.side * trade.quantity_lots * lot_atoms
-        self._assets[spec.quote].ours_atoms -= trade.side * value_atoms
+        self._accounts.executed(trade)
+        lot_atoms = self._accounts.lot_atoms[trade.symbol]
         fee_lots = 0
         trouble = ""
         if trade.fee_asset == spec.base and trade.fee_asset != spec.quote:
@@ -366,8 +348,6 @@ class RemoteVenue:
                 f"trade {trade.trade_id} was charged in {trade.fee_asset}, whose worth in {spec.quote} is not known:"
                 f" have the venue charge fees in {spec.base} or {spec.quote}"
             )
-        if trade.fee_asset in self._assets:
-            self._assets[trade.fee_asset].ours_atoms -= trade.fee_atoms
         self._emit(
             Fill(
                 *_identity(order),
@@ -409,7 +389,11 @@ class RemoteVenue:
         if missing or self._booked > self._booked_when_asked:
             doubtful = not self.ready  # the next comparison on the period will do
         else:
-            doubtful = self._compare(account.balances, differences)
+            compared = self._accounts.compare(account)
+            differences += compared.differences
+            doubtful = compared.doubtful
+            for words in compared.halts:
+                self._emit(Halt(f"the accounts differ: {words}"))
         self.last = Reconciled(account.reason, tuple(differences), applied)
         self._emit(self.last)
         if doubtful:
@@ -420,30 +404,6 @@ class RemoteVenue:
                 order.held = False
                 self._emit(SendOrder(order.order_id, order.request))
 
-    def _compare(self, balances: tuple[BalanceReported, ...], differences: list[str]) -> bool:
-        """Compare balances; halt on a difference that is there twice, and return whether one is there once."""
-        reported = {balance.asset: balance.total_atoms for balance in balances}
-        doubtful = False
-        for name, asset in self._assets.items():
-            total_atoms = reported.get(name, 0)
-            if asset.baseline_atoms is None:
-                asset.baseline_atoms = total_atoms - asset.ours_atoms
-            expected_atoms = asset.baseline_atoms + asset.ours_atoms
-            difference_atoms = total_atoms - expected_atoms
-            seen_before = difference_atoms == asset.difference_atoms
-            asset.difference_atoms = difference_atoms
-            if not difference_atoms:
-                continue
-            words = f"{name}: the venue holds {_decimal(total_atoms)}, we expect {_decimal(expected_atoms)}"
-            differences.append(words)
-            if seen_before:
-                asset.baseline_atoms += difference_atoms  # told once; a resume goes on from what is
-                asset.difference_atoms = 0
-                self._emit(Halt(f"the accounts differ: {words}"))
-            else:
-                doubtful = True
-        return doubtful
-
     def dump(self) -> bytes:
         """Return the state."""
         return msgspec.msgpack.encode(
@@ -453,7 +413,7 @@ class RemoteVenue:
                 self._was_linked,
                 list(self.sent.values()),
                 {symbol: list(known) for symbol, known in self._trades.items()},
-                self._assets,
+                self._accounts.assets,
                 self.last,
                 {symbol: bar for symbol in self._instruments if (bar := self._context.lane(symbol).bar) is not None},
                 self._asked,
@@ -468,7 +428,7 @@ class RemoteVenue:
         self._linked, self.ready, self._was_linked = kept.linked, kept.ready, kept.was_linked
         self.sent = {order.order_id: order for order in kept.sent}
         self._trades = {symbol: deque(known, maxlen=_TRADES_KEPT) for symbol, known in kept.trades.items()}
-        self._assets = kept.assets
+        self._accounts.assets = kept.assets
         self.last = kept.last
         for symbol in self._instruments:
             self._context.lane(symbol).bar = kept.bars.get(symbol)
@@ -478,22 +438,3 @@ class RemoteVenue:
 def _identity(order: Sent) -> tuple[str, str, str, int]:
     request = order.request
     return (order.order_id, request.strategy, request.symbol, request.ref)
-
-
-def _lot_atoms(instrument: Instrument) -> int:
-    """Return what a lot is in atoms of the base asset.
-
-    Raises:
-        ValueError: it is not a whole number of them, or the assets have no names.
-    """
-    spec = instrument.spec
-    lot_atoms = spec.lot / ATOM
-    if lot_atoms != int(lot_atoms) or not spec.base or not spec.quote:
-        message = f"instrument {spec.symbol}: a real venue needs the names of its assets, and a lot in whole 1e-8"
-        raise ValueError(message)
-    return int(lot_atoms)
-
-
-def _decimal(atoms: int) -> str:
-    sign, size = ("-", -atoms) if atoms < 0 else ("", atoms)
-    return f"{sign}{size // 10**8}.{size % 10**8:08d}"

@@ -449,6 +449,7 @@ def instrument_spec(market: Mapping[str, Any], precision_mode: int) -> Instrumen
         base=market["base"],
         quote=market["quote"],
         long_only=not market.get("contract"),
+        contract=bool(market.get("contract")),
     )
 
 

@@ -15,7 +15,8 @@ EVENT = ("pbt1", "a", "X", 3)
 BAR = m.Bar("X", 60, 120, 180, 1.5, 2.5, 0.5, 2.0, 3.25)
 
 REPORT = m.OrderReported("pbt1", "77", "cancelled", 5, "by the user")
-TRADE = m.TradeReported("pbt1", "X", 9, m.BUY, 100, 5, "BTC", 3, "maker", 77)
+TRADE = m.TradeReported("pbt1", "X", 9, m.BUY, 100, 5, "BTC", 3, "maker", 77, realized_atoms=-4)
+FUNDING = m.FundingPaid("X", 12, -55, "USDT", 78)
 
 INPUTS: list[Any] = [
     BAR,
@@ -39,7 +40,10 @@ INPUTS: list[Any] = [
         (TRADE,),
         (m.BalanceReported("BTC", 10**8),),
         (m.ForeignOrder("web_1", "78", "X"),),
+        positions=(m.PositionReported("X", -5),),
+        funding=(FUNDING,),
     ),
+    FUNDING,
 ]
 DECISIONS: list[Any] = [
     m.Intent("a", "X", 1, "order", m.BUY, 0.1, "limit", 99.5, None, "fok", post_only=True, reference_price=100.0),
