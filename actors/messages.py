@@ -5,73 +5,65 @@ are floats as the venue publishes them; what we order, own or owe is an exact in
 quantities in lots, money in atoms (1e-8 of the quote asset). New fields go last and have defaults; a
 type or a meaning never changes, because journals outlive releases.
 
-Every struct encodes as an array that starts with its tag, which is its class name.
+Every struct encodes as an array that starts with its tag, which is its class name. What markets and real venues
+say is defined in `actors.market_messages` and `actors.venue_messages`, and read through this module, too.
 """
 
 from typing import Any, Literal
 
-import msgspec
+from actors.market_messages import (
+    AggregateClosed,
+    Bar,
+    BarRejected,
+    FeedResumed,
+    FeedStale,
+    Message,
+    TapeEnded,
+)
+from actors.venue_messages import (
+    AccountReported,
+    BalanceReported,
+    CancelRefused,
+    ForeignOrder,
+    FundingPaid,
+    Liquidity,
+    OrderAbsent,
+    OrderInDoubt,
+    OrderReported,
+    PositionReported,
+    Reconciled,
+    TradeReported,
+    VenueLink,
+)
+
+__all__ = [
+    "AccountReported",
+    "AggregateClosed",
+    "BalanceReported",
+    "Bar",
+    "BarRejected",
+    "CancelRefused",
+    "FeedResumed",
+    "FeedStale",
+    "ForeignOrder",
+    "FundingPaid",
+    "Liquidity",
+    "Message",
+    "OrderAbsent",
+    "OrderInDoubt",
+    "OrderReported",
+    "PositionReported",
+    "Reconciled",
+    "TapeEnded",
+    "TradeReported",
+    "VenueLink",
+]  # what other rooms of the vocabulary define and is read through this one
 
 OrderKind = Literal["market", "limit", "stop", "stop_limit"]
 TimeInForce = Literal["gtc", "ioc", "fok"]
-Liquidity = Literal["maker", "taker"]
 
 BUY = 1
 SELL = -1
-
-
-class Message(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
-    """Base of all messages."""
-
-
-# --- market data ------------------------------------------------------------------------------------
-
-
-class Bar(Message, frozen=True):
-    """One closed candle; knowable at `close_ns`, which is `open_ns` + `timeframe_ns`."""
-
-    symbol: str
-    timeframe_ns: int
-    open_ns: int
-    close_ns: int
-    open: float
-    high: float
-    low: float
-    close: float
-    volume: float
-
-
-class AggregateClosed(Message, frozen=True):
-    """A higher-timeframe bar, built from bars, is complete."""
-
-    bar: Bar
-
-
-class TapeEnded(Message, frozen=True):
-    """Every series of the tape has been played; no further market data will come."""
-
-
-class BarRejected(Message, frozen=True):
-    """Market data that cannot be true was kept from the other actors."""
-
-    symbol: str
-    open_ns: int
-    reason: str
-
-
-class FeedStale(Message, frozen=True):
-    """A series is overdue."""
-
-    symbol: str
-    timeframe_ns: int
-    last_close_ns: int
-
-
-class FeedResumed(Message, frozen=True):
-    """A stale series speaks again."""
-
-    symbol: str
-    timeframe_ns: int
 
 
 # --- time and control -------------------------------------------------------------------------------
@@ -341,132 +333,6 @@ class AskAccount(Message, frozen=True):
     """Number of the question, which its answer repeats."""
     funding_after: tuple[tuple[str, int], ...] = ()
     """(symbol of a contract, time in ns): funding paid at this time or later is wanted."""
-
-
-# --- a real venue: what enters the core -------------------------------------------------------------
-
-
-class VenueLink(Message, frozen=True):
-    """The private connection to the venue came up or went down."""
-
-    up: bool
-    reason: str = ""
-
-
-class OrderReported(Message, frozen=True):
-    """What the venue says of one of our orders: a reply, a push, or the answer to a question."""
-
-    order_id: str
-    venue_order_id: str
-    state: Literal["open", "filled", "cancelled", "rejected", "expired"]
-    filled_lots: int
-    """All that was ever executed of it, whether or not we heard of the trades."""
-    reason: str = ""
-
-
-class OrderInDoubt(Message, frozen=True):
-    """A request went out and nobody knows what it came to: a timeout, a dropped connection, a broken reply."""
-
-    order_id: str
-    reason: str
-
-
-class OrderAbsent(Message, frozen=True):
-    """The venue does not know the order, and a request of ours that is still under way would be too late."""
-
-    order_id: str
-    reason: str = ""
-
-
-class CancelRefused(Message, frozen=True):
-    """The venue did not withdraw an order."""
-
-    order_id: str
-    reason: str
-
-
-class TradeReported(Message, frozen=True):
-    """One execution of one of our orders, as the venue says; it may say so more than once."""
-
-    order_id: str
-    symbol: str
-    trade_id: int
-    """The venue's own number, unique within the symbol."""
-    side: int
-    price_ticks: int
-    quantity_lots: int
-    fee_asset: str
-    fee_atoms: int
-    """Of the fee's asset (1e-8); positive is paid."""
-    liquidity: Liquidity
-    executed_ns: int
-    realized_atoms: int = 0
-    """What it realised by the venue's reckoning, before its fee; contracts only."""
-
-
-class FundingPaid(Message, frozen=True):
-    """A payment between longs and shorts of a perpetual, as the venue says; it may say so more than once."""
-
-    symbol: str
-    funding_id: int
-    """The venue's own number of the payment, unique within the symbol."""
-    amount_atoms: int
-    """Positive is received, negative is paid."""
-    asset: str
-    paid_ns: int
-
-
-class BalanceReported(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What the account holds of one asset, in atoms (1e-8), free and locked together."""
-
-    asset: str
-    total_atoms: int
-
-
-class PositionReported(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The account's position in one contract."""
-
-    symbol: str
-    quantity_lots: int
-    """Negative for a short."""
-
-
-class ForeignOrder(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An open order at the venue that is not ours."""
-
-    order_id: str
-    venue_order_id: str
-    symbol: str
-
-
-class AccountReported(Message, frozen=True):
-    """The answer to `AskAccount`: one view of the account, complete for the symbols that are traded."""
-
-    reason: str
-    orders: tuple[OrderReported, ...]
-    """Ours that are open, and every one that was asked for by name."""
-    absent: tuple[str, ...]
-    """Ids that were asked for by name and that the venue does not know, for good."""
-    trades: tuple[TradeReported, ...]
-    """Ours since the last one that was known, each symbol in order of trade id."""
-    balances: tuple[BalanceReported, ...]
-    foreign: tuple[ForeignOrder, ...]
-    ask: int = 0
-    """Number of the question."""
-    positions: tuple[PositionReported, ...] = ()
-    """Of the contracts that are traded; one that is not listed is flat."""
-    funding: tuple[FundingPaid, ...] = ()
-    """Paid since the time that was asked for, ours or not."""
-
-
-class Reconciled(Message, frozen=True):
-    """What comparing the venue's account with ours came to."""
-
-    reason: str
-    differences: tuple[str, ...]
-    """In words, one for each; none is agreement."""
-    applied: int
-    """Trades that were booked only now."""
 
 
 # --- system -----------------------------------------------------------------------------------------
