@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from config.symbols import check_quotes
+
 Count = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0, le=1e9)]
 
@@ -153,7 +155,7 @@ class Exchange(Section, frozen=True):
     options: dict[str, Any] = {}
     """Merged into the exchange's own `options`."""
     symbols: tuple[str, ...] = ("BTC/USDT",)
-    """What is fed and traded, by ccxt's names."""
+    """What is fed and traded, by ccxt's names, all of one quote currency."""
     timeframe: str = "1m"
     """Bars the feed delivers."""
     clock: Literal["wall", "venue"] = "wall"
@@ -168,6 +170,10 @@ class Exchange(Section, frozen=True):
     """A stream that is silent for longer is opened anew."""
     weight_per_minute: Count = 6_000
     """Request weight spent in any minute, at most."""
+
+    def __post_init__(self) -> None:
+        """Check what Meta cannot."""
+        check_quotes(self.symbols)
 
 
 class Live(Section, frozen=True):

@@ -15,6 +15,7 @@ from actors.ledger import Account, Holding
 from actors.system import Core, SeriesPlan, StrategyPlan
 from config.errors import UserError, nearest
 from config.schema import Settings
+from config.symbols import check_quotes
 from strategies.loader import StrategySource, all_params, load_class, make_strategy, read_source
 from strategies.rows import FeatureRows
 
@@ -101,8 +102,12 @@ def plan_session(
         real: whether orders leave for a real venue.
 
     Raises:
-        UserError: a strategy, parameter or symbol that does not exist.
+        UserError: a strategy, parameter or symbol that does not exist, or symbols of several quote currencies.
     """
+    try:
+        check_quotes(one.symbol for one in markets.series)
+    except ValueError as error:
+        raise UserError(str(error)) from error
     series = [SeriesPlan(one.symbol, one.timeframe_ns) for one in markets.series]
     base = {plan.symbol: plan.timeframe_ns for plan in series}
     records: list[StrategyRecord] = []

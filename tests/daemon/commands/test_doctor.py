@@ -68,6 +68,11 @@ def test_for_people_it_is_a_table(invoke: Callable[..., Run], tmp_path: Path) ->
     ("arguments", "check", "detail"),
     [
         (("--set", "account.csah=1"), "configuration", "there is no setting account.csah (did you mean 'cash'?)"),
+        (
+            ("--set", "exchange.symbols=['BTC/USDT','ETH/BTC']"),
+            "configuration",
+            "BTC/USDT in USDT; ETH/BTC in BTC; run",
+        ),
         (("--config", "nope.toml"), "configuration", "nope.toml: No such file or directory"),
         (("--set", "strategies=[{use='ema_cros'}]"), "strategies", "there is no strategy ema_cros"),
         (("--set", "strategies=[{use='ema_cross',params={fast=0}}]"), "strategies", "parameter fast"),

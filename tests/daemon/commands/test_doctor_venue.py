@@ -156,7 +156,7 @@ def test_a_venue_whose_time_runs_faster_is_found_and_can_be_followed(
 @pytest.mark.parametrize(
     ("setting", "check", "words"),
     [
-        ("exchange.symbols=['BTC/USDT','BTC/USDC']", "symbol BTC/USDC", "(did you mean 'BTC/USDT'?); see exchange.sym"),
+        ("exchange.symbols=['BTC/USDT','BTX/USDT']", "symbol BTX/USDT", "(did you mean 'BTC/USDT'?); see exchange.sym"),
         ("exchange.timeframe=7m", "timeframe", "has no bars of 7m; it has"),
         ("exchange.id=binanse", "venue", "says nothing of 'binanse', only of binance"),
         ("exchange.urls={api={public='http://127.0.0.1:1/api/v3'}}", "venue", "see exchange.id, exchange.file and"),

@@ -106,6 +106,10 @@ WRONG_TAPES: list[Case] = [
     (("--tape", "duplicate.csv"), "duplicate.csv: row 2: "),
     (("--tape", "not.parquet"), "not.parquet: "),
     (("--tape", "good.csv", "--tape", "good.csv"), "good"),
+    (
+        ("--tape", "BTC/USDT=good.csv", "--tape", "ETH/BTC=good.csv"),
+        "a session counts in one quote currency, and these are quoted in 2: BTC/USDT in USDT; ETH/BTC in BTC;",
+    ),
     (("--tape", "good.csv", "--synthetic", "7:5"), "--tape and --synthetic exclude each other"),
     (("--tape", "good.csv", "--timeframe", "1x"), "'1x' is no timeframe"),
     (("--synthetic", "seven:5"), "--synthetic seven:5: write it as SEED:BARS"),
@@ -124,6 +128,10 @@ WRONG_SETTINGS: list[Case] = [
     (("--set", "account.cash.x=1"), "--set account.cash.x=1: account.cash: "),
     (("--set", "venue.latency_ms=-1"), "--set venue.latency_ms=-1: venue.latency_ms: "),
     (("--set", "http.port=70000"), "--set http.port=70000: http.port: "),
+    (
+        ("--set", "exchange.symbols=['BTC/USDT','ETH/EUR','SOL/USDT:USDT']"),
+        "quoted in 2: BTC/USDT, SOL/USDT:USDT in USDT; ETH/EUR in EUR; run one daemon for each",
+    ),
     (("--set", "log.level=loud"), "--set log.level=loud: log.level: "),
     (("--config", "nope.toml"), "nope.toml: No such file or directory"),
     (("--config", "."), ".: Is a directory"),
