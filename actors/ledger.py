@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from actors.messages import Bar, EquityMark, FeeInBase, Fill, PositionChanged
+from actors.netting import net_fill
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -120,20 +121,21 @@ class Ledger:
         if held is None:
             held = Holding(fill.strategy, fill.symbol)
             self._adopt(held)
-        instrument = self._instruments[fill.symbol]
-        notional_atoms = instrument.value_atoms(fill.price_ticks, fill.quantity_lots)
-        assert fill.quantity_lots > 0, fill
-        cash_flow_atoms = -notional_atoms if fill.side > 0 else notional_atoms
         before_lots = held.quantity_lots
-        after_lots = before_lots + (fill.quantity_lots if fill.side > 0 else -fill.quantity_lots)
-        if before_lots == 0 or (before_lots > 0) == (fill.side > 0):
-            held.cost_atoms -= cash_flow_atoms
-        else:
-            self._reduce(held, instrument, fill, cash_flow_atoms, after_lots)
-        held.quantity_lots = after_lots
+        held.quantity_lots, held.cost_atoms, realized_atoms, cash_atoms = net_fill(
+            self._instruments[fill.symbol],
+            before_lots,
+            held.cost_atoms,
+            fill.side,
+            fill.price_ticks,
+            fill.quantity_lots,
+        )
+        held.realized_atoms += realized_atoms
+        if before_lots and before_lots * held.quantity_lots <= 0:
+            held.round_trips += 1
         held.fees_atoms += fill.fee_atoms
         held.fills += 1
-        self.cash_atoms += cash_flow_atoms - fill.fee_atoms
+        self.cash_atoms += cash_atoms - fill.fee_atoms
         self._assert_conserved(held)
         self._settle_change(held)
 
@@ -265,21 +267,6 @@ class Ledger:
         self.holdings[holding.strategy, holding.symbol] = holding
         self._by_symbol[holding.symbol].append(holding)
         self._reopen(holding.symbol)
-
-    def _reduce(self, held: Holding, instrument: Instrument, fill: Fill, cash_flow_atoms: int, after_lots: int) -> None:
-        """Take the closed part out of the cost; what crosses zero opens anew at the fill's price."""
-        before_lots = held.quantity_lots
-        if after_lots == 0 or (after_lots > 0) != (before_lots > 0):
-            opened_atoms = instrument.value_atoms(fill.price_ticks, after_lots)
-            held.realized_atoms += cash_flow_atoms + opened_atoms - held.cost_atoms
-            held.cost_atoms = opened_atoms
-            held.round_trips += 1
-            return
-        closed_atoms = abs(held.cost_atoms) * fill.quantity_lots // abs(before_lots)
-        if held.cost_atoms < 0:
-            closed_atoms = -closed_atoms
-        held.realized_atoms += cash_flow_atoms - closed_atoms
-        held.cost_atoms -= closed_atoms
 
     def _revalue(self, symbol: str, price: float | None) -> None:
         """Bring the symbol's part of the equity up to date; without a price it counts at cost."""
