@@ -1,8 +1,9 @@
 """Ledger: who owns what, to the atom.
 
-Conservation, asserted on every fill: ``cash + cost of inventory == start + realised - fees``. Cost and
-inventory are signed (a short has negative cost). A partial close takes ``floor(cost x closed / held)``
-of the cost by magnitude, a full close the rest, so nothing is ever lost to rounding.
+Conservation, asserted on every fill: ``cash + cost of inventory + value of other assets == start + realised -
+fees``. Cost and inventory are signed (a short has negative cost); an asset that only fees were charged in is
+owed. A partial close takes ``floor(cost x closed / held)`` of the cost by magnitude, a full close the rest, so
+nothing is ever lost to rounding.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from actors.messages import Bar, EquityMark, FeeInBase, Fill, PositionChanged
+from actors.messages import Bar, EquityMark, FeeInAsset, FeeInBase, Fill, PositionChanged
 from actors.netting import net_fill
 
 if TYPE_CHECKING:
@@ -44,11 +45,22 @@ class Holding(msgspec.Struct):
     """Times the book returned to flat, or crossed through it."""
 
 
+class OtherAsset(msgspec.Struct):
+    """An asset that is neither traded nor the quote: the venue charged fees in it."""
+
+    asset: str
+    amount_atoms: int = 0
+    """Of the asset (1e-8); negative is what fees took."""
+    value_atoms: int = 0
+    """What it was worth in quote units at the time, signed alike: its place in the books."""
+
+
 class Account(msgspec.Struct):
     """What a session starts from, and what the next one inherits."""
 
     cash_atoms: int
     holdings: list[Holding] = []
+    others: list[OtherAsset] = []
 
 
 class _State(msgspec.Struct):
@@ -109,8 +121,12 @@ class Ledger:
         self._chunk: _Chunk | None = None
         for holding in account.holdings:
             self._adopt(msgspec.structs.replace(holding))  # the account is the caller's, and may start another core
-        self.start_atoms = account.cash_atoms + sum(
-            h.cost_atoms - h.realized_atoms + h.fees_atoms for h in account.holdings
+        self.others: dict[str, OtherAsset] = {}
+        self._take_others(account.others)
+        self.start_atoms = (
+            account.cash_atoms
+            + sum(h.cost_atoms - h.realized_atoms + h.fees_atoms for h in account.holdings)
+            + sum(other.value_atoms for other in account.others)
         )
         """Cash the account would hold had nothing ever been traded."""
 
@@ -148,6 +164,18 @@ class Ledger:
         if not held.quantity_lots:
             held.realized_atoms -= held.cost_atoms
             held.cost_atoms = 0
+        self._assert_conserved(held)
+        self._settle_change(held)
+
+    def on_fee_in_asset(self, fee: FeeInAsset) -> None:
+        """Owe what was taken of another asset; no cash was touched."""
+        held = self.holdings[fee.strategy, fee.symbol]
+        other = self.others.setdefault(fee.asset, OtherAsset(fee.asset))
+        other.amount_atoms -= fee.amount_atoms
+        other.value_atoms -= fee.value_atoms
+        self._total_value_atoms -= fee.value_atoms
+        held.fees_atoms += fee.value_atoms
+        assert -_COUNT_MAX < other.amount_atoms < _COUNT_MAX, _TOO_MUCH
         self._assert_conserved(held)
         self._settle_change(held)
 
@@ -189,12 +217,16 @@ class Ledger:
 
     @property
     def equity_atoms(self) -> int:
-        """Cash plus the value of every position at its last close."""
+        """Cash plus the value of every position at its last close, and of other assets as it was booked."""
         return self.cash_atoms + self._total_value_atoms
 
     def account(self) -> Account:
         """Return a copy of the account as it stands."""
-        return Account(self.cash_atoms, [msgspec.structs.replace(held) for held in self.holdings.values()])
+        return Account(
+            self.cash_atoms,
+            [msgspec.structs.replace(held) for held in self.holdings.values()],
+            [msgspec.structs.replace(other) for other in self.others.values()],
+        )
 
     def mark_price(self, symbol: str) -> float | None:
         """Return the last close of `symbol`, if there was one."""
@@ -221,6 +253,7 @@ class Ledger:
             holdings.clear()
         for holding in kept.account.holdings:
             self._adopt(holding)
+        self._take_others(kept.account.others)
         self._mark_prices = kept.marks
         for symbol in self._by_symbol:
             self._reopen(symbol)
@@ -268,6 +301,12 @@ class Ledger:
         self._by_symbol[holding.symbol].append(holding)
         self._reopen(holding.symbol)
 
+    def _take_others(self, others: list[OtherAsset]) -> None:
+        """Take over what is held or owed of other assets, in place of what was."""
+        self._total_value_atoms -= sum(other.value_atoms for other in self.others.values())
+        self.others = {other.asset: msgspec.structs.replace(other) for other in others}
+        self._total_value_atoms += sum(other.value_atoms for other in others)
+
     def _revalue(self, symbol: str, price: float | None) -> None:
         """Bring the symbol's part of the equity up to date; without a price it counts at cost."""
         value_atoms = 0
@@ -295,6 +334,8 @@ class Ledger:
         total_atoms = self.cash_atoms
         for held in self.holdings.values():
             total_atoms += held.cost_atoms - held.realized_atoms + held.fees_atoms
+        for other in self.others.values():
+            total_atoms += other.value_atoms
         assert total_atoms == self.start_atoms, "money was not conserved"
 
 

@@ -276,6 +276,19 @@ class FeeInBase(Message, frozen=True):
     """Its value at the fill's price."""
 
 
+class FeeInAsset(Message, frozen=True):
+    """The venue charged the fee of a fill in an asset that is not traded here; the fill itself then carries none."""
+
+    strategy: str
+    symbol: str
+    trade_id: int
+    asset: str
+    amount_atoms: int
+    """Of that asset (1e-8); positive is paid."""
+    value_atoms: int
+    """What it was worth in quote units, signed alike."""
+
+
 class PositionChanged(Message, frozen=True):
     """One strategy's book in one symbol, and the account's cash, after a fill."""
 
@@ -362,6 +375,6 @@ Input = (
 
 Decision = (
     Intent | RiskVeto | OrderRequest | CancelRequest | Accepted | Rejected | Cancelled | Expired
-    | CancelRejected | Fill | FeeInBase | PositionChanged
+    | CancelRejected | Fill | FeeInBase | FeeInAsset | PositionChanged
 )  # fmt: skip
 """What the digest is taken over and the journal keeps beside its input."""

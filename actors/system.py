@@ -259,6 +259,7 @@ class Core:
                 *(s.on_fill for s in strategies if s.hears_fills),
             ],
             m.FeeInBase: [decided, ledger.on_fee_in_base],
+            m.FeeInAsset: [decided, ledger.on_fee_in_asset],
             m.PositionChanged: [
                 decided,
                 risk.on_position_changed,

@@ -69,6 +69,9 @@ class TradeReported(Message, frozen=True):
     executed_ns: int
     realized_atoms: int = 0
     """What it realised by the venue's reckoning, before its fee; contracts only."""
+    fee_value_atoms: int = -1
+    """Where the fee is neither of the base nor of the quote asset: what it was worth in quote units when we heard of
+    it, by magnitude; -1 where nobody knows."""
 
 
 class FundingPaid(Message, frozen=True):

@@ -16,7 +16,7 @@ import structlog
 
 from actors import messages as m
 from actors.execution.orders import base36
-from actors.ledger import Account, Holding
+from actors.ledger import Account, Holding, OtherAsset
 from actors.runtime.digest import GENESIS
 from actors.runtime.journal import CHAIN_GENESIS, JournalReader, decode_effects
 from actors.system import Core, CoreSnapshot
@@ -248,6 +248,7 @@ def _account_after(reader: JournalReader, session: SessionRow) -> Account:
     plan = decode_plan(session.plan)
     cash_atoms = plan.account.cash_atoms
     holdings = {(held.strategy, held.symbol): held for held in plan.account.holdings}
+    others = {other.asset: other for other in plan.account.others}
     for record in reader.records(session.number):
         if record.effects is None:
             continue
@@ -257,7 +258,11 @@ def _account_after(reader: JournalReader, session: SessionRow) -> Account:
                 holdings[decision.strategy, decision.symbol] = Holding(
                     decision.strategy, decision.symbol, decision.quantity_lots, decision.cost_atoms
                 )
-    return inherited(Account(cash_atoms, list(holdings.values())))
+            elif isinstance(decision, m.FeeInAsset):
+                other = others.setdefault(decision.asset, OtherAsset(decision.asset))
+                other.amount_atoms -= decision.amount_atoms
+                other.value_atoms -= decision.value_atoms
+    return inherited(Account(cash_atoms, list(holdings.values()), list(others.values())))
 
 
 def _check_holdings(account: Account, then: SessionPlan, now: SessionPlan) -> None:

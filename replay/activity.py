@@ -50,7 +50,7 @@ class Placed(msgspec.Struct):
     value_atoms: int = 0
     """Price x quantity of its fills."""
     fee_atoms: int = 0
-    """In the quote asset; a fee taken in the base asset counts at its value."""
+    """In the quote asset; a fee taken in another asset counts at its value."""
     executed_ns: int = 0
     """When it was first executed."""
 
@@ -75,6 +75,7 @@ class Activity:
         orders: in order.
         books: by strategy and symbol.
         cash_atoms: of the account.
+        others_atoms: value of the assets that only fees were charged in; negative is owed.
         closes: time and price of the newest bar of each symbol.
         bars: how many there were.
     """
@@ -84,6 +85,7 @@ class Activity:
         self.wishes: list[Wish] = []
         self.orders: list[Placed] = []
         self.cash_atoms = plan.account.cash_atoms
+        self.others_atoms = sum(other.value_atoms for other in plan.account.others)
         self.books = {
             (held.strategy, held.symbol): Book(
                 held.quantity_lots, held.cost_atoms, held.realized_atoms, held.fees_atoms
@@ -128,7 +130,9 @@ class Activity:
             known = self._orders.get((decision.strategy, decision.ref))
             if known is not None:
                 self._on_order_event(known, decision)
-        elif isinstance(decision, m.FeeInBase):
+        elif isinstance(decision, m.FeeInBase | m.FeeInAsset):
+            if isinstance(decision, m.FeeInAsset):
+                self.others_atoms -= decision.value_atoms
             executed = self._trades.get((decision.symbol, decision.trade_id))
             if executed is not None:
                 executed.fee_atoms += decision.value_atoms

@@ -284,9 +284,14 @@ def _order_key(placed: Placed) -> tuple[str, Hashable]:
 
 
 def _equity_atoms(side: Activity, priced: Activity) -> int:
-    """Return cash and positions of one side, at the last prices of `priced`."""
-    return side.cash_atoms + sum(
-        _value_atoms(priced, symbol, book.quantity_lots, book.cost_atoms) for (_, symbol), book in side.books.items()
+    """Return cash, positions and other assets of one side, at the last prices of `priced`."""
+    return (
+        side.cash_atoms
+        + side.others_atoms
+        + sum(
+            _value_atoms(priced, symbol, book.quantity_lots, book.cost_atoms)
+            for (_, symbol), book in side.books.items()
+        )
     )
 
 

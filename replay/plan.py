@@ -190,6 +190,7 @@ def inherited(account: Account) -> Account:
             for held in account.holdings
             if held.quantity_lots
         ],
+        [other for other in account.others if other.amount_atoms or other.value_atoms],
     )
 
 

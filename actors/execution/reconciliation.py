@@ -56,6 +56,8 @@ class Accounts:
         self._instruments = instruments
         self.lot_atoms = {symbol: _lot_atoms(instrument) for symbol, instrument in instruments.items()}
         self.assets: dict[str, Asset] = {}
+        self.rest: dict[str, int] | None = None
+        """What the account held of all else, in atoms, when nothing differed last; None before that."""
         for instrument in instruments.values():
             for name in (instrument.spec.base, instrument.spec.quote):
                 self.assets.setdefault(name, Asset())
@@ -67,8 +69,12 @@ class Accounts:
         value_atoms = instrument.value_atoms(trade.price_ticks, trade.quantity_lots)
         self.assets[spec.base].ours_atoms += trade.side * trade.quantity_lots * self.lot_atoms[trade.symbol]
         self.assets[spec.quote].ours_atoms -= trade.side * value_atoms
-        if trade.fee_asset in self.assets:
-            self.assets[trade.fee_asset].ours_atoms -= trade.fee_atoms
+        if not trade.fee_atoms:
+            return
+        if trade.fee_asset not in self.assets:
+            baseline_atoms = None if self.rest is None else self.rest.pop(trade.fee_asset, 0)
+            self.assets[trade.fee_asset] = Asset(baseline_atoms)
+        self.assets[trade.fee_asset].ours_atoms -= trade.fee_atoms
 
     def compare(self, account: AccountReported) -> Comparison:
         """Compare the venue's account with ours; a difference that is there twice is told once, and then taken over."""
@@ -92,6 +98,8 @@ class Accounts:
                 found.halts.append(words)
             else:
                 found.doubtful = True
+        if not found.differences:
+            self.rest = {name: atoms for name, atoms in reported.items() if name not in self.assets}
         return found
 
 

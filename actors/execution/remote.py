@@ -45,6 +45,7 @@ from actors.messages import (
     CancelRefused,
     CancelRejected,
     Expired,
+    FeeInAsset,
     FeeInBase,
     Fill,
     Halt,
@@ -111,6 +112,7 @@ class _State(msgspec.Struct):
     asked: int
     booked: int
     booked_when_asked: int
+    rest: dict[str, int] | None = None
 
 
 class RemoteVenue:
@@ -336,13 +338,15 @@ class RemoteVenue:
         spec = instrument.spec
         self._accounts.executed(trade)
         lot_atoms = self._accounts.lot_atoms[trade.symbol]
-        fee_lots = 0
+        fee_lots = other_atoms = 0
         trouble = ""
         if trade.fee_asset == spec.base and trade.fee_asset != spec.quote:
             fee_lots, rest_atoms = divmod(trade.fee_atoms, lot_atoms)
             if rest_atoms or fee_lots < 0:
                 fee_lots = 0
                 trouble = f"a fee of {trade.fee_atoms} atoms of {spec.base} cannot be booked"
+        elif trade.fee_atoms and trade.fee_asset != spec.quote and trade.fee_value_atoms >= 0:
+            other_atoms = trade.fee_atoms
         elif trade.fee_atoms and trade.fee_asset != spec.quote:
             trouble = (
                 f"trade {trade.trade_id} was charged in {trade.fee_asset}, whose worth in {spec.quote} is not known:"
@@ -364,6 +368,10 @@ class RemoteVenue:
         if fee_lots:
             fee_value_atoms = instrument.value_atoms(trade.price_ticks, fee_lots)
             self._emit(FeeInBase(order.request.strategy, trade.symbol, trade.trade_id, fee_lots, fee_value_atoms))
+        if other_atoms:
+            value_atoms = trade.fee_value_atoms if other_atoms > 0 else -trade.fee_value_atoms
+            fee = (trade.fee_asset, other_atoms, value_atoms)
+            self._emit(FeeInAsset(order.request.strategy, trade.symbol, trade.trade_id, *fee))
         if trouble:
             self._halt(order, trouble)
 
@@ -419,6 +427,7 @@ class RemoteVenue:
                 self._asked,
                 self._booked,
                 self._booked_when_asked,
+                self._accounts.rest,
             )
         )
 
@@ -428,7 +437,7 @@ class RemoteVenue:
         self._linked, self.ready, self._was_linked = kept.linked, kept.ready, kept.was_linked
         self.sent = {order.order_id: order for order in kept.sent}
         self._trades = {symbol: deque(known, maxlen=_TRADES_KEPT) for symbol, known in kept.trades.items()}
-        self._accounts.assets = kept.assets
+        self._accounts.assets, self._accounts.rest = kept.assets, kept.rest
         self.last = kept.last
         for symbol in self._instruments:
             self._context.lane(symbol).bar = kept.bars.get(symbol)

@@ -69,6 +69,10 @@ class StatusView:
             "fees": from_atoms(sum(held.fees_atoms for held in core.ledger.holdings.values())),
             "realized_pnl": from_atoms(sum(held.realized_atoms for held in core.ledger.holdings.values())),
             "positions": self._positions(),
+            "other_assets": [
+                {"asset": other.asset, "amount": from_atoms(other.amount_atoms), "value": from_atoms(other.value_atoms)}
+                for other in core.ledger.others.values()
+            ],
             "orders": [
                 _order(order, core.instruments[order.request.symbol]) for order in core.execution.orders.values()
             ],

@@ -21,6 +21,7 @@ _LINES_MAX = 10_000
 
 _HEARD = (
     m.Fill,
+    m.FeeInAsset,
     m.FeeInBase,
     m.Rejected,
     m.RiskVeto,
@@ -64,6 +65,16 @@ class Reporter(Outbox):
                     strategy=message.strategy,
                     symbol=message.symbol,
                     quantity=f"{quantity.normalize():f}",
+                    value=f"{message.value_atoms / 1e8:.8f}",
+                )
+            case m.FeeInAsset():
+                log.info(
+                    "fee_in_asset",
+                    seq=seq,
+                    strategy=message.strategy,
+                    symbol=message.symbol,
+                    asset=message.asset,
+                    amount=f"{message.amount_atoms / 1e8:.8f}",
                     value=f"{message.value_atoms / 1e8:.8f}",
                 )
             case m.ActorFailed():

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from actors import messages as m
 from actors.instrument import Instrument, InstrumentSpec
-from actors.ledger import Account, Holding, Ledger
+from actors.ledger import Account, Holding, Ledger, OtherAsset
 from actors.runtime.scheduler import Context
 
 MINUTE = 60_000_000_000
@@ -57,6 +57,36 @@ def test_a_first_fill_opens_a_book_and_says_how_it_stands(ledger: Ledger, said: 
 def test_a_short_has_negative_cost_and_brings_cash(ledger: Ledger, said: Said) -> None:
     ledger.on_fill(fill(SELL, 3, 100))
     assert said() == [m.PositionChanged("a", "X", -3, -300 * UNIT, 0, 0, 1_300 * UNIT)]
+
+
+def test_a_fee_in_another_asset_is_owed_and_leaves_the_cash_alone(ledger: Ledger, said: Said) -> None:
+    ledger.on_fill(fill(BUY, 3, 100))
+    ledger.on_fee_in_asset(m.FeeInAsset("a", "X", 1, "BNB", 7, 4 * UNIT))
+    ledger.on_fee_in_asset(m.FeeInAsset("a", "X", 2, "BNB", -1, -UNIT))
+    assert said()[1:] == [
+        m.PositionChanged("a", "X", 3, 300 * UNIT, 0, 4 * UNIT, 700 * UNIT),
+        m.PositionChanged("a", "X", 3, 300 * UNIT, 0, 3 * UNIT, 700 * UNIT),
+    ]
+    (owed,) = ledger.others.values()
+    assert (owed.amount_atoms, owed.value_atoms) == (-6, -3 * UNIT)
+    assert ledger.equity_atoms == 997 * UNIT
+    ledger.on_fill(fill(SELL, 3, 110, trade=2))
+    assert ledger.equity_atoms == 1_027 * UNIT
+
+
+def test_what_is_owed_of_other_assets_goes_with_the_account(ledger: Ledger, context: Context) -> None:
+    ledger.on_fill(fill(BUY, 3, 100))
+    ledger.on_fee_in_asset(m.FeeInAsset("a", "X", 1, "BNB", 7, 4 * UNIT))
+    instruments = {"X": instrument("X"), "Y": instrument("Y")}
+    heir = Ledger(context, instruments, ledger.account(), emit_marks=False)
+    restored = Ledger(context, instruments, Account(5, [], [OtherAsset("EUR", 1, 1)]), emit_marks=False)
+    restored.load(ledger.dump())
+    for other in (heir, restored):
+        assert other.equity_atoms == ledger.equity_atoms == 996 * UNIT
+        assert other.start_atoms == ledger.start_atoms
+        other.on_fill(fill(SELL, 3, 110, trade=2))
+        assert other.equity_atoms == 1_026 * UNIT
+    assert ledger.others["BNB"].amount_atoms == -7, "the account is a copy"
 
 
 def test_a_full_close_leaves_no_cost_and_counts_a_round_trip(ledger: Ledger) -> None:

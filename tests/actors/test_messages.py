@@ -15,7 +15,7 @@ EVENT = ("pbt1", "a", "X", 3)
 BAR = m.Bar("X", 60, 120, 180, 1.5, 2.5, 0.5, 2.0, 3.25)
 
 REPORT = m.OrderReported("pbt1", "77", "cancelled", 5, "by the user")
-TRADE = m.TradeReported("pbt1", "X", 9, m.BUY, 100, 5, "BTC", 3, "maker", 77, realized_atoms=-4)
+TRADE = m.TradeReported("pbt1", "X", 9, m.BUY, 100, 5, "BTC", 3, "maker", 77, realized_atoms=-4, fee_value_atoms=9)
 FUNDING = m.FundingPaid("X", 12, -55, "USDT", 78)
 
 INPUTS: list[Any] = [
@@ -57,6 +57,7 @@ DECISIONS: list[Any] = [
     m.CancelRejected(*EVENT, "too late"),
     m.Fill(*EVENT, 9, m.BUY, 100, 5, 2, -3, "maker", 77, synthetic=True),
     m.FeeInBase("a", "X", 9, 3, 300),
+    m.FeeInAsset("a", "X", 9, "BNB", -4, -240),
     m.PositionChanged("a", "X", -5, -500, 10, 3, 10**15),
 ]
 

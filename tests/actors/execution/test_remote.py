@@ -98,22 +98,36 @@ class Desk:
         return self.core.control.reason if self.core.control.trading == "halted" else ""
 
 
-def account(btc: str, usdt: str, *, reason: str = "start", **parts: Any) -> m.AccountReported:
-    balances = tuple(
-        m.BalanceReported(name, int(Decimal(total) * UNIT)) for name, total in (("BTC", btc), ("USDT", usdt))
-    )
+def account(
+    btc: str, usdt: str, *, reason: str = "start", others: dict[str, int] | None = None, **parts: Any
+) -> m.AccountReported:
+    totals = {"BTC": int(Decimal(btc) * UNIT), "USDT": int(Decimal(usdt) * UNIT), **(others or {})}
+    balances = tuple(m.BalanceReported(name, atoms) for name, atoms in totals.items())
     values: dict[str, Any] = {"orders": (), "absent": (), "trades": (), "foreign": ()} | parts
     return m.AccountReported(reason, balances=balances, **values)
 
 
 def trade(
-    number: int, steps: int, *, order: str = "pbn0n1", side: int = m.BUY, fee: tuple[str, int] = ("USDT", 0)
+    number: int,
+    steps: int,
+    *,
+    order: str = "pbn0n1",
+    side: int = m.BUY,
+    fee: tuple[str, int] = ("USDT", 0),
+    fee_value: int = -1,
 ) -> Any:
-    return m.TradeReported(order, "BTC/USDT", number, side, 10_000, steps * LOT, *fee, "taker", 5)
+    return m.TradeReported(
+        order, "BTC/USDT", number, side, 10_000, steps * LOT, *fee, "taker", 5, fee_value_atoms=fee_value
+    )
 
 
 def reported(state: str, steps: int, reason: str = "") -> m.OrderReported:
     return m.OrderReported("pbn0n1", "77", state, steps * LOT, reason)  # type: ignore[arg-type]
+
+
+def last(said: list[Any]) -> m.Reconciled:
+    (found,) = [each for each in said if isinstance(each, m.Reconciled)]
+    return found
 
 
 @pytest.fixture
@@ -333,6 +347,56 @@ def test_a_fee_in_an_asset_without_a_price_halts_by_its_name(desk: Desk) -> None
     desk.post(trade(1, 10, fee=("BNB", 5)))
     assert "BNB" in desk.halted
     assert desk.core.ledger.holdings["a", "BTC/USDT"].quantity_lots == 10 * LOT
+
+
+@pytest.mark.parametrize(("paid", "value"), [(5, 3_000), (-5, -3_000)], ids=["fee", "rebate"])
+def test_a_fee_in_a_third_asset_is_owed_at_its_value_and_costs_no_cash(
+    desk: Desk, of: Of, paid: int, value: int
+) -> None:
+    desk.bar()
+    cash_atoms = desk.core.ledger.cash_atoms
+    said = desk.post(trade(1, 10, fee=("BNB", paid), fee_value=3_000))
+    assert of(m.FeeInAsset, said) == [m.FeeInAsset("a", "BTC/USDT", 1, "BNB", paid, value)]
+    assert [fill.fee_atoms for fill in of(m.Fill, said)] == [0]
+    assert desk.core.ledger.cash_atoms == cash_atoms - UNIT // 100
+    assert desk.core.ledger.holdings["a", "BTC/USDT"].fees_atoms == value
+    assert desk.core.ledger.equity_atoms == cash_atoms - value
+    assert desk.halted == ""
+
+
+def test_the_asset_of_a_fee_is_compared_to_the_unit_from_what_was_there_before(desk: Desk) -> None:
+    desk.reconcile("0", "100000", others={"BNB": 700, "DOGE": 1})
+    desk.bar()
+    desk.post(trade(1, 10, fee=("BNB", 5), fee_value=3_000))
+    desk.post(m.VenueLink(up=True))
+    assert last(desk.reconcile("0.0001", "99999.99", others={"BNB": 695, "DOGE": 9})).differences == ()
+    for _ in range(2):
+        desk.reconcile("0.0001", "99999.99", others={"BNB": 694})
+    assert desk.halted == "the accounts differ: BNB: the venue holds 0.00000694, we expect 0.00000695"
+
+
+def test_the_asset_of_a_fee_that_is_in_the_first_account_already_begins_there(scripted: Scripted) -> None:
+    desk = Desk(scripted({0: lambda s: s.buy(10e-5, limit=100)}))
+    desk.connect()
+    desk.bar()
+    desk.post(trade(1, 10, fee=("BNB", 5), fee_value=3_000))
+    desk.post(m.VenueLink(up=True))
+    assert last(desk.reconcile("0.0001", "99999.99")).differences == (
+        "BNB: the venue holds 0.00000000, we expect -0.00000005",
+    )
+
+
+def test_trades_that_were_missed_bring_their_fees_in_third_assets(desk: Desk, of: Of) -> None:
+    desk.bar()
+    desk.post(m.VenueLink(up=False, reason="closed"))
+    desk.post(m.VenueLink(up=True))
+    trades = (trade(5, 4, fee=("BNB", 2), fee_value=1_200), trade(6, 6, fee=("BNB", 3), fee_value=1_800))
+    said = desk.reconcile("0.0001", "99999.99", trades=trades, orders=(reported("filled", 10),), others={"BNB": -5})
+    assert [fee.value_atoms for fee in of(m.FeeInAsset, said)] == [1_200, 1_800]
+    desk.reconcile("0.0001", "99999.99", others={"BNB": -5})
+    assert desk.is_ready()
+    (owed,) = desk.core.ledger.others.values()
+    assert (owed.asset, owed.amount_atoms, owed.value_atoms) == ("BNB", -5, -3_000)
 
 
 # --- both accounts ----------------------------------------------------------------------------------
