@@ -37,7 +37,7 @@ class Admin:
         desk: what is asked about.
     """
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk[Engine]) -> None:
         self._desk = desk
 
     def application(self) -> web.Application:

@@ -28,7 +28,8 @@ class Kind(msgspec.Struct, frozen=True):
 
 
 KINDS: dict[str, Kind] = {
-    # --- requests; an occasion is "POST /api/v3/order" or "ws order.place"
+    # --- requests; an occasion is "POST /api/v3/order" or "ws order.place", of perpetuals "POST /fapi/v1/order" or
+    #     "ws-fapi order.place"
     "latency": Kind("The request waits before it is looked at, up to the given seconds.", 0.5),
     "request_lost": Kind("The connection is cut before the request is carried out."),
     "reply_lost": Kind("The request is carried out, then the connection is cut instead of a reply."),
@@ -40,7 +41,7 @@ KINDS: dict[str, Kind] = {
     "bad_gateway": Kind("Answered 502 with a page of HTML, and not carried out."),
     "rate_limit_storm": Kind("Answered 429 with Retry-After of the given seconds, and not carried out.", 1.0),
     "banned": Kind("Answered 418 with Retry-After of the given seconds, and not carried out.", 2.0),
-    "order_rejected": Kind("A new order is refused with -2010, insufficient balance."),
+    "order_rejected": Kind("A new order is refused with -2010, insufficient balance; of a perpetual with -2019."),
     "partial_fill": Kind("An order fills in parts: a half now, the rest by later trades."),
     "slow_snapshot": Kind("A depth snapshot is taken, then leaves only after the given seconds.", 2.0),
     "clock_skew": Kind("Server time and the judging of timestamps are off by the given seconds.", 60.0),
@@ -49,8 +50,12 @@ KINDS: dict[str, Kind] = {
     "event_before_reply": Kind("A request's events are sent; its reply leaves after the given seconds.", 0.2),
     "reply_before_event": Kind("A request's reply is sent; its events leave after the given seconds.", 0.2),
     # --- sockets; an occasion is the path of a handshake, "market SUBSCRIBE btcusdt@trade" for a request, and
-    #     "market btcusdt@trade" or "user executionReport TRADE" for each message pushed
+    #     "market btcusdt@trade" or "user executionReport TRADE" for each message pushed; of perpetuals
+    #     "futures SUBSCRIBE ...", "futures btcusdt@trade" and "futures user ORDER_TRADE_UPDATE TRADE"
     "handshake_refused": Kind("A WebSocket handshake is answered 429 with Retry-After of the given seconds.", 1.0),
+    "server_disconnect": Kind(
+        "The socket is closed with code 1001 after the given seconds, a day at Binance.", 86_400.0
+    ),
     "close": Kind("The socket is closed with code 1001 before the message."),
     "abort": Kind("The connection ends without a close frame before the message (FIN)."),
     "reset": Kind("The connection is reset before the message (RST)."),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from replay.exchange.engine import Engine
     from replay.exchange.model import Market
     from replay.exchange.venue import Venue
 
@@ -111,7 +112,7 @@ class Recording:
             message = f"--tape {path}: no recorded feed of {market.symbol}"
             raise UserError(message)
 
-    async def play(self, venue: Venue, speed: float, send: Callable[[str, str], None]) -> None:
+    async def play(self, venue: Venue[Engine], speed: float, send: Callable[[str, str], None]) -> None:
         """Play the feed once; the book stands still at its end.
 
         Args:
@@ -128,7 +129,7 @@ class Recording:
             await self._take(venue, message, send)
         log.info("recording_ended", file=str(self._path))
 
-    async def _take(self, venue: Venue, message: _Message, send: Callable[[str, str], None]) -> None:
+    async def _take(self, venue: Venue[Engine], message: _Message, send: Callable[[str, str], None]) -> None:
         if not message.stream:
             self.book.load(message.lastUpdateId, message.bids, message.asks)
             return

@@ -22,10 +22,12 @@ from replay.exchange.clients import ccxt_arguments
 from replay.exchange.faults import Faults
 from replay.exchange.model import Market
 from replay.exchange.protocol.auth import draw_keys
-from replay.exchange.protocol.desk import Desk
+from replay.exchange.protocol.desk import SPOT_PINGS, Desk
+from replay.exchange.protocol.operations import BY_ROUTE
 from replay.exchange.protocol.rest import Rest
+from replay.exchange.protocol.sockets import Pings
 from replay.exchange.protocol.streams import Streams
-from replay.exchange.protocol.ws_api import SocketApi
+from replay.exchange.protocol.user_stream import SpotSocketApi
 from replay.exchange.recording import Recording
 from replay.exchange.venue import open_venue
 
@@ -69,13 +71,13 @@ class Exchange:
     """
 
     def __init__(
-        self, desk: Desk, admin: Admin, url: str, admin_url: str, arguments: dict[str, dict[str, Any]]
+        self, desk: Desk[Engine], admin: Admin, url: str, admin_url: str, arguments: dict[str, dict[str, Any]]
     ) -> None:
         self.url = url
         self.stream_url = _as_socket_url(url)
         self.admin_url = admin_url
         self.desk = desk
-        self.venue: Venue = desk.venue
+        self.venue: Venue[Engine] = desk.venue
         self.faults = desk.faults
         self.arguments = arguments
         self.task: asyncio.Task[None]
@@ -122,6 +124,7 @@ async def running(
     catch_up: bool = True,
     limits: Limits | None = None,
     stream_messages_per_s: int = 5,
+    ping_every_s: float | None = None,
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Exchange]:
     """Run an exchange until the block ends.
@@ -145,6 +148,7 @@ async def running(
         catch_up: whether what was missed is played at the start, unless it is far too much.
         limits: of requests; Binance's unless given.
         stream_messages_per_s: what a client may send on a market socket; 0 for any number.
+        ping_every_s: how often a socket is pinged, cut off after three in vain; Binance's intervals unless given.
         tls: serve REST and sockets encrypted, for clients that keep Binance's own addresses.
 
     Raises:
@@ -169,10 +173,11 @@ async def running(
         switches = Faults(seed, faults)
         venue.engine.portion = _portions(switches)
         keys = draw_keys(seed)
-        desk = Desk(venue, switches, keys, limits)
-        streams, socket_api, admin = Streams(desk, stream_messages_per_s), SocketApi(desk), Admin(desk)
+        pings = SPOT_PINGS if ping_every_s is None else Pings(ping_every_s, 3 * ping_every_s)
+        desk = Desk(venue, switches, keys, limits, pings)
+        streams, socket_api, admin = Streams(desk, stream_messages_per_s), SpotSocketApi(desk), Admin(desk)
         app = web.Application(client_max_size=_BODY_BYTES_MAX)
-        app.router.add_route("*", "/{path:.*}", _dispatcher(Rest(desk), streams, socket_api))
+        app.router.add_route("*", "/{path:.*}", _dispatcher(Rest(desk, BY_ROUTE), streams, socket_api))
         url = await _serve(stack, app, port, tls)
         stack.push_async_callback(streams.close)
         stack.push_async_callback(socket_api.close)
@@ -189,7 +194,7 @@ async def running(
             raise ended.exceptions[0]
 
 
-async def _run(desk: Desk, streams: Streams, feed: Recording | None, speed: float) -> None:
+async def _run(desk: Desk[Engine], streams: Streams, feed: Recording | None, speed: float) -> None:
     """Play the tape and send tickers; the exchange stays open when the tape has ended."""
     async with asyncio.TaskGroup() as group:
         group.create_task(desk.venue.run())
@@ -208,7 +213,7 @@ def _portions(faults: Faults) -> Any:  # noqa: ANN401 - the engine's type is a p
     return portion
 
 
-def _dispatcher(rest: Rest, streams: Streams, socket_api: SocketApi) -> Any:  # noqa: ANN401 - one of aiohttp's handlers
+def _dispatcher(rest: Rest, streams: Streams, socket_api: SpotSocketApi) -> Any:  # noqa: ANN401 - one of aiohttp's handlers
     """Return the handler of every request: sockets to their end, everything else to REST."""
 
     async def dispatch(request: web.Request) -> web.StreamResponse:

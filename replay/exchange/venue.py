@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import msgspec
 
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from replay.tape import Tape
 
 T = TypeVar("T")
+E = TypeVar("E", bound="Engine")
+"""The engine of a family of markets."""
 
 SNAPSHOT_EVERY = 5_000
 """Operations between two snapshots, at least."""
@@ -51,7 +53,7 @@ _NS_PER_MS = 1_000_000
 _UNKNOWN = "Timeout waiting for response from backend server. Send status unknown; execution status unknown."
 
 
-class Venue:
+class Venue(Generic[E]):
     """One running exchange.
 
     Args:
@@ -63,7 +65,7 @@ class Venue:
     """
 
     def __init__(
-        self, setup: Setup, engine: Engine, player: Player | None, store: Store | None, played: dict[str, int]
+        self, setup: Setup, engine: E, player: Player | None, store: Store | None, played: dict[str, int]
     ) -> None:
         self.engine = engine
         self.markets = setup.markets
@@ -102,7 +104,7 @@ class Venue:
         """Have `listener` called with events, in order, once they are durable; it must not fail."""
         self._listeners.append(listener)
 
-    async def commit(self, work: Callable[[Engine, int], T]) -> T:
+    async def commit(self, work: Callable[[E, int], T]) -> T:
         """Do `work` on the engine, at once, and return its result once all it can have seen is durable.
 
         Args:
@@ -232,7 +234,7 @@ async def open_venue(
     fee_asset: str = AUTO,
     bounded: bool = False,
     catch_up: bool = True,
-) -> Venue:
+) -> Venue[Engine]:
     """Open the exchange in `state_dir` as it was, or start a new one.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import structlog
 
@@ -12,31 +12,41 @@ from replay.exchange.model import VenueError
 from replay.exchange.protocol.auth import Doorkeeper, Keys
 from replay.exchange.protocol.limits import Limits
 from replay.exchange.protocol.shapes import MarketText
+from replay.exchange.protocol.sockets import Pings
 
 if TYPE_CHECKING:
+    from replay.exchange.engine import Engine
     from replay.exchange.faults import Faults
     from replay.exchange.protocol.params import Params
     from replay.exchange.recording import RecordedBook
     from replay.exchange.venue import Venue
 
+E = TypeVar("E", bound="Engine")
+
+SPOT_PINGS = Pings(every_s=20.0, within_s=60.0)
+FUTURES_PINGS = Pings(every_s=180.0, within_s=600.0)
 _UNMATCHED_MAX = 1_000
 
 log = structlog.get_logger()
 
 
-class Desk:
-    """Where requests arrive.
+class Desk(Generic[E]):
+    """Where requests of one family of markets arrive.
 
     Args:
         venue: what is traded on.
         faults: what goes wrong.
         keys: of the one account.
         limits: of the one client.
+        pings: what its sockets are asked.
     """
 
-    def __init__(self, venue: Venue, faults: Faults, keys: Keys, limits: Limits | None = None) -> None:
+    def __init__(
+        self, venue: Venue[E], faults: Faults, keys: Keys, limits: Limits | None = None, pings: Pings = SPOT_PINGS
+    ) -> None:
         self.venue = venue
         self.faults = faults
+        self.pings = pings
         self.limits = limits or Limits(time.time)
         self.doorkeeper = Doorkeeper(keys)
         self.texts = {market.id: MarketText(market) for market in venue.markets}
@@ -63,7 +73,7 @@ class Desk:
         log.warning("request_unmatched", request=what)
 
 
-class Call:
+class Call(Generic[E]):
     """One request on its way.
 
     Args:
@@ -72,7 +82,7 @@ class Call:
         occasion: its name, such as ``POST /api/v3/order`` or ``ws order.place``.
     """
 
-    def __init__(self, desk: Desk, params: Params, occasion: str) -> None:
+    def __init__(self, desk: Desk[E], params: Params, occasion: str) -> None:
         self.desk = desk
         self.params = params
         self.occasion = occasion
@@ -100,3 +110,7 @@ class Call:
             VenueError: none is named, or it does not exist.
         """
         return self.desk.text(self.params.needed("symbol"))
+
+
+AnyCall = Call[Any]
+"""A request to either family."""

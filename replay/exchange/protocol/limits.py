@@ -1,4 +1,4 @@
-"""Rate limits: weight by the minute, orders by ten seconds and by the day, a ban for who does not listen.
+"""Rate limits: weight by the minute, orders by ten seconds, minute and day, a ban for who does not listen.
 
 Windows are whole minutes, tens of seconds and days of the wall clock, as at Binance, whatever the speed of the tape.
 """
@@ -51,6 +51,11 @@ class _Window:
         return self._seconds - now_s % self._seconds
 
 
+def futures_limits(now_s: Callable[[], float]) -> Limits:
+    """Return the limits of perpetuals, which are counted apart from those of spot."""
+    return Limits(now_s, weight_per_minute=2_400, orders_per_10s=300, orders_per_minute=1_200, orders_per_day=0)
+
+
 class Limits:
     """The limits of one client: everything on this machine is one.
 
@@ -58,7 +63,8 @@ class Limits:
         now_s: reads the wall clock.
         weight_per_minute: of requests.
         orders_per_10s: new orders.
-        orders_per_day: new orders.
+        orders_per_minute: new orders; 0 for no such limit, as on spot.
+        orders_per_day: new orders; 0 for no such limit, as of perpetuals.
         ban_s: how long the first ban lasts; each one after it lasts twice as long.
     """
 
@@ -68,15 +74,18 @@ class Limits:
         *,
         weight_per_minute: int = 6_000,
         orders_per_10s: int = 100,
+        orders_per_minute: int = 0,
         orders_per_day: int = 200_000,
         ban_s: float = _BAN_S,
     ) -> None:
         self._now_s = now_s
         self._weight = _Window("REQUEST_WEIGHT", "MINUTE", 1, 60, weight_per_minute)
-        self._orders = (
+        windows = (
             _Window("ORDERS", "SECOND", 10, 10, orders_per_10s),
+            _Window("ORDERS", "MINUTE", 1, 60, orders_per_minute),
             _Window("ORDERS", "DAY", 1, 86_400, orders_per_day),
         )
+        self._orders = tuple(window for window in windows if window.limit)
         self._refused = 0
         self._ban_s = ban_s
         self._banned_until_s = 0.0

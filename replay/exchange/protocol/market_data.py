@@ -10,7 +10,7 @@ from replay.exchange.protocol import shapes
 
 if TYPE_CHECKING:
     from replay.exchange.model import Printed
-    from replay.exchange.protocol.desk import Call, Desk
+    from replay.exchange.protocol.desk import AnyCall, Desk
     from replay.exchange.protocol.shapes import Json, MarketText
 
 INTERVALS = ("1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1M")
@@ -21,17 +21,17 @@ _ALL = 2**31
 _AVERAGE_MINUTES = 5
 
 
-async def ping(_: Call) -> Json:
+async def ping(_: AnyCall) -> Json:
     """Answer that somebody is there."""
     return {}
 
 
-async def server_time(call: Call) -> Json:
+async def server_time(call: AnyCall) -> Json:
     """Return the exchange's time."""
     return {"serverTime": call.now_ms()}
 
 
-async def exchange_info(call: Call) -> Json:
+async def exchange_info(call: AnyCall) -> Json:
     """Return the markets with their filters, and the limits."""
     wanted = _symbols(call)
     call.params.ignore(("permissions", "showPermissionSets", "symbolStatus"))
@@ -44,7 +44,7 @@ async def exchange_info(call: Call) -> Json:
     }
 
 
-async def depth(call: Call) -> Json:
+async def depth(call: AnyCall) -> Json:
     """Return a snapshot of the book; a slow one is taken first and sent later."""
     text = call.market()
     limit = call.params.limit(100, _DEPTH_MAX)
@@ -60,7 +60,7 @@ async def depth(call: Call) -> Json:
     return snapshot
 
 
-async def klines(call: Call) -> list[Any]:
+async def klines(call: AnyCall) -> list[Any]:
     """Return candles, those that begin within the given times; the newest unless a start is given."""
     text = call.market()
     interval = call.params.needed("interval")
@@ -73,7 +73,7 @@ async def klines(call: Call) -> list[Any]:
     return [shapes.kline_row(text, candle) for candle in candles]
 
 
-async def trades(call: Call) -> list[Any]:
+async def trades(call: AnyCall) -> list[Any]:
     """Return the newest trades, or those from an id on."""
     text = call.market()
     from_id = call.params.integer("fromId")
@@ -81,7 +81,7 @@ async def trades(call: Call) -> list[Any]:
     return [shapes.trade_row(text, trade) for trade in _trades(call.desk, text, limit, from_id, None, None)]
 
 
-async def aggregate_trades(call: Call) -> list[Any]:
+async def aggregate_trades(call: AnyCall) -> list[Any]:
     """Return the newest trades, those from an id on, or those of a time."""
     text = call.market()
     params = call.params
@@ -92,7 +92,7 @@ async def aggregate_trades(call: Call) -> list[Any]:
 
 
 def _trades(
-    desk: Desk, text: MarketText, limit: int, from_id: int | None, start_ms: int | None, end_ms: int | None
+    desk: Desk[Any], text: MarketText, limit: int, from_id: int | None, start_ms: int | None, end_ms: int | None
 ) -> list[Printed]:
     """Return trades oldest first: from a start on if there is one, else the newest."""
     begun = from_id is not None or start_ms is not None
@@ -107,7 +107,7 @@ def _trades(
     return found[:limit] if begun else found[-limit:]
 
 
-async def average_price(call: Call) -> Json:
+async def average_price(call: AnyCall) -> Json:
     """Return the average price of the last minutes."""
     text = call.market()
     candles = call.desk.venue.engine.candles(text.market.id, "1m", None, None, _AVERAGE_MINUTES)
@@ -120,20 +120,20 @@ async def average_price(call: Call) -> Json:
     return {"mins": _AVERAGE_MINUTES, "price": text.price(ticks), "closeTime": close_ms}
 
 
-async def ticker_day(call: Call) -> Json | list[Json]:
+async def ticker_day(call: AnyCall) -> Json | list[Json]:
     """Return the last 24 hours of one market or several."""
     call.params.ignore(("type", "windowSize", "symbolStatus"))
     return _one_or_all(call, [day_row(call.desk, text) for text in _symbols(call)])
 
 
-async def ticker_price(call: Call) -> Json | list[Json]:
+async def ticker_price(call: AnyCall) -> Json | list[Json]:
     """Return the last price of one market or several."""
     call.params.ignore(("symbolStatus",))
     rows = [day_row(call.desk, text) for text in _symbols(call)]
     return _one_or_all(call, [{"symbol": row["symbol"], "price": row["lastPrice"]} for row in rows])
 
 
-async def ticker_book(call: Call) -> Json | list[Json]:
+async def ticker_book(call: AnyCall) -> Json | list[Json]:
     """Return the best bid and ask of one market or several."""
     call.params.ignore(("symbolStatus",))
     names = ("symbol", "bidPrice", "bidQty", "askPrice", "askQty")
@@ -141,21 +141,21 @@ async def ticker_book(call: Call) -> Json | list[Json]:
     return _one_or_all(call, [{name: row[name] for name in names} for row in rows])
 
 
-def day_row(desk: Desk, text: MarketText) -> Json:
+def day_row(desk: Desk[Any], text: MarketText) -> Json:
     """Return the last 24 hours of a market, up to now."""
     engine, now_ms = desk.venue.engine, desk.venue.now_ms()
     candles = engine.candles(text.market.id, "1m", now_ms - _DAY_MS, None, _DAY_MS // 60_000 + 1)
     return shapes.ticker_row(text, candles, touch(desk, text), now_ms)
 
 
-def touch(desk: Desk, text: MarketText) -> tuple[int, int, int, int]:
+def touch(desk: Desk[Any], text: MarketText) -> tuple[int, int, int, int]:
     """Return the best bid and ask: (ticks, lots, ticks, lots), 0 without."""
     _, bids, asks = desk.venue.engine.depth(text.market.id, 1)
     bid, ask = (bids[0] if bids else (0, 0)), (asks[0] if asks else (0, 0))
     return (*bid, *ask)
 
 
-def _symbols(call: Call) -> list[MarketText]:
+def _symbols(call: AnyCall) -> list[MarketText]:
     """Return the markets that are asked about; all unless some are named."""
     one, several = call.params.text("symbol"), call.params.names("symbols")
     if one is not None and several is not None:
@@ -165,5 +165,5 @@ def _symbols(call: Call) -> list[MarketText]:
     return list(call.desk.texts.values()) if several is None else [call.desk.text(name) for name in several]
 
 
-def _one_or_all(call: Call, rows: list[Json]) -> Json | list[Json]:
+def _one_or_all(call: AnyCall, rows: list[Json]) -> Json | list[Json]:
     return rows[0] if "symbol" in call.params else rows

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from replay.exchange.protocol.desk import Call
     from replay.exchange.protocol.params import Params
 
-Run = Callable[["Call"], Awaitable[Any]]
+Run = Callable[["Call[Any]"], Awaitable[Any]]
 Weight = Callable[["Params"], int]
 
 

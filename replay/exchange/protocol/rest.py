@@ -12,12 +12,13 @@ from replay.exchange.model import VenueError
 from replay.exchange.protocol.auth import split_signature
 from replay.exchange.protocol.desk import Call
 from replay.exchange.protocol.limits import LimitError
-from replay.exchange.protocol.operations import BY_ROUTE
 from replay.exchange.protocol.params import Params
 from replay.exchange.protocol.shapes import encode
 from replay.exchange.protocol.trading import error_data
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from replay.exchange.protocol.desk import Desk
     from replay.exchange.protocol.operations import Operation
     from replay.exchange.protocol.shapes import Json
@@ -30,19 +31,21 @@ MAINTENANCE = "System is under maintenance."
 
 
 class Rest:
-    """Answers every request that opens no socket.
+    """Answers every request of one family of markets that opens no socket.
 
     Args:
         desk: where requests arrive.
+        routes: its operations by method and path.
     """
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk[Any], routes: Mapping[str, Operation]) -> None:
         self._desk = desk
+        self._routes = routes
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request."""
         route = f"{request.method} {request.path}"
-        operation = BY_ROUTE.get(route)
+        operation = self._routes.get(route)
         if operation is None:
             self._desk.miss(route)
             return _answer({"code": -1020, "msg": f"There is no {route} here."}, 404)

@@ -240,6 +240,12 @@ def levels(text: MarketText, rows: tuple[tuple[int, int], ...] | list[tuple[int,
     return [[text.price(ticks), text.quantity(lots)] for ticks, lots in rows]
 
 
+def touch_event(text: MarketText, touched: tuple[int, int, int, int]) -> Json:
+    """Return the best bid and ask, (ticks, lots, ticks, lots), as `@bookTicker` sends them."""
+    bid, bid_lots, ask, ask_lots = touched
+    return {"b": text.price(bid), "B": text.quantity(bid_lots), "a": text.price(ask), "A": text.quantity(ask_lots)}
+
+
 def depth_event(text: MarketText, change: BookChanged, now_ms: int) -> Json:
     """Return a difference of the book as `@depth` sends it."""
     return {

@@ -41,15 +41,26 @@ class _Message(NamedTuple):
     is_event: bool
 
 
+class Pings(NamedTuple):
+    """How a server finds out that nobody is there."""
+
+    every_s: float
+    """Seconds between two pings; 0 for none."""
+    within_s: float
+    """Seconds after which a client that has answered none is cut off."""
+
+
 class Connection:
     """The exchange's end of one socket.
 
     Args:
         faults: what goes wrong.
+        pings: when the client is asked whether it is there.
     """
 
-    def __init__(self, faults: Faults) -> None:
+    def __init__(self, faults: Faults, pings: Pings) -> None:
         self._faults = faults
+        self._pings = pings
         self._ws = web.WebSocketResponse(
             timeout=_GOODBYE_S, autoping=False, compress=False, max_msg_size=_MESSAGE_BYTES_MAX
         )
@@ -57,25 +68,33 @@ class Connection:
         self._queue: deque[_Message] = deque()
         self._wake = asyncio.Event()
         self._silent_until_s = 0.0
+        self._answered_s = 0.0
         self._ended = False
 
     async def serve(self, request: web.Request, receive: Callable[[str], Awaitable[None]]) -> web.WebSocketResponse:
         """Shake hands, then hand every text that arrives to `receive` until the socket ends."""
         await self._ws.prepare(request)
         self._transport = request.transport
-        writer = asyncio.create_task(self._write())
+        beside = [asyncio.create_task(self._write())]
+        if self._pings.every_s:
+            beside.append(asyncio.create_task(self._ping()))
+        if self._faults.strikes("server_disconnect", request.path):
+            beside.append(asyncio.create_task(self._leave(self._faults.seconds("server_disconnect"))))
         try:
             async for message in self._ws:
                 if message.type is WSMsgType.TEXT:
                     await receive(message.data)
+                elif message.type is WSMsgType.PONG:
+                    self._answered_s = time.monotonic()
                 elif message.type is WSMsgType.PING and not self._faults.strikes("pings_unanswered"):
                     await self._ws.pong(message.data)
         except ConnectionError:
             log.debug("socket_lost")
         finally:
             self._ended = True
-            writer.cancel()
-            await asyncio.gather(writer, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
         return self._ws
 
     def push(self, text: str, occasion: str) -> None:
@@ -106,6 +125,23 @@ class Connection:
             return
         self._queue.append(message)
         self._wake.set()
+
+    async def _ping(self) -> None:
+        """Ask whether the client is there, and cut it off once it has not answered for too long."""
+        self._answered_s = time.monotonic()
+        try:
+            while time.monotonic() - self._answered_s <= self._pings.within_s:
+                await asyncio.sleep(self._pings.every_s)
+                await self._ws.ping(str(time.time_ns() // 1_000_000).encode())
+        except ConnectionError:
+            log.debug("socket_lost")
+            return
+        log.debug("client_silent")
+        self.close()
+
+    async def _leave(self, after_s: float) -> None:
+        await asyncio.sleep(after_s)
+        await self.say_goodbye()
 
     async def _write(self) -> None:
         held: _Message | None = None

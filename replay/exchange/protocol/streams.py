@@ -1,7 +1,7 @@
 """Market streams: who has subscribed to what, and what each of them is sent.
 
-A stream's message is written once and goes to all who have it. Besides ``/ws`` and ``/stream`` any path below
-them is taken, with a counter (as ccxt numbers its sockets) or with stream names.
+A stream's message is written once and goes to all who have it. Below the roots of a family any path is taken, with a
+counter (as ccxt numbers its sockets) or with stream names. What differs between spot and perpetuals is a `Dialect`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from aiohttp import WSCloseCode, web
@@ -18,7 +19,7 @@ from replay.exchange.model import BookChanged, Candle, Event, Printed
 from replay.exchange.protocol import shapes
 from replay.exchange.protocol.market_data import INTERVALS, day_row, touch
 from replay.exchange.protocol.rest import refused_for_load
-from replay.exchange.protocol.shapes import encode
+from replay.exchange.protocol.shapes import Json, MarketText, encode
 from replay.exchange.protocol.sockets import Connection
 from replay.exchange.recording import CHANNELS
 
@@ -26,18 +27,56 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from replay.exchange.protocol.desk import Desk
-    from replay.exchange.protocol.shapes import Json, MarketText
 
 TICKER_EVERY_S = 1.0
 _STREAMS_MAX = 1_024
 _MESSAGES_PER_S = 5
-_PARTIAL = {f"depth{levels}{speed}": levels for levels in (5, 10, 20) for speed in ("", "@100ms", "@1000ms")}
-_DIFFS = ("depth", "depth@100ms", "depth@1000ms")
-_ON_TRADES = {"trade": shapes.trade_event, "aggTrade": shapes.aggregate_event}
-_TICKERS = {"ticker": shapes.ticker_event, "miniTicker": shapes.mini_ticker_event}
-_ALL_TICKERS = {"!ticker@arr": shapes.ticker_event, "!miniTicker@arr": shapes.mini_ticker_event}
-_KLINES = {f"kline_{interval}": interval for interval in INTERVALS}
-_CHANNELS = {*_PARTIAL, *_DIFFS, *_ON_TRADES, *_TICKERS, *_KLINES, "bookTicker", "avgPrice"}
+
+Levels = tuple[list[list[str]], list[list[str]]]
+"""Bids and asks as they are written."""
+Touch = tuple[int, int, int, int]
+"""Best bid and ask: (ticks, lots, ticks, lots)."""
+
+
+class Dialect(NamedTuple):
+    """How one family of markets names and writes its streams."""
+
+    name: str
+    """What occasions begin with."""
+    trades: Mapping[str, Callable[[MarketText, Printed, int], Json]]
+    tickers: Mapping[str, Callable[[Json, int], Json]]
+    diffs: tuple[str, ...]
+    partial: Mapping[str, int]
+    intervals: tuple[str, ...]
+    change: Callable[[MarketText, BookChanged, int], Json]
+    snapshot: Callable[[MarketText, int, Levels, int], Json]
+    best: Callable[[MarketText, BookChanged, Touch, int], Json]
+    other: tuple[str, ...]
+    """Further channels of a market."""
+    everywhere: tuple[str, ...] = ()
+    """Further streams of all markets."""
+
+
+def _snapshot(_: MarketText, last_update_id: int, levels: Levels, __: int) -> Json:
+    return {"lastUpdateId": last_update_id, "bids": levels[0], "asks": levels[1]}
+
+
+def _best(text: MarketText, change: BookChanged, touched: Touch, _: int) -> Json:
+    return {"u": change.last_update_id, "s": change.id} | shapes.touch_event(text, touched)
+
+
+SPOT = Dialect(
+    name="market",
+    trades={"trade": shapes.trade_event, "aggTrade": shapes.aggregate_event},
+    tickers={"ticker": shapes.ticker_event, "miniTicker": shapes.mini_ticker_event},
+    diffs=("depth", "depth@100ms", "depth@1000ms"),
+    partial={f"depth{levels}{speed}": levels for levels in (5, 10, 20) for speed in ("", "@100ms", "@1000ms")},
+    intervals=INTERVALS,
+    change=shapes.depth_event,
+    snapshot=_snapshot,
+    best=_best,
+    other=("avgPrice",),
+)
 
 
 class _Request(msgspec.Struct):
@@ -65,11 +104,22 @@ class Streams:
     Args:
         desk: where sockets arrive.
         messages_per_s: what a client may send before its socket is closed, as at Binance; 0 for any number.
+        dialect: of its family of markets.
     """
 
-    def __init__(self, desk: Desk, messages_per_s: int = _MESSAGES_PER_S) -> None:
+    def __init__(self, desk: Desk[Any], messages_per_s: int = _MESSAGES_PER_S, dialect: Dialect = SPOT) -> None:
         self._desk = desk
         self._messages_per_s = messages_per_s
+        self._dialect = dialect
+        self._klines = {f"kline_{interval}": interval for interval in dialect.intervals}
+        self._all_tickers = {f"!{channel}@arr": shape for channel, shape in dialect.tickers.items()}
+        self._channels = frozenset(
+            (
+                *dialect.trades, *dialect.tickers, *dialect.diffs, *dialect.partial, *self._klines, "bookTicker",
+                *dialect.other,
+            )
+        )  # fmt: skip
+        self._everywhere = frozenset((*self._all_tickers, *dialect.everywhere))
         self._listeners: dict[str, dict[_Session, None]] = {}
         self._sessions: dict[_Session, None] = {}
         desk.venue.listen(self._hear)
@@ -79,9 +129,9 @@ class Streams:
         if self._desk.faults.strikes("handshake_refused", request.path):
             return refused_for_load(429, self._desk.faults.seconds("handshake_refused"))
         named = request.query.get("streams")
-        session = _Session(Connection(self._desk.faults), wrapped=named is not None or request.path == "/stream")
-        tail = request.path.removeprefix("/stream").removeprefix("/ws").strip("/")
-        for name in (named or tail).split("/"):
+        wrapped = named is not None or request.path.endswith("/stream")
+        session = _Session(Connection(self._desk.faults, self._desk.pings), wrapped=wrapped)
+        for name in (named or request.path).split("/"):
             if self._exists(name):
                 self._subscribe(session, name)
         self._sessions[session] = None
@@ -118,9 +168,9 @@ class Streams:
             request = _decode(text)
         except msgspec.DecodeError as error:
             message = f"Invalid JSON: {error}" if not isinstance(error, msgspec.ValidationError) else "Invalid request"
-            session.connection.reply(_text(_refusal(3, message, None)), "market malformed")
+            session.connection.reply(_text(_refusal(3, message, None)), f"{self._dialect.name} malformed")
             return
-        occasion = f"market {request.method}"
+        occasion = f"{self._dialect.name} {request.method}"
         answer = self._answer(session, request, occasion)
         if answer is not None:
             session.connection.reply(_text(answer), occasion)
@@ -162,10 +212,10 @@ class Streams:
         return None if faults.strikes("ack_lost", occasion) else {"result": None, "id": request.id}
 
     def _exists(self, name: str) -> bool:
-        if name in _ALL_TICKERS:
+        if name in self._everywhere:
             return True
         symbol, at, channel = name.partition("@")
-        return bool(at) and symbol.upper() in self._desk.texts and symbol.islower() and channel in _CHANNELS
+        return bool(at) and symbol.upper() in self._desk.texts and symbol.islower() and channel in self._channels
 
     def _subscribe(self, session: _Session, name: str) -> None:
         session.streams[name] = None
@@ -185,16 +235,19 @@ class Streams:
             return
         now_ms = self._desk.venue.now_ms()
         for event in events:
-            if isinstance(event, Printed):
-                self._on_trade(event, now_ms)
-            elif isinstance(event, Candle):
-                self._on_candle(event, now_ms)
-            elif isinstance(event, BookChanged):
-                self._on_book(event, now_ms)
+            self._tell(event, now_ms)
+
+    def _tell(self, event: Event, now_ms: int) -> None:
+        if isinstance(event, Printed):
+            self._on_trade(event, now_ms)
+        elif isinstance(event, Candle):
+            self._on_candle(event, now_ms)
+        elif isinstance(event, BookChanged):
+            self._on_book(event, now_ms)
 
     def _on_trade(self, trade: Printed, now_ms: int) -> None:
         text = self._desk.texts[trade.id]
-        for channel, shape in _ON_TRADES.items():
+        for channel, shape in self._dialect.trades.items():
             if trade.quantity_lots and self._made(text, channel):
                 self._send(text, channel, shape(text, trade, now_ms))
 
@@ -206,7 +259,7 @@ class Streams:
             self._send(text, f"kline_{candle.interval}", shapes.kline_event(text, candle, now_ms))
         if candle.interval != "1m":
             return
-        for channel, interval in _KLINES.items():
+        for channel, interval in self._klines.items():
             if interval in told or not self._heard(text, channel):
                 continue
             for longer in self._desk.venue.engine.candles(candle.id, interval, None, None, 1):
@@ -216,34 +269,30 @@ class Streams:
 
     def _on_book(self, change: BookChanged, now_ms: int) -> None:
         text = self._desk.texts[change.id]
-        for channel in _DIFFS:
+        for channel in self._dialect.diffs:
             if self._made(text, channel):
-                self._send(text, channel, shapes.depth_event(text, change, now_ms), fault="book_gap")
-        for channel, count in _PARTIAL.items():
+                self._send(text, channel, self._dialect.change(text, change, now_ms), fault="book_gap")
+        for channel, count in self._dialect.partial.items():
             if self._heard(text, channel):
                 last_id, bids, asks = self._desk.venue.engine.depth(change.id, count)
-                sides = {"bids": shapes.levels(text, list(bids)), "asks": shapes.levels(text, list(asks))}
-                self._send(text, channel, {"lastUpdateId": last_id} | sides)
+                sides = (shapes.levels(text, bids), shapes.levels(text, asks))
+                self._send(text, channel, self._dialect.snapshot(text, last_id, sides, now_ms))
         if self._made(text, "bookTicker"):
-            bid, bid_lots, ask, ask_lots = touch(self._desk, text)
-            best = {
-                "u": change.last_update_id, "s": change.id, "b": text.price(bid), "B": text.quantity(bid_lots),
-                "a": text.price(ask), "A": text.quantity(ask_lots),
-            }  # fmt: skip
+            best = self._dialect.best(text, change, touch(self._desk, text), now_ms)
             self._send(text, "bookTicker", best)
 
     def send_tickers(self) -> None:
         """Send the last 24 hours to those who have subscribed to them."""
         now_ms = self._desk.venue.now_ms()
         for text in self._desk.texts.values():
-            for channel, shape in _TICKERS.items():
+            for channel, shape in self._dialect.tickers.items():
                 if self._heard(text, channel):
                     self._send(text, channel, shape(day_row(self._desk, text), now_ms))
             if self._heard(text, "avgPrice"):
                 row = day_row(self._desk, text)
                 average = {"e": "avgPrice", "E": now_ms, "s": text.market.id, "i": "5m", "w": row["weightedAvgPrice"]}
                 self._send(text, "avgPrice", average | {"T": now_ms})
-        for name, shape in _ALL_TICKERS.items():
+        for name, shape in self._all_tickers.items():
             if name in self._listeners:
                 self._send_to(name, [shape(day_row(self._desk, text), now_ms) for text in self._desk.texts.values()])
 
@@ -269,7 +318,7 @@ class Streams:
 
     def _send_text(self, name: str, plain: str, fault: str) -> None:
         wrapped = ""
-        occasion = f"market {name}"
+        occasion = f"{self._dialect.name} {name}"
         for session in self._listeners[name]:
             if fault and self._desk.faults.strikes(fault, occasion):
                 continue

@@ -40,7 +40,7 @@ def made_up_id() -> str:
 # --- new orders -----------------------------------------------------------------------------------------
 
 
-async def place(call: Call) -> Json:
+async def place(call: Call[Engine]) -> Json:
     """Place an order; it is durable before this returns."""
     text = call.market()
     wish = read_order(call.params, text.market.id, made_up_id())
@@ -52,7 +52,7 @@ async def place(call: Call) -> Json:
     return shapes.order_reply(text, order, wish.reply_kind)
 
 
-async def test_order(call: Call) -> Json:
+async def test_order(call: Call[Engine]) -> Json:
     """Check the form of an order and do nothing."""
     text = call.market()
     read_order(call.params, text.market.id, made_up_id())
@@ -80,7 +80,7 @@ def _quantified(engine: Engine, text: MarketText, wish: Wish) -> NewOrder:
     return msgspec.structs.replace(wish.order, quantity=lots * text.market.lot)
 
 
-async def replace(call: Call) -> Json:
+async def replace(call: Call[Engine]) -> Json:
     """Cancel an order and place another, in one step."""
     params = call.params
     text = call.market()
@@ -149,7 +149,7 @@ def _half(error: VenueError | None) -> Json | None:
 # --- cancels --------------------------------------------------------------------------------------------
 
 
-async def cancel(call: Call) -> Json:
+async def cancel(call: Call[Engine]) -> Json:
     """Cancel an order."""
     params = call.params
     text = call.market()
@@ -166,7 +166,7 @@ async def cancel(call: Call) -> Json:
     return shapes.cancel_reply(text, order, cancel_id)
 
 
-async def cancel_all(call: Call) -> list[Json]:
+async def cancel_all(call: Call[Engine]) -> list[Json]:
     """Cancel every open order of a market.
 
     Raises:
@@ -180,7 +180,7 @@ async def cancel_all(call: Call) -> list[Json]:
     return [shapes.cancel_reply(text, order, made_up_id()) for order in orders]
 
 
-def _restriction(call: Call) -> str | None:
+def _restriction(call: Call[Engine]) -> str | None:
     value = call.params.text("cancelRestrictions")
     if value is not None and value not in _RESTRICTIONS:
         raise VenueError(-1145, "Invalid cancelRestrictions.")
@@ -204,7 +204,7 @@ def _check_restriction(
 # --- questions: asked through a commit, so that nothing is told that is not yet durable -----------------------
 
 
-async def order(call: Call) -> Json:
+async def order(call: Call[Engine]) -> Json:
     """Return one order."""
     text = call.market()
     order_id, client_id = _named_order(call)
@@ -215,14 +215,14 @@ async def order(call: Call) -> Json:
     return shapes.order_row(text, found)
 
 
-def _named_order(call: Call) -> tuple[int | None, str | None]:
+def _named_order(call: Call[Engine]) -> tuple[int | None, str | None]:
     order_id, client_id = call.params.integer("orderId"), call.params.client_id("origClientOrderId")
     if order_id is None and client_id is None:
         raise VenueError(-1102, "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!")
     return order_id, client_id
 
 
-async def open_orders(call: Call) -> list[Json]:
+async def open_orders(call: Call[Engine]) -> list[Json]:
     """Return the open orders of a market, or all."""
     name = call.params.text("symbol")
     market_id = None if name is None else call.desk.text(name).market.id
@@ -231,7 +231,7 @@ async def open_orders(call: Call) -> list[Json]:
     return [shapes.order_row(call.desk.texts[found.id], found) for found in orders]
 
 
-async def all_orders(call: Call) -> list[Json]:
+async def all_orders(call: Call[Engine]) -> list[Json]:
     """Return orders of a market, whatever became of them."""
     params = call.params
     text = call.market()
@@ -246,7 +246,7 @@ async def all_orders(call: Call) -> list[Json]:
     return [shapes.order_row(text, found) for found in orders]
 
 
-async def my_trades(call: Call) -> list[Json]:
+async def my_trades(call: Call[Engine]) -> list[Json]:
     """Return executions of our orders in a market."""
     params = call.params
     text = call.market()
@@ -262,7 +262,7 @@ async def my_trades(call: Call) -> list[Json]:
     return [shapes.my_trade_row(text, trade) for trade in trades]
 
 
-async def account(call: Call) -> Json:
+async def account(call: Call[Engine]) -> Json:
     """Return the account: what it may do, what it pays, what it has."""
     without_zero = call.params.text("omitZeroBalances") == "true"
     call.params.finish()
@@ -298,7 +298,7 @@ def _rates(maker: Decimal, taker: Decimal) -> Json:
     return {"maker": f"{maker:.8f}", "taker": f"{taker:.8f}", "buyer": "0.00000000", "seller": "0.00000000"}
 
 
-async def commission(call: Call) -> Json:
+async def commission(call: Call[Engine]) -> Json:
     """Return what orders of a market pay."""
     text = call.market()
     call.params.finish()
@@ -314,7 +314,7 @@ async def commission(call: Call) -> Json:
     }  # fmt: skip
 
 
-async def order_counts(call: Call) -> list[Json]:
+async def order_counts(call: Call[Engine]) -> list[Json]:
     """Return how many orders were placed of those the limits allow."""
     call.params.finish()
     return call.desk.limits.counts(orders_only=True)
@@ -323,7 +323,7 @@ async def order_counts(call: Call) -> list[Json]:
 # --- the wallet, which here has only what trading needs -----------------------------------------------------
 
 
-async def trade_fee(call: Call) -> list[Json]:
+async def trade_fee(call: Call[Engine]) -> list[Json]:
     """Return the fees of one market or all."""
     name = call.params.text("symbol")
     texts = list(call.desk.texts.values()) if name is None else [call.desk.text(name)]
@@ -334,7 +334,7 @@ async def trade_fee(call: Call) -> list[Json]:
     ]
 
 
-async def key_permissions(call: Call) -> Json:
+async def key_permissions(call: Call[Engine]) -> Json:
     """Return what the key may do."""
     call.params.finish()
     return {
@@ -354,7 +354,7 @@ async def key_permissions(call: Call) -> Json:
     }
 
 
-async def coins(call: Call) -> list[Json]:
+async def coins(call: Call[Engine]) -> list[Json]:
     """Return the assets of the account as the wallet lists them; none can be moved."""
     call.params.finish()
     balances = await call.desk.venue.commit(lambda engine, _: engine.balances())
@@ -374,7 +374,7 @@ async def coins(call: Call) -> list[Json]:
     ]
 
 
-async def nothing(_: Call) -> list[Any]:
+async def nothing(_: Call[Engine]) -> list[Any]:
     """Return an empty list: this venue has no such markets."""
     return []
 

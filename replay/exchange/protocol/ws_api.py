@@ -1,4 +1,4 @@
-"""The WebSocket API: the operations of REST on a socket, and the user stream beside them.
+"""The WebSocket API: the operations of REST on a socket.
 
 Each request runs as a task of its own, so that one whose reply is held back holds up no other; requests begin in
 the order they came.
@@ -7,18 +7,15 @@ the order they came.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import structlog
 from aiohttp import web
 
-from replay.exchange.model import BalancesChanged, Event, Executed, VenueError
-from replay.exchange.protocol import shapes
+from replay.exchange.model import VenueError
 from replay.exchange.protocol.auth import socket_payload
 from replay.exchange.protocol.desk import Call
-from replay.exchange.protocol.operations import BY_METHOD
 from replay.exchange.protocol.params import Params
 from replay.exchange.protocol.rest import MAINTENANCE, UNKNOWN_STATUS, refused_for_load
 from replay.exchange.protocol.shapes import encode
@@ -26,12 +23,14 @@ from replay.exchange.protocol.sockets import Connection
 from replay.exchange.protocol.trading import error_data
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
     from replay.exchange.protocol.desk import Desk
+    from replay.exchange.protocol.operations import Operation
     from replay.exchange.protocol.shapes import Json
 
-_CONNECT_WEIGHT = 2
+CONNECT_WEIGHT = 2
+"""Of a socket, and of what it asks for about itself."""
 _TOO_MANY = 429
 
 log = structlog.get_logger()
@@ -46,39 +45,49 @@ class _Request(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Request).decode
 
 
-class _Session:
-    """One socket: its connection and its user streams."""
+class Session:
+    """One socket.
+
+    Args:
+        connection: its connection.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.subscriptions: dict[int, None] = {}
+        """User streams on it, which only spot has there."""
         self.next_subscription = 0
 
 
 class SocketApi:
-    """Serves orders and the user stream over sockets.
+    """Serves operations over sockets.
 
     Args:
         desk: where sockets arrive.
+        methods: the operations by name.
+        name: what the occasions of its requests begin with.
+
+    Attributes:
+        sessions: the sockets that are open.
     """
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk[Any], methods: Mapping[str, Operation], name: str) -> None:
         self._desk = desk
-        self._sessions: dict[_Session, None] = {}
+        self._methods = methods
+        self._name = name
+        self.sessions: dict[Session, None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._waiting: deque[tuple[float, Executed | BalancesChanged]] = deque()
-        desk.venue.listen(self._hear)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one socket."""
         if self._desk.faults.strikes("handshake_refused", request.path):
             return refused_for_load(_TOO_MANY, self._desk.faults.seconds("handshake_refused"))
         try:
-            self._desk.limits.charge(_CONNECT_WEIGHT)
+            self._desk.limits.charge(CONNECT_WEIGHT)
         except VenueError as error:
             return refused_for_load(error.status, 1.0)
-        session = _Session(Connection(self._desk.faults))
-        self._sessions[session] = None
+        session = Session(Connection(self._desk.faults, self._desk.pings))
+        self.sessions[session] = None
 
         async def receive(text: str) -> None:
             task = asyncio.create_task(self._take(session, text))
@@ -88,7 +97,7 @@ class SocketApi:
         try:
             return await session.connection.serve(request, receive)
         finally:
-            del self._sessions[session]
+            del self.sessions[session]
 
     async def close(self) -> None:
         """Say goodbye to every client, and to what still waits to be answered."""
@@ -96,18 +105,18 @@ class SocketApi:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.gather(*(session.connection.say_goodbye() for session in list(self._sessions)))
+        await asyncio.gather(*(session.connection.say_goodbye() for session in list(self.sessions)))
 
     # --- requests ---------------------------------------------------------------------------------------
 
-    async def _take(self, session: _Session, text: str) -> None:
+    async def _take(self, session: Session, text: str) -> None:
         try:
             request = _decode(text)
         except msgspec.DecodeError:
             error = {"code": -1135, "msg": "Invalid JSON Request"}
-            session.connection.reply(_text({"id": None, "status": 400, "error": error}), "ws malformed")
+            session.connection.reply(as_text({"id": None, "status": 400, "error": error}), f"{self._name} malformed")
             return
-        occasion = f"ws {request.method}"
+        occasion = f"{self._name} {request.method}"
         faults = self._desk.faults
         self._desk.requests[occasion] += 1
         if faults.strikes("latency", occasion):
@@ -125,7 +134,7 @@ class SocketApi:
         if faults.strikes("status_unknown", occasion):
             answer = {"status": 504, "error": {"code": -1007, "msg": UNKNOWN_STATUS}}
         if not faults.strikes("ws_unanswered", occasion):
-            session.connection.reply(_text({"id": request.id} | answer), occasion)
+            session.connection.reply(as_text({"id": request.id} | answer), occasion)
 
     def _refusal(self, occasion: str) -> Json | None:
         """Return the answer of an exchange that is in no state to carry anything out."""
@@ -138,9 +147,11 @@ class SocketApi:
                 return {"status": status, "error": {"code": -1003, "msg": "Too many requests.", "data": wait}}
         return None
 
-    async def _run(self, session: _Session, request: _Request, occasion: str) -> Json:
+    async def _run(self, session: Session, request: _Request, occasion: str) -> Json:
         try:
-            result = await self._result(session, request, occasion)
+            values = {name: _word(value) for name, value in request.params.items()}
+            call = Call(self._desk, Params(values, strict=False), occasion)
+            result = await self._result(session, request.method, call, values)
         except VenueError as error:
             content: Json = {"code": error.code, "msg": error.text}
             data = error_data(error)
@@ -149,85 +160,34 @@ class SocketApi:
             return {"status": error.status, "error": content, "rateLimits": self._desk.limits.counts()}
         return {"status": 200, "result": result, "rateLimits": self._desk.limits.counts()}
 
-    async def _result(self, session: _Session, request: _Request, occasion: str) -> Any:  # noqa: ANN401 - JSON
-        values = {name: _word(value) for name, value in request.params.items()}
-        params = Params(values, strict=False)
-        call = Call(self._desk, params, occasion)
-        if request.method.startswith(("userDataStream.", "session.")):
-            self._desk.limits.charge(_CONNECT_WEIGHT)
-            return self._steer(session, request.method, call, values)
-        operation = BY_METHOD.get(request.method)
+    async def _result(
+        self,
+        session: Session,  # noqa: ARG002 - the user streams of spot belong to a socket
+        method: str,
+        call: Call[Any],
+        values: Mapping[str, str],
+    ) -> Any:  # noqa: ANN401 - JSON
+        """Carry a request out."""
+        operation = self._methods.get(method)
         if operation is None:
-            self._desk.miss(occasion)
+            self._desk.miss(call.occasion)
             raise VenueError(-1020, "This operation is not supported.")
-        self._desk.limits.charge(operation.weight(params))
+        self._desk.limits.charge(operation.weight(call.params))
         if operation.key:
             self._desk.doorkeeper.check_key(values.get("apiKey"))
         if operation.signed:
-            self._check(call, values)
+            self.check(call, values)
         return await operation.run(call)
 
-    def _check(self, call: Call, values: dict[str, str]) -> None:
+    def check(self, call: Call[Any], values: Mapping[str, str]) -> None:
+        """Let in who has signed the request, and lately.
+
+        Raises:
+            VenueError: the key, the signature or the time is wrong.
+        """
         self._desk.doorkeeper.check_key(values.get("apiKey"))
         self._desk.doorkeeper.check_signature(socket_payload(values), values.get("signature"))
         call.check_time()
-
-    # --- the user stream --------------------------------------------------------------------------------
-
-    def _steer(self, session: _Session, method: str, call: Call, values: dict[str, str]) -> Any:  # noqa: ANN401 - JSON
-        """Begin, end or list user streams."""
-        if method == "userDataStream.subscribe.signature":
-            self._check(call, values)
-            number = session.next_subscription
-            session.next_subscription += 1
-            session.subscriptions[number] = None
-            return {"subscriptionId": number}
-        if method == "userDataStream.unsubscribe":
-            ended = call.params.integer("subscriptionId")
-            for number in list(session.subscriptions) if ended is None else [ended]:
-                session.subscriptions.pop(number, None)
-            return {}
-        if method == "session.subscriptions":
-            return [{"subscriptionId": number} for number in session.subscriptions]
-        self._desk.miss(f"ws {method}")
-        raise VenueError(-1020, "This operation is not supported.")
-
-    def _hear(self, events: Sequence[Event]) -> None:
-        """Send what concerns the account: at once, or after a while where a fault has it so."""
-        faults = self._desk.faults
-        loop = asyncio.get_running_loop()
-        for event in events:
-            if not isinstance(event, (Executed, BalancesChanged)):
-                continue
-            late_s = faults.seconds("reply_before_event") if faults.strikes("reply_before_event", _name(event)) else 0.0
-            if not late_s and not self._waiting:
-                self._send(event)
-                continue
-            due_s = max(loop.time() + late_s, self._waiting[-1][0] if self._waiting else 0.0)
-            self._waiting.append((due_s, event))
-            loop.call_at(due_s, self._send_waiting)
-
-    def _send_waiting(self) -> None:
-        self._send(self._waiting.popleft()[1])
-
-    def _send(self, event: Executed | BalancesChanged) -> None:
-        content = (
-            shapes.execution_report(self._desk.texts[event.order.id], event)
-            if isinstance(event, Executed)
-            else shapes.account_position(event)
-        )
-        occasion = _name(event)
-        for session in list(self._sessions):
-            for number in list(session.subscriptions):
-                told = content
-                if self._desk.faults.strikes("user_stream_terminated", occasion):
-                    del session.subscriptions[number]
-                    told = {"e": "eventStreamTerminated", "E": event.time_ms}
-                session.connection.push(_text({"subscriptionId": number, "event": told}), occasion)
-
-
-def _name(event: Executed | BalancesChanged) -> str:
-    return f"user executionReport {event.kind}" if isinstance(event, Executed) else "user outboundAccountPosition"
 
 
 def _word(value: Any) -> str:  # noqa: ANN401 - JSON
@@ -237,5 +197,6 @@ def _word(value: Any) -> str:  # noqa: ANN401 - JSON
     return value if isinstance(value, str) else encode(value).decode()
 
 
-def _text(content: Json) -> str:
+def as_text(content: Json) -> str:
+    """Return a message as it is sent."""
     return encode(content).decode()

@@ -18,6 +18,7 @@ import pytest
 
 from config.errors import UserError
 from replay.exchange import venue as venues
+from replay.exchange.engine import Engine
 from replay.exchange.model import VenueError
 from replay.exchange.store import FILE_NAME, Snapshot, open_store
 from replay.exchange.venue import Venue, open_venue
@@ -39,11 +40,11 @@ child = _load_child()
 
 
 @pytest.fixture
-async def reopen() -> AsyncIterator[Callable[..., Awaitable[Venue]]]:
+async def reopen() -> AsyncIterator[Callable[..., Awaitable[Venue[Engine]]]]:
     """Return what opens a venue of ours; whatever is still open in the end is closed."""
-    opened: list[Venue] = []
+    opened: list[Venue[Engine]] = []
 
-    async def make(state_dir: Path, **changes: Any) -> Venue:
+    async def make(state_dir: Path, **changes: Any) -> Venue[Engine]:
         venue = await open_venue(**({"state_dir": state_dir, "tape": None, **child.SETTINGS} | changes))
         opened.append(venue)
         return venue
@@ -62,7 +63,7 @@ def settled(state: bytes) -> bytes:
     return dumped
 
 
-async def trade(venue: Venue, numbers: range, seed: int = 1) -> None:
+async def trade(venue: Venue[Engine], numbers: range, seed: int = 1) -> None:
     for number in numbers:
         try:
             await venue.commit(child.work(seed, number))

@@ -14,6 +14,7 @@ import pytest
 
 from config.errors import UserError
 from replay.exchange import venue as venues
+from replay.exchange.engine import Engine
 from replay.exchange.model import Candle, Event, Executed, Market, NewOrder, Printed, VenueError
 from replay.exchange.venue import Venue, open_venue
 from replay.tape import synthetic_tape
@@ -24,7 +25,7 @@ NS_PER_S = 10**9
 START_NS = 1_700_000_000 * NS_PER_S
 """The wall's time in these tests: 20 s into a minute."""
 
-Opening = Callable[..., Awaitable[Venue]]
+Opening = Callable[..., Awaitable[Venue[Engine]]]
 
 
 class Wall:
@@ -50,9 +51,9 @@ def wall(monkeypatch: pytest.MonkeyPatch) -> Wall:
 @pytest.fixture
 async def opening() -> AsyncIterator[Opening]:
     """Return what opens a venue; whatever is still open in the end is closed."""
-    opened: list[Venue] = []
+    opened: list[Venue[Engine]] = []
 
-    async def make(state_dir: Path | None = None, tape: str | None = "7:500", **changes: Any) -> Venue:
+    async def make(state_dir: Path | None = None, tape: str | None = "7:500", **changes: Any) -> Venue[Engine]:
         settings: dict[str, Any] = {
             "markets": [SYN],
             "balances": {"USDT": D(100_000)},
@@ -80,7 +81,7 @@ def order(name: str, kind: str = "MARKET", price: str | None = None) -> NewOrder
     )
 
 
-def printed(venue: Venue) -> int:
+def printed(venue: Venue[Engine]) -> int:
     return len(venue.engine.recent_trades("SYNUSDT", 10**6))
 
 
