@@ -15,8 +15,8 @@ Nothing is ever sent twice to be on the safe side. What a request came to decide
 | question | unknown order, while a request may be on its way | nothing: asked again once that is too late |
 | question | unknown order, and none can be on its way | absent |
 
-A request is on its way until the venue would refuse it for its time stamp. What the private stream tells is
-posted in its order, executions first. A stream that says nothing of an order the venue has taken is dropped.
+A request is on its way until the venue would refuse it for its time stamp. What the private stream tells is the
+business of `daemon.edges.venue_pushes`.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ from actors.messages import (
     SendCancel,
     SendOrder,
     TradeReported,
-    VenueLink,
 )
 from daemon.edges.venue_errors import RequestError, broken
 from daemon.edges.venue_limits import Limits, LimitStatistics, Priority
+from daemon.edges.venue_pushes import Pushes
 from daemon.edges.venue_questions import WEIGHT_SEND, Caller, Names, Questions, backoff_s
 from daemon.edges.venue_reports import OffGridError, UnknownFeeError, exact, order_report, trade_report
 
@@ -55,21 +55,13 @@ if TYPE_CHECKING:
     from actors.messages import OrderRequest
     from config.schema import Exchange as ExchangeSettings
     from daemon.edges.venue_client import VenueClient
-    from daemon.edges.venue_stream import Push
 
 Command = SendOrder | SendCancel | AskOrder | AskAccount
 
 _AHEAD_S = 1.0
 """A venue takes a time stamp that is this far in its future, so a request of a fast clock lives as much longer."""
 _CANCEL_TRIES = 3
-_REDIAL_S = 0.1
-_REDIAL_MAX_S = 30.0
-_STEADY_S = 60.0
-"""A stream that stood this long starts its back-off anew."""
-_TOLD_MAX = 10_000
-"""Events waiting for the core; more, and the stream is dropped, after which the accounts are compared."""
 _LOST_MAX = 10_000
-_LOOK_S = 1.0
 
 log = structlog.get_logger()
 
@@ -124,7 +116,6 @@ class Gateway:
         self._post = post
         self._patience_s = settings.timeout_ms / 1000
         self._window_s = settings.recv_window_ms / 1000 + _AHEAD_S
-        self._stall_s = settings.stall_s
         self._limits = Limits(settings.weight_per_minute)
         self._caller = Caller(client, self._limits)
         self._names = Names(own_prefix)
@@ -138,12 +129,7 @@ class Gateway:
         self._lost: OrderedDict[str, float] = OrderedDict()
         """Order -> when a request for it that got lost is too late."""
         self._account: anyio.CancelScope | None = None
-        self._up = False
-        self._told: deque[Push | Message] = deque()
-        self._telling = anyio.Event()
-        self._overrun = False
-        self._silent_since: dict[str, float | None] = {}
-        """Orders the stream has not spoken of since we sent something, and since when the venue has it."""
+        self._pushes = Pushes(client, instruments, self._names, post, self.send, self._stop_comparing, settings.stall_s)
 
     # --- the core's side ----------------------------------------------------------------------------
 
@@ -159,15 +145,13 @@ class Gateway:
 
     def statistics(self) -> GatewayStatistics:
         """Return the state of the gateway."""
-        return GatewayStatistics(self._up, len(self._jobs), len(self._told), self._limits.statistics())
+        return GatewayStatistics(self._pushes.up, len(self._jobs), self._pushes.waiting, self._limits.statistics())
 
     async def run(self) -> None:
         """Work until cancelled; what an earlier run left is taken up first."""
         await self._take_up()
         async with anyio.create_task_group() as group:
-            group.start_soon(self._own_stream)
-            group.start_soon(self._tell)
-            group.start_soon(self._look_for_silence)
+            group.start_soon(self._pushes.run)
             while True:
                 while self._inbox:
                     group.start_soon(self._work, self._inbox.popleft())
@@ -176,9 +160,7 @@ class Gateway:
 
     async def _take_up(self) -> None:
         """Deal with what an earlier run left: what it sent is in doubt, all else is done again."""
-        if self._up:
-            self._up = False
-            self._told.append(VenueLink(up=False, reason="the gateway was started again"))
+        self._pushes.begin_anew()
         for number, job in list(self._jobs.items()):
             if job.sent and isinstance(job.command, SendOrder):
                 await self._doubt(job.command.order_id, "the gateway was stopped before the reply came")
@@ -225,8 +207,7 @@ class Gateway:
                 reason = f"not sent: the venue's limits left no room for {self._patience_s:g} s"
                 await self._post(OrderReported(order_id, "", "rejected", 0, reason))
             return
-        if self._up:
-            self._silent_since[order_id] = None
+        self._pushes.expect(order_id)
         instrument = self._instruments[request.symbol]
         try:
             reply = await self._caller.now(lambda: self._client.submit(*_terms(command, instrument)))
@@ -237,12 +218,11 @@ class Gateway:
         else:
             self._names.learn({**reply, "clientOrderId": order_id, "symbol": request.symbol})
             self._lost.pop(order_id, None)
-            if order_id in self._silent_since:
-                self._silent_since[order_id] = time.monotonic()
+            self._pushes.is_due(order_id)
             await self._taken(command, reply)
 
     async def _not_taken(self, command: SendOrder, failure: RequestError) -> None:
-        self._silent_since.pop(command.order_id, None)
+        self._pushes.expect_nothing(command.order_id)
         if failure.outcome == "doubt":
             await self._doubt(command.order_id, failure.reason)
             return
@@ -361,104 +341,15 @@ class Gateway:
                 return
             await self._post(account)
 
+    def _stop_comparing(self) -> None:
+        """Give up a comparison of the accounts under way: the core asks anew once the link is up."""
+        if self._account is not None:
+            self._account.cancel()
+
     async def _post_all(self, trades: list[TradeReported], report: OrderReported) -> None:
         for trade in trades:
             await self._post(trade)
         await self._post(report)
-
-    # --- the private stream -------------------------------------------------------------------------
-
-    async def _own_stream(self) -> None:
-        failures = 0
-        while True:
-            started_s = time.monotonic()
-            reason = "the stream ended"
-            try:
-                await self._client.listen(self._came_up, self._heard)
-            except RequestError as failure:
-                reason = failure.reason
-                if failure.outcome == "halt" and not failures:
-                    self._say(Halt(f"the private stream: {reason}"))
-            await self._client.drop_stream(reason)
-            self._went_down(reason)
-            failures = 0 if time.monotonic() - started_s > _STEADY_S else failures + 1
-            await anyio.sleep(backoff_s(failures, _REDIAL_S, _REDIAL_MAX_S))
-
-    async def _came_up(self) -> None:
-        log.info("venue_link_up")
-        self._up = True
-        self._overrun = False
-        self._silent_since.clear()
-        self._say(VenueLink(up=True))
-
-    def _went_down(self, reason: str) -> None:
-        log.warning("venue_link_down", was_up=self._up, reason=reason)
-        self._silent_since.clear()
-        if self._account is not None:
-            self._account.cancel()  # the core asks anew once the link is up
-        if self._up:
-            self._up = False
-            self._say(VenueLink(up=False, reason=reason))
-
-    def _heard(self, push: Push) -> None:
-        if len(self._told) >= _TOLD_MAX:
-            self._overrun = True
-            return
-        order = push[0]
-        if order is not None:
-            self._silent_since.pop(str(order.get("clientOrderId")), None)
-        self._say(push)
-
-    def _say(self, event: Push | Message) -> None:
-        self._told.append(event)
-        self._telling.set()
-
-    async def _tell(self) -> None:
-        """Post what the stream told, in its order."""
-        while True:
-            while self._told:
-                event = self._told[0]
-                for message in (event,) if isinstance(event, Message) else self._read(event):
-                    await self._post(message)
-                self._told.popleft()
-            self._telling = anyio.Event()
-            await self._telling.wait()
-
-    def _read(self, push: Push) -> list[Message]:
-        """Return what an event says: nothing of strangers' orders, executions first of ours."""
-        order, trade = push
-        row = trade if order is None else order
-        symbol = str(row.get("symbol"))
-        name = self._names.of(symbol, str(trade.get("order"))) if order is None else self._names.learn(order)
-        instrument = self._instruments.get(symbol)
-        if not name or instrument is None:
-            return []
-        messages: list[Message] = []
-        try:
-            if trade is not None:
-                messages.append(trade_report(trade, name, instrument))
-            if order is not None:
-                reason = str((order.get("info") or {}).get("r") or "")
-                messages.append(order_report(order, name, instrument, "" if reason == "NONE" else reason))
-        except UnknownFeeError:
-            self.send(AskOrder(name, symbol))  # a list of executions says more than an event
-            return []
-        except OffGridError as error:
-            return [Halt(str(error))]
-        return messages
-
-    async def _look_for_silence(self) -> None:
-        """Drop a stream that says nothing of what it should."""
-        while True:
-            await anyio.sleep(min(_LOOK_S, self._stall_s / 4))
-            horizon_s = time.monotonic() - self._stall_s
-            silent = [name for name, since_s in self._silent_since.items() if since_s is not None]
-            silent = [name for name in silent if (self._silent_since[name] or 0.0) < horizon_s]
-            if self._overrun:
-                await self._client.drop_stream("the venue tells more than the core takes")
-            elif silent:
-                self._silent_since.clear()
-                await self._client.drop_stream(f"it said nothing of order {silent[0]} for {self._stall_s:g} s")
 
 
 def _terms(command: SendOrder, instrument: Instrument) -> tuple[str, str, str, str, str | None, dict[str, Any]]:

@@ -93,7 +93,7 @@ async def test_a_stream_that_says_nothing_of_a_taken_order_is_dropped(
     stub: Any, settings: Any, open_desk: Any, make_order: Make
 ) -> None:
     async with open_desk(settings) as desk:
-        desk.gateway._stall_s = 0.3
+        desk.gateway._pushes._stall_s = 0.3
         stub.speaks = False
         desk.gateway.send(make_order(1))
         await desk.up(2)
@@ -105,7 +105,7 @@ async def test_a_stream_that_says_nothing_of_a_taken_order_is_dropped(
 @pytest.mark.slow
 async def test_a_stream_that_speaks_is_kept(stub: Any, settings: Any, open_desk: Any, make_order: Make) -> None:
     async with open_desk(settings) as desk:
-        desk.gateway._stall_s = 0.1
+        desk.gateway._pushes._stall_s = 0.1
         desk.gateway.send(make_order(1))
         await desk.of(OrderReported, 2)
         await asyncio.sleep(1.2)
@@ -153,13 +153,13 @@ async def test_a_duplicated_event_is_told_twice_with_one_id(stub: Any, desk: Any
 async def test_more_events_than_the_core_takes_break_the_stream(
     stub: Any, desk: Any, make_order: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("daemon.edges.gateway._TOLD_MAX", 3)
+    monkeypatch.setattr("daemon.edges.venue_pushes._TOLD_MAX", 3)
     desk.gateway.send(make_order(1, lots=10_000_000))
     await desk.of(OrderReported, 2)
     await desk.changed.acquire()  # the core takes nothing
     for _ in range(10):
         await stub.fill("pbtest1", "0.001")
-    await desk.until(lambda: desk.gateway._overrun)
+    await desk.until(lambda: desk.gateway._pushes._overrun)
     desk.changed.release()
 
     await desk.up(2)
