@@ -16,8 +16,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from actors.messages import Bar
-    from actors.strategy import Execution, OrderUpdate
+    from actors.messages import Bar, BookSnapshot, Funding, Mark, Quote, Trade
+    from actors.strategy_port import Execution, OrderUpdate
     from config.errors import UserError
     from config.schema import Settings
     from replay.driver import Summary
@@ -30,16 +30,21 @@ if TYPE_CHECKING:
 __all__ = [
     "Annotated",
     "Bar",
+    "BookSnapshot",
     "Execution",
+    "Funding",
     "Indicator",
     "JournalSummary",
+    "Mark",
     "Meta",
     "OrderUpdate",
+    "Quote",
     "ReplayResult",
     "Settings",
     "Strategy",
     "Summary",
     "Tape",
+    "Trade",
     "UserError",
     "atr",
     "bbands",
@@ -58,8 +63,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "actors.messages": ("Bar",),
-    "actors.strategy": ("Execution", "OrderUpdate"),
+    "actors.messages": ("Bar", "BookSnapshot", "Funding", "Mark", "Quote", "Trade"),
+    "actors.strategy_port": ("Execution", "OrderUpdate"),
     "config.errors": ("UserError",),
     "config.schema": ("Settings",),
     "replay.driver": ("Summary",),

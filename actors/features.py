@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from actors.messages import AggregateClosed, Bar, BarRejected, FeatureRow
+from actors.messages import AggregateClosed, Bar, BarRejected, FeatureRow, HistoryBar, HistoryRow
 from actors.runtime.scheduler import CoreError
 
 if TYPE_CHECKING:
@@ -54,12 +54,14 @@ class _State(msgspec.Struct):
 class _Subscription:
     """One strategy's features over one series."""
 
-    __slots__ = ("features", "rows", "seen", "strategy", "warmup_bars")
+    __slots__ = ("features", "history_bars", "rows", "seen", "strategy", "warmup_bars")
 
-    def __init__(self, strategy: str, features: FeaturePort) -> None:
+    def __init__(self, strategy: str, features: FeaturePort, history_bars: int) -> None:
         self.strategy = strategy
         self.features = features
         self.warmup_bars = features.warmup_bars
+        self.history_bars = history_bars
+        """Rows of history the strategy wants to see."""
         self.seen = 0
         self.rows: Iterator[Any] | None = None
 
@@ -73,17 +75,20 @@ class Features:
         self,
         context: Context,
         symbols: Iterable[str],
-        subscriptions: Iterable[tuple[str, str, int, FeaturePort, bool]],
+        subscriptions: Iterable[tuple[str, str, int, FeaturePort, bool, int]],
     ) -> None:
-        """Serve `subscriptions`: (strategy, symbol, timeframe in ns, features, whether it is an aggregate)."""
+        """Serve `subscriptions`.
+
+        Each is (strategy, symbol, timeframe in ns, features, whether it is an aggregate, rows of history wanted).
+        """
         self.name = "features"
         self._emit = context.emit
         self._on_bars: dict[str, list[_Subscription]] = {symbol: [] for symbol in symbols}
         self._on_aggregates: dict[tuple[str, int], list[_Subscription]] = {}
         self._all: dict[str, _Subscription] = {}
         self._preloaded: set[str] = set()
-        for strategy, symbol, timeframe_ns, features, aggregate in subscriptions:
-            subscription = _Subscription(strategy, features)
+        for strategy, symbol, timeframe_ns, features, aggregate, history_bars in subscriptions:
+            subscription = _Subscription(strategy, features, history_bars)
             self._all[strategy] = subscription
             if aggregate:
                 self._on_aggregates.setdefault((symbol, timeframe_ns), []).append(subscription)
@@ -135,11 +140,27 @@ class Features:
         """Emit a row for every strategy on this higher timeframe."""
         bar = message.bar
         for subscription in self._on_aggregates.get((bar.symbol, bar.timeframe_ns), ()):
+            if message.history:
+                self._remember(subscription, bar)
+                continue
             values = subscription.features.step(bar)
             if subscription.seen >= subscription.warmup_bars:
                 self._emit(FeatureRow(subscription.strategy, bar, values))
             else:
                 subscription.seen += 1
+
+    def on_history(self, message: HistoryBar) -> None:
+        """Step every strategy's features on this series over a bar of the time before the session."""
+        for subscription in self._on_bars[message.bar.symbol]:
+            assert subscription.rows is None, "a tape has no history"
+            self._remember(subscription, message.bar)
+
+    def _remember(self, subscription: _Subscription, bar: Bar) -> None:
+        values = subscription.features.step(bar)
+        if subscription.seen < subscription.warmup_bars:
+            subscription.seen += 1
+        elif subscription.history_bars:
+            self._emit(HistoryRow(subscription.strategy, bar, values))
 
     def on_bar_rejected(self, message: BarRejected) -> None:
         """Refuse to go on where what was preloaded no longer matches the bars."""

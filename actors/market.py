@@ -1,6 +1,7 @@
-"""Market: the only door for market data.
+"""Market: the only door for bars; what happens between them comes through `actors.ticks`.
 
-Keeps out what cannot be true, notices when a series falls silent, and builds higher timeframes. An
+Keeps out what cannot be true, notices when a series falls silent, and builds higher timeframes. Bars of the time
+before the session go to features only. An
 aggregate is emitted only once it is complete: with the bar that closes it, or, where that bar is missing,
 with the first bar of any series, or timer, after its close. A bucket the series entered half-way is not emitted.
 """
@@ -12,7 +13,18 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from actors.messages import AggregateClosed, Bar, BarRejected, FeedResumed, FeedStale, TapeEnded, TimerFired
+from actors.messages import (
+    AggregateClosed,
+    Bar,
+    BarRejected,
+    DataRejected,
+    FeedResumed,
+    FeedStale,
+    HistoryBar,
+    TapeEnded,
+    TimerFired,
+    WarmUp,
+)
 from actors.runtime.scheduler import WithheldError
 
 if TYPE_CHECKING:
@@ -47,6 +59,8 @@ class _Kept(msgspec.Struct):
     stale: bool
     entered: bool
     buckets: list[Bucket]
+    start_ns: int = -1
+    history_ns: int = -1
 
 
 class Watched:
@@ -55,11 +69,13 @@ class Watched:
     __slots__ = (
         "buckets",
         "entered",
+        "history_ns",
         "lane",
         "last_close_ns",
         "patience_ns",
         "runs",
         "stale",
+        "start_ns",
         "symbol",
         "timeframe_ns",
         "timer",
@@ -73,6 +89,11 @@ class Watched:
         """Silence longer than this after a close is staleness."""
         self.buckets = buckets
         self.last_close_ns = -1
+        """No later bar may open before."""
+        self.start_ns = -1
+        """Bars that close by then are history; -1 without any."""
+        self.history_ns = -1
+        """Close of the newest bar of history; -1 without one."""
         self.stale = False
         self.entered = False
         """Whether a bar was ever added to the buckets: later ones cannot have been entered half-way."""
@@ -139,7 +160,7 @@ class Market:
             and 0.0 <= bar.volume < _INFINITY
             and bar.open_ns >= watched.last_close_ns
         ):
-            raise WithheldError(BarRejected(bar.symbol, bar.open_ns, _fault(bar, watched)))
+            raise WithheldError(_instead(bar, watched))
         watched.last_close_ns = close_ns = bar.close_ns
         timer = watched.timer
         if timer is None:
@@ -158,6 +179,25 @@ class Market:
         if watched.buckets:
             self._fold(watched, bar)
 
+    def on_warm_up(self, message: WarmUp) -> None:
+        """Take the symbol's bars up to `start_ns` for history, from now on and until the first one after it."""
+        watched = self._series.get(message.symbol)
+        if watched is None or watched.last_close_ns > watched.start_ns or watched.history_ns >= 0:
+            reason = "series not subscribed" if watched is None else "the session has begun"
+            raise WithheldError(DataRejected(message.symbol, "WarmUp", reason))
+        watched.start_ns = watched.last_close_ns = message.start_ns
+
+    def on_history(self, message: HistoryBar) -> None:
+        """Note a bar of history, and emit the higher timeframes it finds ended."""
+        watched = self._series[message.bar.symbol]
+        watched.history_ns = message.bar.close_ns
+        for series in self._aggregated:
+            self._flush(series, message.bar.open_ns if series is watched else message.bar.close_ns - 1)
+
+    def on_history_settled(self, message: HistoryBar) -> None:
+        """Add a bar of history to the higher timeframes."""
+        self.on_bar_settled(message.bar)
+
     def on_timer(self, timer: TimerFired) -> None:
         """Report a silent series, and close buckets whose time has passed."""
         for series in self._aggregated:
@@ -175,8 +215,12 @@ class Market:
             series.timer = None
 
     def last_closes_ns(self) -> dict[str, int]:
-        """Return the close of the newest bar of every symbol that had one."""
-        return {series.symbol: series.last_close_ns for series in self._series.values() if series.last_close_ns >= 0}
+        """Return the close of the newest bar of every symbol that had one, history included."""
+        return {
+            series.symbol: series.last_close_ns if series.last_close_ns > series.start_ns else series.history_ns
+            for series in self._series.values()
+            if series.last_close_ns > series.start_ns or series.history_ns >= 0
+        }
 
     def stale_symbols(self) -> list[str]:
         """Return the symbols that are overdue."""
@@ -185,7 +229,9 @@ class Market:
     def dump(self) -> bytes:
         """Return the state."""
         kept = {
-            symbol: _Kept(series.last_close_ns, series.stale, series.entered, series.buckets)
+            symbol: _Kept(
+                series.last_close_ns, series.stale, series.entered, series.buckets, series.start_ns, series.history_ns
+            )
             for symbol, series in self._series.items()
         }
         return msgspec.msgpack.encode(kept)
@@ -196,6 +242,7 @@ class Market:
             series = self._series[symbol]
             series.last_close_ns, series.stale, series.entered = kept.last_close_ns, kept.stale, kept.entered
             series.buckets = kept.buckets
+            series.start_ns, series.history_ns = kept.start_ns, kept.history_ns
             series.timer = self._context.timers.find(self.name, symbol)
 
     def _vouch(self, series: Watched, close_ns: int) -> None:
@@ -250,7 +297,7 @@ class Market:
                 bucket.close,
                 bucket.volume,
             )
-            self._emit(AggregateClosed(whole))
+            self._emit(AggregateClosed(whole, whole.close_ns <= self._series[symbol].start_ns))
         bucket.open_ns = -1
 
 
@@ -270,9 +317,18 @@ def _runs(columns: Any, watched: Watched) -> list[tuple[int, int]]:  # noqa: ANN
     return list(zip(closes_ns[starts].tolist(), closes_ns[ends].tolist(), strict=True))[::-1]
 
 
-def _fault(bar: Bar, watched: Watched) -> str:
+def _instead(bar: Bar, watched: Watched) -> BarRejected | HistoryBar:
+    """Return what becomes of a bar that is not one of the session proper."""
     if bar.timeframe_ns != watched.timeframe_ns:
-        return "series not subscribed"
-    if bar.open_ns < watched.last_close_ns:
-        return "opens before the previous bar closed"
-    return "not a candle: low <= open, close <= high must hold, all finite and positive"
+        reason = "series not subscribed"
+    elif not (
+        0.0 < bar.low <= bar.open <= bar.high < _INFINITY
+        and bar.low <= bar.close <= bar.high
+        and 0.0 <= bar.volume < _INFINITY
+    ):
+        reason = "not a candle: low <= open, close <= high must hold, all finite and positive"
+    elif bar.close_ns <= watched.start_ns == watched.last_close_ns and bar.open_ns >= watched.history_ns:
+        return HistoryBar(bar)
+    else:
+        reason = "opens before the previous bar closed"
+    return BarRejected(bar.symbol, bar.open_ns, reason)

@@ -28,6 +28,87 @@ class AggregateClosed(Message, frozen=True):
     """A higher-timeframe bar, built from bars, is complete."""
 
     bar: Bar
+    history: bool = False
+    """Whether it closed before the session began to trade."""
+
+
+class WarmUp(Message, frozen=True):
+    """What follows is history: bars of `symbol` that close by `start_ns` warm up, and nothing is traded on them."""
+
+    symbol: str
+    first_open_ns: int
+    """Where the history that is wanted begins; what of it does not come is missing."""
+    start_ns: int
+    """The first bar of the session proper opens here."""
+
+
+class HistoryBar(Message, frozen=True):
+    """A true bar of the history before a session; features hear it, and nobody who trades."""
+
+    bar: Bar
+
+
+class Trade(Message, frozen=True):
+    """A public trade."""
+
+    symbol: str
+    trade_id: int
+    """The venue's own number, ascending within the symbol; 0 where it gives none."""
+    price: float
+    quantity: float
+    side: int
+    """BUY (1) or SELL (-1), of the one who took; 0 where the venue does not say."""
+    time_ns: int
+    """The venue's time of the trade."""
+
+
+class Quote(Message, frozen=True):
+    """The best bid and ask; of several that wait, only the newest is told."""
+
+    symbol: str
+    bid: float
+    bid_size: float
+    ask: float
+    ask_size: float
+    time_ns: int
+    """The venue's time, 0 where it does not say."""
+
+
+class BookSnapshot(Message, frozen=True):
+    """The best levels of an order book; of several that wait, only the newest is told."""
+
+    symbol: str
+    sequence: int
+    """The venue's number of the book's last change, ascending; 0 where it gives none."""
+    bids: tuple[tuple[float, float], ...]
+    """(price, quantity), the best first."""
+    asks: tuple[tuple[float, float], ...]
+    """(price, quantity), the best first."""
+    time_ns: int
+    """The venue's time, 0 where it does not say."""
+
+
+class Mark(Message, frozen=True):
+    """The price a contract is valued at; of several that wait, only the newest is told."""
+
+    symbol: str
+    price: float
+    index: float
+    """Price of what underlies it; 0.0 where the venue does not say."""
+    time_ns: int
+    """The venue's time, 0 where it does not say."""
+
+
+class Funding(Message, frozen=True):
+    """What holding a contract over `next_ns` will cost, as announced; it may still change."""
+
+    symbol: str
+    rate: float
+    """Fraction of the position's value; positive is paid by longs to shorts."""
+    next_ns: int
+    """When it is paid, 0 where the venue does not say."""
+    time_ns: int
+    """The venue's time of the announcement, 0 where it does not say."""
 
 
 class TapeEnded(Message, frozen=True):
@@ -39,6 +120,15 @@ class BarRejected(Message, frozen=True):
 
     symbol: str
     open_ns: int
+    reason: str
+
+
+class DataRejected(Message, frozen=True):
+    """A trade, quote, book, mark or funding that cannot be true, or is out of date, was kept from the others."""
+
+    symbol: str
+    kind: str
+    """The name of the message that was kept back."""
     reason: str
 
 

@@ -15,10 +15,18 @@ from actors.market_messages import (
     AggregateClosed,
     Bar,
     BarRejected,
+    BookSnapshot,
+    DataRejected,
     FeedResumed,
     FeedStale,
+    Funding,
+    HistoryBar,
+    Mark,
     Message,
+    Quote,
     TapeEnded,
+    Trade,
+    WarmUp,
 )
 from actors.venue_messages import (
     AccountReported,
@@ -42,21 +50,29 @@ __all__ = [
     "BalanceReported",
     "Bar",
     "BarRejected",
+    "BookSnapshot",
     "CancelRefused",
+    "DataRejected",
     "FeedResumed",
     "FeedStale",
     "ForeignOrder",
+    "Funding",
     "FundingPaid",
+    "HistoryBar",
     "Liquidity",
+    "Mark",
     "Message",
     "OrderAbsent",
     "OrderInDoubt",
     "OrderReported",
     "PositionReported",
+    "Quote",
     "Reconciled",
     "TapeEnded",
+    "Trade",
     "TradeReported",
     "VenueLink",
+    "WarmUp",
 ]  # what other rooms of the vocabulary define and is read through this one
 
 OrderKind = Literal["market", "limit", "stop", "stop_limit"]
@@ -134,6 +150,10 @@ class FeatureRow(Message, frozen=True):
     """A struct with one float per declared feature; never journaled."""
 
 
+class HistoryRow(FeatureRow, frozen=True):
+    """A row at the close of a bar of history: for strategies that want to see some, and may not trade on it."""
+
+
 class Intent(Message, frozen=True):
     """What a strategy wants, in its own floats."""
 
@@ -153,7 +173,7 @@ class Intent(Message, frozen=True):
     reduce_only: bool = False
     post_only: bool = False
     reference_price: float = 0.0
-    """Last close the strategy saw; limits in quote units are taken at it."""
+    """Newest price the strategy saw: a close, a trade, the middle of a quote; limits in quote units are taken at it."""
 
 
 class RiskVeto(Message, frozen=True):
@@ -367,7 +387,8 @@ class ActorRestarted(Message, frozen=True):
 
 
 Input = (
-    Bar | TapeEnded | TimerFired | Pause | Resume | Flatten | Stop | Halt
+    Bar | WarmUp | Trade | Quote | BookSnapshot | Mark | Funding | TapeEnded
+    | TimerFired | Pause | Resume | Flatten | Stop | Halt
     | VenueLink | OrderReported | OrderInDoubt | OrderAbsent | CancelRefused | TradeReported | AccountReported
     | FundingPaid
 )  # fmt: skip

@@ -8,27 +8,35 @@ messages again with everything it says muted, and skips the one that was poison.
 from __future__ import annotations
 
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from actors.messages import (
     Accepted,
     Bar,
+    BookSnapshot,
     Cancelled,
     Expired,
     FeatureRow,
     Fill,
+    Funding,
+    HistoryRow,
     Intent,
+    Mark,
     OrderKind,
     PositionChanged,
+    Quote,
     Rejected,
     RiskVeto,
     TimeInForce,
     TimerFired,
+    Trade,
 )
 from actors.runtime.supervision import Intensity
 from actors.runtime.timers import NEVER_NS
+from actors.strategy_port import Execution, OrderUpdate
+from actors.ticks import TICKS, Tick, middle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,74 +44,10 @@ if TYPE_CHECKING:
     from actors.instrument import Instrument
     from actors.messages import Message
     from actors.runtime.scheduler import Context
+    from actors.strategy_port import StrategyPort
 
 _NS_PER_S = 1_000_000_000
 _MARKET: tuple[OrderKind, None, None, TimeInForce, bool, bool] = ("market", None, None, "gtc", False, False)
-
-
-class Execution(msgspec.Struct, frozen=True):
-    """A fill as a strategy sees it."""
-
-    ref: int
-    """The number `buy`, `sell` or `target` returned; negative for an order of a flatten."""
-    price: float
-    quantity: float
-    """Base units, positive for a buy and negative for a sell."""
-    fee: float
-    """Quote units, positive is paid."""
-    liquidity: Literal["maker", "taker"]
-    ts_ns: int
-    """The venue's time of the trade."""
-    done: bool
-    """Whether the order has nothing left to fill."""
-
-
-class OrderUpdate(msgspec.Struct, frozen=True):
-    """What became of an order, other than a fill."""
-
-    ref: int
-    state: Literal["accepted", "rejected", "cancelled", "expired", "vetoed"]
-    reason: str = ""
-
-
-class StrategyPort(Protocol):
-    """What the actor needs of a user's strategy."""
-
-    def on_start(self) -> None:
-        """Run once, before the first message of a session."""
-        ...
-
-    def on_bar(self, bar: Bar, features: Any, /) -> None:  # noqa: ANN401 - the row type is the strategy's own
-        """Decide at a bar's close."""
-        ...
-
-    def on_fill(self, execution: Execution, /) -> None:
-        """Learn of a fill."""
-        ...
-
-    def on_order(self, update: OrderUpdate, /) -> None:
-        """Learn what became of an order."""
-        ...
-
-    def on_timer(self, name: str, /) -> None:
-        """Act on a timer."""
-        ...
-
-    def bind(self, desk: StrategyActor, /) -> None:
-        """Receive the desk to give orders at."""
-        ...
-
-    def hears(self, method: str, /) -> bool:
-        """Return whether the user wrote this method at all."""
-        ...
-
-    def dump_state(self) -> bytes:
-        """Return everything the strategy remembers."""
-        ...
-
-    def load_state(self, state: bytes, /) -> None:
-        """Restore what `dump_state` returned."""
-        ...
 
 
 class _Checkpoint(msgspec.Struct, frozen=True):
@@ -113,6 +57,8 @@ class _Checkpoint(msgspec.Struct, frozen=True):
     ref: int
     position_lots: int
     reference_bar: Bar | None
+    tick_price: float = 0.0
+    tick_ns: int = 0
 
 
 class _State(msgspec.Struct):
@@ -154,6 +100,10 @@ class StrategyActor:
         self.on_aggregates = on_aggregates
         self.hears_fills = strategy.hears("on_fill")
         self.hears_orders = strategy.hears("on_order")
+        self.hears_ticks: dict[type[Message], Callable[[Any], None]] = {
+            kind: getattr(strategy, method) for kind, method in TICKS.items() if strategy.hears(method)
+        }
+        """What the user wrote for what comes between bars."""
         self.intensity = intensity
         self.abandoned = False
         self._context = context
@@ -164,7 +114,12 @@ class StrategyActor:
         self._ref = 0
         self._position_lots = position_lots
         self._reference_bar: Bar | None = None
+        self._tick_price = 0.0
+        self._tick_ns = 0
+        """Price and time of the newest tick that showed one."""
         self._muted = False
+        self._in_history = False
+        """Whether the bar in hand is one of the time before the session."""
         self._armed: list[tuple[str, int]] = []
         self._since: list[tuple[Bar, Any] | tuple[int, Message]] = []
         """What was heard since the checkpoint: bars with their values, other messages with their times."""
@@ -220,7 +175,7 @@ class StrategyActor:
 
     def cancel(self, ref: int) -> None:
         """Wish to withdraw an order."""
-        if not self._muted and 0 < ref <= self._ref:
+        if not self._muted and not self._in_history and 0 < ref <= self._ref:
             self._emit(Intent(self.id, self.symbol, ref, "cancel", 0, 0.0))
 
     def set_timer(self, name: str, seconds: float) -> None:
@@ -235,7 +190,9 @@ class StrategyActor:
         terms: tuple[OrderKind, float | None, float | None, TimeInForce, bool, bool] = _MARKET,
     ) -> int:
         self._ref += 1
-        if not self._muted:
+        if self._in_history and not self._muted:
+            self._emit(RiskVeto(self.id, self.symbol, self._ref, "warming up"))
+        elif not self._muted:
             intent = Intent(
                 self.id,
                 self.symbol,
@@ -244,10 +201,17 @@ class StrategyActor:
                 side,
                 quantity + 0.0,
                 *terms,
-                0.0 if self._reference_bar is None else self._reference_bar.close,
+                self._price(),
             )
             self._emit(intent)
         return self._ref
+
+    def _price(self) -> float:
+        """Return the newest price that was seen."""
+        bar = self._reference_bar
+        if bar is None or (self._tick_price and self._tick_ns >= bar.close_ns):
+            return self._tick_price
+        return bar.close
 
     # --- messages -----------------------------------------------------------------------------------
 
@@ -289,6 +253,34 @@ class StrategyActor:
             self._reference_bar = row.bar
             self._strategy.on_bar(row.bar, row.values)
             self._settle()
+
+    def on_history_row(self, row: HistoryRow) -> None:
+        """Show the strategy a bar of the time before the session; its wishes come to nothing."""
+        if row.strategy == self.id and not self.abandoned:
+            self._since.append((self._context.now_ns, row))
+            self._see_history(row)
+            self._settle()
+
+    def _see_history(self, row: HistoryRow) -> None:
+        self._reference_bar = row.bar
+        self._in_history = True
+        try:
+            self._strategy.on_bar(row.bar, row.values)
+        finally:
+            self._in_history = False
+
+    def on_tick(self, message: Tick) -> None:
+        """Tell the strategy what happened between bars."""
+        if message.symbol == self.symbol and not self.abandoned:
+            self._since.append((self._context.now_ns, message))
+            self._tell_tick(message)
+            self._settle()
+
+    def _tell_tick(self, message: Tick) -> None:
+        price = middle(message)
+        if price:
+            self._tick_price, self._tick_ns = price, self.now_ns
+        self.hears_ticks[type(message)](message)
 
     def on_position_changed(self, message: PositionChanged) -> None:
         """Follow the ledger."""
@@ -334,7 +326,14 @@ class StrategyActor:
         self._since.clear()
 
     def _current(self) -> _Checkpoint:
-        return _Checkpoint(self._strategy.dump_state(), self._ref, self._position_lots, self._reference_bar)
+        return _Checkpoint(
+            self._strategy.dump_state(),
+            self._ref,
+            self._position_lots,
+            self._reference_bar,
+            self._tick_price,
+            self._tick_ns,
+        )
 
     def _last_good(self) -> _Checkpoint:
         """Return the checkpoint of an abandoned strategy: what it left half done may not even be kept."""
@@ -345,6 +344,7 @@ class StrategyActor:
         self._ref = checkpoint.ref
         self._position_lots = checkpoint.position_lots
         self._reference_bar = checkpoint.reference_bar
+        self._tick_price, self._tick_ns = checkpoint.tick_price, checkpoint.tick_ns
 
     # --- supervision --------------------------------------------------------------------------------
 
@@ -376,6 +376,10 @@ class StrategyActor:
 
     def _again(self, message: Message) -> None:
         match message:
+            case HistoryRow():
+                self._see_history(message)
+            case Trade() | Quote() | BookSnapshot() | Mark() | Funding():
+                self._tell_tick(message)
             case FeatureRow():
                 self._reference_bar = message.bar
                 self._strategy.on_bar(message.bar, message.values)

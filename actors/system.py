@@ -24,7 +24,8 @@ from actors.risk import Risk
 from actors.runtime.digest import Digest
 from actors.runtime.scheduler import Context, Scheduler
 from actors.runtime.supervision import Intensity
-from actors.strategy import StrategyActor, StrategyPort
+from actors.strategy import StrategyActor
+from actors.ticks import TICKS, Ticks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from actors.instrument import Instrument
     from actors.runtime.lanes import Handler
     from actors.runtime.scheduler import Table
+    from actors.strategy_port import StrategyPort
     from config.schema import Settings
 
 _NS_PER_S = 1_000_000_000
@@ -53,6 +55,17 @@ class StrategyPlan(msgspec.Struct, frozen=True):
     timeframe_ns: int
     strategy: StrategyPort
     features: FeaturePort
+    history_bars: int = 0
+    """Bars of the time before the session it wants to see, beyond those its features take."""
+
+
+class History(msgspec.Struct, frozen=True):
+    """What a session wants to know of one symbol's time before it."""
+
+    bars: int
+    """Of the series' own timeframe."""
+    strategies: tuple[str, ...]
+    """Who wants them."""
 
 
 class CoreSnapshot(msgspec.Struct, frozen=True):
@@ -123,8 +136,13 @@ class Core:
         self.features = Features(
             context,
             base,
-            [(s.id, s.symbol, s.timeframe_ns, s.features, s.timeframe_ns != base[s.symbol]) for s in strategies],
+            [
+                (s.id, s.symbol, s.timeframe_ns, s.features, s.timeframe_ns != base[s.symbol], s.history_bars)
+                for s in strategies
+            ],
         )
+        self.ticks = Ticks(base)
+        self._plans = tuple(strategies)
         self.strategies = [
             StrategyActor(
                 context,
@@ -157,6 +175,7 @@ class Core:
         )
         actors: list[Any] = [
             self.market,
+            self.ticks,
             self.venue,
             self.ledger,
             self.features,
@@ -200,6 +219,7 @@ class Core:
                 features.on_bar,
                 *([market.on_bar_settled] if market.aggregates else []),
             ],
+            m.WarmUp: [market.on_warm_up],
             m.TapeEnded: [market.on_tape_ended],
             m.TimerFired: [market.on_timer, *(s.on_timer for s in strategies)],
             m.Pause: [control.on_command],
@@ -216,6 +236,8 @@ class Core:
             m.AccountReported: [],
             m.FundingPaid: [],
         }
+        for kind, method in TICKS.items():
+            table[kind] = [getattr(self.ticks, method), *(s.on_tick for s in strategies if kind in s.hears_ticks)]
         if isinstance(venue, SimulatedVenue):
             table[m.TapeEnded].append(venue.on_tape_ended)
         else:
@@ -233,10 +255,18 @@ class Core:
         """Who hears an emitted message, in order."""
         decided, execution, ledger, risk = self.digest.decided.append, self.execution, self.ledger, self.risk
         venue, features, control, strategies = self.venue, self.features, self.control, self.strategies
+        market = self.market
         to_strategies = [s.on_order_event for s in strategies if s.hears_orders]
         return {
             m.AggregateClosed: [features.on_aggregate],
             m.BarRejected: [features.on_bar_rejected],
+            m.DataRejected: [],
+            m.HistoryBar: [
+                market.on_history,
+                features.on_history,
+                *([market.on_history_settled] if market.aggregates else []),
+            ],
+            m.HistoryRow: [s.on_history_row for s in strategies],
             m.FeedStale: [],
             m.FeedResumed: [],
             m.FeatureRow: [s.on_aggregate_row if s.on_aggregates else s.on_row for s in strategies],
@@ -279,8 +309,24 @@ class Core:
         }
 
     def bars(self) -> int:
-        """Return how many bars there were so far, of all series, those withheld not counted."""
-        return self.scheduler.entered(m.Bar) - self.scheduler.emitted(m.BarRejected)
+        """Return how many bars there were so far, of all series, those withheld and history not counted."""
+        scheduler = self.scheduler
+        return scheduler.entered(m.Bar) - scheduler.emitted(m.BarRejected) - scheduler.emitted(m.HistoryBar)
+
+    def history(self) -> dict[str, History]:
+        """Return how much of the time before the session is wanted, by symbol; none is left out.
+
+        A higher timeframe takes one bar more than it needs, because the first one may be entered half-way.
+        """
+        wanted: dict[str, History] = {}
+        for plan in self._plans:
+            bars = plan.features.warmup_bars + plan.history_bars
+            above = plan.timeframe_ns // self._timeframes_ns[plan.symbol]
+            bars = bars if above == 1 or not bars else (bars + 1) * above
+            if bars:
+                known = wanted.get(plan.symbol, History(0, ()))
+                wanted[plan.symbol] = History(max(known.bars, bars), (*known.strategies, plan.id))
+        return wanted
 
     def actor_names(self) -> list[str]:
         """Return the names of all actors, in order of the flow."""

@@ -17,8 +17,8 @@ import anyio.lowlevel
 import msgspec
 import structlog
 
-from actors.messages import Bar, Flatten, Halt, Pause, Resume, Stop, TapeEnded
-from actors.runtime.clock import LiveClock
+from actors.messages import Flatten, Halt, Pause, Resume, Stop, TapeEnded
+from actors.runtime.clock import LiveClock, knowable_ns
 from actors.runtime.journal import Record, encode_input, link
 from actors.runtime.timers import NEVER_NS
 
@@ -209,7 +209,7 @@ class LiveDriver:
 
     def _take(self, posted_ns: int, message: Message) -> None:
         scheduler = self.core.scheduler
-        now_ns = self._clock.stamp(message.close_ns if isinstance(message, Bar) else None)
+        now_ns = self._clock.stamp(knowable_ns(message))
         if isinstance(message, TapeEnded):
             scheduler.fire_before(now_ns + 1, self._keep)
             now_ns = self.core.context.now_ns

@@ -13,6 +13,7 @@ import msgspec
 
 from actors import messages as m
 from actors.instrument import Instrument
+from actors.runtime.clock import knowable_ns
 from actors.runtime.journal import decode_effects, decode_input
 from replay.plan import SIMULATED_NONCE, build_core, start_core
 
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     from actors.runtime.journal import Record
     from replay.plan import SessionPlan
 
-Session = m.Bar | m.TapeEnded | m.Pause | m.Resume | m.Flatten | m.Stop
+Session = (
+    m.Bar | m.WarmUp | m.Trade | m.Quote | m.BookSnapshot | m.Mark | m.Funding
+    | m.TapeEnded | m.Pause | m.Resume | m.Flatten | m.Stop
+)  # fmt: skip
 """What of a session's inputs is not the venue's doing: the market, and what people asked for."""
 
 _ENDS: dict[type[m.Message], str] = {m.Rejected: "rejected", m.Cancelled: "cancelled", m.Expired: "expired"}
@@ -166,7 +170,7 @@ def recorded(plan: SessionPlan, records: Iterable[Record]) -> Activity:
 
 
 def session_inputs(records: Iterable[Record]) -> Iterator[Session]:
-    """Yield a session's bars and commands, in order: what the simulated venue is to be given, too."""
+    """Yield a session's market data and commands, in order: what the simulated venue is to be given, too."""
     for record in records:
         message = decode_input(record.payload)
         if isinstance(message, Session):
@@ -194,8 +198,9 @@ def simulated(plan: SessionPlan, inputs: Iterable[Session]) -> Activity:
 
     for message in inputs:
         now_ns = core.context.now_ns
-        if isinstance(message, m.Bar):
-            now_ns = max(now_ns, message.close_ns)
+        told_ns = knowable_ns(message)
+        if told_ns is not None:
+            now_ns = max(now_ns, told_ns)
             scheduler.fire_before(now_ns, keep)
         elif isinstance(message, m.TapeEnded):
             scheduler.fire_before(now_ns + 1, keep)

@@ -153,7 +153,8 @@ def build_core(plan: SessionPlan, observers: Table | None = None) -> Core:
     for record in plan.strategies:
         strategy = make_strategy(load_class(record.source), record.params, record.id)
         rows = FeatureRows(_declared(strategy, record.id))
-        strategies.append(StrategyPlan(record.id, record.symbol, record.timeframe_ns, strategy, rows))
+        plan_entry = StrategyPlan(record.id, record.symbol, record.timeframe_ns, strategy, rows, strategy.warmup)
+        strategies.append(plan_entry)
     return Core(
         plan.settings,
         {spec.symbol: Instrument(spec) for spec in plan.instruments},
@@ -245,6 +246,9 @@ def _plan_strategy(entry: StrategyEntry, base: Mapping[str, int]) -> StrategyRec
     identity = entry.id or (entry.use if source.code is None else kind.__name__)
     strategy = make_strategy(kind, entry.params, identity)
     _declared(strategy, identity)
+    if type(kind.warmup) is not int or kind.warmup < 0:
+        message = f"strategy {identity}: warmup must be a number of bars, not {kind.warmup!r}"
+        raise UserError(message)
     return StrategyRecord(
         identity, source, all_params(strategy), symbol, _timeframe_ns(kind.timeframe, base[symbol], identity)
     )

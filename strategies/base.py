@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_args
 import msgspec
 from msgspec import Meta
 
-from actors.messages import BUY, SELL, Bar, TimeInForce
-from actors.strategy import Execution, OrderUpdate
+from actors.messages import BUY, SELL, Bar, BookSnapshot, Funding, Mark, Quote, TimeInForce, Trade
+from actors.strategy_port import Execution, OrderUpdate
 from strategies.state import dump_state, load_state
 
 if TYPE_CHECKING:
@@ -37,7 +37,19 @@ if TYPE_CHECKING:
 
     Features = dict[str, Indicator]
 
-__all__ = ["Annotated", "Bar", "Execution", "Meta", "OrderUpdate", "Strategy"]
+__all__ = [
+    "Annotated",
+    "Bar",
+    "BookSnapshot",
+    "Execution",
+    "Funding",
+    "Mark",
+    "Meta",
+    "OrderUpdate",
+    "Quote",
+    "Strategy",
+    "Trade",
+]
 
 _DESK = "_desk"
 _TIMES_IN_FORCE = get_args(TimeInForce)
@@ -48,6 +60,12 @@ class Strategy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=Tr
 
     timeframe: ClassVar[str | None] = None
     """Bars to decide on, for example ``"15m"``; the tape's own unless set. Built from the tape's bars."""
+
+    warmup: ClassVar[int] = 0
+    """Bars of the time before a live session that `on_bar` is to see, beyond those its features take.
+
+    What it orders on them is vetoed ("warming up").
+    """
 
     def features(self) -> dict[str, Indicator]:
         """Declare indicators by name; `on_bar` gets their values under these names.
@@ -70,6 +88,23 @@ class Strategy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=Tr
 
     def on_timer(self, name: str, /) -> None:
         """Act on a timer set with `set_timer`."""
+
+    # What follows comes from a live feed that was asked for it (`exchange.streams`); a tape of bars has none of it.
+
+    def on_trade(self, trade: Trade, /) -> None:
+        """Learn of a public trade: each one once, in order of `trade_id`."""
+
+    def on_quote(self, quote: Quote, /) -> None:
+        """Learn of the best bid and ask; under load the newest only."""
+
+    def on_book(self, book: BookSnapshot, /) -> None:
+        """Learn of the best levels of the order book (`exchange.book_levels`); under load the newest only."""
+
+    def on_mark(self, mark: Mark, /) -> None:
+        """Learn of the price a contract is valued at; under load the newest only."""
+
+    def on_funding(self, funding: Funding, /) -> None:
+        """Learn of a contract's funding rate when it is announced or changes."""
 
     # --- what a strategy can do ---------------------------------------------------------------------
 

@@ -6,10 +6,24 @@ of these two, and both refuse to go back.
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol
+
+from actors.messages import Bar, BookSnapshot, Funding, Mark, Quote, Trade
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from actors.messages import Message
+
+_TIMES: dict[type[Message], Callable[[Message], int]] = {Bar: attrgetter("close_ns")}
+_TIMES |= {kind: attrgetter("time_ns") for kind in (Trade, Quote, BookSnapshot, Mark, Funding)}
+
+
+def knowable_ns(message: Message) -> int | None:
+    """Return when an input could be known at the venue; None for one without a time, such as a command."""
+    read = _TIMES.get(type(message))
+    return None if read is None else read(message) or None
 
 
 class Clock(Protocol):

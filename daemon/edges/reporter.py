@@ -6,6 +6,7 @@ input is durable; only then are they written, as every effect of an input is let
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import structlog
@@ -31,6 +32,7 @@ _HEARD = (
     m.FeedStale,
     m.FeedResumed,
     m.BarRejected,
+    m.DataRejected,
     m.Reconciled,
 )
 
@@ -40,6 +42,7 @@ class Reporter(Outbox):
 
     def __init__(self) -> None:
         super().__init__("reporter", _HEARD, self._write, _LINES_MAX)
+        self._rejected: Counter[m.DataRejected] = Counter()
 
     def _write(self, seq: int, message: m.Message) -> None:
         core = self._core
@@ -77,6 +80,11 @@ class Reporter(Outbox):
                     amount=f"{message.amount_atoms / 1e8:.8f}",
                     value=f"{message.value_atoms / 1e8:.8f}",
                 )
+            case m.DataRejected():
+                self._rejected[message] += 1
+                count = self._rejected[message]
+                if str(count).strip("0") == "1":  # the 1st, the 10th, the 100th: there may be thousands a second
+                    log.warning("data_rejected", seq=seq, **_fields(message), count=count)
             case m.ActorFailed():
                 write = log.error if message.escalated else log.warning
                 write("actor_failed", seq=seq, actor=message.actor, error=message.error, given_up=message.escalated)

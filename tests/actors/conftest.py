@@ -80,7 +80,7 @@ class Rig:
             kind = type(strategy)
             minutes = int(kind.timeframe.removesuffix("m")) if kind.timeframe else timeframe_ns // MINUTE
             rows = FeatureRows(strategy.features())
-            plans.append(StrategyPlan("abcdefgh"[index], symbol, minutes * MINUTE, strategy, rows))
+            plans.append(StrategyPlan("abcdefgh"[index], symbol, minutes * MINUTE, strategy, rows, kind.warmup))
         self.ear = Ear()
         self.timeframe_ns = timeframe_ns
         self.core = Core(

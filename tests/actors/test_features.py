@@ -44,7 +44,7 @@ def bar(close: float, symbol: str = "X", timeframe_ns: int = MINUTE) -> m.Bar:
 
 
 def make(context: Context, *subscriptions: tuple[str, str, int, Sum, bool]) -> Features:
-    return Features(context, ["X", "Y"], subscriptions)
+    return Features(context, ["X", "Y"], [(*subscription, 0) for subscription in subscriptions])
 
 
 def rows(said: list[Any]) -> list[tuple[str, float]]:

@@ -20,6 +20,12 @@ FUNDING = m.FundingPaid("X", 12, -55, "USDT", 78)
 
 INPUTS: list[Any] = [
     BAR,
+    m.WarmUp("X", 0, 60),
+    m.Trade("X", 7, 100.5, 0.25, m.SELL, 99),
+    m.Quote("X", 100.0, 1.5, 101.0, 2.5, 99),
+    m.BookSnapshot("X", 12, ((100.0, 1.0), (99.5, 2.0)), ((100.5, 3.0),), 99),
+    m.Mark("X", 100.5, 100.25, 99),
+    m.Funding("X", -0.0001, 3600, 99),
     m.TapeEnded(),
     m.TimerFired("strategy.a", "x", 5),
     m.Pause("c1", "key"),

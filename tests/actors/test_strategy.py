@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from actors import messages as m
-from actors.strategy import Execution, OrderUpdate
+from actors.strategy_port import Execution, OrderUpdate
 from strategies.base import Strategy
 
 Key = tuple[Any, ...]

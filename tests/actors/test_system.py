@@ -363,6 +363,7 @@ def test_no_message_of_the_vocabulary_is_without_a_row_in_the_tables(rig: Any, s
 def test_actors_are_named_in_the_order_of_the_flow(rig: Any, scripted: Scripted) -> None:
     assert rig(scripted({}), scripted({})).core.actor_names() == [
         "market",
+        "ticks",
         "venue",
         "ledger",
         "features",
