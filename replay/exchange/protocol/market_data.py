@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from replay.exchange.model import VenueError
-from replay.exchange.protocol import shapes
+from replay.exchange.protocol import shapes, tickers
 
 if TYPE_CHECKING:
     from replay.exchange.model import Printed
@@ -145,7 +145,7 @@ def day_row(desk: Desk[Any], text: MarketText) -> Json:
     """Return the last 24 hours of a market, up to now."""
     engine, now_ms = desk.venue.engine, desk.venue.now_ms()
     candles = engine.candles(text.market.id, "1m", now_ms - _DAY_MS, None, _DAY_MS // 60_000 + 1)
-    return shapes.ticker_row(text, candles, touch(desk, text), now_ms)
+    return tickers.ticker_row(text, candles, touch(desk, text), now_ms)
 
 
 def touch(desk: Desk[Any], text: MarketText) -> tuple[int, int, int, int]:

@@ -16,7 +16,7 @@ import msgspec
 from aiohttp import WSCloseCode, web
 
 from replay.exchange.model import BookChanged, Candle, Event, Printed
-from replay.exchange.protocol import shapes
+from replay.exchange.protocol import shapes, tickers
 from replay.exchange.protocol.market_data import INTERVALS, day_row, touch
 from replay.exchange.protocol.rest import refused_for_load
 from replay.exchange.protocol.shapes import Json, MarketText, encode
@@ -68,7 +68,7 @@ def _best(text: MarketText, change: BookChanged, touched: Touch, _: int) -> Json
 SPOT = Dialect(
     name="market",
     trades={"trade": shapes.trade_event, "aggTrade": shapes.aggregate_event},
-    tickers={"ticker": shapes.ticker_event, "miniTicker": shapes.mini_ticker_event},
+    tickers={"ticker": tickers.ticker_event, "miniTicker": tickers.mini_ticker_event},
     diffs=("depth", "depth@100ms", "depth@1000ms"),
     partial={f"depth{levels}{speed}": levels for levels in (5, 10, 20) for speed in ("", "@100ms", "@1000ms")},
     intervals=INTERVALS,
