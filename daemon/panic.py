@@ -230,7 +230,7 @@ class Flattener:
         self._caller = Caller(client, Limits(settings.weight_per_minute))
         self._sent_s: dict[str, float] = {}
         units = {spec.symbol: Instrument(spec) for spec in instruments}
-        self._questions = Questions(client, self._caller, units, Names(PREFIX), self._too_late_s)
+        self._questions = Questions(client, self._caller, units, Names(PREFIX), self._too_late_s, _unvalued)
         self._name = f"{PREFIX}panic{base36(secrets.randbelow(36**7)).rjust(7, '0')}"
 
     async def flatten(self) -> None:
@@ -384,6 +384,11 @@ class Flattener:
 
     async def _too_late_s(self, order_id: str) -> float:
         return self._sent_s[order_id] + self._window_s
+
+
+async def _unvalued(trades: list[TradeReported]) -> list[TradeReported]:
+    """Return executions as they are: nothing is booked here."""
+    return trades
 
 
 def _whole(quantity: Decimal, step: Decimal) -> Decimal:

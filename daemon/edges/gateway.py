@@ -42,6 +42,7 @@ from actors.messages import (
     SendOrder,
     TradeReported,
 )
+from daemon.edges.fee_values import FeeValues
 from daemon.edges.venue_errors import RequestError, broken
 from daemon.edges.venue_limits import Limits, LimitStatistics, Priority
 from daemon.edges.venue_pushes import Pushes
@@ -119,7 +120,8 @@ class Gateway:
         self._limits = Limits(settings.weight_per_minute)
         self._caller = Caller(client, self._limits)
         self._names = Names(own_prefix)
-        self._questions = Questions(client, self._caller, instruments, self._names, self._settled)
+        self._fees = FeeValues(client, self._caller, instruments)
+        self._questions = Questions(client, self._caller, instruments, self._names, self._settled, self._fees.each)
         self._jobs: dict[int, _Job] = {}
         self._orders: dict[str, _Job] = {}
         """Orders that are queued or under way."""
@@ -129,7 +131,9 @@ class Gateway:
         self._lost: OrderedDict[str, float] = OrderedDict()
         """Order -> when a request for it that got lost is too late."""
         self._account: anyio.CancelScope | None = None
-        self._pushes = Pushes(client, instruments, self._names, post, self.send, self._stop_comparing, settings.stall_s)
+        self._pushes = Pushes(
+            client, instruments, self._names, self._fees, post, self.send, self._stop_comparing, settings.stall_s
+        )
 
     # --- the core's side ----------------------------------------------------------------------------
 
@@ -236,7 +240,7 @@ class Gateway:
         instrument = self._instruments[request.symbol]
         try:
             report = order_report(reply, order_id, instrument)
-            trades = self._trades_in(reply, command, instrument)
+            trades = await self._fees.each(self._trades_in(reply, command, instrument))
             if sum(trade.quantity_lots for trade in trades) < report.filled_lots:
                 trades = await self._questions.trades(report, request.symbol, Priority.ORDER_QUESTION)
         except RequestError as failure:

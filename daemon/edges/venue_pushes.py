@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from actors.instrument import Instrument
+    from daemon.edges.fee_values import FeeValues
     from daemon.edges.venue_client import VenueClient
     from daemon.edges.venue_questions import Names
     from daemon.edges.venue_stream import Push
@@ -44,6 +45,7 @@ class Pushes:
         client: the venue.
         instruments: what is traded, in exact units.
         names: orders by the venue's ids.
+        fees: what fees in third assets are worth.
         post: takes what the venue says.
         ask: takes a question about an order of which an event says too little.
         on_down: called when the stream is gone.
@@ -55,6 +57,7 @@ class Pushes:
         client: VenueClient,
         instruments: Mapping[str, Instrument],
         names: Names,
+        fees: FeeValues,
         post: Callable[[Message], Awaitable[None]],
         ask: Callable[[Message], None],
         on_down: Callable[[], None],
@@ -64,6 +67,7 @@ class Pushes:
         self._client = client
         self._instruments = instruments
         self._names = names
+        self._fees = fees
         self._post = post
         self._ask = ask
         self._on_down = on_down
@@ -175,7 +179,11 @@ class Pushes:
         messages: list[Message] = []
         try:
             if trade is not None:
-                messages.append(trade_report(trade, name, instrument))
+                valued = self._fees.at_once(trade_report(trade, name, instrument))
+                if valued is None:  # a price must be asked for first, and nothing here may wait for that
+                    self._ask(AskOrder(name, symbol))
+                    return []
+                messages.append(valued)
             if order is not None:
                 reason = str((order.get("info") or {}).get("r") or "")
                 messages.append(order_report(order, name, instrument, "" if reason == "NONE" else reason))

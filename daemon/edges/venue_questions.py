@@ -36,6 +36,7 @@ WEIGHT_ORDER = 4
 WEIGHT_OPEN_ORDERS = 6
 WEIGHT_TRADES = 20
 WEIGHT_BALANCES = 20
+WEIGHT_TICKER = 2
 
 _BACKOFF_S = 0.1
 _BACKOFF_MAX_S = 5.0
@@ -145,6 +146,7 @@ class Questions:
         instruments: what is traded.
         names: orders by the venue's ids.
         settled: waits until no request for an order is under way here; returns when one that was lost is too late.
+        valued: gives executions the values of their fees.
     """
 
     def __init__(
@@ -154,12 +156,14 @@ class Questions:
         instruments: Mapping[str, Instrument],
         names: Names,
         settled: Callable[[str], Awaitable[float]],
+        valued: Callable[[list[TradeReported]], Awaitable[list[TradeReported]]],
     ) -> None:
         self._client = client
         self._caller = caller
         self._instruments = instruments
         self._names = names
         self._settled = settled
+        self._valued = valued
 
     async def order(
         self, order_id: str, symbol: str, priority: Priority = Priority.ORDER_QUESTION
@@ -207,7 +211,7 @@ class Questions:
             if sum(trade.quantity_lots for trade in trades) >= report.filled_lots:
                 break
             await anyio.sleep(backoff_s(attempt))
-        return sorted(trades, key=lambda trade: trade.trade_id)
+        return await self._valued(sorted(trades, key=lambda trade: trade.trade_id))
 
     async def account(self, ask: AskAccount) -> AccountReported:
         """Return one view of the account.
@@ -270,7 +274,7 @@ class Questions:
                 name = await self._name(symbol, str(row.get("order")))
                 if name:
                     trades.append(trade_report(row, name, self._instruments[symbol]))
-        return trades
+        return await self._valued(trades)
 
     async def _name(self, symbol: str, venue_order_id: str) -> str:
         """Return our id of an order; the empty string for a stranger's."""
