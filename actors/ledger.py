@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from actors.messages import Bar, EquityMark, FeeInAsset, FeeInBase, Fill, PositionChanged
+from actors.messages import Bar, EquityMark, FeeInAsset, FeeInBase, Fill, FundingShared, PositionChanged
 from actors.netting import net_fill
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ class Holding(msgspec.Struct):
     fills: int = 0
     round_trips: int = 0
     """Times the book returned to flat, or crossed through it."""
+    funding_atoms: int = 0
+    """What it received of a perpetual's funding, less what it paid."""
 
 
 class OtherAsset(msgspec.Struct):
@@ -125,7 +127,7 @@ class Ledger:
         self._take_others(account.others)
         self.start_atoms = (
             account.cash_atoms
-            + sum(h.cost_atoms - h.realized_atoms + h.fees_atoms for h in account.holdings)
+            + sum(h.cost_atoms - h.realized_atoms + h.fees_atoms - h.funding_atoms for h in account.holdings)
             + sum(other.value_atoms for other in account.others)
         )
         """Cash the account would hold had nothing ever been traded."""
@@ -176,6 +178,18 @@ class Ledger:
         self._total_value_atoms -= fee.value_atoms
         held.fees_atoms += fee.value_atoms
         assert -_COUNT_MAX < other.amount_atoms < _COUNT_MAX, _TOO_MUCH
+        self._assert_conserved(held)
+        self._settle_change(held)
+
+    def on_funding_shared(self, funding: FundingShared) -> None:
+        """Take a book's part of a funding payment into its cash."""
+        held = self.holdings.get((funding.strategy, funding.symbol))
+        if held is None:
+            held = Holding(funding.strategy, funding.symbol)
+            self._adopt(held)
+        held.funding_atoms += funding.amount_atoms
+        self.cash_atoms += funding.amount_atoms
+        assert -_COUNT_MAX < held.funding_atoms < _COUNT_MAX, _TOO_MUCH
         self._assert_conserved(held)
         self._settle_change(held)
 
@@ -333,7 +347,7 @@ class Ledger:
         assert -_COUNT_MAX < changed.fees_atoms < _COUNT_MAX, _TOO_MUCH
         total_atoms = self.cash_atoms
         for held in self.holdings.values():
-            total_atoms += held.cost_atoms - held.realized_atoms + held.fees_atoms
+            total_atoms += held.cost_atoms - held.realized_atoms + held.fees_atoms - held.funding_atoms
         for other in self.others.values():
             total_atoms += other.value_atoms
         assert total_atoms == self.start_atoms, "money was not conserved"

@@ -32,6 +32,7 @@ from actors.venue_messages import (
     AccountReported,
     BalanceReported,
     CancelRefused,
+    ForcedTrade,
     ForeignOrder,
     FundingPaid,
     Liquidity,
@@ -55,6 +56,7 @@ __all__ = [
     "DataRejected",
     "FeedResumed",
     "FeedStale",
+    "ForcedTrade",
     "ForeignOrder",
     "Funding",
     "FundingPaid",
@@ -322,6 +324,18 @@ class PositionChanged(Message, frozen=True):
     cash_atoms: int
 
 
+class FundingShared(Message, frozen=True):
+    """One strategy's part of a funding payment; the parts of all books, and what is not ours, are the payment."""
+
+    strategy: str
+    symbol: str
+    funding_id: int
+    """The venue's own number of the payment."""
+    amount_atoms: int
+    """Positive is received, negative is paid."""
+    paid_ns: int
+
+
 class EquityMark(Message, frozen=True):
     """The account's equity at a bar's close."""
 
@@ -337,6 +351,8 @@ class SendOrder(Message, frozen=True):
 
     order_id: str
     request: OrderRequest
+    reduce_only: bool = False
+    """Whether the venue is told that it may only reduce its position: it knows one, which must be the book's own."""
 
 
 class SendCancel(Message, frozen=True):
@@ -390,12 +406,12 @@ Input = (
     Bar | WarmUp | Trade | Quote | BookSnapshot | Mark | Funding | TapeEnded
     | TimerFired | Pause | Resume | Flatten | Stop | Halt
     | VenueLink | OrderReported | OrderInDoubt | OrderAbsent | CancelRefused | TradeReported | AccountReported
-    | FundingPaid
+    | FundingPaid | ForcedTrade
 )  # fmt: skip
 """What may enter the core from outside, and therefore what a journal holds."""
 
 Decision = (
     Intent | RiskVeto | OrderRequest | CancelRequest | Accepted | Rejected | Cancelled | Expired
-    | CancelRejected | Fill | FeeInBase | FeeInAsset | PositionChanged
+    | CancelRejected | Fill | FeeInBase | FeeInAsset | PositionChanged | FundingShared
 )  # fmt: skip
 """What the digest is taken over and the journal keeps beside its input."""

@@ -188,7 +188,8 @@ class Risk:
             if max(ticks, stop_ticks, most_lots, instrument.value_atoms(ticks, most_lots)) > _COUNT_MAX:
                 self._veto(intent, "larger than can be counted")
                 return
-            if instrument.value_atoms(ticks, allowed_lots) < instrument.min_notional_atoms:
+            exempt = reduce_only and instrument.spec.contract  # of a contract the last bit can be closed, too
+            if not exempt and instrument.value_atoms(ticks, allowed_lots) < instrument.min_notional_atoms:
                 self._veto(intent, "below the minimum notional")
                 return
         self._request(
@@ -366,9 +367,9 @@ class Risk:
                 self._emit(Halt(f"the venue refuses to close {', '.join(left)}"))
 
     def _is_dust(self, symbol: str, lots: int) -> bool:
-        """Return whether a position is too small to be sold; it then counts as flat."""
+        """Return whether a position is too small to be closed; it then counts as flat."""
         instrument = self._instruments[symbol]
-        ticks = self._last_ticks.get(symbol)
+        ticks = None if instrument.spec.contract else self._last_ticks.get(symbol)
         return not lots or (ticks is not None and instrument.value_atoms(ticks, lots) < instrument.min_notional_atoms)
 
     def dump(self) -> bytes:

@@ -113,6 +113,8 @@ class Core:
         context.now_ns = start_ns
         base = {plan.symbol: plan.timeframe_ns for plan in series}
         positions = [(held.strategy, held.symbol, held.quantity_lots) for held in account.holdings]
+        held = {(strategy, symbol): lots for strategy, symbol, lots in positions if lots}
+        books = {(plan.id, plan.symbol): 0 for plan in strategies} | held
         supervision = settings.supervision
         wants_marks = settings.risk.max_daily_loss is not None
         self.context = context
@@ -128,7 +130,12 @@ class Core:
             settings.market.stale_after_bars,
         )
         self.venue: SimulatedVenue | RemoteVenue = (
-            RemoteVenue(context, instruments, round(settings.exchange.reconcile_s * _NS_PER_S))
+            RemoteVenue(
+                context,
+                instruments,
+                round(settings.exchange.reconcile_s * _NS_PER_S),
+                [(*book, lots) for book, lots in books.items()],
+            )
             if real
             else SimulatedVenue(context, instruments, settings.venue, positions)
         )
@@ -235,6 +242,7 @@ class Core:
             m.TradeReported: [],
             m.AccountReported: [],
             m.FundingPaid: [],
+            m.ForcedTrade: [],
         }
         for kind, method in TICKS.items():
             table[kind] = [getattr(self.ticks, method), *(s.on_tick for s in strategies if kind in s.hears_ticks)]
@@ -249,6 +257,8 @@ class Core:
             table[m.CancelRefused].append(venue.on_cancel_refused)
             table[m.TradeReported].append(venue.on_trade)
             table[m.AccountReported].append(venue.on_account)
+            table[m.FundingPaid].append(venue.on_funding)
+            table[m.ForcedTrade].append(venue.on_forced)
         return table
 
     def _subscribers(self) -> Table:
@@ -290,6 +300,7 @@ class Core:
             ],
             m.FeeInBase: [decided, ledger.on_fee_in_base],
             m.FeeInAsset: [decided, ledger.on_fee_in_asset],
+            m.FundingShared: [decided, ledger.on_funding_shared],
             m.PositionChanged: [
                 decided,
                 risk.on_position_changed,

@@ -86,6 +86,25 @@ class FundingPaid(Message, frozen=True):
     paid_ns: int
 
 
+class ForcedTrade(Message, frozen=True):
+    """An execution the venue itself ordered on our account, as the venue says; it may say so more than once."""
+
+    symbol: str
+    kind: str
+    """What it calls it: `liquidation`, `auto-deleveraging` or `settlement`."""
+    order_id: str
+    """The venue's client id of its order."""
+    trade_id: int
+    """The venue's own number, unique within the symbol."""
+    side: int
+    price_ticks: int
+    quantity_lots: int
+    fee_asset: str
+    fee_atoms: int
+    realized_atoms: int
+    executed_ns: int
+
+
 class BalanceReported(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What the account holds of one asset, in atoms (1e-8), free and locked together."""
 
@@ -127,6 +146,8 @@ class AccountReported(Message, frozen=True):
     """Of the contracts that are traded; one that is not listed is flat."""
     funding: tuple[FundingPaid, ...] = ()
     """Paid since the time that was asked for, ours or not."""
+    forced: tuple[ForcedTrade, ...] = ()
+    """Executions the venue itself ordered, since the last one of ours that was known."""
 
 
 class Reconciled(Message, frozen=True):

@@ -3,6 +3,9 @@
 What was there before the session is not ours: the first look at it becomes the baseline. From then on the venue
 must hold the baseline and what our executions changed, to the atom. A difference that is there once may only be
 news that is still under way; one that is there twice is a difference of the accounts.
+
+Spot changes two assets with every execution. A contract changes its wallet by what the venue says was realised, by
+fees and by funding, and its position, which must be the baseline and all our books, to the lot.
 """
 
 from __future__ import annotations
@@ -14,10 +17,10 @@ import msgspec
 from actors.instrument import ATOM
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from actors.instrument import Instrument
-    from actors.messages import AccountReported, TradeReported
+    from actors.messages import AccountReported, ForcedTrade, TradeReported
 
 
 class Asset(msgspec.Struct):
@@ -31,6 +34,17 @@ class Asset(msgspec.Struct):
     """What did not add up the last time we looked."""
 
 
+class Position(msgspec.Struct):
+    """What we know of the account's position in one contract, in signed lots."""
+
+    ours_lots: int = 0
+    """All our books together."""
+    baseline_lots: int | None = None
+    """What was not ours when the session first looked."""
+    difference_lots: int = 0
+    """What did not add up the last time we looked."""
+
+
 class Comparison(msgspec.Struct):
     """What one look at both accounts came to."""
 
@@ -41,34 +55,77 @@ class Comparison(msgspec.Struct):
     doubtful: bool
     """Whether something differs for the first time, so that another look is due."""
 
+    def add(self, difference: int, before: int, words: str) -> bool:
+        """Note a difference, if it is one; return whether it was there the last time, too."""
+        if not difference:
+            return False
+        self.differences.append(words)
+        if difference != before:
+            self.doubtful = True
+            return False
+        self.halts.append(words)
+        return True
+
 
 class Accounts:
     """What we know of the venue's account.
 
     Args:
         instruments: exact units by symbol, with the names of their assets.
+        books: (strategy, symbol, lots) of what our books hold when the session begins.
 
     Raises:
         ValueError: an instrument cannot be told apart at a real venue.
     """
 
-    def __init__(self, instruments: Mapping[str, Instrument]) -> None:
+    def __init__(self, instruments: Mapping[str, Instrument], books: Iterable[tuple[str, str, int]] = ()) -> None:
         self._instruments = instruments
         self.lot_atoms = {symbol: _lot_atoms(instrument) for symbol, instrument in instruments.items()}
         self.assets: dict[str, Asset] = {}
         self.rest: dict[str, int] | None = None
         """What the account held of all else, in atoms, when nothing differed last; None before that."""
-        for instrument in instruments.values():
-            for name in (instrument.spec.base, instrument.spec.quote):
-                self.assets.setdefault(name, Asset())
+        self.positions: dict[str, Position] = {}
+        for symbol, instrument in instruments.items():
+            spec = instrument.spec
+            self.assets.setdefault(spec.quote, Asset())
+            if spec.contract:
+                self.positions[symbol] = Position()
+            else:
+                self.assets.setdefault(spec.base, Asset())
+        for _, symbol, lots in books:
+            if symbol in self.positions:
+                self.positions[symbol].ours_lots += lots
+
+    def foreign_lots(self, symbol: str) -> int:
+        """Return the part of a contract's position that is not ours, signed."""
+        return self.positions[symbol].baseline_lots or 0
+
+    def changed(self, asset: str, atoms: int) -> None:
+        """Take in what a payment changed."""
+        self.assets[asset].ours_atoms += atoms
+
+    def forced(self, trade: ForcedTrade) -> None:
+        """Take in what the venue did on its own: none of it is ours, and our books stay as they are."""
+        position = self.positions[trade.symbol]
+        if position.baseline_lots is not None:  # else the first look sees it
+            position.baseline_lots += trade.side * trade.quantity_lots
+        self.changed(self._instruments[trade.symbol].spec.quote, trade.realized_atoms)
+        self._pay_fee(trade)
 
     def executed(self, trade: TradeReported) -> None:
         """Take in what an execution of ours changed."""
         instrument = self._instruments[trade.symbol]
         spec = instrument.spec
-        value_atoms = instrument.value_atoms(trade.price_ticks, trade.quantity_lots)
-        self.assets[spec.base].ours_atoms += trade.side * trade.quantity_lots * self.lot_atoms[trade.symbol]
-        self.assets[spec.quote].ours_atoms -= trade.side * value_atoms
+        if spec.contract:
+            self.positions[trade.symbol].ours_lots += trade.side * trade.quantity_lots
+            self.assets[spec.quote].ours_atoms += trade.realized_atoms
+        else:
+            value_atoms = instrument.value_atoms(trade.price_ticks, trade.quantity_lots)
+            self.assets[spec.base].ours_atoms += trade.side * trade.quantity_lots * self.lot_atoms[trade.symbol]
+            self.assets[spec.quote].ours_atoms -= trade.side * value_atoms
+        self._pay_fee(trade)
+
+    def _pay_fee(self, trade: TradeReported | ForcedTrade) -> None:
         if not trade.fee_atoms:
             return
         if trade.fee_asset not in self.assets:
@@ -86,21 +143,37 @@ class Accounts:
                 asset.baseline_atoms = total_atoms - asset.ours_atoms
             expected_atoms = asset.baseline_atoms + asset.ours_atoms
             difference_atoms = total_atoms - expected_atoms
-            seen_before = difference_atoms == asset.difference_atoms
-            asset.difference_atoms = difference_atoms
-            if not difference_atoms:
-                continue
             words = f"{name}: the venue holds {_decimal(total_atoms)}, we expect {_decimal(expected_atoms)}"
-            found.differences.append(words)
-            if seen_before:
+            if found.add(difference_atoms, asset.difference_atoms, words):
                 asset.baseline_atoms += difference_atoms  # a resume goes on from what is
-                asset.difference_atoms = 0
-                found.halts.append(words)
-            else:
-                found.doubtful = True
+                difference_atoms = 0
+            asset.difference_atoms = difference_atoms
+        self._compare_positions(account, found)
         if not found.differences:
             self.rest = {name: atoms for name, atoms in reported.items() if name not in self.assets}
+        for symbol in self.positions:
+            if self.foreign_lots(symbol):
+                words = f"{symbol}: a position of {self._quantity(symbol, self.foreign_lots(symbol))} is not ours"
+                found.differences.append(words)
         return found
+
+    def _compare_positions(self, account: AccountReported, found: Comparison) -> None:
+        reported = {position.symbol: position.quantity_lots for position in account.positions}
+        for symbol, position in self.positions.items():
+            total_lots = reported.get(symbol, 0)
+            if position.baseline_lots is None:
+                position.baseline_lots = total_lots - position.ours_lots
+            expected_lots = position.baseline_lots + position.ours_lots
+            difference_lots = total_lots - expected_lots
+            total, expected = self._quantity(symbol, total_lots), self._quantity(symbol, expected_lots)
+            words = f"{symbol}: the venue's position is {total}, we expect {expected}"
+            if found.add(difference_lots, position.difference_lots, words):
+                position.baseline_lots += difference_lots
+                difference_lots = 0
+            position.difference_lots = difference_lots
+
+    def _quantity(self, symbol: str, lots: int) -> str:
+        return f"{self._instruments[symbol].quantity(lots).normalize():f}"
 
 
 def _lot_atoms(instrument: Instrument) -> int:

@@ -22,6 +22,8 @@ What a report leads to, by what is known of the order ("booked" is what we have 
 | absent | accepted | halt: the venue forgot an order it had taken |
 | open, after a doubt | to be withdrawn | ask the venue again to withdraw it |
 | cancel refused | open | ask; after the third time it works on |
+| forced by the venue, new | none of ours | halt by its name; the contract is not traded any more |
+| funding, new | | shared among the books of the contract |
 | anything else | ended | nothing |
 """
 
@@ -32,7 +34,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from actors.execution.reconciliation import Accounts, Asset
+from actors.execution.contracts import Contracts, ContractsState
+from actors.execution.reconciliation import Accounts, Asset, Position
 from actors.messages import (
     SELL,
     Accepted,
@@ -48,6 +51,8 @@ from actors.messages import (
     FeeInAsset,
     FeeInBase,
     Fill,
+    ForcedTrade,
+    FundingPaid,
     Halt,
     OrderAbsent,
     OrderInDoubt,
@@ -64,7 +69,7 @@ from actors.messages import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from actors.instrument import Instrument
     from actors.runtime.scheduler import Context
@@ -113,6 +118,8 @@ class _State(msgspec.Struct):
     booked: int
     booked_when_asked: int
     rest: dict[str, int] | None = None
+    positions: dict[str, Position] = {}
+    contracts: ContractsState = msgspec.field(default_factory=ContractsState)
 
 
 class RemoteVenue:
@@ -122,11 +129,18 @@ class RemoteVenue:
         context: the core's.
         instruments: exact units by symbol, with the names of their assets.
         reconcile_ns: the account is compared with the venue's this often.
+        books: (strategy, symbol, lots) of every strategy that may trade, and of what is inherited.
     """
 
     isolated = False
 
-    def __init__(self, context: Context, instruments: Mapping[str, Instrument], reconcile_ns: int) -> None:
+    def __init__(
+        self,
+        context: Context,
+        instruments: Mapping[str, Instrument],
+        reconcile_ns: int,
+        books: Sequence[tuple[str, str, int]] = (),
+    ) -> None:
         self.name = "venue"
         self._context = context
         self._emit = context.emit
@@ -141,7 +155,8 @@ class RemoteVenue:
         self._ended_at_ns = -1
         """Orders that ended lately: somebody may ask to cancel one before he has heard of its end."""
         self._trades: dict[str, deque[int]] = {symbol: deque(maxlen=_TRADES_KEPT) for symbol in instruments}
-        self._accounts = Accounts(instruments)
+        self._accounts = Accounts(instruments, books)
+        self._contracts = Contracts(context, instruments, self._accounts, books)
         self.last: Reconciled | None = None
         """The newest comparison."""
         self._asked = 0
@@ -161,11 +176,12 @@ class RemoteVenue:
         if not self.ready:
             self._emit(Rejected(command.order_id, request.strategy, request.symbol, request.ref, _NOT_CONNECTED))
             return
-        if self._is_late(request):
-            self._emit(Rejected(command.order_id, request.strategy, request.symbol, request.ref, _LATE))
+        refusal = self._contracts.refusal(request.symbol) or (_LATE if self._is_late(request) else "")
+        if refusal:
+            self._emit(Rejected(command.order_id, request.strategy, request.symbol, request.ref, refusal))
             return
         self.sent[command.order_id] = Sent(command.order_id, request)
-        self._emit(SendOrder(command.order_id, request))
+        self._send(command.order_id, request)
 
     def on_cancel(self, command: CancelOrder) -> None:
         """Ask the venue to withdraw an order; a lost link will ask again once it is back."""
@@ -181,6 +197,9 @@ class RemoteVenue:
         order.cancel_asked = True
         self._emit(SendCancel(order.order_id, order.request.symbol))
 
+    def _send(self, order_id: str, request: OrderRequest) -> None:
+        self._emit(SendOrder(order_id, request, self._contracts.is_reduce_only_there(request)))
+
     def on_bar(self, bar: Bar) -> None:
         """Note how old the newest market data is; prices are the venue's business."""
         self._context.lane(bar.symbol).bar = bar
@@ -189,6 +208,8 @@ class RemoteVenue:
         """Return whether an order would open on news of long ago, as bars that were missed while away are."""
         spec = self._instruments[request.symbol].spec
         if request.reduce_only or request.closing or (spec.long_only and request.side == SELL):
+            return False
+        if spec.contract and self._contracts.reduces(request):
             return False
         bar = self._context.lane(request.symbol).bar
         return bar is not None and self._context.now_ns - bar.close_ns > _LATE_BARS * bar.timeframe_ns
@@ -216,7 +237,7 @@ class RemoteVenue:
         known = tuple((symbol, max(ids)) for symbol, ids in self._trades.items() if ids)
         self._asked += 1
         self._booked_when_asked = self._booked
-        self._emit(AskAccount(reason, asked, known, self._asked))
+        self._emit(AskAccount(reason, asked, known, self._asked, self._contracts.funding_after()))
         self._context.timers.arm(self.name, _RECONCILE, self._context.now_ns + self._reconcile_ns)
 
     # --- what the venue says of an order ------------------------------------------------------------
@@ -254,6 +275,14 @@ class RemoteVenue:
     def on_trade(self, trade: TradeReported) -> None:
         """Book an execution, once."""
         self._book(trade)
+
+    def on_funding(self, paid: FundingPaid) -> None:
+        """Share a payment among the books, once."""
+        self._booked += self._contracts.on_funding(paid)
+
+    def on_forced(self, trade: ForcedTrade) -> None:
+        """Take note of what the venue itself did to our position, once."""
+        self._booked += self._contracts.on_forced(trade)
 
     def on_absent(self, message: OrderAbsent) -> None:
         """Give up an order the venue never had."""
@@ -337,6 +366,7 @@ class RemoteVenue:
         instrument = self._instruments[trade.symbol]
         spec = instrument.spec
         self._accounts.executed(trade)
+        self._contracts.executed(order.request.strategy, trade)
         lot_atoms = self._accounts.lot_atoms[trade.symbol]
         fee_lots = other_atoms = 0
         trouble = ""
@@ -390,6 +420,10 @@ class RemoteVenue:
             self.on_reported(report)
         for order_id in account.absent:
             self.on_absent(OrderAbsent(order_id))
+        for forced in account.forced:
+            self.on_forced(forced)
+        for paid in account.funding:
+            self.on_funding(paid)
         differences = [f"{each.symbol}: {each.venue_order_id} is open and not ours" for each in account.foreign]
         if account.ask != self._asked:
             return  # a newer question is under way
@@ -408,9 +442,16 @@ class RemoteVenue:
             self._ask_account("doubt")  # what the venue said of trades and of balances may be a moment apart
         elif self._linked:
             self.ready = True
-            for order in [order for order in self.sent.values() if order.held]:
-                order.held = False
-                self._emit(SendOrder(order.order_id, order.request))
+            self._release_held()
+
+    def _release_held(self) -> None:
+        for order in [order for order in self.sent.values() if order.held]:
+            order.held = False
+            refusal = self._contracts.refusal(order.request.symbol)
+            if refusal:
+                self._end(order, "rejected", refusal)
+            else:
+                self._send(order.order_id, order.request)
 
     def dump(self) -> bytes:
         """Return the state."""
@@ -428,6 +469,8 @@ class RemoteVenue:
                 self._booked,
                 self._booked_when_asked,
                 self._accounts.rest,
+                self._accounts.positions,
+                self._contracts.dump(),
             )
         )
 
@@ -438,6 +481,8 @@ class RemoteVenue:
         self.sent = {order.order_id: order for order in kept.sent}
         self._trades = {symbol: deque(known, maxlen=_TRADES_KEPT) for symbol, known in kept.trades.items()}
         self._accounts.assets, self._accounts.rest = kept.assets, kept.rest
+        self._accounts.positions |= kept.positions
+        self._contracts.load(kept.contracts)
         self.last = kept.last
         for symbol in self._instruments:
             self._context.lane(symbol).bar = kept.bars.get(symbol)

@@ -68,6 +68,7 @@ class StatusView:
             "cash": from_atoms(core.ledger.cash_atoms),
             "fees": from_atoms(sum(held.fees_atoms for held in core.ledger.holdings.values())),
             "realized_pnl": from_atoms(sum(held.realized_atoms for held in core.ledger.holdings.values())),
+            "funding": from_atoms(sum(held.funding_atoms for held in core.ledger.holdings.values())),
             "positions": self._positions(),
             "other_assets": [
                 {"asset": other.asset, "amount": from_atoms(other.amount_atoms), "value": from_atoms(other.value_atoms)}

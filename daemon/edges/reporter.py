@@ -24,6 +24,7 @@ _HEARD = (
     m.Fill,
     m.FeeInAsset,
     m.FeeInBase,
+    m.FundingShared,
     m.Rejected,
     m.RiskVeto,
     m.TradingStateChanged,
@@ -85,6 +86,14 @@ class Reporter(Outbox):
                 count = self._rejected[message]
                 if str(count).strip("0") == "1":  # the 1st, the 10th, the 100th: there may be thousands a second
                     log.warning("data_rejected", seq=seq, **_fields(message), count=count)
+            case m.FundingShared():
+                log.info(
+                    "funding",
+                    seq=seq,
+                    strategy=message.strategy,
+                    symbol=message.symbol,
+                    amount=f"{message.amount_atoms / 1e8:.8f}",
+                )
             case m.ActorFailed():
                 write = log.error if message.escalated else log.warning
                 write("actor_failed", seq=seq, actor=message.actor, error=message.error, given_up=message.escalated)

@@ -16,6 +16,7 @@ BAR = m.Bar("X", 60, 120, 180, 1.5, 2.5, 0.5, 2.0, 3.25)
 
 REPORT = m.OrderReported("pbt1", "77", "cancelled", 5, "by the user")
 TRADE = m.TradeReported("pbt1", "X", 9, m.BUY, 100, 5, "BTC", 3, "maker", 77, realized_atoms=-4, fee_value_atoms=9)
+FORCED = m.ForcedTrade("X", "liquidation", "autoclose-1", 13, m.SELL, 100, 5, "USDT", 3, -400, 79)
 FUNDING = m.FundingPaid("X", 12, -55, "USDT", 78)
 
 INPUTS: list[Any] = [
@@ -48,8 +49,10 @@ INPUTS: list[Any] = [
         (m.ForeignOrder("web_1", "78", "X"),),
         positions=(m.PositionReported("X", -5),),
         funding=(FUNDING,),
+        forced=(FORCED,),
     ),
     FUNDING,
+    FORCED,
 ]
 DECISIONS: list[Any] = [
     m.Intent("a", "X", 1, "order", m.BUY, 0.1, "limit", 99.5, None, "fok", post_only=True, reference_price=100.0),
@@ -65,6 +68,7 @@ DECISIONS: list[Any] = [
     m.FeeInBase("a", "X", 9, 3, 300),
     m.FeeInAsset("a", "X", 9, "BNB", -4, -240),
     m.PositionChanged("a", "X", -5, -500, 10, 3, 10**15),
+    m.FundingShared("a", "X", 12, -55, 78),
 ]
 
 
