@@ -35,6 +35,7 @@ from actors.venue_messages import (
     ForcedTrade,
     ForeignOrder,
     FundingPaid,
+    InstrumentChanged,
     Liquidity,
     OrderAbsent,
     OrderInDoubt,
@@ -61,6 +62,7 @@ __all__ = [
     "Funding",
     "FundingPaid",
     "HistoryBar",
+    "InstrumentChanged",
     "Liquidity",
     "Mark",
     "Message",
@@ -406,7 +408,7 @@ Input = (
     Bar | WarmUp | Trade | Quote | BookSnapshot | Mark | Funding | TapeEnded
     | TimerFired | Pause | Resume | Flatten | Stop | Halt
     | VenueLink | OrderReported | OrderInDoubt | OrderAbsent | CancelRefused | TradeReported | AccountReported
-    | FundingPaid | ForcedTrade
+    | FundingPaid | ForcedTrade | InstrumentChanged
 )  # fmt: skip
 """What may enter the core from outside, and therefore what a journal holds."""
 

@@ -242,6 +242,7 @@ class Core:
             m.TradeReported: [],
             m.AccountReported: [],
             m.FundingPaid: [],
+            m.InstrumentChanged: [],
             m.ForcedTrade: [],
         }
         for kind, method in TICKS.items():
@@ -258,6 +259,7 @@ class Core:
             table[m.TradeReported].append(venue.on_trade)
             table[m.AccountReported].append(venue.on_account)
             table[m.FundingPaid].append(venue.on_funding)
+            table[m.InstrumentChanged].append(venue.rules.on_changed)
             table[m.ForcedTrade].append(venue.on_forced)
         return table
 

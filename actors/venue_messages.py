@@ -4,6 +4,7 @@ Numbers are exact. What a venue says may come twice, late or out of order; each 
 Read through `actors.messages`.
 """
 
+from decimal import Decimal
 from typing import Literal
 
 import msgspec
@@ -103,6 +104,22 @@ class ForcedTrade(Message, frozen=True):
     fee_atoms: int
     realized_atoms: int
     executed_ns: int
+
+
+class InstrumentChanged(Message, frozen=True):
+    """The venue's rules of a symbol as they are now, told when they are not what was known."""
+
+    symbol: str
+    reason: str
+    """What made us look."""
+    trading: bool
+    """Whether the venue trades it."""
+    tick: Decimal
+    """Smallest price step in quote units."""
+    step: Decimal
+    """Smallest step of an order's quantity in base units."""
+    min_notional: Decimal
+    """Smallest order value in quote units; 0 for none."""
 
 
 class BalanceReported(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -35,7 +35,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from actors.execution.contracts import Contracts, ContractsState
+from actors.execution.fees import fees_of
 from actors.execution.reconciliation import Accounts, Asset, Position
+from actors.execution.rules import Rules
 from actors.messages import (
     SELL,
     Accepted,
@@ -48,12 +50,11 @@ from actors.messages import (
     CancelRefused,
     CancelRejected,
     Expired,
-    FeeInAsset,
-    FeeInBase,
     Fill,
     ForcedTrade,
     FundingPaid,
     Halt,
+    InstrumentChanged,
     OrderAbsent,
     OrderInDoubt,
     OrderReported,
@@ -120,6 +121,7 @@ class _State(msgspec.Struct):
     rest: dict[str, int] | None = None
     positions: dict[str, Position] = {}
     contracts: ContractsState = msgspec.field(default_factory=ContractsState)
+    rules: dict[str, InstrumentChanged] = {}
 
 
 class RemoteVenue:
@@ -157,6 +159,7 @@ class RemoteVenue:
         self._trades: dict[str, deque[int]] = {symbol: deque(maxlen=_TRADES_KEPT) for symbol in instruments}
         self._accounts = Accounts(instruments, books)
         self._contracts = Contracts(context, instruments, self._accounts, books)
+        self.rules = Rules(context, instruments)
         self.last: Reconciled | None = None
         """The newest comparison."""
         self._asked = 0
@@ -176,7 +179,7 @@ class RemoteVenue:
         if not self.ready:
             self._emit(Rejected(command.order_id, request.strategy, request.symbol, request.ref, _NOT_CONNECTED))
             return
-        refusal = self._contracts.refusal(request.symbol) or (_LATE if self._is_late(request) else "")
+        refusal = self._refusal(request) or (_LATE if self._is_late(request) else "")
         if refusal:
             self._emit(Rejected(command.order_id, request.strategy, request.symbol, request.ref, refusal))
             return
@@ -196,6 +199,9 @@ class RemoteVenue:
             return
         order.cancel_asked = True
         self._emit(SendCancel(order.order_id, order.request.symbol))
+
+    def _refusal(self, request: OrderRequest) -> str:
+        return self._contracts.refusal(request.symbol) or self.rules.refusal(request)
 
     def _send(self, order_id: str, request: OrderRequest) -> None:
         self._emit(SendOrder(order_id, request, self._contracts.is_reduce_only_there(request)))
@@ -363,25 +369,11 @@ class RemoteVenue:
 
     def _execute(self, order: Sent, trade: TradeReported) -> None:
         """Say an execution, and what the venue kept of it."""
-        instrument = self._instruments[trade.symbol]
-        spec = instrument.spec
+        strategy = order.request.strategy
         self._accounts.executed(trade)
-        self._contracts.executed(order.request.strategy, trade)
+        self._contracts.executed(strategy, trade)
         lot_atoms = self._accounts.lot_atoms[trade.symbol]
-        fee_lots = other_atoms = 0
-        trouble = ""
-        if trade.fee_asset == spec.base and trade.fee_asset != spec.quote:
-            fee_lots, rest_atoms = divmod(trade.fee_atoms, lot_atoms)
-            if rest_atoms or fee_lots < 0:
-                fee_lots = 0
-                trouble = f"a fee of {trade.fee_atoms} atoms of {spec.base} cannot be booked"
-        elif trade.fee_atoms and trade.fee_asset != spec.quote and trade.fee_value_atoms >= 0:
-            other_atoms = trade.fee_atoms
-        elif trade.fee_atoms and trade.fee_asset != spec.quote:
-            trouble = (
-                f"trade {trade.trade_id} was charged in {trade.fee_asset}, whose worth in {spec.quote} is not known:"
-                f" have the venue charge fees in {spec.base} or {spec.quote}"
-            )
+        fee_atoms, fee_beside, trouble = fees_of(trade, self._instruments[trade.symbol], lot_atoms, strategy)
         self._emit(
             Fill(
                 *_identity(order),
@@ -390,18 +382,13 @@ class RemoteVenue:
                 trade.price_ticks,
                 trade.quantity_lots,
                 order.request.quantity_lots - order.booked_lots,
-                trade.fee_atoms if trade.fee_asset == spec.quote else 0,
+                fee_atoms,
                 trade.liquidity,
                 trade.executed_ns,
             )
         )
-        if fee_lots:
-            fee_value_atoms = instrument.value_atoms(trade.price_ticks, fee_lots)
-            self._emit(FeeInBase(order.request.strategy, trade.symbol, trade.trade_id, fee_lots, fee_value_atoms))
-        if other_atoms:
-            value_atoms = trade.fee_value_atoms if other_atoms > 0 else -trade.fee_value_atoms
-            fee = (trade.fee_asset, other_atoms, value_atoms)
-            self._emit(FeeInAsset(order.request.strategy, trade.symbol, trade.trade_id, *fee))
+        if fee_beside is not None:
+            self._emit(fee_beside)
         if trouble:
             self._halt(order, trouble)
 
@@ -447,7 +434,7 @@ class RemoteVenue:
     def _release_held(self) -> None:
         for order in [order for order in self.sent.values() if order.held]:
             order.held = False
-            refusal = self._contracts.refusal(order.request.symbol)
+            refusal = self._refusal(order.request)
             if refusal:
                 self._end(order, "rejected", refusal)
             else:
@@ -471,6 +458,7 @@ class RemoteVenue:
                 self._accounts.rest,
                 self._accounts.positions,
                 self._contracts.dump(),
+                self.rules.dump(),
             )
         )
 
@@ -483,6 +471,7 @@ class RemoteVenue:
         self._accounts.assets, self._accounts.rest = kept.assets, kept.rest
         self._accounts.positions |= kept.positions
         self._contracts.load(kept.contracts)
+        self.rules.load(kept.rules)
         self.last = kept.last
         for symbol in self._instruments:
             self._context.lane(symbol).bar = kept.bars.get(symbol)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, get_args
 
 import msgspec
@@ -52,6 +53,7 @@ INPUTS: list[Any] = [
         forced=(FORCED,),
     ),
     FUNDING,
+    m.InstrumentChanged("X", "period", False, Decimal("0.10"), Decimal("1e-5"), Decimal(5)),
     FORCED,
 ]
 DECISIONS: list[Any] = [
