@@ -14,6 +14,7 @@ import anyio
 import msgspec
 
 from actors.execution.orders import PREFIX
+from actors.execution.remote import RemoteVenue
 from actors.messages import AskAccount, AskOrder, SendCancel, SendOrder, VenueLink
 from actors.runtime.clock import LiveClock, VenueClock
 from config.errors import UserError
@@ -119,7 +120,12 @@ class VenueEdges:
 
             own_prefix = PREFIX + core.execution.nonce
             self._gateway = Gateway(
-                self._gateway_client, core.instruments, driver.post, exchange, own_prefix=own_prefix
+                self._gateway_client,
+                core.instruments,
+                driver.post,
+                exchange,
+                own_prefix=own_prefix,
+                known_rules=core.venue.rules.told if isinstance(core.venue, RemoteVenue) else None,
             )
 
     def send(self, message: Message) -> None:

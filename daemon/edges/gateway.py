@@ -43,6 +43,7 @@ from actors.messages import (
     TradeReported,
 )
 from daemon.edges.fee_values import FeeValues
+from daemon.edges.rules_watch import RulesWatch
 from daemon.edges.venue_errors import RequestError, broken
 from daemon.edges.venue_limits import Limits, LimitStatistics, Priority
 from daemon.edges.venue_pushes import Pushes
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from actors.instrument import Instrument
-    from actors.messages import OrderRequest
+    from actors.messages import InstrumentChanged, OrderRequest
     from config.schema import Exchange as ExchangeSettings
     from daemon.edges.venue_client import VenueClient
 
@@ -101,6 +102,7 @@ class Gateway:
         post: takes what the venue says.
         settings: bounds.
         own_prefix: what our order ids start with, the session's nonce included; all others are strangers'.
+        known_rules: what the core was told last of the rules of its symbols.
     """
 
     def __init__(
@@ -111,6 +113,7 @@ class Gateway:
         settings: ExchangeSettings,
         *,
         own_prefix: str,
+        known_rules: Mapping[str, InstrumentChanged] | None = None,
     ) -> None:
         self._client = client
         self._instruments = instruments
@@ -120,6 +123,7 @@ class Gateway:
         self._limits = Limits(settings.weight_per_minute)
         self._caller = Caller(client, self._limits)
         self._names = Names(own_prefix)
+        self._rules = RulesWatch(client, self._caller, instruments, known_rules or {}, post, settings.rules_s)
         self._fees = FeeValues(client, self._caller, instruments)
         self._questions = Questions(client, self._caller, instruments, self._names, self._settled, self._fees.each)
         self._jobs: dict[int, _Job] = {}
@@ -156,6 +160,7 @@ class Gateway:
         await self._take_up()
         async with anyio.create_task_group() as group:
             group.start_soon(self._pushes.run)
+            group.start_soon(self._rules.run)
             while True:
                 while self._inbox:
                     group.start_soon(self._work, self._inbox.popleft())
@@ -184,6 +189,7 @@ class Gateway:
             else:
                 await self._ask_account(command)
         except OffGridError as error:
+            self._rules.look_soon(str(error))
             await self._post(Halt(str(error)))
         except UnknownFeeError as error:
             await self._post(Halt(str(error)))
@@ -226,6 +232,8 @@ class Gateway:
             await self._taken(command, reply)
 
     async def _not_taken(self, command: SendOrder, failure: RequestError) -> None:
+        if failure.rules:
+            self._rules.look_soon(failure.reason)
         self._pushes.expect_nothing(command.order_id)
         if failure.outcome == "doubt":
             await self._doubt(command.order_id, failure.reason)
