@@ -30,6 +30,7 @@ from actors.market_messages import (
 )
 from actors.venue_messages import (
     AccountReported,
+    AmendRefused,
     BalanceReported,
     CancelRefused,
     ForcedTrade,
@@ -49,6 +50,7 @@ from actors.venue_messages import (
 __all__ = [
     "AccountReported",
     "AggregateClosed",
+    "AmendRefused",
     "BalanceReported",
     "Bar",
     "BarRejected",
@@ -165,11 +167,11 @@ class Intent(Message, frozen=True):
     symbol: str
     ref: int
     """The strategy's own number for this wish."""
-    action: Literal["order", "target", "cancel"]
+    action: Literal["order", "target", "cancel", "amend"]
     side: int
     """BUY or SELL for an order, else 0."""
     quantity: float
-    """Base units: of the order (positive), or the wished position (signed)."""
+    """Base units: of the order (positive), or the wished position (signed); 0 in an amend that leaves it."""
     kind: OrderKind = "market"
     limit_price: float | None = None
     stop_price: float | None = None
@@ -217,6 +219,29 @@ class CancelRequest(Message, frozen=True):
     ref: int
 
 
+class AmendRequest(Message, frozen=True):
+    """Change the working order that grew from wish `ref`; these are all its terms that can change."""
+
+    strategy: str
+    symbol: str
+    ref: int
+    quantity_lots: int
+    """In total, what is filled already included."""
+    limit_ticks: int
+    """0 without a limit price."""
+    stop_ticks: int
+    """0 without a trigger price."""
+
+
+class AmendVeto(Message, frozen=True):
+    """A wish to change an order that risk does not pass on; the order works on as it was."""
+
+    strategy: str
+    symbol: str
+    ref: int
+    reason: str
+
+
 # --- execution --------------------------------------------------------------------------------------
 
 
@@ -232,6 +257,16 @@ class CancelOrder(Message, frozen=True):
     """Command to the venue port."""
 
     order_id: str
+
+
+class AmendOrder(Message, frozen=True):
+    """Command to the venue port."""
+
+    order_id: str
+    new_order_id: str
+    """For the order's replacement, where the venue does not change it in its place."""
+    request: OrderRequest
+    """The order as it shall be; its quantity is the total."""
 
 
 class OrderEvent(Message, frozen=True):
@@ -267,6 +302,23 @@ class Expired(OrderEvent, frozen=True):
 
 class CancelRejected(OrderEvent, frozen=True):
     """The order could not be withdrawn."""
+
+    reason: str
+
+
+class Amended(OrderEvent, frozen=True):
+    """The order works on under new terms, at the end of its queue."""
+
+    new_order_id: str
+    """Its id from now on; the one it had where the venue changed it in its place."""
+    quantity_lots: int
+    """In total."""
+    limit_ticks: int
+    stop_ticks: int
+
+
+class AmendRejected(OrderEvent, frozen=True):
+    """The order was not changed; unless it has ended meanwhile, it works on as it was."""
 
     reason: str
 
@@ -364,6 +416,18 @@ class SendCancel(Message, frozen=True):
     symbol: str
 
 
+class SendAmend(Message, frozen=True):
+    """Effect: have the venue change an order, in its place or for another in one step."""
+
+    order_id: str
+    venue_order_id: str
+    new_order_id: str
+    request: OrderRequest
+    """As the venue shall have it under `order_id`, or under `new_order_id` while nothing of `order_id` is executed."""
+    booked_lots: int
+    """What we know to be executed of it."""
+
+
 class AskOrder(Message, frozen=True):
     """Effect: ask the venue what became of an order whose fate is not known."""
 
@@ -408,12 +472,13 @@ Input = (
     Bar | WarmUp | Trade | Quote | BookSnapshot | Mark | Funding | TapeEnded
     | TimerFired | Pause | Resume | Flatten | Stop | Halt
     | VenueLink | OrderReported | OrderInDoubt | OrderAbsent | CancelRefused | TradeReported | AccountReported
-    | FundingPaid | ForcedTrade | InstrumentChanged
+    | FundingPaid | ForcedTrade | InstrumentChanged | AmendRefused
 )  # fmt: skip
 """What may enter the core from outside, and therefore what a journal holds."""
 
 Decision = (
-    Intent | RiskVeto | OrderRequest | CancelRequest | Accepted | Rejected | Cancelled | Expired
-    | CancelRejected | Fill | FeeInBase | FeeInAsset | PositionChanged | FundingShared
+    Intent | RiskVeto | OrderRequest | CancelRequest | AmendRequest | AmendVeto | Accepted | Rejected | Cancelled
+    | Expired | CancelRejected | Amended | AmendRejected | Fill | FeeInBase | FeeInAsset | PositionChanged
+    | FundingShared
 )  # fmt: skip
 """What the digest is taken over and the journal keeps beside its input."""

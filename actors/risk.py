@@ -16,6 +16,10 @@ from actors.instrument import to_atoms
 from actors.messages import (
     BUY,
     SELL,
+    Amended,
+    AmendRejected,
+    AmendRequest,
+    AmendVeto,
     Cancelled,
     CancelRequest,
     EquityMark,
@@ -30,6 +34,7 @@ from actors.messages import (
     RiskVeto,
     TradingStateChanged,
 )
+from actors.working import Terms, Working, exits, price_ticks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -52,19 +57,6 @@ _CLOSE_TRIES = 3
 
 CLOSING_REF_FIRST = -1
 """Orders of a flatten count down from here, so they never meet a strategy's own numbers."""
-
-
-class Working(msgspec.Struct):
-    """An order of ours that has not ended, as risk sees it."""
-
-    strategy: str
-    symbol: str
-    ref: int
-    side: int
-    open_lots: int
-    kind: str
-    closing: bool
-    reduce_only: bool
 
 
 class _State(msgspec.Struct):
@@ -132,6 +124,9 @@ class Risk:
             if working is not None and not working.closing:
                 self._emit(CancelRequest(strategy, symbol, intent.ref))
             return
+        if intent.action == "amend":
+            self._amend_or_veto(intent)
+            return
         instrument = self._instruments.get(symbol)
         if instrument is None:
             self._veto(intent, f"no instrument {symbol}")
@@ -182,7 +177,7 @@ class Risk:
             or instrument.min_notional_atoms
             or not instrument.is_ordinary(intent.reference_price, allowed_lots + abs(position_lots))
         ):
-            limit_ticks, stop_ticks = _price_ticks(intent, instrument, side)
+            limit_ticks, stop_ticks = price_ticks(intent, instrument, side)
             ticks = limit_ticks or stop_ticks or instrument.price_to_ticks(intent.reference_price)
             most_lots = max(allowed_lots, abs(position_lots + side * allowed_lots))
             if max(ticks, stop_ticks, most_lots, instrument.value_atoms(ticks, most_lots)) > _COUNT_MAX:
@@ -208,15 +203,91 @@ class Risk:
             )
         )
 
+    def _amend_or_veto(self, intent: Intent) -> None:
+        """Answer a wish to change an order: what the change adds is judged as a new order would be."""
+        working = self._working.get((intent.strategy, intent.ref))
+        if working is None or working.closing:
+            self._emit(AmendVeto(intent.strategy, intent.symbol, intent.ref, "no such order is working"))
+            return
+        instrument = self._instruments[working.symbol]
+        limit_ticks, stop_ticks = price_ticks(intent, instrument, working.side)
+        terms = Terms(working.filled_lots + working.open_lots, working.limit_ticks, working.stop_ticks)
+        lots = instrument.quantity_to_lots(intent.quantity) if intent.quantity else terms.quantity_lots
+        wanted = Terms(lots, limit_ticks or terms.limit_ticks, stop_ticks or terms.stop_ticks)
+        reason = ""
+        if working.amending:
+            reason = "an earlier amend is under way"
+        elif (limit_ticks and not terms.limit_ticks) or (stop_ticks and not terms.stop_ticks):
+            reason = f"a {working.kind.replace('_', '-')} order has no such price"
+        elif lots <= 0:
+            reason = "quantity is below one lot"
+        elif lots > working.filled_lots:
+            wanted, reason = self._allowed_terms(intent, instrument, working, wanted)
+        if wanted == terms:
+            reason = reason or "it would change nothing"
+        if reason:
+            self._emit(AmendVeto(intent.strategy, working.symbol, intent.ref, reason))
+            return
+        working.amending = True
+        working.reserved_lots = max(0, wanted.quantity_lots - terms.quantity_lots)
+        working.open_lots += working.reserved_lots
+        self._note_order()
+        self._emit(AmendRequest(working.strategy, working.symbol, working.ref, *wanted))
+
+    def _allowed_terms(
+        self, intent: Intent, instrument: Instrument, working: Working, wanted: Terms
+    ) -> tuple[Terms, str]:
+        """Return the terms an order may be changed to, its quantity cut to what fits; or why it may not be changed."""
+        open_lots = wanted.quantity_lots - working.filled_lots
+        most_lots, reason = self._most_open(intent, instrument, working, open_lots)
+        if most_lots <= 0 or open_lots > working.open_lots >= most_lots:
+            return wanted, reason
+        lots = working.filled_lots + min(open_lots, most_lots)
+        lots -= lots % instrument.step_lots
+        open_lots = lots - working.filled_lots
+        if open_lots <= 0:
+            return wanted, "quantity is below one step"
+        ticks = wanted.limit_ticks or wanted.stop_ticks
+        position_lots = self._positions.get((working.strategy, working.symbol), 0)
+        most_lots = max(lots, abs(position_lots + working.side * open_lots))
+        if max(ticks, wanted.stop_ticks, most_lots, instrument.value_atoms(ticks, most_lots)) > _COUNT_MAX:
+            return wanted, "larger than can be counted"
+        if instrument.value_atoms(ticks, open_lots) < instrument.min_notional_atoms:
+            return wanted, "below the minimum notional"
+        return wanted._replace(quantity_lots=lots), ""
+
+    def _most_open(self, intent: Intent, instrument: Instrument, working: Working, open_lots: int) -> tuple[int, str]:
+        """Return how much of an order may be open once it is changed to `open_lots`, and what stands against more."""
+        side, added_lots = working.side, open_lots - working.open_lots
+        closable_lots = -side * self._positions.get((working.strategy, working.symbol), 0)
+        ahead_lots = self._working_lots(working.strategy, working.symbol, side)
+        others_lots = ahead_lots - working.open_lots
+        if self._trading != "running":
+            return closable_lots - (0 if working.reduce_only else others_lots), f"trading is {self._trading}"
+        if working.reduce_only:
+            return closable_lots if added_lots > 0 else open_lots, "reduce-only, and nothing is left to reduce"
+        if side == SELL and instrument.spec.long_only:
+            most_lots = closable_lots - others_lots if added_lots > 0 else open_lots
+            return most_lots, f"{working.symbol} is spot, and nothing is left to sell"
+        exposed_lots = ahead_lots - closable_lots
+        if not self._limits_growth or exposed_lots + max(0, added_lots) <= 0:
+            return open_lots, ""
+        reason = self._too_many_orders()
+        if reason:
+            return 0, reason
+        if added_lots <= 0:
+            return open_lots, ""
+        added_lots, reason = self._within_limits(intent, instrument, exposed_lots, added_lots)
+        return working.open_lots + added_lots, reason
+
     def _within_limits(self, intent: Intent, instrument: Instrument, exposed_lots: int, lots: int) -> tuple[int, str]:
         """Return how much of an order that increases a position may pass, and the limit that cut it.
 
         `exposed_lots` is the position with all working orders on the order's side, counted in its direction.
         """
-        if self._limits.max_orders_per_minute is not None:
-            self._forget_old_orders()
-            if len(self._order_times_ns) >= self._limits.max_orders_per_minute:
-                return 0, f"more than {self._limits.max_orders_per_minute} orders in a minute"
+        reason = self._too_many_orders()
+        if reason:
+            return 0, reason
         most_lots = self._max_position_lots[intent.symbol]
         reason = f"position limit {self._limits.max_position}"
         if self._max_notional_atoms is not None:
@@ -229,6 +300,20 @@ class Risk:
         if most_lots is None:
             return lots, ""
         return min(lots, most_lots - exposed_lots), reason
+
+    def _too_many_orders(self) -> str:
+        """Return why no further order may be given at this moment; empty if one may."""
+        if self._limits.max_orders_per_minute is None:
+            return ""
+        self._forget_old_orders()
+        if len(self._order_times_ns) < self._limits.max_orders_per_minute:
+            return ""
+        return f"more than {self._limits.max_orders_per_minute} orders in a minute"
+
+    def _note_order(self) -> None:
+        if self._limits.max_orders_per_minute is not None:
+            self._forget_old_orders()
+            self._order_times_ns.append(self._context.now_ns)
 
     def _forget_old_orders(self) -> None:
         times_ns = self._order_times_ns
@@ -252,10 +337,10 @@ class Risk:
             request.kind,
             request.closing,
             request.reduce_only,
+            limit_ticks=request.limit_ticks,
+            stop_ticks=request.stop_ticks,
         )
-        if self._limits.max_orders_per_minute is not None:
-            self._forget_old_orders()
-            self._order_times_ns.append(self._context.now_ns)
+        self._note_order()
         self._emit(request)
 
     def _veto(self, intent: Intent, reason: str) -> None:
@@ -268,7 +353,9 @@ class Risk:
         key = (fill.strategy, fill.ref)
         self._last_ticks[fill.symbol] = fill.price_ticks
         if fill.remaining_lots:
-            self._working[key].open_lots = fill.remaining_lots
+            working = self._working[key]
+            working.filled_lots += fill.quantity_lots
+            working.open_lots = fill.remaining_lots + working.reserved_lots
         else:
             del self._working[key]
         if self._trading == "flattening":
@@ -282,6 +369,19 @@ class Risk:
             self._refusals[book] = self._refusals.get(book, 0) + 1
         if self._trading == "flattening":
             self._close_positions()
+
+    def on_amended(self, event: Amended) -> None:
+        """Take over the terms the order works under now."""
+        working = self._working[event.strategy, event.ref]
+        working.open_lots = event.quantity_lots - working.filled_lots
+        working.limit_ticks, working.stop_ticks = event.limit_ticks, event.stop_ticks
+        working.amending, working.reserved_lots = False, 0
+
+    def on_amend_rejected(self, event: AmendRejected) -> None:
+        """Free what the change would have added."""
+        working = self._working[event.strategy, event.ref]
+        working.open_lots -= working.reserved_lots
+        working.amending, working.reserved_lots = False, 0
 
     def on_position_changed(self, message: PositionChanged) -> None:
         """Follow the ledger."""
@@ -298,7 +398,7 @@ class Risk:
         if message.state == "flattening":
             kept = {key for key, order in self._working.items() if order.closing}
         elif message.state == "paused" or (message.state == "halted" and not self._cancel_on_halt):
-            kept = self._exits()
+            kept = exits(self._working, self._positions)
         else:
             kept = set()
         for key, order in self._working.items():
@@ -320,19 +420,6 @@ class Risk:
         lost_atoms = self._day_equity_atoms - mark.equity_atoms
         if lost_atoms >= self._max_daily_loss_atoms and self._trading == "running":
             self._emit(Halt(f"daily loss limit {self._limits.max_daily_loss} reached"))
-
-    def _exits(self) -> set[tuple[str, int]]:
-        """Return the working orders that cannot increase any position, whatever order they fill in."""
-        kept: set[tuple[str, int]] = set()
-        exiting_lots: dict[tuple[str, str], int] = {}
-        for key, order in sorted(self._working.items(), key=lambda item: not item[1].reduce_only):
-            book = (order.strategy, order.symbol)
-            position_lots = self._positions.get(book, 0)
-            total_lots = exiting_lots.get(book, 0) + order.open_lots
-            if order.reduce_only or (order.side * position_lots < 0 and total_lots <= abs(position_lots)):
-                kept.add(key)
-                exiting_lots[book] = total_lots
-        return kept
 
     def _close_positions(self) -> None:
         """Order away every open position once nothing else works in its book; say when all is flat."""
@@ -401,14 +488,3 @@ class Risk:
         self._closing_ref = kept.closing_ref
         self._refusals = {(strategy, symbol): times for strategy, symbol, times in kept.refusals}
         self._last_ticks = kept.last_ticks
-
-
-def _price_ticks(intent: Intent, instrument: Instrument, side: int) -> tuple[int, int]:
-    """Return limit and trigger in ticks, rounded to the side that is worse for us to be filled at last."""
-    limit_ticks = stop_ticks = 0
-    up, down = instrument.price_to_ticks_up, instrument.price_to_ticks_down
-    if intent.limit_price is not None:
-        limit_ticks = (down if side == BUY else up)(intent.limit_price)
-    if intent.stop_price is not None:
-        stop_ticks = (up if side == BUY else down)(intent.stop_price)
-    return limit_ticks, stop_ticks

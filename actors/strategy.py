@@ -14,6 +14,9 @@ import msgspec
 
 from actors.messages import (
     Accepted,
+    Amended,
+    AmendRejected,
+    AmendVeto,
     Bar,
     BookSnapshot,
     Cancelled,
@@ -68,12 +71,19 @@ class _State(msgspec.Struct):
     restart_times_ns: list[int]
 
 
-_UPDATES: dict[type[Message], Literal["accepted", "rejected", "cancelled", "expired", "vetoed"]] = {
+_OrderNews = Accepted | Rejected | Cancelled | Expired | RiskVeto | Amended | AmendRejected | AmendVeto
+
+_UPDATES: dict[
+    type[Message], Literal["accepted", "rejected", "cancelled", "expired", "vetoed", "amended", "amend_rejected"]
+] = {
     Accepted: "accepted",
     Rejected: "rejected",
     Cancelled: "cancelled",
     Expired: "expired",
     RiskVeto: "vetoed",
+    Amended: "amended",
+    AmendRejected: "amend_rejected",
+    AmendVeto: "amend_rejected",
 }
 
 
@@ -177,6 +187,23 @@ class StrategyActor:
         """Wish to withdraw an order."""
         if not self._muted and not self._in_history and 0 < ref <= self._ref:
             self._emit(Intent(self.id, self.symbol, ref, "cancel", 0, 0.0))
+
+    def amend(self, ref: int, quantity: float, limit_price: float | None, stop_price: float | None) -> None:
+        """Wish to change an order; a quantity of 0 and prices of None stay as they are."""
+        if not self._muted and not self._in_history and 0 < ref <= self._ref:
+            self._emit(
+                Intent(
+                    self.id,
+                    self.symbol,
+                    ref,
+                    "amend",
+                    0,
+                    quantity,
+                    limit_price=limit_price,
+                    stop_price=stop_price,
+                    reference_price=self._price(),
+                )
+            )
 
     def set_timer(self, name: str, seconds: float) -> None:
         """Ask for `on_timer(name)` in so many seconds of the core's time."""
@@ -295,7 +322,7 @@ class StrategyActor:
             self._strategy.on_fill(self._execution(fill))
             self._settle()
 
-    def on_order_event(self, event: Accepted | Rejected | Cancelled | Expired | RiskVeto) -> None:
+    def on_order_event(self, event: _OrderNews) -> None:
         """Tell the strategy what became of its order."""
         if event.strategy == self.id and not self.abandoned:
             self._since.append((self._context.now_ns, event))
@@ -389,7 +416,10 @@ class StrategyActor:
                 self._strategy.on_fill(self._execution(message))
             case TimerFired():
                 self._strategy.on_timer(message.name)
-            case Accepted() | Rejected() | Cancelled() | Expired() | RiskVeto():
+            case (
+                Accepted() | Rejected() | Cancelled() | Expired() | RiskVeto()
+                | Amended() | AmendRejected() | AmendVeto()
+            ):  # fmt: skip
                 self._strategy.on_order(_update(message))
             case _:
                 raise AssertionError(message)
@@ -423,5 +453,5 @@ class StrategyActor:
         self._since.clear()
 
 
-def _update(event: Accepted | Rejected | Cancelled | Expired | RiskVeto) -> OrderUpdate:
+def _update(event: _OrderNews) -> OrderUpdate:
     return OrderUpdate(event.ref, _UPDATES[type(event)], getattr(event, "reason", ""))

@@ -32,7 +32,8 @@ class OrderUpdate(msgspec.Struct, frozen=True):
     """What became of an order, other than a fill."""
 
     ref: int
-    state: Literal["accepted", "rejected", "cancelled", "expired", "vetoed"]
+    state: Literal["accepted", "rejected", "cancelled", "expired", "vetoed", "amended", "amend_rejected"]
+    """After `amend_rejected` the order works on as it was."""
     reason: str = ""
 
 

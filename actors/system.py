@@ -239,6 +239,7 @@ class Core:
             m.OrderInDoubt: [],
             m.OrderAbsent: [],
             m.CancelRefused: [],
+            m.AmendRefused: [],
             m.TradeReported: [],
             m.AccountReported: [],
             m.FundingPaid: [],
@@ -256,6 +257,7 @@ class Core:
             table[m.OrderInDoubt].append(venue.on_in_doubt)
             table[m.OrderAbsent].append(venue.on_absent)
             table[m.CancelRefused].append(venue.on_cancel_refused)
+            table[m.AmendRefused].append(venue.on_amend_refused)
             table[m.TradeReported].append(venue.on_trade)
             table[m.AccountReported].append(venue.on_account)
             table[m.FundingPaid].append(venue.on_funding)
@@ -286,13 +288,24 @@ class Core:
             m.RiskVeto: [decided, *to_strategies],
             m.OrderRequest: [decided, execution.on_request],
             m.CancelRequest: [decided, execution.on_cancel_request],
+            m.AmendRequest: [decided, execution.on_amend_request],
+            m.AmendVeto: [decided, *to_strategies],
             m.SubmitOrder: [venue.on_submit],
             m.CancelOrder: [venue.on_cancel],
+            m.AmendOrder: [venue.on_amend],
             m.Accepted: [decided, execution.on_accepted, *to_strategies],
             m.Rejected: [decided, execution.on_rejected, risk.on_order_ended, *to_strategies],
             m.Cancelled: [decided, execution.on_cancelled, risk.on_order_ended, *to_strategies],
             m.Expired: [decided, execution.on_expired, risk.on_order_ended, *to_strategies],
             m.CancelRejected: [decided, execution.on_cancel_rejected],
+            m.Amended: [
+                decided,
+                execution.on_amended,
+                risk.on_amended,
+                *to_strategies,
+                execution.on_amended_heard,
+            ],
+            m.AmendRejected: [decided, execution.on_amend_rejected, risk.on_amend_rejected, *to_strategies],
             m.Fill: [
                 decided,
                 execution.on_fill,
@@ -310,6 +323,7 @@ class Core:
             ],
             m.SendOrder: [],
             m.SendCancel: [],
+            m.SendAmend: [],
             m.AskOrder: [],
             m.AskAccount: [],
             m.Reconciled: [],

@@ -30,6 +30,11 @@ class OrderReported(Message, frozen=True):
     filled_lots: int
     """All that was ever executed of it, whether or not we heard of the trades."""
     reason: str = ""
+    asked: bool = False
+    """Whether it is the answer to `AskOrder`."""
+    quantity_lots: int = 0
+    """Its terms as the venue has them now; 0 where it does not say."""
+    limit_ticks: int = 0
 
 
 class OrderInDoubt(Message, frozen=True):
@@ -51,6 +56,16 @@ class CancelRefused(Message, frozen=True):
 
     order_id: str
     reason: str
+
+
+class AmendRefused(Message, frozen=True):
+    """A request to change an order will not be done, or was half done: the new terms are nowhere at work."""
+
+    order_id: str
+    new_order_id: str
+    reason: str
+    withdraw_first: bool = False
+    """Whether the order can only be changed by withdrawing it and, once it is proved gone, sending the rest."""
 
 
 class TradeReported(Message, frozen=True):

@@ -170,8 +170,6 @@ class Exchange(Section, frozen=True):
     """A stream that is silent for longer is opened anew."""
     weight_per_minute: Count = 6_000
     """Request weight spent in any minute, at most."""
-    rules_s: Seconds = 300.0
-    """The venue's rules (steps, minimum notional, whether a symbol trades) are read this often."""
 
     def __post_init__(self) -> None:
         """Check what Meta cannot."""

@@ -14,8 +14,7 @@ import anyio
 import msgspec
 
 from actors.execution.orders import PREFIX
-from actors.execution.remote import RemoteVenue
-from actors.messages import AskAccount, AskOrder, SendCancel, SendOrder, VenueLink
+from actors.messages import AskAccount, AskOrder, SendAmend, SendCancel, SendOrder, VenueLink
 from actors.runtime.clock import LiveClock, VenueClock
 from config.errors import UserError
 from replay.plan import MarketSeries
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from daemon.edges.venue_client import VenueClient
     from daemon.live import LiveDriver
 
-EFFECTS = (SendOrder, SendCancel, AskOrder, AskAccount)
+EFFECTS = (SendOrder, SendCancel, SendAmend, AskOrder, AskAccount)
 """What leaves for a real venue, once its input is durable."""
 
 
@@ -120,12 +119,7 @@ class VenueEdges:
 
             own_prefix = PREFIX + core.execution.nonce
             self._gateway = Gateway(
-                self._gateway_client,
-                core.instruments,
-                driver.post,
-                exchange,
-                own_prefix=own_prefix,
-                known_rules=core.venue.rules.told if isinstance(core.venue, RemoteVenue) else None,
+                self._gateway_client, core.instruments, driver.post, exchange, own_prefix=own_prefix
             )
 
     def send(self, message: Message) -> None:

@@ -84,7 +84,7 @@ class Strategy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=Tr
         """Learn of a fill."""
 
     def on_order(self, update: OrderUpdate, /) -> None:
-        """Learn that an order was accepted, rejected, cancelled, expired or vetoed."""
+        """Learn that an order was accepted, rejected, cancelled, expired, vetoed or amended, or that it was not."""
 
     def on_timer(self, name: str, /) -> None:
         """Act on a timer set with `set_timer`."""
@@ -151,6 +151,27 @@ class Strategy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=Tr
     def cancel(self, ref: int) -> None:
         """Withdraw an order by its number; one that is already done is fine."""
         self._bound().cancel(index(ref))
+
+    def amend(
+        self, ref: int, *, quantity: float | None = None, limit: float | None = None, stop: float | None = None
+    ) -> None:
+        """Change the terms of a working order by its number, which it keeps; what is not given stays as it is.
+
+        `quantity` is the total in base units, what is already filled included: one that is filled already ends the
+        order. A limit needs an order that has a limit, a stop one that has a trigger. The order goes to the end of
+        its queue, and may fill on its old terms until the venue has changed it. `on_order` tells ``amended``, or
+        ``amend_rejected``, after which the order works on as it was.
+        """
+        if quantity is None and limit is None and stop is None:
+            message = f"amend({ref}): nothing to change was given"
+            raise ValueError(message)
+        _check_positive((("quantity", quantity), ("limit", limit), ("stop", stop)))
+        self._bound().amend(
+            index(ref),
+            0.0 if quantity is None else float(quantity),
+            None if limit is None else float(limit),
+            None if stop is None else float(stop),
+        )
 
     def set_timer(self, name: str, seconds: float) -> None:
         """Ask for `on_timer(name)` once, in so many seconds of the strategy's time (a tape's, in a replay)."""
@@ -238,13 +259,17 @@ class Strategy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=Tr
 def _check_order(
     quantity: float, limit: float | None, stop: float | None, time_in_force: TimeInForce, *, post_only: bool
 ) -> None:
-    for name, value in (("quantity", quantity), ("limit", limit), ("stop", stop)):
-        if value is not None and not (isfinite(value) and value > 0):
-            message = f"{name} must be a positive number, not {value}"
-            raise ValueError(message)
+    _check_positive((("quantity", quantity), ("limit", limit), ("stop", stop)))
     if time_in_force not in _TIMES_IN_FORCE:
         message = f"time_in_force must be one of {', '.join(_TIMES_IN_FORCE)}, not {time_in_force!r}"
         raise ValueError(message)
     if post_only and (limit is None or stop is not None):
         message = "post_only needs a limit order"
         raise ValueError(message)
+
+
+def _check_positive(terms: tuple[tuple[str, float | None], ...]) -> None:
+    for name, value in terms:
+        if value is not None and not (isfinite(value) and value > 0):
+            message = f"{name} must be a positive number, not {value}"
+            raise ValueError(message)

@@ -25,6 +25,8 @@ What a report leads to, by what is known of the order ("booked" is what we have 
 | forced by the venue, new | none of ours | halt by its name; the contract is not traded any more |
 | funding, new | | shared among the books of the contract |
 | anything else | ended | nothing |
+
+What a change of an order comes to stands in `actors.execution.amends`.
 """
 
 from __future__ import annotations
@@ -34,14 +36,20 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from actors.execution.contracts import Contracts, ContractsState
+from actors.execution.amends import Amends
+from actors.execution.contracts import Contracts
 from actors.execution.fees import fees_of
-from actors.execution.reconciliation import Accounts, Asset, Position
+from actors.execution.reconciliation import Accounts
+from actors.execution.remote_state import RemoteState
 from actors.execution.rules import Rules
+from actors.execution.sent import Sent, identity
 from actors.messages import (
     SELL,
     Accepted,
     AccountReported,
+    AmendOrder,
+    AmendRefused,
+    AmendRejected,
     AskAccount,
     AskOrder,
     Bar,
@@ -54,7 +62,6 @@ from actors.messages import (
     ForcedTrade,
     FundingPaid,
     Halt,
-    InstrumentChanged,
     OrderAbsent,
     OrderInDoubt,
     OrderReported,
@@ -82,46 +89,6 @@ _LATE_BARS = 2
 _LATE = "decided on market data of long ago"
 _NOT_CONNECTED = "the venue is not connected, or its account is not yet compared with ours"
 _RECONCILE = "reconcile"
-
-
-class Sent(msgspec.Struct):
-    """An order at the venue, or on its way to it."""
-
-    order_id: str
-    request: OrderRequest
-    venue_order_id: str = ""
-    accepted: bool = False
-    booked_lots: int = 0
-    said_lots: int = 0
-    """What the venue says was executed of it; never less than it said before."""
-    end: str = ""
-    """How the venue says it ended, while executions of it are still missing."""
-    end_reason: str = ""
-    in_doubt: str = ""
-    """Why nobody knows what became of it; empty while somebody does."""
-    held: bool = False
-    """Whether it waits here for the venue to be ready: the closing orders of a flatten do."""
-    cancel_asked: bool = False
-    refusals: int = 0
-    """How often the venue would not withdraw it."""
-
-
-class _State(msgspec.Struct):
-    linked: bool
-    ready: bool
-    was_linked: bool
-    sent: list[Sent]
-    trades: dict[str, list[int]]
-    assets: dict[str, Asset]
-    last: Reconciled | None
-    bars: dict[str, Bar]
-    asked: int
-    booked: int
-    booked_when_asked: int
-    rest: dict[str, int] | None = None
-    positions: dict[str, Position] = {}
-    contracts: ContractsState = msgspec.field(default_factory=ContractsState)
-    rules: dict[str, InstrumentChanged] = {}
 
 
 class RemoteVenue:
@@ -160,6 +127,7 @@ class RemoteVenue:
         self._accounts = Accounts(instruments, books)
         self._contracts = Contracts(context, instruments, self._accounts, books)
         self.rules = Rules(context, instruments)
+        self._amends = Amends(context.emit, self.sent)
         self.last: Reconciled | None = None
         """The newest comparison."""
         self._asked = 0
@@ -188,17 +156,29 @@ class RemoteVenue:
 
     def on_cancel(self, command: CancelOrder) -> None:
         """Ask the venue to withdraw an order; a lost link will ask again once it is back."""
-        order = self.sent.get(command.order_id)
+        order = self.sent.get(command.order_id) or self._amends.replacement_of(command.order_id)
         if order is None:
             ended = self._ended.get(command.order_id)
             assert ended is not None, f"{command.order_id} was never at the venue"
-            self._emit(CancelRejected(*_identity(ended), "too late"))
-            return
-        if order.held:
+            self._emit(CancelRejected(*identity(ended), "too late"))
+        elif order.held:
             self._end(order, "cancelled", "before it was sent")
-            return
-        order.cancel_asked = True
-        self._emit(SendCancel(order.order_id, order.request.symbol))
+        elif not order.cancel_asked:
+            order.cancel_asked = True
+            self._emit(SendCancel(order.order_id, order.request.symbol))
+
+    def on_amend(self, command: AmendOrder) -> None:
+        """Have the venue change an order, or refuse it while nobody could say what became of that."""
+        order = self.sent.get(command.order_id) or self._ended.get(command.order_id)
+        assert order is not None, f"{command.order_id} was never at the venue"
+        request = command.request
+        refusal = "too late" if order.order_id not in self.sent or order.end else ""
+        refusal = refusal or ("" if self.ready else _NOT_CONNECTED)
+        refusal = refusal or self._refusal(request) or (_LATE if self._is_late(request) else "")
+        if refusal:
+            self._emit(AmendRejected(*identity(order), refusal))
+        else:
+            self._amends.begin(order, command)
 
     def _refusal(self, request: OrderRequest) -> str:
         return self._contracts.refusal(request.symbol) or self.rules.refusal(request)
@@ -244,6 +224,7 @@ class RemoteVenue:
         self._asked += 1
         self._booked_when_asked = self._booked
         self._emit(AskAccount(reason, asked, known, self._asked, self._contracts.funding_after()))
+        self._amends.ask_again()
         self._context.timers.arm(self.name, _RECONCILE, self._context.now_ns + self._reconcile_ns)
 
     # --- what the venue says of an order ------------------------------------------------------------
@@ -263,12 +244,16 @@ class RemoteVenue:
         was_in_doubt, order.in_doubt = order.in_doubt, ""
         order.venue_order_id = report.venue_order_id or order.venue_order_id
         if report.state == "rejected" and not order.accepted and not order.booked_lots:
-            self._end(order, "rejected", report.reason)
+            self._give_up(order, report.reason)
             return
         self._accept(order)
         order.said_lots = max(order.said_lots, report.filled_lots)
+        for trade in self._amends.on_reported(order, report):
+            self._book(trade)
+        if order.order_id not in self.sent:
+            return
         if report.state == "open":
-            if was_in_doubt and order.cancel_asked:
+            if was_in_doubt and order.leaving:
                 self._emit(SendCancel(order.order_id, order.request.symbol))
             return
         if report.filled_lots < order.booked_lots:
@@ -298,7 +283,11 @@ class RemoteVenue:
         if order.accepted:
             self._halt(order, "the venue no longer knows an order it had taken")
         else:
-            self._end(order, "rejected", message.reason or "it never arrived at the venue")
+            self._give_up(order, message.reason or "it never arrived at the venue")
+
+    def on_amend_refused(self, message: AmendRefused) -> None:
+        """Find out what a change that was not made has left, or go another way."""
+        self._settle(self._amends.on_refused(message))
 
     def on_cancel_refused(self, message: CancelRefused) -> None:
         """Find out why an order could not be withdrawn: it may have ended, or not have arrived yet."""
@@ -307,47 +296,78 @@ class RemoteVenue:
             return
         order.refusals += 1
         order.in_doubt = order.in_doubt or f"cancel refused: {message.reason}"
-        if order.cancel_asked and order.accepted and order.refusals >= _CANCEL_TRIES:
-            order.cancel_asked = False
-            self._emit(CancelRejected(*_identity(order), message.reason))
+        if order.accepted and order.refusals >= _CANCEL_TRIES:
+            self._amends.on_cancel_refused(order, message.reason)
+            if order.cancel_asked:
+                order.cancel_asked = False
+                self._emit(CancelRejected(*identity(order), message.reason))
         self._emit(AskOrder(order.order_id, order.request.symbol))
 
     def _accept(self, order: Sent) -> None:
-        if not order.accepted:
+        if order.accepted:
+            return
+        if order.replaces:
+            replaced = self._amends.take_place(order)
+            if replaced is not None and replaced.said_lots:
+                self._halt(replaced, f"the venue replaced it, although {replaced.said_lots} lots of it were executed")
+            if replaced is not None:
+                self._forget(replaced)
+        else:
             order.accepted = True
-            self._emit(Accepted(*_identity(order)))
+            self._emit(Accepted(*identity(order)))
+
+    def _give_up(self, order: Sent, reason: str) -> None:
+        """End an order the venue never took; one that was to take another's place leaves that one to be asked for."""
+        if order.replaces in self.sent:
+            self._settle(self._amends.not_taken(order, reason))
+        elif order.replaces:
+            self._end(order, "cancelled", f"amended: {reason}")
+        else:
+            self._end(order, "rejected", reason)
+
+    def _settle(self, order: Sent | None) -> None:
+        """Go on with an order that waited for its replacement's fate."""
+        if order is not None and order.end:
+            self._finish(order)
 
     def _finish(self, order: Sent) -> bool:
         """End an order if all that was executed of it is booked; return whether it has ended."""
         if order.booked_lots < order.said_lots:
             return False
+        if self._amends.is_open(order):
+            return True  # what becomes of its replacement says how it ended
         self._end(order, order.end, order.end_reason)
         return True
 
     def _end(self, order: Sent, end: str, reason: str) -> None:
         self._forget(order)
-        if end == "rejected" and not order.booked_lots:
-            self._emit(Rejected(*_identity(order), reason))
-        elif end == "cancelled":
-            self._emit(Cancelled(*_identity(order), reason))
+        rest, end, reason = self._amends.on_end(order, end, reason)
+        if rest is not None:
+            self._release_held()
+        elif end == "rejected" and not order.booked_lots and not order.replaces:
+            self._emit(Rejected(*identity(order), reason))
+        elif end == "cancelled" or not order.accepted:
+            self._emit(Cancelled(*identity(order), reason))
         elif order.booked_lots < order.request.quantity_lots:
-            self._emit(Expired(*_identity(order), reason or f"the venue says {end}"))
+            self._emit(Expired(*identity(order), reason or f"the venue says {end}"))
 
     def _forget(self, order: Sent) -> None:
         del self.sent[order.order_id]
         if self._ended_at_ns != self._context.now_ns:
             self._ended_at_ns = self._context.now_ns
             self._ended.clear()
-        self._ended[order.order_id] = order
+        self._ended[identity(order)[0]] = order
 
     def _book(self, trade: TradeReported) -> bool:
         """Book an execution; return whether it was new."""
         known = self._trades[trade.symbol]
         if trade.trade_id in known:
             return False
+        order = self.sent.get(trade.order_id)
+        if order is not None and self._amends.keeps_back(order, trade, self._instruments[trade.symbol].spec):
+            return False
         known.append(trade.trade_id)
         self._booked += 1
-        order = self.sent.get(trade.order_id)
         if order is None:
             self._emit(Halt(f"{trade.symbol}: trade {trade.trade_id} executed order {trade.order_id}, which had ended"))
             return True
@@ -363,6 +383,7 @@ class RemoteVenue:
         self._execute(order, trade)
         if booked_lots == request.quantity_lots:
             self._forget(order)
+            self._amends.on_filled(order)
         elif order.end:
             self._finish(order)
         return True
@@ -376,7 +397,7 @@ class RemoteVenue:
         fee_atoms, fee_beside, trouble = fees_of(trade, self._instruments[trade.symbol], lot_atoms, strategy)
         self._emit(
             Fill(
-                *_identity(order),
+                *identity(order),
                 trade.trade_id,
                 trade.side,
                 trade.price_ticks,
@@ -414,7 +435,7 @@ class RemoteVenue:
         differences = [f"{each.symbol}: {each.venue_order_id} is open and not ours" for each in account.foreign]
         if account.ask != self._asked:
             return  # a newer question is under way
-        missing = any(order.said_lots > order.booked_lots for order in self.sent.values())
+        missing = any(order.said_lots > order.booked_lots or order.kept_back for order in self.sent.values())
         if missing or self._booked > self._booked_when_asked:
             doubtful = not self.ready  # the next comparison on the period will do
         else:
@@ -432,9 +453,9 @@ class RemoteVenue:
             self._release_held()
 
     def _release_held(self) -> None:
-        for order in [order for order in self.sent.values() if order.held]:
+        for order in [order for order in self.sent.values() if order.held and self.ready]:
             order.held = False
-            refusal = self._refusal(order.request)
+            refusal = self._refusal(order.request) or (_LATE if self._is_late(order.request) else "")
             if refusal:
                 self._end(order, "rejected", refusal)
             else:
@@ -443,7 +464,7 @@ class RemoteVenue:
     def dump(self) -> bytes:
         """Return the state."""
         return msgspec.msgpack.encode(
-            _State(
+            RemoteState(
                 self._linked,
                 self.ready,
                 self._was_linked,
@@ -464,9 +485,10 @@ class RemoteVenue:
 
     def load(self, state: bytes) -> None:
         """Restore the state."""
-        kept = msgspec.msgpack.decode(state, type=_State)
+        kept = msgspec.msgpack.decode(state, type=RemoteState)
         self._linked, self.ready, self._was_linked = kept.linked, kept.ready, kept.was_linked
-        self.sent = {order.order_id: order for order in kept.sent}
+        self.sent.clear()
+        self.sent.update({order.order_id: order for order in kept.sent})
         self._trades = {symbol: deque(known, maxlen=_TRADES_KEPT) for symbol, known in kept.trades.items()}
         self._accounts.assets, self._accounts.rest = kept.assets, kept.rest
         self._accounts.positions |= kept.positions
@@ -476,8 +498,3 @@ class RemoteVenue:
         for symbol in self._instruments:
             self._context.lane(symbol).bar = kept.bars.get(symbol)
         self._asked, self._booked, self._booked_when_asked = kept.asked, kept.booked, kept.booked_when_asked
-
-
-def _identity(order: Sent) -> tuple[str, str, str, int]:
-    request = order.request
-    return (order.order_id, request.strategy, request.symbol, request.ref)

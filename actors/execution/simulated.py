@@ -4,6 +4,9 @@ Each strategy is an account of its own here, so reduce-only is exact per book. W
 prices inside a bar stands in `actors.execution.matching`; what it assumes about order is this: within a
 bar, fills happen along the path, ties in order of arrival, except that a stop goes before a limit of the
 same book and side, unless the limit was met by the very first point.
+
+An amend travels like an order. Until it arrives the order may fill on its old terms; then a new order under
+another id takes its place, at the end of the queue.
 """
 
 from __future__ import annotations
@@ -27,6 +30,9 @@ from actors.instrument import Rate
 from actors.messages import (
     BUY,
     Accepted,
+    Amended,
+    AmendOrder,
+    AmendRejected,
     Bar,
     Cancelled,
     CancelOrder,
@@ -49,6 +55,7 @@ if TYPE_CHECKING:
 _BPS = 10_000
 _NS_PER_MS = 1_000_000
 _AT_ONCE: Position = (0, 0)
+_WOULD_TAKE = "post-only, and it would take liquidity"
 
 
 class Resting(msgspec.Struct):
@@ -62,6 +69,14 @@ class Resting(msgspec.Struct):
     """Whether it has met the market: post-only and marketability are decided then."""
     marketable: bool = False
     triggered: bool = False
+    replaces: str = ""
+    """Id of the order it will take the place of once it arrives; that one rests before it."""
+    until_ns: int = 0
+    """When the order that will take its place arrives; 0 without one."""
+
+
+Found = tuple[Position, int, int, Resting, Match]
+"""A fill on the bar in hand: where, rank and arrival among those at the same place, the order, its price."""
 
 
 class _State(msgspec.Struct):
@@ -100,6 +115,8 @@ class SimulatedVenue:
         self._tape_ended = False
         self._ended: dict[str, Resting] = {}
         """Orders that ended with the input in hand: somebody may ask to cancel one before he has heard of its end."""
+        self._replaced: set[str] = set()
+        """Orders that were amended with the input in hand: to cancel one is asked again under its new id."""
 
     # --- the venue port -----------------------------------------------------------------------------
 
@@ -118,22 +135,47 @@ class SimulatedVenue:
         elif self._latency_ns == 0:
             last = self._lanes[request.symbol].bar
             if last is not None and not self._arrive(resting, self._ticks(last.close, last.symbol)):
-                self._emit(Rejected(*event, "post-only, and it would take liquidity"))
+                self._emit(Rejected(*event, _WOULD_TAKE))
                 return
         self._resting[request.symbol].append(resting)
         self._emit(Accepted(*event))
 
     def on_cancel(self, command: CancelOrder) -> None:
-        """Withdraw an order."""
+        """Withdraw an order, and with it an amend that travels."""
         for orders in self._resting.values():
             for resting in orders:
                 if resting.order_id == command.order_id:
                     orders.remove(resting)
+                    if resting.until_ns:
+                        _drop_amend(resting, orders)
                     self._emit(Cancelled(*_identity(resting), "as requested"))
                     return
+        if command.order_id in self._replaced:
+            return
         ended = self._ended.get(command.order_id)
         assert ended is not None, f"{command.order_id} was never at the venue"
         self._emit(CancelRejected(*_identity(ended), "too late"))
+
+    def on_amend(self, command: AmendOrder) -> None:
+        """Change an order, now or once the amend has arrived."""
+        request = command.request
+        orders = self._resting[request.symbol]
+        old = next((resting for resting in orders if resting.order_id == command.order_id), None)
+        if old is None:
+            ended = self._ended.get(command.order_id)
+            assert ended is not None, f"{command.order_id} was never at the venue"
+            self._emit(AmendRejected(*_identity(ended), "too late"))
+            return
+        arrives_ns = self._context.now_ns + self._latency_ns
+        filled_lots = old.request.quantity_lots - old.open_lots
+        new = Resting(command.new_order_id, request, arrives_ns, request.quantity_lots - filled_lots)
+        new.replaces = old.order_id
+        old.until_ns = arrives_ns
+        orders.append(new)
+        if self._latency_ns == 0:
+            last = self._lanes[request.symbol].bar
+            assert last is not None, "an order before the first bar"
+            self._replace(old, new, self._ticks(last.close, last.symbol), orders)
 
     # --- market data --------------------------------------------------------------------------------
 
@@ -143,6 +185,7 @@ class SimulatedVenue:
         orders = lane.resting
         if orders:
             self._ended.clear()
+            self._replaced.clear()
             first = orders[0]
             if len(orders) == 1 and first.request.kind == "market" and first.live_from_ns <= bar.open_ns:
                 # It needs none of the path but its first point.
@@ -165,13 +208,21 @@ class SimulatedVenue:
         to_ticks = instrument.price_to_ticks
         points = path_points(to_ticks(bar.open), to_ticks(bar.high), to_ticks(bar.low), to_ticks(bar.close))
         times_ns = point_times(bar.open_ns, bar.close_ns)
-        found: list[tuple[Position, int, int, Resting, Match]] = []
+        found: list[Found] = []
         stops: dict[tuple[str, int], Position] = {}
         for arrival_index, resting in enumerate(list(orders)):
             first = _first_usable(resting.live_from_ns, times_ns)
-            if first is None or not self._meets_market(resting, bar, points, first, orders):
+            if first is None:
                 continue
-            match = self._fit(resting, points[first:], orders)
+            if not resting.arrived and not self._meets_market(resting, bar, points, first, orders, found):
+                continue
+            usable = points[first:]
+            if resting.until_ns:
+                last = _first_usable(resting.until_ns, times_ns)
+                usable = points[first:last]
+                if not usable:
+                    continue
+            match = self._fit(resting, usable, orders)
             if match is None:
                 continue
             position = (match.position[0] + first, match.position[1])
@@ -186,10 +237,13 @@ class SimulatedVenue:
             executed_ns = times_ns[min(position[0] + (position[1] > 0), 3)]
             self._execute(resting, match.price_ticks, executed_ns, orders, taker=match.taker)
 
-    def _meets_market(self, resting: Resting, bar: Bar, points: Points, first: int, orders: list[Resting]) -> bool:
-        """Decide post-only and marketability of an order that travelled; return whether it still rests."""
-        if resting.arrived:
-            return True
+    def _meets_market(
+        self, resting: Resting, bar: Bar, points: Points, first: int, orders: list[Resting], found: list[Found]
+    ) -> bool:
+        """Decide post-only and marketability of an order that travelled; return whether it still rests.
+
+        One that takes another's place does not arrive if that one has ended, or is filled earlier on this bar.
+        """
         last = self._lanes[bar.symbol].bar
         if first > 0:
             arrival_ticks = points[first - 1]
@@ -197,11 +251,32 @@ class SimulatedVenue:
             arrival_ticks = self._ticks(last.close, bar.symbol)
         else:
             arrival_ticks = points[0]
+        if resting.replaces:
+            old = next((each for each in orders if each.order_id == resting.replaces), None)
+            if old is None or any(fill[3] is old for fill in found):
+                return False
+            return self._replace(old, resting, arrival_ticks, orders)
         if self._arrive(resting, arrival_ticks):
             return True
         self._end(resting, orders)
-        self._emit(Rejected(*_identity(resting), "post-only, and it would take liquidity"))
+        self._emit(Rejected(*_identity(resting), _WOULD_TAKE))
         return False
+
+    def _replace(self, old: Resting, new: Resting, market_ticks: int, orders: list[Resting]) -> bool:
+        """Put an amended order, which has arrived, in the place of the old one; return whether it rests."""
+        orders.remove(old)
+        event = _identity(old)
+        if not self._arrive(new, market_ticks):
+            orders.remove(new)
+            self._ended[old.order_id] = old
+            self._emit(Cancelled(*event, f"amended: {_WOULD_TAKE}"))
+            return False
+        new.replaces = ""
+        new.triggered = old.triggered and new.request.stop_ticks == old.request.stop_ticks
+        self._replaced.add(old.order_id)
+        request = new.request
+        self._emit(Amended(*event, new.order_id, request.quantity_lots, request.limit_ticks, request.stop_ticks))
+        return True
 
     def _arrive(self, resting: Resting, market_ticks: int) -> bool:
         """Note how the order stands to the market; return False if it is post-only and would take."""
@@ -233,6 +308,8 @@ class SimulatedVenue:
 
     def _end(self, resting: Resting, orders: list[Resting]) -> None:
         orders.remove(resting)
+        if resting.until_ns:
+            _drop_amend(resting, orders)
         self._ended[resting.order_id] = resting
 
     def _slip(self, request: OrderRequest, price_ticks: int) -> int:
@@ -314,6 +391,11 @@ class SimulatedVenue:
         self._tape_ended = kept.tape_ended
 
 
+def _drop_amend(resting: Resting, orders: list[Resting]) -> None:
+    """Forget an amend that travels: it comes too late."""
+    orders[:] = [each for each in orders if each.replaces != resting.order_id]
+
+
 def _identity(resting: Resting) -> tuple[str, str, str, int]:
     request = resting.request
     return (resting.order_id, request.strategy, request.symbol, request.ref)
@@ -327,11 +409,9 @@ def _first_usable(live_from_ns: int, times_ns: tuple[int, int, int, int]) -> int
     return None
 
 
-def _stops_before_limits(
-    found: list[tuple[Position, int, int, Resting, Match]], stops: dict[tuple[str, int], Position]
-) -> list[tuple[Position, int, int, Resting, Match]]:
+def _stops_before_limits(found: list[Found], stops: dict[tuple[str, int], Position]) -> list[Found]:
     """Sort fills along the path; a limit waits for a stop of its own book and side, unless met at once."""
-    ordered: list[tuple[Position, int, int, Resting, Match]] = []
+    ordered: list[Found] = []
     for position, rank, arrival_index, resting, match in found:
         request = resting.request
         stop = stops.get((request.strategy, request.side))

@@ -30,6 +30,7 @@ import msgspec
 import structlog
 
 from actors.messages import (
+    AmendRefused,
     AskAccount,
     AskOrder,
     CancelRefused,
@@ -38,12 +39,12 @@ from actors.messages import (
     OrderAbsent,
     OrderInDoubt,
     OrderReported,
+    SendAmend,
     SendCancel,
     SendOrder,
     TradeReported,
 )
 from daemon.edges.fee_values import FeeValues
-from daemon.edges.rules_watch import RulesWatch
 from daemon.edges.venue_errors import RequestError, broken
 from daemon.edges.venue_limits import Limits, LimitStatistics, Priority
 from daemon.edges.venue_pushes import Pushes
@@ -54,11 +55,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from actors.instrument import Instrument
-    from actors.messages import InstrumentChanged, OrderRequest
+    from actors.messages import OrderRequest
     from config.schema import Exchange as ExchangeSettings
     from daemon.edges.venue_client import VenueClient
 
-Command = SendOrder | SendCancel | AskOrder | AskAccount
+Command = SendOrder | SendCancel | SendAmend | AskOrder | AskAccount
 
 _AHEAD_S = 1.0
 """A venue takes a time stamp that is this far in its future, so a request of a fast clock lives as much longer."""
@@ -102,7 +103,6 @@ class Gateway:
         post: takes what the venue says.
         settings: bounds.
         own_prefix: what our order ids start with, the session's nonce included; all others are strangers'.
-        known_rules: what the core was told last of the rules of its symbols.
     """
 
     def __init__(
@@ -113,7 +113,6 @@ class Gateway:
         settings: ExchangeSettings,
         *,
         own_prefix: str,
-        known_rules: Mapping[str, InstrumentChanged] | None = None,
     ) -> None:
         self._client = client
         self._instruments = instruments
@@ -123,7 +122,6 @@ class Gateway:
         self._limits = Limits(settings.weight_per_minute)
         self._caller = Caller(client, self._limits)
         self._names = Names(own_prefix)
-        self._rules = RulesWatch(client, self._caller, instruments, known_rules or {}, post, settings.rules_s)
         self._fees = FeeValues(client, self._caller, instruments)
         self._questions = Questions(client, self._caller, instruments, self._names, self._settled, self._fees.each)
         self._jobs: dict[int, _Job] = {}
@@ -160,7 +158,6 @@ class Gateway:
         await self._take_up()
         async with anyio.create_task_group() as group:
             group.start_soon(self._pushes.run)
-            group.start_soon(self._rules.run)
             while True:
                 while self._inbox:
                     group.start_soon(self._work, self._inbox.popleft())
@@ -184,12 +181,14 @@ class Gateway:
                 await self._send_order(job, command)
             elif isinstance(command, SendCancel):
                 await self._send_cancel(command)
+            elif isinstance(command, SendAmend):
+                reason = "orders are not changed here"
+                await self._post(AmendRefused(command.order_id, command.new_order_id, reason, withdraw_first=True))
             elif isinstance(command, AskOrder):
                 await self._ask_order(command)
             else:
                 await self._ask_account(command)
         except OffGridError as error:
-            self._rules.look_soon(str(error))
             await self._post(Halt(str(error)))
         except UnknownFeeError as error:
             await self._post(Halt(str(error)))
@@ -232,8 +231,6 @@ class Gateway:
             await self._taken(command, reply)
 
     async def _not_taken(self, command: SendOrder, failure: RequestError) -> None:
-        if failure.rules:
-            self._rules.look_soon(failure.reason)
         self._pushes.expect_nothing(command.order_id)
         if failure.outcome == "doubt":
             await self._doubt(command.order_id, failure.reason)

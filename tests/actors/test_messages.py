@@ -15,7 +15,7 @@ REQUEST = m.OrderRequest("a", "X", 3, m.SELL, 7, "stop_limit", 90, 91, "ioc", re
 EVENT = ("pbt1", "a", "X", 3)
 BAR = m.Bar("X", 60, 120, 180, 1.5, 2.5, 0.5, 2.0, 3.25)
 
-REPORT = m.OrderReported("pbt1", "77", "cancelled", 5, "by the user")
+REPORT = m.OrderReported("pbt1", "77", "cancelled", 5, "by the user", asked=True, quantity_lots=7, limit_ticks=90)
 TRADE = m.TradeReported("pbt1", "X", 9, m.BUY, 100, 5, "BTC", 3, "maker", 77, realized_atoms=-4, fee_value_atoms=9)
 FORCED = m.ForcedTrade("X", "liquidation", "autoclose-1", 13, m.SELL, 100, 5, "USDT", 3, -400, 79)
 FUNDING = m.FundingPaid("X", 12, -55, "USDT", 78)
@@ -40,6 +40,7 @@ INPUTS: list[Any] = [
     m.OrderInDoubt("pbt1", "timed out"),
     m.OrderAbsent("pbt1"),
     m.CancelRefused("pbt1", "unknown order"),
+    m.AmendRefused("pbt1", "pbt2", "partly filled", withdraw_first=True),
     TRADE,
     m.AccountReported(
         "start",
@@ -61,11 +62,15 @@ DECISIONS: list[Any] = [
     m.RiskVeto("a", "X", 1, "no"),
     REQUEST,
     m.CancelRequest("a", "X", 1),
+    m.AmendRequest("a", "X", 1, 7, 90, 91),
+    m.AmendVeto("a", "X", 1, "no"),
     m.Accepted(*EVENT),
     m.Rejected(*EVENT, "no"),
     m.Cancelled(*EVENT, "no"),
     m.Expired(*EVENT, "no"),
     m.CancelRejected(*EVENT, "too late"),
+    m.Amended(*EVENT, "pbt2", 7, 90, 91),
+    m.AmendRejected(*EVENT, "too late"),
     m.Fill(*EVENT, 9, m.BUY, 100, 5, 2, -3, "maker", 77, synthetic=True),
     m.FeeInBase("a", "X", 9, 3, 300),
     m.FeeInAsset("a", "X", 9, "BNB", -4, -240),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import json
 import time
 from collections import deque
@@ -106,7 +105,6 @@ class Stub:
         self.event_terms: dict[str, Any] = {}
         self.balances = {"USDT": "1000.00000000", "BTC": "0.50000000"}
         self.headers: dict[str, str] = {}
-        self.info: Any = copy.deepcopy(_INFO)
         self.url = ""
 
     # --- what tests do ------------------------------------------------------------------------------
@@ -210,7 +208,7 @@ class Stub:
 
     async def _answer(self, what: str, params: dict[str, str]) -> tuple[int, Any]:
         plain: dict[str, Callable[[], Any]] = {
-            "GET exchangeInfo": lambda: self.info,
+            "GET exchangeInfo": lambda: _INFO,
             "GET time": lambda: {"serverTime": 1_700_000_000_000},
             "GET openOrders": lambda: [each.row() for each in self.orders.values() if each.status in _OPEN],
             "GET account": lambda: {
@@ -491,7 +489,6 @@ async def working(
     wait: bool = True,
     keys: dict[str, str] | None = None,
     clerk: Any = None,
-    known_rules: Any = None,
 ) -> AsyncIterator[Desk]:
     """Run a gateway against the venue of `settings`."""
     client = await connect(settings, needs_keys=True, environment=keys or KEYS)
@@ -506,7 +503,7 @@ async def working(
             await clerk.take(message)
 
     instruments = {symbol: Instrument(spec) for symbol, spec in client.specs.items()}
-    gateway = Gateway(client, instruments, post, settings, own_prefix=PREFIX, known_rules=known_rules)
+    gateway = Gateway(client, instruments, post, settings, own_prefix=PREFIX)
     gateway._window_s = window_s
     if clerk is not None:
         clerk.gateway = gateway
