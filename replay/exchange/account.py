@@ -29,16 +29,28 @@ class Holding(msgspec.Struct, array_like=True):
 
 
 class Account:
-    """Balances by asset, changed by locking and by moving; remembers which changed."""
+    """Balances by asset, changed by locking and by moving; remembers which changed.
 
-    __slots__ = ("_changed", "holdings")
+    Args:
+        balances: what there is at first, by asset.
+        assets: what else there may be.
+        may_owe: whether a balance may fall below zero, where something else than it secures the debt.
+    """
 
-    def __init__(self, balances: Mapping[str, int], assets: Iterable[str]) -> None:
+    __slots__ = ("_changed", "_may_owe", "holdings")
+
+    def __init__(self, balances: Mapping[str, int], assets: Iterable[str], *, may_owe: bool = False) -> None:
         self.holdings: dict[str, Holding] = {}
         for asset in (*balances, *assets):
             atoms = balances.get(asset, 0)
             self.holdings.setdefault(asset, Holding(asset, atoms, atoms))
         self._changed: dict[str, None] = {}
+        self._may_owe = may_owe
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything changed since `take_changed` was last called."""
+        return bool(self._changed)
 
     def free(self, asset: str) -> int:
         """Return what is neither spent nor locked."""
@@ -75,7 +87,8 @@ class Account:
         holding = self.holdings[asset]
         assert holding.total_atoms + holding.world_atoms == holding.opening_atoms, f"money is off: {holding}"
         assert holding.locked_atoms == locked_atoms, f"orders lock {locked_atoms}: {holding}"
-        assert 0 <= holding.locked_atoms <= holding.total_atoms, f"more is locked than there is: {holding}"
+        enough = self._may_owe or holding.locked_atoms <= holding.total_atoms
+        assert holding.locked_atoms >= 0 and enough, f"more is locked than there is: {holding}"  # noqa: PT018 - one rule
 
     def views(self) -> list[BalanceView]:
         """Return all balances."""

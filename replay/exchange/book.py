@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from actors.instrument import ATOM, Instrument, InstrumentSpec
+from actors.instrument import ATOM, Instrument, InstrumentSpec, to_atoms
 from actors.messages import BUY
 from replay.exchange.candles import BASE_INTERVAL, CandleSeries, Kept
 from replay.exchange.model import BookChanged, Printed
@@ -19,10 +20,21 @@ if TYPE_CHECKING:
 
 LEVELS = 10
 """Levels of the book on each side, a tick apart."""
+_UPDATES = 2 * LEVELS
+"""Update ids a change of the book takes, however many levels it moves."""
 _RECENT_MAX = 1_000
 
 Level = tuple[int, int]
 """(price in ticks, lots)."""
+
+
+class Changed(msgspec.Struct, array_like=True, frozen=True):
+    """What was changed of a market since it was listed."""
+
+    price_step: Decimal | None = None
+    quantity_step: Decimal | None = None
+    min_notional: Decimal | None = None
+    trading: bool = True
 
 
 class BookState(msgspec.Struct, array_like=True):
@@ -34,6 +46,7 @@ class BookState(msgspec.Struct, array_like=True):
     trade_id: int
     recent: list[tuple[int, int, int, int, bool]]
     candles: dict[str, tuple[bool, list[Kept]]]
+    changed: Changed = Changed()
 
 
 class Book:
@@ -55,9 +68,8 @@ class Book:
             raise ValueError(message)
         self.market = market
         self.lot_atoms = int(atoms)
-        self.instrument = Instrument(
-            InstrumentSpec(symbol=market.symbol, tick=market.tick, lot=market.lot, min_notional=market.min_notional)
-        )
+        self.instrument = Instrument(InstrumentSpec(symbol=market.symbol, tick=market.tick, lot=market.lot))
+        self._changed = Changed()
         self.last_ticks = 0
         """0 before the first print."""
         self.recent: deque[Printed] = deque(maxlen=_RECENT_MAX)
@@ -67,6 +79,11 @@ class Book:
         self._trade_id = 0
         self._told = [CandleSeries(market.id, interval) for interval in dict.fromkeys((BASE_INTERVAL, *intervals))]
         self._series = {series.interval: series for series in self._told}
+
+    @property
+    def min_notional_atoms(self) -> int:
+        """Smallest value of an order."""
+        return to_atoms(self.market.min_notional)
 
     @property
     def bid_ticks(self) -> int:
@@ -87,21 +104,31 @@ class Book:
     ) -> Iterator[Event]:
         """Take in a print; yield what it changes in public."""
         before = self._levels()
-        if buyer_is_maker is None:
-            buyer_is_maker = price_ticks < self.last_ticks
-        self.last_ticks = price_ticks
-        self._trade_id += 1
-        printed = Printed(self.market.id, self._trade_id, price_ticks, quantity_lots, time_ms, buyer_is_maker)
-        self.recent.append(printed)
+        moves = price_ticks != self.last_ticks
+        printed = self._print(price_ticks, quantity_lots, time_ms, buyer_is_maker=buyer_is_maker)
         yield from self.close_candles(time_ms)
         yield printed
         for series in self._series.values():
-            candle = series.take(time_ms, price_ticks, quantity_lots)
+            series.take(time_ms, price_ticks, quantity_lots)
             if series in self._told:
-                yield candle
-        after = self._levels()
-        if before != after:
-            yield self._changed(before, after, time_ms)
+                yield series.newest()
+        if moves:
+            after = self._levels()
+            bids, asks = _difference(before[0], after[0]), _difference(before[1], after[1])
+            first = self._update_id + 1
+            self._update_id += _UPDATES
+            yield BookChanged(self.market.id, first, self._update_id, time_ms, bids, asks)
+
+    def take_unheard(
+        self, price_ticks: int, quantity_lots: int, time_ms: int, *, buyer_is_maker: bool | None = None
+    ) -> None:
+        """Take in a print that nobody wants to hear of: the state is that after `take`, for less work."""
+        self._update_id += _UPDATES * (price_ticks != self.last_ticks)
+        self._print(price_ticks, quantity_lots, time_ms, buyer_is_maker=buyer_is_maker)
+        for series in self._told:
+            series.close_before(time_ms)
+        for series in self._series.values():
+            series.take(time_ms, price_ticks, quantity_lots)
 
     def close_candles(self, time_ms: int) -> Iterator[Candle]:
         """Yield the candles that are complete by `time_ms`, each once."""
@@ -128,23 +155,58 @@ class Book:
                 series.extend(self._series[BASE_INTERVAL].kept)
         return series
 
+    def change_filters(self, tick: Decimal | None, lot: Decimal | None, min_notional: Decimal | None) -> None:
+        """Set the filters of new orders; None leaves one as it is.
+
+        Raises:
+            ValueError: a step is not positive, or no multiple of the unit that is counted in.
+        """
+        for name, step, unit in (("tick", tick, self.market.tick), ("lot", lot, self.market.lot)):
+            if step is not None and (not step.is_finite() or step <= 0 or step % unit):
+                message = f"{name}: {step} is no multiple of {unit} above 0"
+                raise ValueError(message)
+        if min_notional is not None and not (min_notional.is_finite() and min_notional >= 0):
+            message = f"min_notional: {min_notional} is no value"
+            raise ValueError(message)
+        now = self._changed
+        self._change(
+            msgspec.structs.replace(
+                now,
+                price_step=now.price_step if tick is None else tick,
+                quantity_step=now.quantity_step if lot is None else lot,
+                min_notional=now.min_notional if min_notional is None else min_notional,
+            )
+        )
+
+    def set_trading(self, *, trading: bool) -> None:
+        """Open or close the market."""
+        self._change(msgspec.structs.replace(self._changed, trading=trading))
+
+    def _change(self, changed: Changed) -> None:
+        self._changed = changed
+        self.market = msgspec.structs.replace(
+            self.market,
+            price_step=changed.price_step,
+            quantity_step=changed.quantity_step,
+            min_notional=self.market.min_notional if changed.min_notional is None else changed.min_notional,
+            trading=changed.trading,
+        )
+
+    def _print(self, price_ticks: int, quantity_lots: int, time_ms: int, *, buyer_is_maker: bool | None) -> Printed:
+        if buyer_is_maker is None:
+            buyer_is_maker = price_ticks < self.last_ticks
+        self.last_ticks = price_ticks
+        self._trade_id += 1
+        printed = Printed(self.market.id, self._trade_id, price_ticks, quantity_lots, time_ms, buyer_is_maker)
+        self.recent.append(printed)
+        return printed
+
     def _levels(self) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
         if not self.last_ticks:
             return (), ()
         bid, ask, lots = self.bid_ticks, self.ask_ticks, self._level_lots
         bids = tuple((bid - step, lots * (step + 1)) for step in range(min(LEVELS, bid)))
         return bids, tuple((ask + step, lots * (step + 1)) for step in range(LEVELS))
-
-    def _changed(
-        self,
-        before: tuple[tuple[Level, ...], tuple[Level, ...]],
-        after: tuple[tuple[Level, ...], tuple[Level, ...]],
-        time_ms: int,
-    ) -> BookChanged:
-        bids, asks = (_difference(old, new) for old, new in zip(before, after, strict=True))
-        first = self._update_id + 1
-        self._update_id += len(bids) + len(asks)
-        return BookChanged(self.market.id, first, self._update_id, time_ms, bids, asks)
 
     def dump(self) -> BookState:
         """Return the state."""
@@ -158,6 +220,7 @@ class Book:
                 for each in self.recent
             ],
             {series.interval: (series.closed, series.kept) for series in self._told},
+            self._changed,
         )
 
     def load(self, state: BookState) -> None:
@@ -170,6 +233,7 @@ class Book:
         for series in self._told:
             series.closed, series.kept = state.candles.get(series.interval, (True, []))
         self._series = {series.interval: series for series in self._told}
+        self._change(state.changed)
 
 
 def _difference(old: tuple[Level, ...], new: tuple[Level, ...]) -> tuple[Level, ...]:

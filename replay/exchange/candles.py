@@ -106,8 +106,12 @@ class CandleSeries:
         self.closed = True
         return self._view(self.kept[-1], closed=True)
 
-    def take(self, time_ms: int, price_ticks: int, quantity_lots: int) -> Candle:
-        """Take in a print, no older than the one before; return the candle it belongs to."""
+    def newest(self) -> Candle:
+        """Return the newest candle, as it grows."""
+        return self._view(self.kept[-1], closed=False)
+
+    def take(self, time_ms: int, price_ticks: int, quantity_lots: int) -> None:
+        """Take in a print, no older than the one before."""
         last = self.kept[-1] if self.kept else None
         if last is None or time_ms >= last.next_ms:
             self._append(time_ms, price_ticks)
@@ -118,7 +122,6 @@ class CandleSeries:
         last.volume_lots += quantity_lots
         last.trades += 1
         self.closed = False
-        return self._view(last, closed=False)
 
     def between(self, start_ms: int | None, end_ms: int | None, limit: int) -> list[Candle]:
         """Return candles by opening time, ends included: the oldest from `start_ms` on, or else the newest."""

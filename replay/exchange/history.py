@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from replay.exchange.model import OrderView, TradeView, VenueError
+from replay.exchange.model import OrderView, TradeView
 from replay.exchange.orders import LIVE, Order
 
 if TYPE_CHECKING:
@@ -19,12 +19,13 @@ class HistoryState(msgspec.Struct, array_like=True):
     next_order_id: int
     orders: list[Order]
     trades: dict[str, list[TradeView]]
+    next_turn: int = 1
 
 
 class History:
     """Orders by their ids and executions by market; both only ever grow."""
 
-    __slots__ = ("_by_client_id", "_next_order_id", "_orders", "open", "trades")
+    __slots__ = ("_by_client_id", "_next_order_id", "_next_turn", "_orders", "open", "trades")
 
     def __init__(self, market_ids: Iterable[str]) -> None:
         self.open: dict[str, dict[int, Order]] = {market_id: {} for market_id in market_ids}
@@ -32,6 +33,7 @@ class History:
         self.trades: dict[str, list[TradeView]] = {market_id: [] for market_id in self.open}
         """Executions by market; the n-th has the id n."""
         self._next_order_id = 1
+        self._next_turn = 1
         self._orders: dict[int, Order] = {}
         self._by_client_id: dict[tuple[str, str], Order] = {}
 
@@ -49,10 +51,23 @@ class History:
         """Take in an order, open or not."""
         assert order.order_id not in self._orders, order
         self._next_order_id = order.order_id + 1
+        if not order.turn:
+            order.turn = self.take_turn()
         self._orders[order.order_id] = order
         self._by_client_id[order.id, order.client_order_id] = order
         if order.status in LIVE:
             self.open[order.id][order.order_id] = order
+
+    def take_turn(self) -> int:
+        """Return a place at the end of the queue: orders are served by it, and whatever else waits with them."""
+        self._next_turn += 1
+        return self._next_turn - 1
+
+    def requeue(self, order: Order) -> None:
+        """Put an open order at the end of its queue."""
+        order.turn = self.take_turn()
+        orders = self.open[order.id]
+        orders[order.order_id] = orders.pop(order.order_id)
 
     def close(self, order: Order) -> None:
         """Take an order off the open ones."""
@@ -67,15 +82,10 @@ class History:
             return None
         return order
 
-    def check_new(self, market_id: str, client_order_id: str) -> None:
-        """Refuse a client id that an open order has; one that is done with may be used again.
-
-        Raises:
-            VenueError: it is taken.
-        """
+    def is_open(self, market_id: str, client_order_id: str) -> bool:
+        """Return whether an open order has a client id; one that is done with may be used again."""
         held = self._by_client_id.get((market_id, client_order_id))
-        if held is not None and held.status in LIVE:
-            raise VenueError(-2010, "Duplicate order sent.")
+        return held is not None and held.status in LIVE
 
     def newest_trades_of(self, order: Order) -> tuple[TradeView, ...]:
         """Return the executions of an order since the newest one of another."""
@@ -123,7 +133,7 @@ class History:
 
     def dump(self) -> HistoryState:
         """Return the state."""
-        return HistoryState(self._next_order_id, list(self._orders.values()), self.trades)
+        return HistoryState(self._next_order_id, list(self._orders.values()), self.trades, self._next_turn)
 
     def load(self, state: HistoryState) -> None:
         """Restore the state, of the same markets or of fewer."""
@@ -133,6 +143,9 @@ class History:
         self._by_client_id.clear()
         for order in state.orders:
             self.add(order)
+        for market_id, waiting in self.open.items():
+            self.open[market_id] = dict(sorted(waiting.items(), key=lambda item: item[1].turn))
         self._next_order_id = state.next_order_id
+        self._next_turn = max(self._next_turn, state.next_turn)
         for market_id in self.trades:
             self.trades[market_id] = state.trades.get(market_id, [])

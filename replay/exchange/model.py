@@ -29,13 +29,17 @@ WorkingType = Literal["CONTRACT_PRICE", "MARK_PRICE"]
 """The price that triggers a conditional order."""
 ConditionalStatus = Literal["NEW", "CANCELED", "TRIGGERED", "FINISHED", "REJECTED", "EXPIRED"]
 """TRIGGERED: its order is in the book; FINISHED: that order has ended."""
-PositionReason = Literal["ORDER", "FUNDING_FEE", "MARGIN_TYPE_CHANGE", "DEPOSIT"]
-IncomeKind = Literal["FUNDING_FEE", "REALIZED_PNL", "COMMISSION"]
+PositionReason = Literal["ORDER", "FUNDING_FEE", "MARGIN_TYPE_CHANGE", "INSURANCE_CLEAR"]
+IncomeKind = Literal["FUNDING_FEE", "REALIZED_PNL", "COMMISSION", "INSURANCE_CLEAR"]
 
 MAX_NUM_ORDERS = 200
 """Open orders per market: the filter of this name."""
 MAX_NUM_ALGO_ORDERS = 5
 """Open orders with a stop price per market: the filter of this name."""
+MAX_NUM_CONDITIONALS = 200
+"""Open conditional orders per perpetual."""
+
+_PERPETUAL_STEP = Decimal("0.001")
 
 
 class VenueError(Exception):
@@ -84,6 +88,12 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
     def step_size(self) -> Decimal:
         """What an order's quantity must be a multiple of."""
         return self.quantity_step or self.lot
+
+
+def perpetual_of(spot: Market) -> Market:
+    """Return the perpetual on a spot market's price: margined in its quote asset, in steps no finer than usual."""
+    step = max(spot.lot, _PERPETUAL_STEP)
+    return msgspec.structs.replace(spot, symbol=f"{spot.symbol}:{spot.quote}", lot=step, settle=spot.quote)
 
 
 class NewOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -266,7 +276,17 @@ class IncomeView(msgspec.Struct, frozen=True, kw_only=True):
     """Negative of what was paid."""
     time_ms: int
     trade_id: int
-    """0 of funding."""
+    """0 of what no trade led to."""
+
+
+class FundingView(msgspec.Struct, frozen=True, kw_only=True):
+    """One settlement of funding, whether or not anybody held a position."""
+
+    id: str
+    rate: Decimal
+    """A fraction of the position's value; positive where longs pay."""
+    mark_ticks: int
+    time_ms: int
 
 
 # --- events: what subscribers of streams are told, in the order it happened ---------------------------
@@ -362,7 +382,7 @@ class LeverageChanged(msgspec.Struct, frozen=True, tag=True):
 class ConditionalChanged(msgspec.Struct, frozen=True, tag=True):
     """Something happened to a conditional order."""
 
-    order: ConditionalView
+    conditional: ConditionalView
     time_ms: int
 
 

@@ -62,6 +62,12 @@ class Order(msgspec.Struct, array_like=True):
     triggered: bool = False
     """Whether its stop price was touched."""
     locked_atoms: int = 0
+    turn: int = 0
+    """Its place in the queue of its market; given by the history."""
+    reduce_only: bool = False
+    close_position: bool = False
+    algo_id: int = 0
+    """The conditional order it was placed for, 0 without."""
 
     @property
     def sign(self) -> int:
@@ -81,7 +87,7 @@ class Order(msgspec.Struct, array_like=True):
     @property
     def may_rest(self) -> bool:
         """Whether what cannot be filled at once waits in the book."""
-        return self.time_in_force == "GTC"
+        return self.time_in_force in {"GTC", "GTX"}
 
     @property
     def request(self) -> OrderRequest:
@@ -123,6 +129,8 @@ class Order(msgspec.Struct, array_like=True):
             created_ms=self.created_ms,
             updated_ms=self.updated_ms,
             trades=trades,
+            reduce_only=self.reduce_only,
+            close_position=self.close_position,
         )
 
 
@@ -132,8 +140,8 @@ def make_order(new: NewOrder, market: Market, order_id: int, now_ms: int) -> Ord
     Raises:
         VenueError: a price or the quantity is none that the market knows.
     """
-    price_ticks = _steps(new.price, market.tick, "PRICE_FILTER") if new.type in _LIMIT_TYPES else 0
-    stop_ticks = _steps(new.stop_price, market.tick, "PRICE_FILTER") if new.type in _STOP_TYPES else 0
+    price_ticks = _ticks(new.price, market) if new.type in _LIMIT_TYPES else 0
+    stop_ticks = _ticks(new.stop_price, market) if new.type in _STOP_TYPES else 0
     has_terms = new.type in _LIMIT_TYPES and new.type != "LIMIT_MAKER"
     return Order(
         order_id,
@@ -144,7 +152,7 @@ def make_order(new: NewOrder, market: Market, order_id: int, now_ms: int) -> Ord
         new.time_in_force if has_terms else "GTC",
         price_ticks,
         stop_ticks,
-        _steps(new.quantity, market.lot, "LOT_SIZE"),
+        _steps(new.quantity, market.lot, market.step_size, "LOT_SIZE"),
         now_ms,
         now_ms,
         price_ticks or stop_ticks,
@@ -158,7 +166,7 @@ def check_filters(order: Order, book: Book, open_orders: Iterable[Order]) -> Non
         VenueError: naming the filter.
     """
     notional_atoms = book.instrument.value_atoms(order.lock_ticks or book.last_ticks, order.quantity_lots)
-    if (order.lock_ticks or book.last_ticks) and notional_atoms < book.instrument.min_notional_atoms:
+    if (order.lock_ticks or book.last_ticks) and notional_atoms < book.min_notional_atoms:
         raise _failure("NOTIONAL")
     resting = list(open_orders)
     if len(resting) >= MAX_NUM_ORDERS:
@@ -167,16 +175,20 @@ def check_filters(order: Order, book: Book, open_orders: Iterable[Order]) -> Non
         raise _failure("MAX_NUM_ALGO_ORDERS")
 
 
-def _steps(value: Decimal | None, step: Decimal, name: str) -> int:
-    """Return `value` as a number of steps."""
-    if value is None or not value.is_finite() or not 0 < value < step * _STEPS_MAX:
+def _ticks(price: Decimal | None, market: Market) -> int:
+    return _steps(price, market.tick, market.tick_size, "PRICE_FILTER")
+
+
+def _steps(value: Decimal | None, unit: Decimal, step: Decimal, name: str) -> int:
+    """Return `value` as a number of units, if it is a multiple of the step in force."""
+    if value is None or not value.is_finite() or not 0 < value < unit * _STEPS_MAX:
         raise _failure(name)
     exponent = value.normalize().as_tuple().exponent
     assert isinstance(exponent, int), value
     if exponent < _EXPONENT_MIN:
         raise VenueError(-1111, "Precision is over the maximum defined for this asset.")
-    count, rest = divmod(value, step)
-    if rest or not count:
+    count, rest = divmod(value, unit)
+    if rest or not count or value % step:
         raise _failure(name)
     return int(count)
 

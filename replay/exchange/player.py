@@ -70,7 +70,7 @@ class Player:
 
     Args:
         tape: the tape.
-        books: the markets by id; each series needs one of its symbol.
+        books: the markets by id; each series needs one of its symbol, or the perpetual on it.
         shift_ns: by how much the tape's times are moved.
         played: trades already played, by market.
 
@@ -81,7 +81,7 @@ class Player:
     def __init__(
         self, tape: Tape | TradeTape, books: Mapping[str, Book], shift_ns: int, played: Mapping[str, int]
     ) -> None:
-        by_symbol = {book.market.symbol: book for book in books.values()}
+        by_symbol = {book.market.symbol.partition(":")[0]: book for book in books.values()}
         for series in tape.series:
             if series.symbol not in by_symbol:
                 message = f"{series.symbol} is on the tape but not traded here: name it with --symbol {series.symbol}"

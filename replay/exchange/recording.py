@@ -1,15 +1,16 @@
-"""A recorded raw feed of Binance's spot streams, played as it is.
+"""A recorded raw feed of Binance's streams, of a spot market or of a perpetual, played as it is.
 
-A line is the nanosecond it arrived and the message: of ``@trade``, ``@bookTicker`` or ``@depth@100ms`` as a combined
-stream wraps it, or a snapshot of the depth. Streams and snapshots say what was recorded to the letter, times
-and ids included; its trades are also the prints that our orders meet. Candles and our own executions carry exchange
-time, which without a tape is the wall's.
+A line is the nanosecond it arrived and the message: of ``@trade``, ``@bookTicker`` or ``@depth@100ms`` (of a
+perpetual also ``@depth@0ms``) as a combined stream wraps it, or a snapshot of the depth. Streams and snapshots
+say what was recorded to the letter, times and ids included; its trades are also the prints that our orders
+meet. Candles and our own executions carry exchange time, which without a tape is the wall's.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gzip
+import itertools
 import time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -23,13 +24,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from replay.exchange.engine import Engine
     from replay.exchange.model import Market
     from replay.exchange.venue import Venue
 
 SUFFIXES = (".feed", ".feed.gz")
-CHANNELS = ("trade", "bookTicker", "depth", "depth@100ms")
+CHANNELS = ("trade", "bookTicker", "depth", "depth@0ms", "depth@100ms")
 """What is sent as it was recorded, and not made from the engine."""
+_DIFFS = tuple(channel for channel in CHANNELS if channel.startswith("depth"))
+_LOOKED_AT = 1_000
+"""Lines of a feed that are searched for what only a perpetual's differences say."""
 
 log = structlog.get_logger()
 
@@ -40,6 +43,7 @@ class _Data(msgspec.Struct):
     price: str = msgspec.field(default="", name="p")
     quantity: str = msgspec.field(default="", name="q")
     last_update_id: int = msgspec.field(default=0, name="u")
+    previous_id: int = msgspec.field(default=0, name="pu")
     # A difference has lists of levels here, a best price has one price.
     bids: list[tuple[str, str]] | str = msgspec.field(default_factory=list, name="b")
     asks: list[tuple[str, str]] | str = msgspec.field(default_factory=list, name="a")
@@ -55,6 +59,16 @@ class _Message(msgspec.Struct):
 
 _decode = msgspec.json.Decoder(_Message).decode
 _decode_data = msgspec.json.Decoder(_Data).decode
+
+
+def is_contract_feed(path: Path) -> bool:
+    """Return whether a feed is of a perpetual: its differences name the one before them.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    lines = itertools.islice(_read(path), _LOOKED_AT)
+    return any(message.stream and _decode_data(message.data).previous_id for _, message in lines)
 
 
 class RecordedBook:
@@ -107,12 +121,12 @@ class Recording:
         self.market = market
         self.book = RecordedBook()
         self._path = path
-        first = next(self._lines(), None)
+        first = next(_read(path), None)
         if first is None or (first[1].stream and not first[1].stream.startswith(f"{market.id.lower()}@")):
             message = f"--tape {path}: no recorded feed of {market.symbol}"
             raise UserError(message)
 
-    async def play(self, venue: Venue[Engine], speed: float, send: Callable[[str, str], None]) -> None:
+    async def play(self, venue: Venue[Any], speed: float, send: Callable[[str, str], None]) -> None:
         """Play the feed once; the book stands still at its end.
 
         Args:
@@ -121,7 +135,7 @@ class Recording:
             send: told the channel and the text of each message.
         """
         began_s, first_ns = time.monotonic(), 0
-        for arrived_ns, message in self._lines():
+        for arrived_ns, message in _read(self._path):
             first_ns = first_ns or arrived_ns
             wait_s = (arrived_ns - first_ns) / 1e9 / speed - (time.monotonic() - began_s)
             if wait_s > 0:
@@ -129,7 +143,7 @@ class Recording:
             await self._take(venue, message, send)
         log.info("recording_ended", file=str(self._path))
 
-    async def _take(self, venue: Venue[Engine], message: _Message, send: Callable[[str, str], None]) -> None:
+    async def _take(self, venue: Venue[Any], message: _Message, send: Callable[[str, str], None]) -> None:
         if not message.stream:
             self.book.load(message.lastUpdateId, message.bids, message.asks)
             return
@@ -140,20 +154,26 @@ class Recording:
         elif isinstance(data.bids, list) and isinstance(data.asks, list):
             self.book.change(data.last_update_id, data.bids, data.asks)
         text = bytes(message.data).decode()
-        for told in ("depth", "depth@100ms") if channel.startswith("depth") else (channel,):
+        for told in _DIFFS if channel.startswith("depth") else (channel,):
             send(told, text)
 
-    def _lines(self) -> Iterator[tuple[int, _Message]]:
-        opened = gzip.open if self._path.suffix == ".gz" else open
-        try:
-            with opened(self._path, "rb") as file:
-                for number, line in enumerate(file, start=1):
-                    stamp, _, text = line.partition(b" ")
-                    try:
-                        yield int(stamp), _decode(text)
-                    except (ValueError, msgspec.DecodeError) as error:
-                        message = f"--tape {self._path}: line {number}: {error}"
-                        raise UserError(message) from error
-        except OSError as error:
-            message = f"--tape {self._path}: {error.strerror or error}"
-            raise UserError(message) from error
+
+def _read(path: Path) -> Iterator[tuple[int, _Message]]:
+    """Yield when each line arrived, and what it says.
+
+    Raises:
+        UserError: the file cannot be read, or is no such feed.
+    """
+    opened = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opened(path, "rb") as file:
+            for number, line in enumerate(file, start=1):
+                stamp, _, text = line.partition(b" ")
+                try:
+                    yield int(stamp), _decode(text)
+                except (ValueError, msgspec.DecodeError) as error:
+                    message = f"--tape {path}: line {number}: {error}"
+                    raise UserError(message) from error
+    except OSError as error:
+        message = f"--tape {path}: {error.strerror or error}"
+        raise UserError(message) from error

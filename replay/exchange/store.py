@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE_NAME = "exchange.sqlite"
+"""Of the spot markets."""
+FUTURES_FILE_NAME = "futures.sqlite"
+"""Of the perpetuals."""
 SCHEMA_VERSION = 1
 APPLICATION_ID = 0x70627831
 """Marks the file as a pitboss exchange ("pbx1") for `file` and for us."""
@@ -55,6 +58,10 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     tape: str
     """Fingerprint of the tape, empty without one."""
     clock: Clock
+    leverage: int = 20
+    """Of perpetuals, likewise the following."""
+    funding_rate: Decimal = Decimal("0.0001")
+    funding_hours: int = 8
 
 
 class Snapshot(msgspec.Struct, frozen=True, array_like=True):

@@ -15,13 +15,13 @@ from replay.exchange.protocol.shapes import MarketText
 from replay.exchange.protocol.sockets import Pings
 
 if TYPE_CHECKING:
-    from replay.exchange.engine import Engine
     from replay.exchange.faults import Faults
     from replay.exchange.protocol.params import Params
     from replay.exchange.recording import RecordedBook
+    from replay.exchange.trading import TradingEngine
     from replay.exchange.venue import Venue
 
-E = TypeVar("E", bound="Engine")
+E = TypeVar("E", bound="TradingEngine")
 
 SPOT_PINGS = Pings(every_s=20.0, within_s=60.0)
 FUTURES_PINGS = Pings(every_s=180.0, within_s=600.0)
