@@ -34,7 +34,7 @@ from daemon.edges.tape_feed import TapeFeed
 from daemon.live import LiveDriver
 from daemon.log import hide
 from daemon.notify import notify, watchdog_interval_s
-from daemon.recovery import Opened, close_run, open_session
+from daemon.recovery import Opened, close_run, open_instruments, open_session
 from daemon.state_dir import ENDPOINT_NAME, Endpoint, StateLock, load_token, write_atomically
 from daemon.supervisor import Supervisor
 from daemon.venue import EFFECTS, open_venue
@@ -104,7 +104,8 @@ async def run_daemon(options: RunOptions) -> Outcome:
         try:
             markets: Markets
             if options.tape is None:
-                venue = await open_venue(options.settings, real=options.mode == "real")
+                kept = open_instruments(path, options.settings)
+                venue = await open_venue(options.settings, real=options.mode == "real", kept=kept)
                 markets = venue.markets
             else:
                 markets = options.tape

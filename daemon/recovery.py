@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     import aiosqlite
 
+    from actors.instrument import InstrumentSpec
     from actors.runtime.journal import SessionRow
     from actors.runtime.scheduler import Table
     from config.schema import Settings
@@ -102,10 +103,10 @@ async def _open(
             if last is not None and decode_plan(last.plan).real != real:
                 log.info("account_begins_anew", reason="the session before was of the other mode", session=last.id)
                 account = None  # paper money buys nothing, and real positions are no paper ones
+            if last is not None and account is not None:
+                _carry_over(account, decode_plan(last.plan), markets)
             nonce = draw_nonce() if real else SIMULATED_NONCE
             plan = plan_session(settings, markets, account, tape_name, nonce=nonce, real=real)
-            if last is not None and account is not None:
-                _check_holdings(account, decode_plan(last.plan), plan)
             core = build_core(plan, observers)
             start_core(core)
             if last is not None and last.status == "open":
@@ -265,16 +266,43 @@ def _account_after(reader: JournalReader, session: SessionRow) -> Account:
     return inherited(Account(cash_atoms, list(holdings.values()), list(others.values())))
 
 
-def _check_holdings(account: Account, then: SessionPlan, now: SessionPlan) -> None:
-    """Refuse to inherit a position that the new session could not price."""
-    lots_then = {spec.symbol: spec.lot for spec in then.instruments}
-    lots_now = {spec.symbol: spec.lot for spec in now.instruments}
+def _carry_over(account: Account, then: SessionPlan, markets: Markets) -> None:
+    """Count inherited positions in the lots of now; refuse what the new session could not price or count.
+
+    Raises:
+        UserError: names the position, and what to do.
+    """
+    specs_then = {spec.symbol: spec for spec in then.instruments}
+    specs_now = {one.symbol: one.instrument for one in markets.series}
     for held in account.holdings:
-        if held.symbol not in lots_now:
+        now = specs_now.get(held.symbol)
+        if now is None:
             what = f"the account holds {held.symbol}, which this tape does not have"
-        elif lots_now[held.symbol] != lots_then[held.symbol]:
-            what = f"the account holds {held.symbol} in lots of {lots_then[held.symbol]}, not {lots_now[held.symbol]}"
         else:
-            continue
-        message = f"{what}; flatten it with its own tape first, or use another --state-dir"
+            quantity = held.quantity_lots * specs_then[held.symbol].lot
+            lots, rest = divmod(abs(quantity), now.lot)
+            if not rest:
+                held.quantity_lots = int(lots) if quantity > 0 else -int(lots)
+                continue
+            what = f"the account holds {quantity.normalize():f} {held.symbol}, which is no whole number of {now.lot}"
+        message = f"{what}; flatten it as it was traded first, or use another --state-dir"
         raise UserError(message)
+
+
+def open_instruments(path: Path, settings: Settings) -> dict[str, InstrumentSpec]:
+    """Return the instruments of the session that is open at the configured venue, by symbol; none where none is.
+
+    Raises:
+        UserError: the journal is damaged.
+    """
+    if not path.exists():
+        return {}
+    reader = JournalReader(path)
+    try:
+        session = reader.session()
+        plan = None if session is None or session.status != "open" else decode_plan(session.plan)
+    finally:
+        reader.close()
+    if plan is None or plan.settings.feed.source != "exchange" or plan.settings.exchange.id != settings.exchange.id:
+        return {}
+    return {spec.symbol: spec for spec in plan.instruments}

@@ -21,7 +21,7 @@ from replay.plan import MarketSeries
 from replay.tape import parse_timeframe
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from actors.instrument import InstrumentSpec
     from actors.messages import Message
@@ -154,25 +154,46 @@ class VenueEdges:
         await self._feed.run()
 
 
-async def open_venue(settings: Settings, *, real: bool) -> VenueEdges:
+async def open_venue(settings: Settings, *, real: bool, kept: Mapping[str, InstrumentSpec]) -> VenueEdges:
     """Connect to the configured exchange.
+
+    Args:
+        settings: all of them.
+        real: whether orders are to go there.
+        kept: the instruments of the session that is open there, by symbol: one that is not traded just now is no
+            reason to leave its positions alone.
 
     Raises:
         UserError: it cannot be reached, does not know a symbol, or refuses the key.
     """
     from daemon.edges.venue_client import connect
 
-    feed_client = await connect(settings.exchange, needs_keys=False)
+    feed_client = await connect(settings.exchange, needs_keys=False, symbols=())
     gateway_client: VenueClient | None = None
     try:
         if real:
-            gateway_client = await connect(settings.exchange, needs_keys=True)
+            gateway_client = await connect(settings.exchange, needs_keys=True, symbols=())
             await gateway_client.check_permissions()
         now_ns = await feed_client.server_time_ns() if settings.exchange.clock == "venue" else time.time_ns()
-        markets = venue_markets(settings, feed_client.specs, now_ns)
+        markets = venue_markets(settings, _specs(feed_client, settings.exchange.symbols, kept if real else {}), now_ns)
         return VenueEdges(settings, markets, feed_client, gateway_client)
     except BaseException:
         await feed_client.close()
         if gateway_client is not None:
             await gateway_client.close()
         raise
+
+
+def _specs(
+    client: VenueClient, symbols: Iterable[str], kept: Mapping[str, InstrumentSpec]
+) -> dict[str, InstrumentSpec]:
+    """Return the instruments as the venue has them; as they were kept, where it has them and does not trade them.
+
+    Raises:
+        UserError: the venue does not trade one, or does not say how.
+    """
+    specs: dict[str, InstrumentSpec] = {}
+    for symbol in symbols:
+        asleep = (client.exchange.markets.get(symbol) or {}).get("active") is False
+        specs[symbol] = kept[symbol] if asleep and symbol in kept else client.instruments((symbol,))[symbol]
+    return specs

@@ -202,7 +202,7 @@ def difference(kept: SessionPlan, wanted: SessionPlan) -> str | None:
     if kept.tape_fingerprint != wanted.tape_fingerprint:
         return f"the tape differs: {kept.tape} then, {wanted.tape} now"
     for before, after in zip(kept.instruments, wanted.instruments, strict=True):
-        if before != after:
+        if before != after and not (kept.real and _is_one_market(before, after)):
             return f"the rules of {after.symbol} have changed: {_changes(before, after)}"
     if [record.id for record in kept.strategies] != [record.id for record in wanted.strategies]:
         return "the strategies differ"
@@ -214,6 +214,12 @@ def difference(kept: SessionPlan, wanted: SessionPlan) -> str | None:
         if getattr(kept.settings, name) != getattr(wanted.settings, name):
             return f"the settings [{name}] differ"
     return None
+
+
+def _is_one_market(before: InstrumentSpec, after: InstrumentSpec) -> bool:
+    """Return whether only the venue's rules differ: a real session goes on by its own, and is told of the new ones."""
+    names = ("symbol", "base", "quote", "long_only", "contract")
+    return all(getattr(before, name) == getattr(after, name) for name in names)
 
 
 def _changes(before: InstrumentSpec, after: InstrumentSpec) -> str:

@@ -86,22 +86,12 @@ def _venue(state_dir: Path, settings: Settings, *, real: bool) -> list[Finding]:
 
 def _kept_instruments(state_dir: Path, settings: Settings) -> dict[str, InstrumentSpec]:
     """Return the instruments of the open session at this venue; a journal that cannot be read has been reported."""
-    from replay.journal import decode_plan
+    from daemon.recovery import open_instruments
 
-    if not (state_dir / FILE_NAME).exists():
-        return {}
     try:
-        reader = JournalReader(state_dir / FILE_NAME)
-        try:
-            session = reader.session()
-            plan = None if session is None or session.status != "open" else decode_plan(session.plan)
-        finally:
-            reader.close()
+        return open_instruments(state_dir / FILE_NAME, settings)
     except UserError:
         return {}
-    if plan is None or plan.settings.feed.source != "exchange" or plan.settings.exchange.id != settings.exchange.id:
-        return {}
-    return {spec.symbol: spec for spec in plan.instruments}
 
 
 def _guarded(check: str, look: Callable[[], str]) -> Finding:

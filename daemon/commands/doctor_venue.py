@@ -124,10 +124,10 @@ def _symbol(client: VenueClient, symbol: str, kept: InstrumentSpec | None) -> Fi
         return Finding(check, "error", f"{error}; see exchange.symbols")
     least = f", at least {exact(spec.min_notional)} {spec.quote} an order" if spec.min_notional else ""
     detail = f"price step {exact(spec.tick)}, quantity step {exact(spec.step or spec.lot)}{least}"
-    if kept is not None and kept != spec:
+    if kept is not None and (kept.tick, kept.step or kept.lot) != (spec.tick, spec.step or spec.lot):
         then = f"price step {exact(kept.tick)}, quantity step {exact(kept.step or kept.lot)}"
-        least = f", at least {exact(kept.min_notional)} {kept.quote} an order"
-        return Finding(check, "error", f"{detail}; the open session began with {then}{least}: go on with --new-session")
+        remedy = "it will go on halted; stop it, and the next session has the new rules and takes over its account"
+        return Finding(check, "error", f"{detail}; the open session began with {then}: {remedy}")
     return Finding(check, "ok", detail)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import msgspec
 import pytest
 
 from actors import messages as m
@@ -24,7 +25,7 @@ from daemon.edges.outbox import Outbox
 from daemon.live import LiveDriver
 from daemon.recovery import close_run, draw_nonce, open_session
 from daemon.venue import EFFECTS, check_real, venue_markets
-from replay.plan import SIMULATED_NONCE, build_core, difference, plan_session, start_core
+from replay.plan import SIMULATED_NONCE, SessionPlan, build_core, difference, plan_session, start_core
 
 MINUTE = 60_000_000_000
 SPEC = InstrumentSpec(
@@ -168,17 +169,32 @@ def test_a_session_is_of_its_exchange_symbols_and_timeframe() -> None:
     assert fingerprint() == fingerprint("exchange.stall_s=5")
 
 
-def test_paper_is_not_continued_for_real_and_changed_rules_are_named() -> None:
+def test_paper_is_not_continued_for_real_nor_by_other_rules() -> None:
     settings = load_settings(None, ALLOWED, {})
     markets = venue_markets(settings, {"BTC/USDT": SPEC}, 0)
     kept = plan_session(settings, markets, real=True)
+    paper = plan_session(settings, markets)
     assert difference(kept, kept) is None
     assert "paper was asked for" in str(difference(kept, plan_session(settings, markets)))
     coarser = InstrumentSpec(
         symbol="BTC/USDT", tick=Decimal("0.1"), lot=SPEC.lot, step=SPEC.step, base="BTC", quote="USDT"
     )
-    wanted = plan_session(settings, venue_markets(settings, {"BTC/USDT": coarser}, 0), real=True)
-    assert "tick 0.01 then, 0.1 now" in str(difference(kept, wanted))
+    now = venue_markets(settings, {"BTC/USDT": coarser}, 0)
+    assert "tick 0.01 then, 0.1 now" in str(difference(paper, plan_session(settings, now)))
+
+
+def test_a_real_session_goes_on_by_its_own_rules_in_the_same_market_only() -> None:
+    """The venue's new rules are told to it, as an input."""
+    settings = load_settings(None, ALLOWED, {})
+
+    def plan(**terms: Any) -> SessionPlan:
+        spec = msgspec.structs.replace(SPEC, **terms)
+        return plan_session(settings, venue_markets(settings, {"BTC/USDT": spec}, 0), real=True)
+
+    changed = plan(tick=Decimal("0.1"), step=Decimal("0.001"), min_notional=Decimal(99))
+    assert difference(plan(), changed) is None
+    assert "long_only True then, False now" in str(difference(plan(), plan(long_only=False)))
+    assert "quote USDT then, USDC now" in str(difference(plan(), plan(quote="USDC")))
 
 
 @pytest.mark.parametrize("real", [False, True])

@@ -180,7 +180,18 @@ def test_filters_that_changed_since_the_session_began_are_an_error(loopback: Loo
 
     assert [row.verdict for row in found] == ["error"]
     assert "the open session began with price step 0.1, quantity step 0.001" in found[0].detail
-    assert "--new-session" in found[0].detail
+    assert "it will go on halted; stop it" in found[0].detail
+
+
+def test_another_minimum_notional_is_no_obstacle(loopback: Loopback) -> None:
+    from tests.daemon.commands.journals import SPEC
+
+    settings = load_settings(None, [f"exchange.file={loopback.file}", "feed.source=exchange"])
+    then = msgspec.structs.replace(SPEC, min_notional=Decimal(50))
+
+    found = [row for row in examine_venue(settings, {"BTC/USDT": then}, real=False) if row.check == "symbol BTC/USDT"]
+
+    assert [row.verdict for row in found] == ["ok"]
 
 
 def test_the_journals_session_is_what_filters_are_compared_with(

@@ -1,0 +1,112 @@
+"""What a new session takes over from the one before, when that one was real: owed fees, and other lots."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+import msgspec
+import pytest
+
+from actors import messages as m
+from actors.instrument import InstrumentSpec
+from actors.ledger import Holding, OtherAsset
+from actors.runtime.journal import FILE_NAME, encode_input, link
+from config.errors import UserError
+from config.load import load_settings
+from daemon.edges.journal import open_journal
+from daemon.recovery import Opened, close_run, open_session
+from daemon.venue import venue_markets
+
+SETTINGS = load_settings(None, ["feed.source=exchange", "exchange.symbols=['BTC/USDT:USDT']"], {})
+SPEC = InstrumentSpec(
+    symbol="BTC/USDT:USDT",
+    tick=Decimal("0.1"),
+    lot=Decimal("0.001"),
+    base="BTC",
+    quote="USDT",
+    contract=True,
+)
+BOOK = ("ema_cross", SPEC.symbol)
+
+
+class Journal:
+    """A journal in which sessions are begun and left."""
+
+    def __init__(self, db: aiosqlite.Connection, path: Path) -> None:
+        self.db = db
+        self.path = path
+
+    async def open(self, spec: InstrumentSpec = SPEC, **terms: Any) -> Opened:
+        markets = venue_markets(SETTINGS, {spec.symbol: spec}, 0)
+        values = {"new_session": False, "real": True} | terms
+        return await open_session(self.db, self.path, SETTINGS, markets, "feed", **values)
+
+    async def post(self, opened: Opened, *inputs: m.Message) -> None:
+        """Run inputs and write them down, as the daemon does."""
+        chain, core = opened.chain, opened.core
+        for message in inputs:
+            effects = core.scheduler.post(core.context.now_ns, message)
+            seq, payload = core.scheduler.seq, encode_input(message)
+            chain = link(chain, seq, core.context.now_ns, payload, effects, core.digest.value)
+            row = (opened.number, seq, 1, core.context.now_ns, payload, effects, core.digest.value, chain)
+            await self.db.execute("INSERT INTO inputs VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+        await self.db.commit()
+
+
+@pytest.fixture
+async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
+    path = tmp_path / FILE_NAME
+    db = await open_journal(path, SETTINGS.journal)
+    yield Journal(db, path)
+    await db.close()
+
+
+async def test_what_is_owed_of_another_asset_is_taken_over_from_a_session_that_was_left(journal: Journal) -> None:
+    """Nothing was sealed: only the recorded decisions say it."""
+    before = await journal.open()
+    before.core.ledger.holdings[BOOK] = Holding(*BOOK, 5, 250 * 10**8)
+    before.core.ledger.others["BNB"] = OtherAsset("BNB", -1, -60)
+    await close_run(journal.db, before, outcome="ended", seal=True)
+    opened = await journal.open()
+    balances, positions = (m.BalanceReported("USDT", 10**13),), (m.PositionReported(SPEC.symbol, 5),)
+    sold = (f"pb{opened.plan.nonce}1", SPEC.symbol, 7, m.SELL, 500_000, 2)
+    await journal.post(
+        opened,
+        m.VenueLink(up=True),
+        m.AccountReported("start", (), (), (), balances, (), 1, positions),
+        m.Flatten("c1"),
+        m.TradeReported(*sold, "BNB", 40, "taker", 5, fee_value_atoms=2_400),
+    )
+    assert opened.core.control.trading == "flattening"
+
+    heir = (await journal.open(new_session=True)).core.ledger.account()
+
+    assert [held.quantity_lots for held in heir.holdings] == [3]
+    assert heir.others == [OtherAsset("BNB", -41, -2_460)]
+
+
+async def test_a_position_is_counted_in_the_lots_of_now(journal: Journal) -> None:
+    opened = await journal.open()
+    ledger = opened.core.ledger
+    ledger.holdings[BOOK] = Holding(*BOOK, -5, -250 * 10**8)
+    ledger.others["BNB"] = OtherAsset("BNB", -40, -2_400)
+    await close_run(journal.db, opened, outcome="ended", seal=True)
+
+    finer = await journal.open(msgspec.structs.replace(SPEC, lot=Decimal("0.0001")))
+
+    [held] = finer.core.ledger.account().holdings
+    assert (held.quantity_lots, held.cost_atoms) == (-50, -250 * 10**8)
+    assert finer.core.ledger.account().others == [OtherAsset("BNB", -40, -2_400)]
+
+
+async def test_a_position_that_is_no_whole_number_of_lots_any_more_is_refused_by_name(journal: Journal) -> None:
+    opened = await journal.open()
+    opened.core.ledger.holdings[BOOK] = Holding(*BOOK, -5, -250 * 10**8)
+    await close_run(journal.db, opened, outcome="ended", seal=True)
+
+    with pytest.raises(UserError, match=r"holds -0\.005 BTC/USDT:USDT, which is no whole number of 0\.01; flatten"):
+        await journal.open(msgspec.structs.replace(SPEC, lot=Decimal("0.01")))
