@@ -169,9 +169,8 @@ class Market:
             timer.due_ns = close_ns + watched.patience_ns
         if watched.runs:
             self._vouch(watched, close_ns)
-        for series in self._aggregated:
-            # What another series closes at this very time may still come.
-            self._flush(series, bar.open_ns if series is watched else close_ns - 1)
+        if self._aggregated:
+            self._flush_before(bar, watched)
 
     def on_bar_settled(self, bar: Bar) -> None:
         """Add a bar that all others have heard to the higher timeframes, and emit those it completes."""
@@ -191,8 +190,7 @@ class Market:
         """Note a bar of history, and emit the higher timeframes it finds ended."""
         watched = self._series[message.bar.symbol]
         watched.history_ns = message.bar.close_ns
-        for series in self._aggregated:
-            self._flush(series, message.bar.open_ns if series is watched else message.bar.close_ns - 1)
+        self._flush_before(message.bar, watched)
 
     def on_history_settled(self, message: HistoryBar) -> None:
         """Add a bar of history to the higher timeframes."""
@@ -201,7 +199,8 @@ class Market:
     def on_timer(self, timer: TimerFired) -> None:
         """Report a silent series, and close buckets whose time has passed."""
         for series in self._aggregated:
-            self._flush(series, self._context.now_ns)
+            if series.last_close_ns > series.start_ns:
+                self._flush(series, self._context.now_ns)
         if timer.actor == self.name:
             series = self._series[timer.name]
             series.stale = True
@@ -262,6 +261,17 @@ class Market:
         if series.stale:
             series.stale = False
             self._emit(FeedResumed(series.symbol, series.timeframe_ns))
+
+    def _flush_before(self, bar: Bar, watched: Watched) -> None:
+        """Emit what has ended before a bar: its own series' by its open, others' before its close.
+
+        What another series closes at this very time may still come, and so may all of its history.
+        """
+        for series in self._aggregated:
+            if series is watched:
+                self._flush(series, bar.open_ns)
+            elif series.last_close_ns > series.start_ns:
+                self._flush(series, bar.close_ns - 1)
 
     def _flush(self, series: Watched, now_ns: int) -> None:
         """Emit every bucket that has ended by `now_ns`."""

@@ -143,6 +143,9 @@ class Feed(Section, frozen=True):
     """Inputs waiting for the core before the feed has to wait."""
 
 
+Stream = Literal["bars", "trades", "book", "quotes", "funding", "mark"]
+
+
 class Exchange(Section, frozen=True):
     """The venue behind a live feed and, in real mode, behind our orders, as ccxt knows it."""
 
@@ -158,6 +161,12 @@ class Exchange(Section, frozen=True):
     """What is fed and traded, by ccxt's names, all of one quote currency."""
     timeframe: str = "1m"
     """Bars the feed delivers."""
+    streams: tuple[Stream, ...] = ("bars",)
+    """What the core is fed: bars always, trades, the order book, quotes (its best bid and ask), funding, mark."""
+    book_levels: Annotated[int, Meta(ge=1, le=1_000)] = 10
+    """Levels of each side of a book."""
+    backfill_trades_max: Count = 50_000
+    """Trades missed in a break or while away that are fetched at most; what lies further back is given up."""
     clock: Literal["wall", "venue"] = "wall"
     """Whose time the core's is; `venue` for one that plays history faster than the wall."""
     recv_window_ms: Annotated[int, Meta(ge=100, le=60_000)] = 5_000
@@ -172,7 +181,14 @@ class Exchange(Section, frozen=True):
     """Request weight spent in any minute, at most."""
 
     def __post_init__(self) -> None:
-        """Check what Meta cannot."""
+        """Check what Meta cannot.
+
+        Raises:
+            ValueError: bars are not among the streams, or the symbols are of several quote currencies.
+        """
+        if "bars" not in self.streams:
+            message = "streams must include bars: positions are valued at their closes"
+            raise ValueError(message)
         check_quotes(self.symbols)
 
 

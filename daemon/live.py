@@ -93,7 +93,7 @@ class LiveDriver:
         self._settings = settings
         self._run_number = run
         self._chain = chain
-        self._data: deque[tuple[int, Message]] = deque()
+        self._data: deque[tuple[int, Message, anyio.Event | None]] = deque()
         self._commands: deque[tuple[int, Message, anyio.Event]] = deque()
         self._arrived = anyio.Event()
         self._room = anyio.Event()
@@ -106,11 +106,20 @@ class LiveDriver:
 
     async def post(self, message: Message) -> None:
         """Hand in market data, or what a venue says; waits while the mailbox is full."""
+        await self._put(message, None)
+
+    async def deliver(self, message: Message) -> None:
+        """Hand in what has a newer version soon, and wait until the core has taken it: one of a kind waits at most."""
+        taken = anyio.Event()
+        await self._put(message, taken)
+        await taken.wait()
+
+    async def _put(self, message: Message, taken: anyio.Event | None) -> None:
         posted_ns = time.perf_counter_ns()
         while len(self._data) >= self._settings.feed.mailbox_max:
             self._room = anyio.Event()
             await self._room.wait()
-        self._data.append((posted_ns, message))
+        self._data.append((posted_ns, message, taken))
         self._arrived.set()
 
     def post_command(self, message: Message) -> anyio.Event:
@@ -168,7 +177,10 @@ class LiveDriver:
                 self._take(posted_ns, command)
                 taken.set()
             elif self._data:
-                self._take(*self._data.popleft())
+                posted_ns, message, awaited = self._data.popleft()
+                self._take(posted_ns, message)
+                if awaited is not None:
+                    awaited.set()
             else:
                 break
             if self.journal.full or self._stopped():

@@ -179,6 +179,7 @@ class _Run:
             mode=options.mode,
             clock="tape" if venue is None else settings.exchange.clock,
             run=opened.run,
+            streams=tuple if venue is None else venue.statistics,
         )
         self._token_path = token_path
         gate = Gate(token, settings.http.host, settings.http.allowed_hosts)

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from actors.runtime.clock import Clock
     from actors.system import Core
     from config.schema import Settings
-    from daemon.edges.exchange_feed import ExchangeFeed
     from daemon.edges.gateway import Gateway
     from daemon.edges.venue_client import VenueClient
     from daemon.live import LiveDriver
+    from daemon.market_feed import MarketFeed, StreamRow
 
 EFFECTS = (SendOrder, SendCancel, SendAmend, AskOrder, AskAccount)
 """What leaves for a real venue, once its input is durable."""
@@ -94,7 +94,7 @@ class VenueEdges:
         self._feed_client = feed_client
         self._gateway_client = gateway_client
         self._gateway: Gateway | None = None
-        self._feed: ExchangeFeed | None = None
+        self._feed: MarketFeed | None = None
         self._driver: LiveDriver | None = None
         self._told = anyio.Event()
         """Set once the core knows that nothing is connected yet."""
@@ -107,19 +107,24 @@ class VenueEdges:
 
     def attach(self, core: Core, driver: LiveDriver) -> None:
         """Make the edges of a recovered core."""
-        from daemon.edges.exchange_feed import ExchangeFeed
+        from daemon.edges.venue_limits import Limits
+        from daemon.market_feed import MarketFeed
 
         self._driver = driver
         exchange = self._settings.exchange
-        self._feed = ExchangeFeed(
-            self._feed_client.exchange, driver, exchange, last_close_ns=core.market.last_closes_ns()
-        )
+        limits = Limits(exchange.weight_per_minute)  # one for all: a venue counts by address, whoever asks
+        self._feed = MarketFeed(self._feed_client, core, driver, exchange, limits)
         if self._gateway_client is not None:
             from daemon.edges.gateway import Gateway
 
             own_prefix = PREFIX + core.execution.nonce
             self._gateway = Gateway(
-                self._gateway_client, core.instruments, driver.post, exchange, own_prefix=own_prefix
+                self._gateway_client,
+                core.instruments,
+                driver.post,
+                exchange,
+                own_prefix=own_prefix,
+                limits=limits,
             )
 
     def send(self, message: Message) -> None:
@@ -129,10 +134,15 @@ class VenueEdges:
 
     def edges(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
         """Return the edges by name, in start order."""
-        edges: list[tuple[str, Callable[[], Awaitable[None]]]] = [("feed", self._run_feed)]
+        assert self._feed is not None
+        edges = [(name, self._once_told(run)) for name, run in self._feed.edges()]
         if self._gateway is not None:
             edges.insert(0, ("gateway", self._run_gateway))
         return edges
+
+    def statistics(self) -> list[StreamRow]:
+        """Return how every stream of market data is doing."""
+        return [] if self._feed is None else self._feed.statistics()
 
     async def close(self) -> None:
         """Close every connection."""
@@ -147,11 +157,15 @@ class VenueEdges:
         self._told.set()
         await self._gateway.run()
 
-    async def _run_feed(self) -> None:
-        assert self._feed is not None
-        if self._gateway is not None:
-            await self._told.wait()
-        await self._feed.run()
+    def _once_told(self, run: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        """Return `run`, kept back until the core knows that no order can leave yet."""
+
+        async def wait_and_run() -> None:
+            if self._gateway is not None:
+                await self._told.wait()
+            await run()
+
+        return wait_and_run
 
 
 async def open_venue(settings: Settings, *, real: bool, kept: Mapping[str, InstrumentSpec]) -> VenueEdges:

@@ -12,6 +12,8 @@ from actors.execution.simulated import SimulatedVenue
 from actors.instrument import from_atoms
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from actors.execution.orders import Order
     from actors.execution.remote import RemoteVenue
     from actors.instrument import Instrument
@@ -25,7 +27,15 @@ class StatusView:
     """Builds the status of one running daemon."""
 
     def __init__(
-        self, driver: LiveDriver, supervisor: Supervisor, *, session: str, mode: str, clock: str, run: int
+        self,
+        driver: LiveDriver,
+        supervisor: Supervisor,
+        *,
+        session: str,
+        mode: str,
+        clock: str,
+        run: int,
+        streams: Callable[[], Sequence[msgspec.Struct]] = tuple,
     ) -> None:
         self.ready = False
         """False until recovery is done and the feed may start: the state is then `starting`."""
@@ -37,6 +47,7 @@ class StatusView:
         self._mode = mode
         self._clock = clock
         self._run = run
+        self._streams = streams
         self._started_s = time.monotonic()
 
     def state(self) -> tuple[str, str]:
@@ -80,6 +91,7 @@ class StatusView:
             "actors": self._actors(),
             "venue": _venue(core.venue),
             "stale": core.market.stale_symbols(),
+            "streams": [msgspec.structs.asdict(row) for row in self._streams()],
             "requested_action": core.control.requested_action,
             "commands": [
                 {

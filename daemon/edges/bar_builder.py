@@ -94,6 +94,8 @@ class BarBuilder:
         self.symbol = symbol
         self.timeframe_ms = timeframe_ms
         self.next_open_ms = next_open_ms
+        self.start_ms: int | None = None
+        """The bar that was open when the venue first spoke, where no first bar was given."""
         self.closed_ms = 0
         """Every bar that ends by then is closed, whether or not we have it."""
         self.newest: Row | None = None
@@ -244,6 +246,7 @@ class BarBuilder:
     def _learn(self, row: Row) -> None:
         """What a row says of time: all before it are closed."""
         if self.next_open_ms is None:
+            self.start_ms = row[0]
             self.next_open_ms = row[0] - self._history_ms
         if self.newest is None or row[0] >= self.newest[0]:
             self.newest = row

@@ -21,7 +21,7 @@ import structlog
 from daemon.edges.streams import FAULTS, backoff_s
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
 _KEPT = 9
 _FIRST_COUNT = 5
@@ -72,7 +72,6 @@ class ClockSkew:
     Args:
         client: who is asked.
         period_s: time between questions after the first few.
-        spend: awaited with the weight of each question.
         wall_ms: our wall clock.
         monotonic_ms: a clock that never steps.
     """
@@ -82,13 +81,11 @@ class ClockSkew:
         client: TimeClient,
         *,
         period_s: float = 60.0,
-        spend: Callable[[int], Awaitable[None]] | None = None,
         wall_ms: Callable[[], float] = lambda: time.time_ns() / 1e6,
         monotonic_ms: Callable[[], float] = lambda: time.monotonic_ns() / 1e6,
     ) -> None:
         self._client = client
         self._period_s = period_s
-        self._spend = spend
         self._wall_ms = wall_ms
         self._monotonic_ms = monotonic_ms
         self._samples: deque[_Sample] = deque(maxlen=_KEPT)
@@ -128,8 +125,6 @@ class ClockSkew:
 
     async def sample(self) -> int:
         """Ask once; return the venue's time as it said."""
-        if self._spend is not None:
-            await self._spend(1)
         wall_ms, monotonic_ms = self._wall_ms(), self._monotonic_ms()
         venue_ms = int(await self._client.fetch_time())
         trip_ms = self._monotonic_ms() - monotonic_ms

@@ -8,6 +8,7 @@ the same thing: the builder wants bars, and REST has them. Posting may wait for 
 
 from __future__ import annotations
 
+import math
 import random
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,14 +17,17 @@ import anyio
 import msgspec
 import structlog
 
+from actors.messages import WarmUp
 from daemon.edges.bar_builder import NS_PER_MS, BarBuilder, BarStatistics, Span
+from daemon.edges.bar_merge import BarMerge
 from daemon.edges.clock_skew import ClockSkew, SkewStatistics, TimeClient
+from daemon.edges.feed_requests import FeedRequests
 from daemon.edges.kline_tap import KlineTap
 from daemon.edges.streams import FAULTS, Pace, Pump, PumpStatistics, StreamClient, backoff_s
 from replay.tape.timeframe import parse_timeframe
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from actors.messages import Bar, Message
     from config.schema import Exchange
@@ -31,9 +35,7 @@ if TYPE_CHECKING:
 GRACE_MS = 1_500
 """A bar that is not heard of so long after its close is asked for."""
 _PAGE_BARS_MAX = 1_000
-_PAGE_WEIGHT = 2
-_REQUESTS_MAX = 4
-"""REST requests of all series at the same time."""
+_PAGE_WEIGHT, _PAGE_WEIGHT_CONTRACT = 2, 5
 _LOOK_S_MIN = 0.25
 """Shortest time between two looks at the venue's clock."""
 
@@ -62,6 +64,18 @@ class Inbox(Protocol):
         """Take a message; may wait."""
 
 
+class Past(Protocol):
+    """What is wanted of the time before a session: a `History` of the core's."""
+
+    @property
+    def bars(self) -> int:
+        """How many."""
+
+    @property
+    def strategies(self) -> tuple[str, ...]:
+        """Who wants them."""
+
+
 class SeriesStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """One symbol's bars and their stream."""
 
@@ -87,9 +101,10 @@ class ExchangeFeed:
         driver: where bars go.
         settings: symbols, timeframe, and how long a silence may last.
         last_close_ns: close of the newest bar the journal has, by symbol; what came since is fetched first.
-        history_bars: bars before now that a symbol without such a close begins with.
+        history: what a symbol without such a close begins with: bars of the time before, told as a warm-up.
         backfill_bars_max: what is further back than this is given up, and said so.
-        spend: awaited with the request weight before each REST request.
+        requests: how REST is asked.
+        pace: shared with whoever has the same client.
         seed: of the jitter.
     """
 
@@ -100,17 +115,20 @@ class ExchangeFeed:
         settings: Exchange,
         *,
         last_close_ns: Mapping[str, int] | None = None,
-        history_bars: int = 0,
+        history: Mapping[str, Past] | None = None,
         backfill_bars_max: int = 10_000,
-        spend: Callable[[int], Awaitable[None]] | None = None,
+        requests: FeedRequests | None = None,
+        pace: Pace | None = None,
         seed: int = 0,
     ) -> None:
         self._client = client
         self._chance = random.Random(seed)  # noqa: S311 - jitter, not a secret
-        self.skew = ClockSkew(client, spend=spend)
-        requests = anyio.Semaphore(_REQUESTS_MAX)
-        pace = Pace()
+        requests = requests or FeedRequests()
+        self.skew = ClockSkew(requests.clock(client))
+        pace = pace or Pace()
         known = last_close_ns or {}
+        past = {symbol: each for symbol, each in (history or {}).items() if symbol not in known}
+        merge = BarMerge(driver.post)
         self._series = {
             symbol: _Series(
                 client,
@@ -118,12 +136,13 @@ class ExchangeFeed:
                 symbol,
                 settings,
                 skew=self.skew,
+                past=past.get(symbol),
                 builder_options={
                     "next_open_ms": known[symbol] // NS_PER_MS if symbol in known else None,
-                    "history_bars": history_bars,
-                    "backfill_bars_max": backfill_bars_max,
+                    "history_bars": past[symbol].bars if symbol in past else 0,
+                    "backfill_bars_max": max(backfill_bars_max, past[symbol].bars + 2 if symbol in past else 0),
                 },
-                spend=spend,
+                merge=merge,
                 requests=requests,
                 pace=pace,
                 chance=random.Random(self._chance.random()),  # noqa: S311 - jitter, not a secret
@@ -173,26 +192,32 @@ class _Series:
         settings: Exchange,
         *,
         skew: ClockSkew,
+        past: Past | None,
         builder_options: Mapping[str, Any],
-        spend: Callable[[int], Awaitable[None]] | None,
-        requests: anyio.Semaphore,
+        merge: BarMerge,
+        requests: FeedRequests,
         pace: Pace,
         chance: random.Random,
     ) -> None:
         self._client = client
         self._driver = driver
-        self._symbol = symbol
+        self.symbol = self._symbol = symbol
         self._timeframe = settings.timeframe
         self._stall_s = settings.stall_s
         self._skew = skew
-        self._spend = spend
+        self._past = past
+        """The history that is wanted, until the core is told where it begins."""
+        self._wanted_by = past.strategies if past is not None else ()
+        self._merge = merge
         self._requests = requests
+        self._page_weight = _PAGE_WEIGHT_CONTRACT if ":" in symbol else _PAGE_WEIGHT
         self._chance = chance
         self._tapped = isinstance(client, KlineTap)
         timeframe_ms = parse_timeframe(settings.timeframe) // NS_PER_MS
         self._builder = BarBuilder(symbol, timeframe_ms, succession=not self._tapped, **builder_options)
-        self._leaving: deque[Bar] = deque()
+        self.leaving: deque[Bar] = deque()
         """What is ready but not yet posted; it outlives a run that is stopped while the core is busy."""
+        merge.join(self)
         self._news = anyio.Event()
         self._request_count = 0
         self._failures = 0
@@ -235,19 +260,42 @@ class _Series:
             await self._look()  # what closed while we were away need not wait for the stream
         while True:
             self._news = anyio.Event()
-            self._leaving += self._builder.ready()
-            while self._leaving:
-                await self._driver.post(self._leaving[0])
-                self._leaving.popleft()
+            await self._begin()
+            self.leaving += self._builder.ready()
+            await self._merge.let_out()
             wanted = self._builder.wanted()
             self._say_missing()
-            if wanted is not None:
+            if wanted is not None and len(self.leaving) < _PAGE_BARS_MAX:
                 await self._fetch(wanted)
                 continue
-            with anyio.move_on_after(self._due_s()) as overdue:
+            due_s = math.inf if wanted is not None else self._due_s()
+            with anyio.move_on_after(min(due_s, _LOOK_S_MIN if self.leaving else math.inf)) as overdue:
                 await self._news.wait()
-            if overdue.cancelled_caught:
+            if overdue.cancelled_caught and not self.leaving:
                 await self._look()
+
+    async def _begin(self) -> None:
+        """Tell the core, once, from where on bars are history and where the session begins."""
+        builder = self._builder
+        if self._past is not None and builder.next_open_ms is not None and builder.start_ms is not None:
+            first_ns, start_ns = builder.next_open_ms * NS_PER_MS, builder.start_ms * NS_PER_MS
+            await self._driver.post(WarmUp(self._symbol, first_ns, start_ns))
+            log.info("warm_up", symbol=self._symbol, bars=self._past.bars, strategies=self._wanted_by)
+            self._past = None
+
+    def owes(self, bar: Bar, *, goes_first: bool) -> int | None:
+        """Return the open time of a bar of ours that has closed, comes before another symbol's, and is yet to come."""
+        builder = self._builder
+        if builder.next_open_ms is None:
+            return None
+        closes_ms, other_ms = builder.next_open_ms + builder.timeframe_ms, bar.close_ns // NS_PER_MS
+        if closes_ms < other_ms:
+            builder.venue_time(other_ms - builder.timeframe_ms)  # it has closed since, whatever our stream said of it
+            self._news.set()
+            return builder.next_open_ms
+        if goes_first and closes_ms == other_ms and builder.wanted() is not None:
+            return builder.next_open_ms
+        return None
 
     def _due_s(self) -> float:
         """Time until the next bar should have been heard of."""
@@ -294,11 +342,10 @@ class _Series:
         return still is None or still.first_ms != wanted.first_ms
 
     async def _page(self, since_ms: int | None, count: int) -> list[Sequence[Any]]:
-        async with self._requests:
-            if self._spend is not None:
-                await self._spend(_PAGE_WEIGHT)
-            self._request_count += 1
-            rows = await self._client.fetch_ohlcv(self._symbol, self._timeframe, since_ms, count)
+        self._request_count += 1
+        rows = await self._requests.ask(
+            self._page_weight, lambda: self._client.fetch_ohlcv(self._symbol, self._timeframe, since_ms, count)
+        )
         return list(rows)
 
     async def _failed(self, error: Exception | None) -> None:
@@ -328,13 +375,16 @@ class _Series:
         return before is not None and builder.newest == before
 
     def _say_missing(self) -> None:
-        for span in self._builder.take_missing():
+        builder = self._builder
+        for span in builder.take_missing():
+            past = builder.start_ms is not None and span.end_ms <= builder.start_ms
             log.warning(
-                "bars_missing",
+                "history_missing" if past else "bars_missing",
                 symbol=self._symbol,
                 timeframe=self._timeframe,
                 first_open_ms=span.first_ms,
-                count=(span.end_ms - span.first_ms) // self._builder.timeframe_ms,
+                count=(span.end_ms - span.first_ms) // builder.timeframe_ms,
+                **({"strategies": self._wanted_by} if past else {}),
             )
 
     def statistics(self) -> SeriesStatistics:

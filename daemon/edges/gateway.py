@@ -103,6 +103,7 @@ class Gateway:
         post: takes what the venue says.
         settings: bounds.
         own_prefix: what our order ids start with, the session's nonce included; all others are strangers'.
+        limits: whose turn it is, shared with whoever else asks the venue; one of its own when None.
     """
 
     def __init__(
@@ -113,13 +114,14 @@ class Gateway:
         settings: ExchangeSettings,
         *,
         own_prefix: str,
+        limits: Limits | None = None,
     ) -> None:
         self._client = client
         self._instruments = instruments
         self._post = post
         self._patience_s = settings.timeout_ms / 1000
         self._window_s = settings.recv_window_ms / 1000 + _AHEAD_S
-        self._limits = Limits(settings.weight_per_minute)
+        self._limits = Limits(settings.weight_per_minute) if limits is None else limits
         self._caller = Caller(client, self._limits)
         self._names = Names(own_prefix)
         self._fees = FeeValues(client, self._caller, instruments)

@@ -1,108 +1,111 @@
-"""Trades, books, tickers, funding and marks of a venue: pumps as for bars, with typed callbacks.
+"""Trades, quotes, books, marks and funding of a venue as inputs of the core: pumps as for bars.
 
-A callback may wait. Until it returns, what comes is kept for it: trades all of them and in order, of everything
-else the newest only. A book is copied when it comes, because ccxt changes the one it hands out. What may have been
-missed is told (`on_gap`), for nothing that happened during a break is ever sent again.
+Every trade is told, once and in order: while the core is busy trades wait, and if too many wait or a break has cost
+some, REST has them (`trade_sequence`). Of everything else the newest is told: at most one of a kind and symbol waits
+for the core, and what overtakes it is counted. A book is copied when it comes, because ccxt changes the one it
+hands out, and forgotten when the stream breaks.
 """
 
 from __future__ import annotations
 
 import random
-from collections import deque
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 import msgspec
 import structlog
 
+from actors.messages import BookSnapshot, Funding, Mark, Quote
+from daemon.edges.bar_builder import NS_PER_MS
+from daemon.edges.feed_requests import FeedRequests
 from daemon.edges.streams import FAULTS, Pace, Pump, PumpStatistics
+from daemon.edges.trade_feed import TradeFeed, time_ns
+from daemon.edges.trade_sequence import TradeSequence, TradeStatistics
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
-T = TypeVar("T")
+    from actors.messages import Message
+    from config.schema import Exchange
 
 _BOOK_LEVELS_MIN = 100
 """ccxt keeps a book of as many levels as were asked for, and one of few loses the deeper ones for good."""
 _TRADES_CACHE = 20_000
 """Trades ccxt keeps between two calls; its own 1,000 are gone in one busy moment."""
-_TRADES_HELD_MAX = 200_000
-_IDS_KEPT = 5_000
 _FUNDING_PERIOD_S = 60.0
+_WEIGHT_BOOK = 5
+_WEIGHT_TRADES, _WEIGHT_TRADES_CONTRACT = 4, 20
+"""Binance's request weights; where a venue counts otherwise they are only a measure of how much we ask."""
+_AGGREGATES = {"name": "aggTrade"}
+"""Of Binance's two streams the one whose numbers its REST side can be asked for without a key."""
 
 log = structlog.get_logger()
 
 
-class Trade(msgspec.Struct, frozen=True, gc=False):
-    """A public trade."""
+class Inbox(Protocol):
+    """Where market data goes: the live driver."""
+
+    async def post(self, message: Message) -> None:
+        """Take a message; may wait."""
+
+    async def deliver(self, message: Message) -> None:
+        """Take a message, and return once it has been read."""
+
+
+class StreamStatistics(msgspec.Struct, frozen=True, kw_only=True):
+    """One stream and what became of what it told."""
 
     symbol: str
-    id: str
-    """Empty where the venue gives none."""
-    time_ms: int
-    side: Literal["buy", "sell"] | None
-    """Of the one who took."""
-    price: float
-    quantity: float
-
-
-class Book(msgspec.Struct, frozen=True):
-    """The best levels of a book as (price, quantity), the best first."""
-
-    symbol: str
-    update_id: int | None
-    time_ms: int | None
-    bids: tuple[tuple[float, float], ...]
-    asks: tuple[tuple[float, float], ...]
-
-
-class Ticker(msgspec.Struct, frozen=True):
-    """Last price, and the touch where the venue says it here."""
-
-    symbol: str
-    time_ms: int | None
-    last: float | None
-    bid: float | None
-    ask: float | None
-
-
-class Mark(msgspec.Struct, frozen=True):
-    """The price a contract is valued at."""
-
-    symbol: str
-    time_ms: int | None
-    price: float
-    index: float | None
-
-
-class Funding(msgspec.Struct, frozen=True):
-    """What holding a contract will cost or earn."""
-
-    symbol: str
-    time_ms: int | None
-    rate: float
-    """Fraction of the position's value; positive is paid by longs."""
-    next_ms: int | None
-    """When it is paid."""
+    kind: str
+    pump: PumpStatistics
+    conflated: int = 0
+    """Versions nobody saw, because a newer one came first."""
+    trades: TradeStatistics | None = None
 
 
 class MarketStreams:
-    """The streams of one ccxt.pro client; add them, then run.
+    """The configured streams of the configured symbols, bars aside.
 
     Args:
-        client: a ccxt.pro exchange of its own with markets loaded.
-        stall_s: how long a silence may last.
+        client: a ccxt.pro exchange with markets loaded.
+        inbox: where everything goes.
+        settings: which symbols and streams, and how long a silence may last.
+        last_trade_ids: the newest trade the journal has, by symbol; what came since is fetched first.
+        requests: how REST is asked.
         pace: shared with the feed of bars if that has the same client.
         seed: of the jitter.
     """
 
-    def __init__(self, client: Any, *, stall_s: float, pace: Pace | None = None, seed: int = 0) -> None:  # noqa: ANN401 - ccxt is not typed
+    def __init__(
+        self,
+        client: Any,  # noqa: ANN401 - ccxt is not typed
+        inbox: Inbox,
+        settings: Exchange,
+        *,
+        last_trade_ids: Mapping[str, int] | None = None,
+        requests: FeedRequests | None = None,
+        pace: Pace | None = None,
+        seed: int = 0,
+    ) -> None:
         self._client = client
-        self._stall_s = stall_s
+        self._inbox = inbox
+        self._settings = settings
+        self._requests = requests or FeedRequests()
         self._pace = pace or Pace()
         self._chance = random.Random(seed)  # noqa: S311 - jitter, not a secret
-        self._pumps: list[Pump[Any]] = []
+        self._family = str(client.id).startswith("binance")
         self._runs: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = []
+        self._statistics: list[Callable[[], StreamStatistics]] = []
+        known = last_trade_ids or {}
+        for symbol in settings.symbols:
+            if "trades" in settings.streams:
+                self._add_trades(symbol, known.get(symbol))
+            if "quotes" in settings.streams:
+                self._add_quotes(symbol)
+            if "book" in settings.streams:
+                self._add_book(symbol)
+            if "mark" in settings.streams or "funding" in settings.streams:
+                self._add_marks(symbol)
 
     async def run(self) -> None:
         """Run all streams until cancelled."""
@@ -110,97 +113,128 @@ class MarketStreams:
             for name, run in self._runs:
                 group.start_soon(run, name=name)
 
-    def statistics(self) -> tuple[PumpStatistics, ...]:
+    def statistics(self) -> tuple[StreamStatistics, ...]:
         """Return how the streams are doing."""
-        return tuple(pump.statistics() for pump in self._pumps)
+        return tuple(read() for read in self._statistics)
 
-    # --- what may be added --------------------------------------------------------------------------
+    # --- what may be asked for ----------------------------------------------------------------------
 
-    def trades(
-        self,
-        symbol: str,
-        on_trades: Callable[[Sequence[Trade]], Awaitable[None]],
-        on_gap: Callable[[str], None] | None = None,
-    ) -> None:
-        """Stream every trade of a symbol, in order of arrival, each once."""
-        self._client.options["tradesLimit"] = _TRADES_CACHE
-        kept = _Backlog(symbol, on_trades, on_gap, numbered=str(self._client.id).startswith("binance"))
+    def _add_trades(self, symbol: str, last_id: int | None) -> None:
+        self._client.options["tradesLimit"] = max(_TRADES_CACHE, self._client.options.get("tradesLimit", 0))
+        sequence = TradeSequence(
+            symbol,
+            numbered=self._family,
+            next_id=None if last_id is None else last_id + 1,
+            back_max=self._settings.backfill_trades_max,
+        )
+        weight = _WEIGHT_TRADES_CONTRACT if self._is_contract(symbol) else _WEIGHT_TRADES
+        chance = random.Random(self._chance.random())  # noqa: S311 - jitter, not a secret
+        trades = TradeFeed(self._client, self._inbox.post, sequence, self._requests, weight, chance)
+        params = _AGGREGATES if self._family else {}
+        pump = self._pump(
+            f"{symbol} trades",
+            symbol,
+            lambda: self._client.watch_trades(symbol, None, None, params),
+            trades.heard,
+            on_break=trades.interrupted,
+            quiet=trades.is_quiet,
+        )
+        self._runs.append((f"{symbol} trades out", trades.run))
+        self._statistics.append(
+            lambda: StreamStatistics(symbol=symbol, kind="trades", pump=pump.statistics(), trades=sequence.statistics())
+        )
 
-        async def quiet() -> bool:
-            try:
-                newest = await self._client.fetch_trades(symbol, None, 1)
-            except FAULTS:
-                return False
-            return kept.newest_ms is not None and all(int(trade["timestamp"]) <= kept.newest_ms for trade in newest)
+    def _add_quotes(self, symbol: str) -> None:
+        def read(raw: Any) -> Quote | None:  # noqa: ANN401 - ccxt's own
+            row = raw.get(symbol, raw)
+            fields = [_number(row, name) for name in ("bid", "bidVolume", "ask", "askVolume")]
+            if None in fields:
+                return None
+            bid, bid_size, ask, ask_size = (field or 0.0 for field in fields)
+            return Quote(symbol, bid, bid_size, ask, ask_size, time_ns(row))
 
-        self._add(f"{symbol} trades", symbol, lambda: self._client.watch_trades(symbol), kept.add, kept.gap, quiet)
-        self._runs.append((f"{symbol} trades out", kept.run))
+        if self._client.has.get("watchBidsAsks"):
+            self._newest("quotes", symbol, lambda: self._client.watch_bids_asks([symbol]), read)
+        else:
+            self._newest("quotes", symbol, lambda: self._client.watch_ticker(symbol), read)
 
-    def book(self, symbol: str, on_book: Callable[[Book], Awaitable[None]], levels: int = 20) -> None:
-        """Stream a symbol's book, newest only; never one that ccxt is about to rebuild."""
-        latest: _Latest[Book] = _Latest(on_book)
+    def _add_book(self, symbol: str) -> None:
+        levels = self._settings.book_levels
         asked = max(levels, _BOOK_LEVELS_MIN)
+        latest = _Latest(self._inbox)
 
         async def quiet() -> bool:
             try:
-                now = _book(symbol, await self._client.fetch_order_book(symbol, 5), 1)
+                raw = await self._requests.ask(_WEIGHT_BOOK, lambda: self._client.fetch_order_book(symbol, 5))
             except FAULTS:
                 return False
-            shown = latest.newest
-            return shown is not None and now.bids == shown.bids[:1] and now.asks == shown.asks[:1]
+            now, shown = _book(symbol, raw, 1), latest.newest
+            return isinstance(shown, BookSnapshot) and (now.bids, now.asks) == (shown.bids[:1], shown.asks[:1])
+
+        pump = self._pump(
+            f"{symbol} book",
+            symbol,
+            lambda: self._client.watch_order_book(symbol, asked),
+            lambda raw: latest.put(_book(symbol, raw, levels)),
+            on_break=lambda _: latest.forget(),
+            quiet=quiet,
+            pace=_CostlyPace(self._pace, self._requests, _WEIGHT_BOOK),
+        )
+        self._keep_latest(symbol, "book", pump, latest)
+
+    def _add_marks(self, symbol: str) -> None:
+        """Stream a contract's mark price and its funding, which Binance tells together."""
+        wanted: list[str] = [kind for kind in ("mark", "funding") if kind in self._settings.streams]
+        if not self._is_contract(symbol):
+            log.warning("stream_not_there", symbol=symbol, streams=wanted, reason="it is no contract")
+            return
+        has = self._client.has
+        if "mark" in wanted and not has.get("watchMarkPrice"):
+            log.warning("stream_not_there", symbol=symbol, streams=["mark"], reason="the venue does not stream it")
+            wanted.remove("mark")
+        if self._family and has.get("watchMarkPrice"):
+            self._add_marks_together(symbol, wanted)
+            return
+        if "mark" in wanted:
+            self._newest("mark", symbol, lambda: self._client.watch_mark_price(symbol), lambda raw: _mark(symbol, raw))
+        if "funding" in wanted and has.get("watchFundingRate"):
+            self._newest(
+                "funding", symbol, lambda: self._client.watch_funding_rate(symbol), lambda raw: _funding(symbol, raw)
+            )
+        elif "funding" in wanted and has.get("fetchFundingRate"):
+            self._poll_funding(symbol)
+        elif "funding" in wanted:
+            log.warning("stream_not_there", symbol=symbol, streams=["funding"], reason="the venue does not tell it")
+
+    def _add_marks_together(self, symbol: str, wanted: list[str]) -> None:
+        latest = {kind: _Latest(self._inbox) for kind in wanted}
 
         def take(raw: Any) -> None:  # noqa: ANN401 - ccxt's own
-            latest.put(_book(symbol, raw, levels))
+            mark, funding = _mark(symbol, raw), _announced(symbol, raw)
+            if mark is not None and "mark" in latest:
+                latest["mark"].put(mark)
+            if funding is not None and "funding" in latest:
+                known = latest["funding"].newest
+                if not isinstance(known, Funding) or (known.rate, known.next_ns) != (funding.rate, funding.next_ns):
+                    latest["funding"].put(funding)
 
-        watch = lambda: self._client.watch_order_book(symbol, asked)  # noqa: E731 - as short as the others
-        self._add(f"{symbol} book", symbol, watch, take, lambda _: latest.forget(), quiet)
-        self._runs.append((f"{symbol} book out", latest.run))
+        pump = self._pump(f"{symbol} mark", symbol, lambda: self._client.watch_mark_price(symbol), take)
+        for kind, kept in latest.items():
+            self._keep_latest(symbol, kind, pump, kept)
 
-    def ticker(self, symbol: str, on_ticker: Callable[[Ticker], Awaitable[None]]) -> None:
-        """Stream a symbol's ticker, newest only."""
-
-        def read(raw: Any) -> Ticker:  # noqa: ANN401 - ccxt's own
-            return Ticker(symbol, raw.get("timestamp"), _number(raw, "last"), _number(raw, "bid"), _number(raw, "ask"))
-
-        self._newest(f"{symbol} ticker", symbol, lambda: self._client.watch_ticker(symbol), read, on_ticker)
-
-    def mark(self, symbol: str, on_mark: Callable[[Mark], Awaitable[None]]) -> bool:
-        """Stream a contract's mark price, newest only; False where the market has none."""
-        if not self._is_contract(symbol) or not self._client.has.get("watchMarkPrice"):
-            return False
-
-        def read(raw: Any) -> Mark | None:  # noqa: ANN401 - ccxt's own
-            price = _number(raw, "markPrice")
-            return None if price is None else Mark(symbol, raw.get("timestamp"), price, _number(raw, "indexPrice"))
-
-        self._newest(f"{symbol} mark", symbol, lambda: self._client.watch_mark_price(symbol), read, on_mark)
-        return True
-
-    def funding(self, symbol: str, on_funding: Callable[[Funding], Awaitable[None]]) -> bool:
-        """Stream a contract's funding rate, newest only, or ask for it now and then; False where there is none."""
-        if not self._is_contract(symbol):
-            return False
+    def _poll_funding(self, symbol: str) -> None:
+        latest = _Latest(self._inbox)
 
         async def ask() -> Any:  # noqa: ANN401 - ccxt's own
             if latest.newest is not None:
                 await anyio.sleep(_FUNDING_PERIOD_S)
-            return await self._client.fetch_funding_rate(symbol)
+            return await self._requests.ask(1, lambda: self._client.fetch_funding_rate(symbol))
 
-        def read(raw: Any) -> Funding | None:  # noqa: ANN401 - ccxt's own
-            rate = _number(raw, "fundingRate")
-            next_ms = raw.get("fundingTimestamp") or raw.get("nextFundingTimestamp")
-            return None if rate is None else Funding(symbol, raw.get("timestamp"), rate, next_ms)
-
-        if self._client.has.get("watchFundingRate"):
-            latest = self._newest(
-                f"{symbol} funding", symbol, lambda: self._client.watch_funding_rate(symbol), read, on_funding
-            )
-        elif self._client.has.get("fetchFundingRate"):
-            stall_s = self._stall_s + 2 * _FUNDING_PERIOD_S
-            latest = self._newest(f"{symbol} funding", symbol, ask, read, on_funding, stall_s=stall_s)
-        else:
-            return False
-        return True
+        stall_s = self._settings.stall_s + 2 * _FUNDING_PERIOD_S
+        pump = self._pump(
+            f"{symbol} funding", symbol, ask, lambda raw: latest.put(_funding(symbol, raw)), stall_s=stall_s
+        )
+        self._keep_latest(symbol, "funding", pump, latest)
 
     # --- inside -------------------------------------------------------------------------------------
 
@@ -209,36 +243,33 @@ class MarketStreams:
 
     def _newest(
         self,
-        name: str,
+        kind: str,
         symbol: str,
         watch: Callable[[], Awaitable[Any]],
-        read: Callable[[Any], T | None],
-        callback: Callable[[T], Awaitable[None]],
-        *,
-        stall_s: float | None = None,
-    ) -> _Latest[T]:
-        latest: _Latest[T] = _Latest(callback)
+        read: Callable[[Any], Message | None],
+    ) -> None:
+        latest = _Latest(self._inbox)
+        pump = self._pump(f"{symbol} {kind}", symbol, watch, lambda raw: latest.put(read(raw)))
+        self._keep_latest(symbol, kind, pump, latest)
 
-        def take(raw: Any) -> None:  # noqa: ANN401 - ccxt's own
-            value = read(raw)
-            if value is not None:
-                latest.put(value)
+    def _keep_latest(self, symbol: str, kind: str, pump: Pump[Any], latest: _Latest) -> None:
+        self._runs.append((f"{symbol} {kind} out", latest.run))
+        self._statistics.append(
+            lambda: StreamStatistics(symbol=symbol, kind=kind, pump=pump.statistics(), conflated=latest.conflated)
+        )
 
-        self._add(name, symbol, watch, take, None, None, stall_s=stall_s)
-        self._runs.append((f"{name} out", latest.run))
-        return latest
-
-    def _add(
+    def _pump(
         self,
         name: str,
         symbol: str,
         watch: Callable[[], Awaitable[Any]],
         deliver: Callable[[Any], None],
-        on_break: Callable[[str], None] | None,
-        quiet: Callable[[], Awaitable[bool]] | None,
         *,
+        on_break: Callable[[str], None] | None = None,
+        quiet: Callable[[], Awaitable[bool]] | None = None,
         stall_s: float | None = None,
-    ) -> None:
+        pace: Pace | None = None,
+    ) -> Pump[Any]:
         pump: Pump[Any] = Pump(
             name,
             self._client,
@@ -246,25 +277,43 @@ class MarketStreams:
             deliver,
             on_break=on_break,
             quiet=quiet,
-            stall_s=self._stall_s if stall_s is None else stall_s,
+            stall_s=self._settings.stall_s if stall_s is None else stall_s,
             mention=symbol,
             chance=random.Random(self._chance.random()),  # noqa: S311 - jitter, not a secret
-            pace=self._pace,
+            pace=pace or self._pace,
         )
-        self._pumps.append(pump)
         self._runs.append((name, pump.run))
+        return pump
 
 
-class _Latest(Generic[T]):
-    """Keeps the newest value for a callback that may be busy."""
+class _CostlyPace(Pace):
+    """A pace for a stream that begins with a request."""
 
-    def __init__(self, callback: Callable[[T], Awaitable[None]]) -> None:
-        self.newest: T | None = None
-        self._callback = callback
-        self._waiting: T | None = None
+    def __init__(self, pace: Pace, requests: FeedRequests, weight: int) -> None:
+        super().__init__()
+        self._pace = pace
+        self._requests = requests
+        self._weight = weight
+
+    async def turn(self) -> None:
+        await self._requests.turn(self._weight)
+        await self._pace.turn()
+
+
+class _Latest:
+    """Keeps the newest version for a core that may be busy."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self.newest: Message | None = None
+        self.conflated = 0
+        self._inbox = inbox
+        self._waiting: Message | None = None
         self._arrived = anyio.Event()
 
-    def put(self, value: T) -> None:
+    def put(self, value: Message | None) -> None:
+        if value is None:
+            return
+        self.conflated += self._waiting is not None
         self.newest = self._waiting = value
         self._arrived.set()
 
@@ -278,89 +327,37 @@ class _Latest(Generic[T]):
             self._arrived = anyio.Event()
             value, self._waiting = self._waiting, None
             if value is not None:
-                await self._callback(value)
+                await self._inbox.deliver(value)
 
 
-class _Backlog:
-    """Keeps all trades for a callback that may be busy."""
-
-    def __init__(
-        self,
-        symbol: str,
-        callback: Callable[[Sequence[Trade]], Awaitable[None]],
-        on_gap: Callable[[str], None] | None,
-        *,
-        numbered: bool,
-    ) -> None:
-        self.newest_ms: int | None = None
-        self._symbol = symbol
-        self._callback = callback
-        self._on_gap = on_gap
-        self._numbered = numbered
-        """Whether ids count up by one, so that a missing one is noticed."""
-        self._newest_id: int | None = None
-        self._seen: dict[str, None] = {}
-        self._waiting: deque[Trade] = deque()
-        self._arrived = anyio.Event()
-
-    def add(self, raws: Iterable[Any]) -> None:
-        for raw in raws:
-            trade = _trade(self._symbol, raw)
-            if trade.id:
-                if trade.id in self._seen:
-                    continue
-                self._seen[trade.id] = None
-                if len(self._seen) > _IDS_KEPT:
-                    del self._seen[next(iter(self._seen))]
-            self._count(trade)
-            self._waiting.append(trade)
-        if len(self._waiting) > _TRADES_HELD_MAX:
-            self.gap(f"{len(self._waiting)} trades wait for who wants them and are given up")
-            self._waiting.clear()
-        self._arrived.set()
-
-    def gap(self, reason: str) -> None:
-        log.warning("trades_may_be_missing", symbol=self._symbol, reason=reason)
-        if self._on_gap is not None:
-            self._on_gap(reason)
-
-    async def run(self) -> None:
-        while True:
-            await self._arrived.wait()
-            self._arrived = anyio.Event()
-            trades = list(self._waiting)
-            self._waiting.clear()
-            if trades:
-                await self._callback(trades)
-
-    def _count(self, trade: Trade) -> None:
-        self.newest_ms = max(trade.time_ms, self.newest_ms or 0)
-        if not self._numbered or not trade.id.isdigit():
-            return
-        number, newest = int(trade.id), self._newest_id
-        self._newest_id = number if newest is None else max(number, newest)
-        if newest is not None and number > newest + 1:
-            self.gap(f"trades {newest + 1} to {number - 1}")
+# --- from ccxt's structures -------------------------------------------------------------------------
 
 
-def _trade(symbol: str, raw: Any) -> Trade:  # noqa: ANN401 - ccxt's own
-    return Trade(
-        symbol,
-        str(raw.get("id") or ""),
-        int(raw["timestamp"]),
-        raw.get("side"),
-        float(raw["price"]),
-        float(raw["amount"]),
-    )
-
-
-def _book(symbol: str, raw: Any, levels: int) -> Book:  # noqa: ANN401 - ccxt's own
+def _book(symbol: str, raw: Any, levels: int) -> BookSnapshot:  # noqa: ANN401 - ccxt's own
     def copy(side: Any) -> tuple[tuple[float, float], ...]:  # noqa: ANN401 - ccxt's own
         return tuple((float(level[0]), float(level[1])) for level in side[:levels])
 
-    return Book(symbol, raw.get("nonce"), raw.get("timestamp"), copy(raw["bids"]), copy(raw["asks"]))
+    return BookSnapshot(symbol, raw.get("nonce") or 0, copy(raw["bids"]), copy(raw["asks"]), time_ns(raw))
+
+
+def _mark(symbol: str, raw: Any) -> Mark | None:  # noqa: ANN401 - ccxt's own
+    price = _number(raw, "markPrice")
+    return None if price is None else Mark(symbol, price, _number(raw, "indexPrice") or 0.0, time_ns(raw))
+
+
+def _announced(symbol: str, raw: Any) -> Funding | None:  # noqa: ANN401 - ccxt's own
+    """Return the funding that Binance tells with a mark price, which ccxt leaves as it came."""
+    info = raw.get("info") or {}
+    rate, next_ms = _number(info, "r"), info.get("T")
+    return None if rate is None else Funding(symbol, rate, int(next_ms or 0) * NS_PER_MS, time_ns(raw))
+
+
+def _funding(symbol: str, raw: Any) -> Funding | None:  # noqa: ANN401 - ccxt's own
+    rate = _number(raw, "fundingRate")
+    next_ms = raw.get("fundingTimestamp") or raw.get("nextFundingTimestamp") or 0
+    return None if rate is None else Funding(symbol, rate, int(next_ms) * NS_PER_MS, time_ns(raw))
 
 
 def _number(raw: Any, name: str) -> float | None:  # noqa: ANN401 - ccxt's own
     value = raw.get(name)
-    return None if value is None else float(value)
+    return None if value in (None, "") else float(value)

@@ -235,13 +235,14 @@ class VenueClient:
         except self._failures as error:
             failure = explain(request, error)
             if failure.slow_down:
-                self.pause_s = self._retry_after_s()
+                self.pause_s = self.retry_after_s()
             raise failure from error
         if not isinstance(reply, shape):
             raise broken(request, f"a {type(reply).__name__} instead of a {shape.__name__}")
         return reply
 
-    def _retry_after_s(self) -> float:
+    def retry_after_s(self) -> float:
+        """Return how long the venue wants no more requests, after it has said so."""
         headers = self.exchange.last_response_headers or {}
         for name, value in headers.items():
             if name.lower() == "retry-after" and value.isdigit():

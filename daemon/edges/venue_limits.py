@@ -1,7 +1,7 @@
 """Whose turn it is to ask the venue: our own limit of request weight, and a queue with priorities.
 
 ccxt's limiter lets a cancel wait behind a listing. Here whatever reduces risk goes first, and part of the weight
-is kept for it: questions may spend no more than three quarters of a minute's weight, entries nine tenths. The
+is kept for it: market data may spend half of a minute's weight, questions three quarters, entries nine tenths. The
 weight of any 60 seconds stays within the limit, which keeps that of every clock minute within it, too.
 """
 
@@ -31,6 +31,7 @@ class Priority(IntEnum):
     ENTRY = 2
     ORDER_QUESTION = 3
     ACCOUNT_QUESTION = 4
+    MARKET_DATA = 5
 
 
 SHARES: dict[Priority, float] = {
@@ -39,6 +40,7 @@ SHARES: dict[Priority, float] = {
     Priority.ENTRY: 0.9,
     Priority.ORDER_QUESTION: 0.75,
     Priority.ACCOUNT_QUESTION: 0.75,
+    Priority.MARKET_DATA: 0.5,
 }
 """Part of a minute's weight that may be spent when a request of this priority goes out."""
 

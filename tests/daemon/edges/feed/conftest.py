@@ -94,6 +94,11 @@ class Venue:
         self.best_bids = {self.book_id: 1.0}
         """Quantity of the best bid after each update."""
         self.trade_id = 0
+        self.untold: set[int] = set()
+        """Trades that REST does not tell."""
+        self.trades_kept_from = 1
+        self.pages: list[int] = []
+        """From which trade on REST was asked."""
         self.contracts = False
         """Whether its markets are perpetual contracts."""
         self.url = ""
@@ -130,8 +135,25 @@ class Venue:
                 self.trade_id += 1
             number = self.trade_id if again is None else again
             if not swallow:
-                message = {"e": "trade", "E": START + number, "s": "BTCUSDT", "t": number, "p": f"{100 + number % 9}"}
-                await self.push("btcusdt@trade", message | {"q": "0.5", "T": START + number, "m": number % 2 == 0})
+                message = {"e": "aggTrade", "E": START + number, "s": "BTCUSDT"} | self._aggregate(number)
+                await self.push("btcusdt@aggTrade", message)
+
+    @staticmethod
+    def _aggregate(number: int) -> dict[str, Any]:
+        price = f"{100 + number % 9}"
+        ids = {"a": number, "f": number, "l": number}
+        return ids | {"p": price, "q": "0.5", "T": START + number, "m": number % 2 == 0}
+
+    async def touch(self, bid: float, ask: float) -> None:
+        """Change the best bid and ask."""
+        sides = {"b": f"{bid:.2f}", "B": "1.5", "a": f"{ask:.2f}", "A": "2.5"}
+        await self.push("btcusdt@bookTicker", {"u": 1, "s": "BTCUSDT"} | sides)
+
+    async def mark(self, price: float, rate: str = "0.0001", *, second: int = 1) -> None:
+        """Change the mark price and the funding rate of a contract."""
+        fields = {"p": f"{price:.2f}", "i": "100.25", "P": "100.4", "r": rate, "T": START + 8 * 3_600_000}
+        message = {"e": "markPriceUpdate", "E": START + 1_000 * second, "s": "BTCUSDT"}
+        await self.push("btcusdt@markPrice@1s", message | fields)
 
     async def quote(self, quantity: float, *, skip: int = 0) -> None:
         """Change the best bid's quantity; `skip` leaves a gap in the update ids."""
@@ -202,13 +224,12 @@ class Venue:
     def _depth(self, _: Any) -> Any:
         return {"lastUpdateId": self.book_id, "bids": [["100.00", f"{self.best_bid:.2f}"]], "asks": [["101.00", "1.0"]]}
 
-    def _aggTrades(self, _: Any) -> Any:  # noqa: N802 - Binance's name
-        number = self.trade_id
-        return [{"a": number, "p": "100", "q": "0.5", "f": number, "l": number, "T": START + number, "m": False}]
-
-    def _premiumIndex(self, query: Any) -> Any:  # noqa: N802 - Binance's name
-        rate = {"lastFundingRate": "0.0001", "nextFundingTime": START + 8 * 3_600_000, "time": START}
-        return {"symbol": query["symbol"], "markPrice": "100.50", "indexPrice": "100.25", "interestRate": "0"} | rate
+    def _aggTrades(self, query: Any) -> Any:  # noqa: N802 - Binance's name
+        limit = int(query.get("limit", 500))
+        first = int(query["fromId"]) if "fromId" in query else max(1, self.trade_id - limit + 1)
+        self.pages.append(first)
+        numbers = range(max(first, self.trades_kept_from), self.trade_id + 1)
+        return [self._aggregate(number) for number in numbers if number not in self.untold][:limit]
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection."""
@@ -260,18 +281,29 @@ def _market(market: str) -> dict[str, Any]:
 
 
 class Inbox:
-    """Where the feed's bars go; with `gate` it takes one only while that is set."""
+    """Where the feed's messages go; with `gate` it takes one only while that is set."""
 
     def __init__(self) -> None:
         self.bars: list[Bar] = []
+        self.others: list[Message] = []
         self.gate: asyncio.Event | None = None
 
     async def post(self, message: Message) -> None:
-        """Take a bar."""
+        """Take a message."""
         if self.gate is not None:
             await self.gate.wait()
-        assert isinstance(message, Bar)
-        self.bars.append(message)
+        if isinstance(message, Bar):
+            self.bars.append(message)
+        else:
+            self.others.append(message)
+
+    async def deliver(self, message: Message) -> None:
+        """Take a message; here it is read at once."""
+        await self.post(message)
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        """Return the messages of one type."""
+        return [message for message in self.others if type(message) is kind]
 
     async def until(self, count: int) -> list[Bar]:
         """Return the bars once there are so many."""
@@ -339,7 +371,7 @@ async def connect(venue: Venue) -> AsyncIterator[Connect]:
 def options() -> Callable[..., Exchange]:
     """Return a maker of settings."""
 
-    def make(*, symbols: tuple[str, ...] = ("BTC/USDT",), stall_s: float = 30.0) -> Exchange:
-        return Exchange(symbols=symbols, stall_s=stall_s)
+    def make(*, symbols: tuple[str, ...] = ("BTC/USDT",), stall_s: float = 30.0, **more: Any) -> Exchange:
+        return Exchange(symbols=symbols, stall_s=stall_s, **more)
 
     return make

@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partialmethod
 from typing import Any
 
 import pytest
+from ccxt.base.errors import OnMaintenance
 
+from actors.messages import WarmUp
+from actors.system import History
 from config.schema import Exchange
+from daemon.edges.bar_merge import BarMerge
 from daemon.edges.exchange_feed import ExchangeFeed
 
 pytestmark = pytest.mark.slow
@@ -227,10 +232,40 @@ async def test_history_is_fetched_at_a_first_start(
     venue: Any, connect: Any, inbox: Any, options: Callable[..., Exchange]
 ) -> None:
     await venue.say(41)
-    async with running(ExchangeFeed(await connect(), inbox, options(), history_bars=5)):
+    past = {"BTC/USDT": History(5, ("trend",))}
+    async with running(ExchangeFeed(await connect(), inbox, options(), history=past)):
         await venue.subscribed(1)
-        await venue.say(1)
-        assert await inbox.until(5) == bars(venue, 5, 10)
+        await venue.say(6)
+        assert await inbox.until(6) == bars(venue, 5, 11)
+    step_ns = venue.step * 1_000_000
+    start_ns = venue.start * 1_000_000 + 10 * step_ns
+    assert inbox.others == [WarmUp("BTC/USDT", start_ns - 5 * step_ns, start_ns)]
+
+
+async def test_history_is_not_fetched_for_a_session_that_goes_on(
+    venue: Any, connect: Any, inbox: Any, options: Callable[..., Exchange]
+) -> None:
+    await venue.say(41)
+    past, known = {"BTC/USDT": History(5, ("trend",))}, {"BTC/USDT": venue.bar(7).close_ns}
+    feed = ExchangeFeed(await connect(), inbox, options(), history=past, last_close_ns=known)
+    async with running(feed):
+        await venue.subscribed(1)
+        await venue.say(3)
+        assert await inbox.until(3) == bars(venue, 8, 11)
+    assert inbox.others == []
+
+
+async def test_history_the_venue_does_not_have_is_missing_and_holds_nothing_up(
+    venue: Any, connect: Any, inbox: Any, options: Callable[..., Exchange]
+) -> None:
+    await venue.say(9)
+    feed = ExchangeFeed(await connect(), inbox, options(), history={"BTC/USDT": History(50, ("trend",))})
+    async with running(feed):
+        await venue.subscribed(1)
+        await venue.say(3)
+        assert await inbox.until(3) == bars(venue, 0, 3)
+        (series,) = feed.statistics().series
+        assert series.bars.missing == 48
 
 
 async def test_bars_the_venue_does_not_have_are_skipped(
@@ -379,3 +414,95 @@ async def test_clients_own_close_is_survived(
         await venue.subscribed(2)
         await venue.say(5)
         assert await inbox.until(venue.index) == bars(venue, 0, venue.index)
+
+
+# --- several symbols --------------------------------------------------------------------------------
+
+
+def _places(inbox: Any) -> list[tuple[int, str]]:
+    return [(each.close_ns, each.symbol) for each in inbox.bars]
+
+
+@MARKS
+async def test_what_several_symbols_missed_comes_in_the_order_of_its_time(
+    venue: Any, connect: Any, inbox: Any, options: Callable[..., Exchange], marks: bool
+) -> None:
+    feed = ExchangeFeed(await connect(marks=marks), inbox, options(symbols=("BTC/USDT", "ETH/USDT")))
+    async with running(feed):
+        await venue.subscribed(1)
+        await venue.subscribed(1, "ethusdt@kline_1m")
+        for market in venue.ids:
+            await venue.say(5, market)
+        await inbox.until(2)
+        venue.abort_all()
+        for market in venue.ids:
+            await venue.say(100, market)  # nobody hears
+        await venue.subscribed(2)
+        await venue.subscribed(2, "ethusdt@kline_1m")
+        for market in venue.ids:
+            await venue.say(4, market)
+        await inbox.until(2 * venue.index)
+    backlog = _places(inbox)[2:-2]
+    assert backlog == sorted(backlog), "by close, then in the order of the symbols"
+    assert len(set(backlog)) == len(backlog) == 2 * venue.index - 4
+
+
+async def test_after_downtime_symbols_are_merged_though_rest_answers_one_long_before_the_other(
+    venue: Any, connect: Any, inbox: Any, options: Callable[..., Exchange]
+) -> None:
+    for market in venue.ids:
+        await venue.say(121, market)
+    known = {"BTC/USDT": venue.bar(0).close_ns, "ETH/USDT": venue.bar(4).close_ns}
+    client = await connect()
+    fetch, slow = client.fetch_ohlcv, asyncio.Event()
+
+    async def fetch_slowly(symbol: str, *rest: Any) -> Any:
+        if symbol == "BTC/USDT":
+            await slow.wait()
+        return await fetch(symbol, *rest)
+
+    client.fetch_ohlcv = fetch_slowly
+    feed = ExchangeFeed(client, inbox, options(symbols=("BTC/USDT", "ETH/USDT")), last_close_ns=known)
+    async with running(feed):
+        await venue.eventually(lambda: feed.statistics().series[1].bars.emitted == 25, "the other one is ready")
+        assert inbox.bars == [], "bars of the first come before"
+        slow.set()
+        await inbox.until(29 + 25)
+    assert _places(inbox) == sorted(_places(inbox))
+
+
+async def test_a_symbol_that_owes_for_too_long_is_not_waited_for(
+    venue: Any, connect: Any, inbox: Any, options: Callable[..., Exchange], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BarMerge, "__init__", partialmethod(BarMerge.__init__, patience_s=0.3))
+    for market in venue.ids:
+        await venue.say(41, market)
+    known = {symbol: venue.bar(0).close_ns for symbol in ("BTC/USDT", "ETH/USDT")}
+    client = await connect()
+    fetch = client.fetch_ohlcv
+
+    async def fetch_in_part(symbol: str, *rest: Any) -> Any:
+        if symbol == "BTC/USDT":
+            message = "maintenance"
+            raise OnMaintenance(message)
+        return await fetch(symbol, *rest)
+
+    client.fetch_ohlcv = fetch_in_part
+    feed = ExchangeFeed(client, inbox, options(symbols=("BTC/USDT", "ETH/USDT")), last_close_ns=known)
+    async with running(feed):
+        await inbox.until(9)
+    assert {each.symbol for each in inbox.bars} == {"ETH/USDT"}
+
+
+async def test_bars_that_are_watched_do_not_wait_for_another_symbol(
+    venue: Any, connect: Any, inbox: Any, options: Callable[..., Exchange]
+) -> None:
+    feed = ExchangeFeed(await connect(), inbox, options(symbols=("BTC/USDT", "ETH/USDT")))
+    async with running(feed):
+        await venue.subscribed(1)
+        await venue.subscribed(1, "ethusdt@kline_1m")
+        for market in venue.ids:
+            await venue.say(1, market)
+        await venue.say(3, "ETHUSDT")
+        assert await inbox.until(1) == [venue.bar(0, "ETH/USDT")]
+    assert venue.asked["klines"] == 0

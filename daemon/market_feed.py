@@ -1,0 +1,130 @@
+"""The market data of one run: bars, the streams that were asked for, and how each of them is doing.
+
+All of it comes through one ccxt.pro instance, whose subscriptions are spaced together, and asks REST through one
+queue. A session goes on behind the newest bar and the newest trade its core knows; a symbol it knows nothing of
+begins with the history its strategies declare.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+
+from actors.messages import BookSnapshot, Funding, Mark, Quote, Trade
+from actors.ticks import TICKS
+from daemon.edges.exchange_feed import ExchangeFeed
+from daemon.edges.feed_requests import FeedRequests
+from daemon.edges.market_data import MarketStreams
+from daemon.edges.streams import Pace
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from actors.messages import Message
+    from actors.system import Core
+    from config.schema import Exchange
+    from daemon.edges.streams import PumpStatistics
+    from daemon.edges.venue_client import VenueClient
+    from daemon.edges.venue_limits import Limits
+    from daemon.live import LiveDriver
+
+STREAMS: dict[type[Message], str] = {
+    Trade: "trades",
+    Quote: "quotes",
+    BookSnapshot: "book",
+    Mark: "mark",
+    Funding: "funding",
+}
+"""What `exchange.streams` has to name for a message to come."""
+
+log = structlog.get_logger()
+
+
+class StreamRow(msgspec.Struct, frozen=True, kw_only=True):
+    """How one stream is doing, as the status shows it."""
+
+    symbol: str
+    stream: str
+    age_s: float | None
+    """Time since it last spoke; None before it has."""
+    delivered: int
+    """Times it has spoken; at some of them it had several things to say."""
+    reconnects: int
+    conflated: int
+    """Versions nobody saw, because a newer one came while the core was busy; never bars or trades."""
+    backfilled: int
+    """Bars or trades that REST told, because the stream had not."""
+    missing: int
+    """Bars or trades the venue does not have, or that lie too far back."""
+    last_error: str
+
+
+class MarketFeed:
+    """The feed of one run.
+
+    Args:
+        client: what it comes through.
+        core: the recovered core.
+        driver: where it goes.
+        settings: which symbols and streams.
+        limits: whose turn it is to ask the venue, shared with the gateway.
+    """
+
+    def __init__(self, client: VenueClient, core: Core, driver: LiveDriver, settings: Exchange, limits: Limits) -> None:
+        pace, requests = Pace(), FeedRequests(limits, client)
+        self._bars = ExchangeFeed(
+            client.exchange,
+            driver,
+            settings,
+            last_close_ns=core.market.last_closes_ns(),
+            history=core.history(),
+            requests=requests,
+            pace=pace,
+        )
+        self._streams = MarketStreams(
+            client.exchange,
+            driver,
+            settings,
+            last_trade_ids=core.ticks.last_trade_ids(),
+            requests=requests,
+            pace=pace,
+        )
+        for actor in core.strategies:
+            for kind in actor.hears_ticks:
+                if STREAMS[kind] not in settings.streams:
+                    log.warning("stream_not_asked_for", strategy=actor.id, method=TICKS[kind], stream=STREAMS[kind])
+
+    def edges(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
+        """Return the edges by name, in start order."""
+        edges: list[tuple[str, Callable[[], Awaitable[None]]]] = [("feed", self._bars.run)]
+        if self._streams.statistics():
+            edges.append(("streams", self._streams.run))
+        return edges
+
+    def statistics(self) -> list[StreamRow]:
+        """Return how every stream is doing."""
+        rows: list[StreamRow] = []
+        for series in self._bars.statistics().series:
+            bars = series.bars
+            rows.append(_row(bars.symbol, "bars", series.stream, 0, (bars.emitted_from_rest, bars.missing)))
+        for each in self._streams.statistics():
+            trades = (0, 0) if each.trades is None else (each.trades.backfilled, each.trades.missing)
+            rows.append(_row(each.symbol, each.kind, each.pump, each.conflated, trades))
+        return rows
+
+
+def _row(symbol: str, stream: str, pump: PumpStatistics, conflated: int, from_rest: tuple[int, int]) -> StreamRow:
+    backfilled, missing = from_rest
+    return StreamRow(
+        symbol=symbol,
+        stream=stream,
+        age_s=round(pump.heard_s_ago, 3) if pump.delivered else None,
+        delivered=pump.delivered,
+        reconnects=pump.breaks,
+        conflated=conflated,
+        backfilled=backfilled,
+        missing=missing,
+        last_error=pump.last_error,
+    )
