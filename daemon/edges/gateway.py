@@ -8,6 +8,12 @@ Nothing is ever sent twice to be on the safe side. What a request came to decide
 | order | proved not to be taken | rejected; and a halt where another try would fare no better |
 | order | anything else | in doubt: the core asks |
 | order, still queued | its cancel came first, or an entry waited too long | cancelled or rejected: it never left |
+| amend | there is no way to do it in one step | refused: withdraw first |
+| amend, for a replacement | a reply that names it | its executions, then what it says of the replacement |
+| amend, in its place | a reply that names it | what it says of the order, its executions, no replacement |
+| amend | proved not to be done, or only withdrawn | refused; withdraw first if some of it was executed meanwhile |
+| amend | anything else | the replacement is in doubt |
+| amend, still queued | its cancel came first, or an entry waited too long | refused |
 | cancel | a reply that says cancelled | what it says of the order |
 | cancel | proved not to be done | refused |
 | cancel | unknown order; anything else, after some tries | in doubt: it may be done, or not have arrived |
@@ -23,7 +29,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict, deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 import msgspec
@@ -45,6 +51,7 @@ from actors.messages import (
     TradeReported,
 )
 from daemon.edges.fee_values import FeeValues
+from daemon.edges.venue_amends import left_by, replacement_terms, terms_in_place, way_to_amend
 from daemon.edges.venue_errors import RequestError, broken
 from daemon.edges.venue_limits import Limits, LimitStatistics, Priority
 from daemon.edges.venue_pushes import Pushes
@@ -83,10 +90,12 @@ class GatewayStatistics(msgspec.Struct, frozen=True):
 class _Job:
     """A command until it is answered."""
 
-    __slots__ = ("command", "scope", "sent", "settled", "withdrawn")
+    __slots__ = ("before", "command", "scope", "sent", "settled", "withdrawn")
 
     def __init__(self, command: Command) -> None:
         self.command = command
+        self.before: _Job | None = None
+        """An earlier one of the same order, which must be answered first."""
         self.sent = False
         """Whether bytes of it may have left."""
         self.withdrawn = False
@@ -146,8 +155,10 @@ class Gateway:
         assert isinstance(command, Command), command
         self._numbers += 1
         job = self._jobs[self._numbers] = _Job(command)
-        if isinstance(command, SendOrder):
-            self._orders[command.order_id] = job
+        if isinstance(command, SendAmend):
+            job.before = self._orders.get(command.order_id)
+        for name in _named_by(command):
+            self._orders[name] = job
         self._inbox.append(self._numbers)
         self._arrived.set()
 
@@ -170,8 +181,8 @@ class Gateway:
         """Deal with what an earlier run left: what it sent is in doubt, all else is done again."""
         self._pushes.begin_anew()
         for number, job in list(self._jobs.items()):
-            if job.sent and isinstance(job.command, SendOrder):
-                await self._doubt(job.command.order_id, "the gateway was stopped before the reply came")
+            if job.sent and (names := _named_by(job.command)):
+                await self._doubt(names[0], "the gateway was stopped before the reply came")
                 self._finish(number)
         self._inbox = deque(self._jobs)
 
@@ -184,8 +195,7 @@ class Gateway:
             elif isinstance(command, SendCancel):
                 await self._send_cancel(command)
             elif isinstance(command, SendAmend):
-                reason = "orders are not changed here"
-                await self._post(AmendRefused(command.order_id, command.new_order_id, reason, withdraw_first=True))
+                await self._send_amend(job, command)
             elif isinstance(command, AskOrder):
                 await self._ask_order(command)
             else:
@@ -198,25 +208,19 @@ class Gateway:
 
     def _finish(self, number: int) -> None:
         job = self._jobs.pop(number)
-        if isinstance(job.command, SendOrder) and self._orders.get(job.command.order_id) is job:
-            del self._orders[job.command.order_id]
+        for name in _named_by(job.command):
+            if self._orders.get(name) is job:
+                del self._orders[name]
         job.settled.set()
 
     # --- orders -------------------------------------------------------------------------------------
 
     async def _send_order(self, job: _Job, command: SendOrder) -> None:
         order_id, request = command.order_id, command.request
-        leaving = request.reduce_only or request.closing
-        if not job.withdrawn:
-            with anyio.move_on_after(None if leaving else self._patience_s) as job.scope:
-                await self._limits.turn(Priority.EXIT if leaving else Priority.ENTRY, WEIGHT_SEND)
-                job.sent = True
-        if not job.sent:
-            if job.withdrawn:
-                await self._post(OrderReported(order_id, "", "cancelled", 0, "withdrawn before it was sent"))
-            else:
-                reason = f"not sent: the venue's limits left no room for {self._patience_s:g} s"
-                await self._post(OrderReported(order_id, "", "rejected", 0, reason))
+        why_not = await self._wait_for_turn(job, request)
+        if why_not:
+            state: Literal["cancelled", "rejected"] = "cancelled" if job.withdrawn else "rejected"
+            await self._post(OrderReported(order_id, "", state, 0, why_not))
             return
         self._pushes.expect(order_id)
         instrument = self._instruments[request.symbol]
@@ -231,6 +235,19 @@ class Gateway:
             self._lost.pop(order_id, None)
             self._pushes.is_due(order_id)
             await self._taken(command, reply)
+
+    async def _wait_for_turn(self, job: _Job, request: OrderRequest) -> str:
+        """Wait until a request may go out; return why it does not."""
+        leaving = request.reduce_only or request.closing
+        if not job.withdrawn:
+            with anyio.move_on_after(None if leaving else self._patience_s) as job.scope:
+                await self._limits.turn(Priority.EXIT if leaving else Priority.ENTRY, WEIGHT_SEND)
+                job.sent = True
+        if job.sent:
+            return ""
+        if job.withdrawn:
+            return "withdrawn before it was sent"
+        return f"not sent: the venue's limits left no room for {self._patience_s:g} s"
 
     async def _not_taken(self, command: SendOrder, failure: RequestError) -> None:
         self._pushes.expect_nothing(command.order_id)
@@ -276,6 +293,69 @@ class Gateway:
             self._lost.popitem(last=False)
         await self._post(OrderInDoubt(order_id, reason))
 
+    # --- amends -------------------------------------------------------------------------------------
+
+    async def _send_amend(self, job: _Job, command: SendAmend) -> None:
+        if job.before is not None:
+            await job.before.settled.wait()
+        instrument = self._instruments[command.request.symbol]
+        way = way_to_amend(self._client.exchange.id, command, instrument)
+        names = (command.order_id, command.new_order_id)
+        if way == "withdraw":
+            await self._post(AmendRefused(*names, "it cannot be changed in one step", withdraw_first=True))
+            return
+        why_not = await self._wait_for_turn(job, command.request)
+        if why_not:
+            await self._post(AmendRefused(*names, why_not))
+        elif way == "replace":
+            await self._replace(command, instrument)
+        else:
+            await self._change_in_place(command, instrument)
+
+    async def _replace(self, command: SendAmend, instrument: Instrument) -> None:
+        order_id = command.new_order_id
+        self._pushes.expect(order_id)
+        try:
+            reply = await self._caller.now(lambda: self._client.replace(*replacement_terms(command, instrument)))
+            if not reply.get("id") or reply.get("clientOrderId") != order_id:
+                raise broken("submit", f"it names order {reply.get('clientOrderId')}")
+        except RequestError as failure:
+            self._pushes.expect_nothing(order_id)
+            await self._not_amended(command, failure)
+            return
+        self._names.learn({**reply, "symbol": command.request.symbol})
+        self._pushes.is_due(order_id)
+        await self._taken(SendOrder(order_id, command.request), reply)
+
+    async def _change_in_place(self, command: SendAmend, instrument: Instrument) -> None:
+        symbol = command.request.symbol
+        try:
+            reply = await self._caller.now(lambda: self._client.change(*terms_in_place(command, instrument)))
+            if reply.get("clientOrderId") != command.order_id:
+                raise broken("submit", f"it names order {reply.get('clientOrderId')}")
+            report = order_report(reply, command.order_id, instrument)
+            trades: list[TradeReported] = []
+            if report.filled_lots > command.booked_lots:
+                trades = await self._questions.trades(report, symbol, Priority.ORDER_QUESTION)
+        except RequestError as failure:
+            await self._not_amended(command, failure)
+            return
+        await self._post(report)
+        for trade in trades:
+            await self._post(trade)
+        self._lost[command.new_order_id] = time.monotonic()
+        await self._post(OrderAbsent(command.new_order_id, "the order was changed in its place"))
+
+    async def _not_amended(self, command: SendAmend, failure: RequestError) -> None:
+        left = left_by(failure)
+        if left == "doubt":
+            await self._doubt(command.new_order_id, failure.reason)
+            return
+        names = (command.order_id, command.new_order_id)
+        await self._post(AmendRefused(*names, failure.reason, withdraw_first=left == "withdraw_first"))
+        if left == "halt":
+            await self._post(Halt(f"the change of order {command.order_id} was refused: {failure.reason}"))
+
     # --- cancels ------------------------------------------------------------------------------------
 
     async def _send_cancel(self, command: SendCancel) -> None:
@@ -285,7 +365,8 @@ class Gateway:
             sending.withdrawn = True
             if sending.scope is not None:
                 sending.scope.cancel()
-            return
+            if isinstance(sending.command, SendOrder):
+                return
         if sending is not None:
             await sending.settled.wait()
         reason = ""
@@ -338,7 +419,7 @@ class Gateway:
             await self._post(OrderAbsent(command.order_id, "the venue does not know it"))
         else:
             report, trades = answer
-            await self._post_all(trades, report)
+            await self._post_all(trades, msgspec.structs.replace(report, asked=True))
 
     async def _ask_account(self, command: AskAccount) -> None:
         if self._account is not None:
@@ -361,6 +442,13 @@ class Gateway:
         for trade in trades:
             await self._post(trade)
         await self._post(report)
+
+
+def _named_by(command: Command) -> tuple[str, ...]:
+    """Return the orders a command may put to work or take away from it, what it sends first; none for a question."""
+    if isinstance(command, SendOrder):
+        return (command.order_id,)
+    return (command.new_order_id, command.order_id) if isinstance(command, SendAmend) else ()
 
 
 def _terms(command: SendOrder, instrument: Instrument) -> tuple[str, str, str, str, str | None, dict[str, Any]]:

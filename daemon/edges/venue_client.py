@@ -161,6 +161,16 @@ class VenueClient:
         call = self.exchange.create_order(symbol, kind, side, quantity, price, params)
         return await self._ask("submit", call, dict)
 
+    async def replace(self, symbol: str, kind: str, side: str, quantity: str, price: str | None, params: Any) -> Any:  # noqa: ANN401 - ccxt's structures
+        """Have the venue put an order in the place of another, which `params` name; return the new one."""
+        call = self.exchange.edit_order("", symbol, kind, side, quantity, price, params)
+        return await self._ask("submit", call, dict)
+
+    async def change(self, venue_order_id: str, symbol: str, side: str, quantity: str, price: str) -> Any:  # noqa: ANN401 - ccxt's structures
+        """Have the venue change a limit order in its place; return it as it is now."""
+        call = self.exchange.edit_order(venue_order_id, symbol, "limit", side, quantity, price)
+        return await self._ask("submit", call, dict)
+
     async def cancel(self, order_id: str, symbol: str) -> Any:  # noqa: ANN401 - ccxt's structures
         """Have the venue withdraw an order, by our id."""
         return await self._ask("cancel", self.exchange.cancel_order(None, symbol, {"clientOrderId": order_id}), dict)

@@ -72,7 +72,7 @@ def count(value: Any, unit: Decimal, what: str) -> int:  # noqa: ANN401 - a stri
 
 
 def order_report(order: Mapping[str, Any], order_id: str, instrument: Instrument, reason: str = "") -> OrderReported:
-    """Return what the venue says of one of our orders.
+    """Return what the venue says of one of our orders; its terms only where the venue may change them in their place.
 
     Raises:
         OffGridError: how much of it was executed is no whole number of lots, or its state is none we know.
@@ -88,7 +88,19 @@ def order_report(order: Mapping[str, Any], order_id: str, instrument: Instrument
     amount = order.get("amount")
     if state == "filled" and amount is not None and filled is not None and decimal(filled) != decimal(amount):
         state = "cancelled"  # some venues call closed what was withdrawn
-    return OrderReported(order_id, str(order.get("id") or ""), state, filled_lots, reason)
+    quantity_lots = limit_ticks = 0
+    if instrument.spec.contract and order.get("type") == "limit" and amount is not None and order.get("price"):
+        quantity_lots = count(amount, lot, f"{instrument.symbol}: quantity")
+        limit_ticks = count(order["price"], instrument.spec.tick, f"{instrument.symbol}: price")
+    return OrderReported(
+        order_id,
+        str(order.get("id") or ""),
+        state,
+        filled_lots,
+        reason,
+        quantity_lots=quantity_lots,
+        limit_ticks=limit_ticks,
+    )
 
 
 def trade_report(

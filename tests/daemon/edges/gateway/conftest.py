@@ -103,6 +103,8 @@ class Stub:
         self.on_subscribe: deque[str] = deque()
         self.speaks = True
         self.event_terms: dict[str, Any] = {}
+        self.replacement_error: dict[str, Any] | None = None
+        """What a replacement is refused with, after the order it was to replace is gone."""
         self.balances = {"USDT": "1000.00000000", "BTC": "0.50000000"}
         self.headers: dict[str, str] = {}
         self.url = ""
@@ -239,7 +241,46 @@ class Stub:
             if self.speaks:
                 await self.push(self.report(order, "CANCELED"))
             return 200, order.row(origClientOrderId=order.client_id, clientOrderId="cancel-1")
+        if what == "POST cancelReplace":
+            return await self._replace(params)
         return 404, {"code": -1, "msg": f"no {what}"}
+
+    async def _replace(self, params: dict[str, str]) -> tuple[int, Any]:
+        """Cancel and replace in one step, the venue's own way of saying which half failed included."""
+        old = self.orders.get(params["cancelOrigClientOrderId"])
+        trouble = ""
+        if old is None or old.status not in _OPEN:
+            trouble = "Unknown order sent."
+        elif params.get("cancelRestrictions") == "ONLY_NEW" and old.status != "NEW":
+            trouble = "Order was not canceled due to cancel restrictions."
+        if trouble:
+            data = {
+                "cancelResult": "FAILURE",
+                "newOrderResult": "NOT_ATTEMPTED",
+                "cancelResponse": {"code": -2011, "msg": trouble},
+                "newOrderResponse": None,
+            }
+            return 400, {"code": -2022, "msg": "Order cancel-replace failed.", "data": data}
+        assert old is not None
+        old.status = "CANCELED"
+        if self.speaks:
+            await self.push(self.report(old, "CANCELED"))
+        cancelled = old.row(origClientOrderId=old.client_id, clientOrderId="cancel-1")
+        if self.replacement_error is not None:
+            data = {
+                "cancelResult": "SUCCESS",
+                "newOrderResult": "FAILURE",
+                "cancelResponse": cancelled,
+                "newOrderResponse": self.replacement_error,
+            }
+            return 409, {"code": -2021, "msg": "Order cancel-replace partially failed.", "data": data}
+        _, placed = await self._place(params)
+        return 200, {
+            "cancelResult": "SUCCESS",
+            "newOrderResult": "SUCCESS",
+            "cancelResponse": cancelled,
+            "newOrderResponse": placed,
+        }
 
     def _find(self, params: dict[str, str]) -> Order | None:
         if "origClientOrderId" in params:
