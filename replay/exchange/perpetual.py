@@ -289,10 +289,18 @@ class PerpetualEngine(PerpetualAccount):
         self._tell_mark(book.market.id, time_ms)
 
     def _on_trade(self, book: Book, now_ms: int) -> None:
-        """End the orders that may only reduce, where there is nothing left for them to reduce."""
+        """End the orders that have nothing left to reduce; let the insurance fund pay what nothing held will."""
         for order in list(self.history.open[book.market.id].values()):
             if order.reduce_only and order.status in LIVE and not self._fillable(order):
                 self._end(order, "EXPIRED", now_ms)
+        settle = book.market.settle
+        owed_atoms = -self.account.cross_atoms(settle)
+        if owed_atoms > 0 and not self.account.held(settle, isolated=False):
+            self._insure(book.market.id, owed_atoms, now_ms)
+
+    def _insure(self, market_id: str, owed_atoms: int, now_ms: int) -> None:
+        self.account.earn("INSURANCE_CLEAR", market_id, self.account.settle[market_id], owed_atoms, now_ms)
+        self._settle_for("INSURANCE_CLEAR", now_ms)
 
     def _on_done(self, order: Order, now_ms: int) -> None:
         if order.algo_id:
@@ -360,17 +368,15 @@ class PerpetualEngine(PerpetualAccount):
 
     def _watch_margin(self, now_ms: int) -> None:
         while doomed := self.account.doomed():
-            settle = self.account.settle[doomed[0].id]
-            for market_id in [each for each, asset in self.account.settle.items() if asset == settle]:
-                shares = self.account.positions[market_id].isolated == doomed[0].isolated
-                if shares and (not doomed[0].isolated or market_id == doomed[0].id):
+            isolated, settle = doomed[0].isolated, self.account.settle[doomed[0].id]
+            for market_id, position in self.account.positions.items():
+                shares = position is doomed[0] if isolated else not position.isolated
+                if shares and self.account.settle[market_id] == settle:
                     self._expire_all(market_id, now_ms)
-            owed_atoms = sum(self._liquidate(position, now_ms) for position in doomed)
-            if not doomed[0].isolated:
-                owed_atoms = -self.account.cross_atoms(settle)
-            if owed_atoms > 0:
-                self.account.earn("INSURANCE_CLEAR", doomed[0].id, settle, owed_atoms, now_ms)
-                self._settle_for("INSURANCE_CLEAR", now_ms)
+            for position in doomed:
+                owed_atoms = self._liquidate(position, now_ms)
+                if isolated and owed_atoms > 0:
+                    self._insure(position.id, owed_atoms, now_ms)
 
     def _liquidate(self, position: Position, now_ms: int) -> int:
         """Close a position at its mark; return what that cost beyond what was set aside for it, in atoms."""

@@ -254,6 +254,8 @@ class Positions:
 
     def doomed(self) -> list[Position]:
         """Return the positions whose margin is used up: of one settle asset all that share it, or one isolated."""
+        if not any(position.amount_lots for position in self.positions.values()):
+            return []
         for asset in dict.fromkeys(self.settle.values()):
             for position in self.held(asset, isolated=True):
                 if position.isolated_atoms + self.unrealized(position) <= self.maintenance(position):

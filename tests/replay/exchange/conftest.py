@@ -4,10 +4,13 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from replay.exchange import model as x
+from replay.exchange.perpetual import PerpetualEngine
 from replay.exchange.server import Exchange, running
 
 SYMBOL = "BTC/USDT"
@@ -82,3 +85,106 @@ def market_moves(exchange: Exchange) -> Callable[..., contextlib.AbstractAsyncCo
             await asyncio.gather(task, return_exceptions=True)
 
     return moving
+
+
+class Pit:
+    """An engine of two perpetuals, whose time goes on by a second with every call."""
+
+    def __init__(self, **settings: Any) -> None:
+        spot = [
+            x.Market(
+                symbol=f"{base}/USDT",
+                id=f"{base}USDT",
+                base=base,
+                quote="USDT",
+                tick=Decimal(tick),
+                lot=Decimal("0.001"),
+            )
+            for base, tick in (("BTC", "0.1"), ("ETH", "0.01"))
+        ]
+        balances = settings.pop("balances", {"USDT": Decimal(10_000)})
+        terms = {"maker_fee": Decimal(0), "taker_fee": Decimal(0)} | settings
+        self.make = lambda: PerpetualEngine([x.perpetual_of(market) for market in spot], balances, **terms)
+        self.engine = self.make()
+        self.now_ms = 1_700_000_000_000
+        self.count = 0
+        self.operations: list[Any] = []
+        self.engine.recorder = self.operations.append
+
+    def tick(self) -> int:
+        """Let a second pass."""
+        self.now_ms += 1_000
+        return self.now_ms
+
+    def print(self, price: float = 30_000, quantity: str = "1", market: str = "BTCUSDT") -> list[x.Event]:
+        """Print a trade; return what it led to."""
+        self.engine.drain()
+        found = self.engine.market(market)
+        lots = int(Decimal(quantity) / found.lot)
+        self.engine.print_trade(market, int(Decimal(str(price)) / found.tick), lots, self.tick())
+        return self.engine.drain()
+
+    def place(self, side: str, quantity: str = "0.1", price: str | None = None, **terms: Any) -> x.OrderView:
+        """Place an order: a limit where there is a price, or else a market order."""
+        self.count += 1
+        new: dict[str, Any] = {
+            "id": "BTCUSDT",
+            "side": side,
+            "type": "LIMIT" if price else "MARKET",
+            "quantity": Decimal(quantity),
+            "price": Decimal(price) if price else None,
+            "client_order_id": f"c{self.count}",
+        }
+        return self.engine.place(x.NewOrder(**new | terms), self.tick())
+
+    def wait(self, side: str, kind: str, trigger: str | None, quantity: str = "0.1", **terms: Any) -> x.ConditionalView:
+        """Place a conditional order."""
+        self.count += 1
+        new: dict[str, Any] = {
+            "id": "BTCUSDT",
+            "side": side,
+            "type": kind,
+            "quantity": Decimal(quantity),
+            "trigger_price": Decimal(trigger) if trigger else None,
+            "client_algo_id": f"a{self.count}",
+        }
+        return self.engine.place_conditional(x.NewConditional(**new | terms), self.tick())
+
+    def refusal(self, ask: Any, *args: Any, **terms: Any) -> tuple[int, str]:
+        """Return code and text of a refusal that changes nothing."""
+        before = self.engine.dump()
+        with pytest.raises(x.VenueError) as caught:
+            ask(*args, **terms)
+        assert self.engine.dump() == before
+        return caught.value.code, caught.value.text
+
+    def position(self, market: str = "BTCUSDT") -> x.PositionView:
+        """Return the position in a market."""
+        return self.engine.positions(market)[0]
+
+    def wallet(self) -> x.WalletView:
+        """Return the wallet."""
+        return next(each for each in self.engine.wallets() if each.asset == "USDT")
+
+    def usdt(self) -> Decimal:
+        """Return what the wallet has."""
+        return Decimal(self.wallet().wallet_atoms) / 10**8
+
+
+@pytest.fixture
+def make_pit() -> Callable[..., Pit]:
+    """Return a maker of engines of perpetuals that have seen one trade at 30,000, and one at 2,000."""
+
+    def make(**settings: Any) -> Pit:
+        made = Pit(**settings)
+        made.print()
+        made.print(2_000, market="ETHUSDT")
+        return made
+
+    return make
+
+
+@pytest.fixture
+def pit(make_pit: Callable[..., Pit]) -> Pit:
+    """An engine of perpetuals without fees, with 10,000 USDT at 20 times leverage."""
+    return make_pit()

@@ -13,6 +13,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,10 +21,12 @@ from hypothesis import strategies as st
 from actors import messages as m
 from actors.execution.simulated import SimulatedVenue
 from actors.instrument import Instrument, InstrumentSpec
+from actors.ledger import Account, Holding, Ledger
 from actors.runtime.scheduler import Context
 from config.schema import Venue
 from replay.exchange import model as x
 from replay.exchange.engine import Engine
+from replay.exchange.perpetual import PerpetualEngine
 
 D = Decimal
 ATOMS = 10**8
@@ -187,6 +190,90 @@ def test_fills_are_those_of_the_simulated_venue(
         assert fills == fills_of_floor(floor.said())
     left = sorted(resting.order_id for resting in floor.venue._resting["BQ"])
     assert left == sorted(order.client_order_id for order in engine.open_orders())
+    engine.audit()
+
+
+PERPETUAL = x.Market(symbol="B/Q:Q", id="BQ", base="B", quote="Q", settle="Q", tick=TICK, lot=LOT, min_notional=D(0))
+CONDITIONAL: dict[str, x.ContractOrderType] = {"STOP_LOSS": "STOP_MARKET", "STOP_LOSS_LIMIT": "STOP"}
+REFUSED = {-2021: "it is touched already", -5021: "it cannot fill", -5022: "it would take"}
+
+
+def place_on_margin(engine: PerpetualEngine, new: x.NewOrder, now_ms: int) -> bool:
+    """Place a spot order as what it is called on a perpetual; return whether it was taken."""
+    try:
+        if new.type in CONDITIONAL:
+            engine.place_conditional(
+                x.NewConditional(
+                    id="BQ",
+                    side=new.side,
+                    type=CONDITIONAL[new.type],
+                    quantity=new.quantity,
+                    price=new.price,
+                    trigger_price=new.stop_price,
+                    time_in_force=new.time_in_force,
+                    client_algo_id=new.client_order_id,
+                ),
+                now_ms,
+            )
+        elif new.type == "LIMIT_MAKER":
+            engine.place(msgspec.structs.replace(new, type="LIMIT", time_in_force="GTX"), now_ms)
+        else:
+            engine.place(new, now_ms)
+    except x.VenueError as refusal:
+        assert refusal.code in REFUSED, refusal  # noqa: PT017 - what is refused must be for one of these reasons
+        return False
+    return True
+
+
+def cancel_on_margin(engine: PerpetualEngine, name: str, now_ms: int) -> bool:
+    if any(order.client_order_id == name for order in engine.open_orders()):
+        engine.cancel("BQ", now_ms, client_order_id=name)
+    elif any(each.client_algo_id == name for each in engine.open_conditionals()):
+        engine.cancel_conditional("BQ", now_ms, client_algo_id=name)
+    else:
+        return False
+    return True
+
+
+@pytest.mark.slow
+@settings(max_examples=300, deadline=None)
+@given(day=days, maker_fee=FEES, taker_fee=FEES)
+def test_fills_on_margin_are_those_of_the_simulated_venue_and_positions_those_of_the_ledger(
+    day: list[tuple[str, Any]], maker_fee: Decimal, taker_fee: Decimal
+) -> None:
+    """Same trades, same arrivals: the same fills; and the wallet is the ledger's cash with its inventory at cost."""
+    engine = PerpetualEngine([PERPETUAL], {"Q": D(10**6)}, maker_fee, taker_fee, 0, leverage=125)
+    floor = Floor(maker_fee, taker_fee)
+    instruments = {"BQ": Instrument(InstrumentSpec(symbol="BQ", tick=TICK, lot=LOT))}
+    ledger = Ledger(Context(), instruments, Account(10**6 * ATOMS), emit_marks=False)
+    engine.print_trade("BQ", 30, 0, 0)
+    floor.point(30 * float(TICK))
+    for number, (what, value) in enumerate(day):
+        engine.drain()
+        floor.said()
+        if what == "print":
+            engine.print_trade("BQ", value, 0, number)
+            floor.point(value * float(TICK))
+        elif what == "cancel":
+            if cancel_on_margin(engine, f"o{value}", number):
+                floor.cancel(f"o{value}")
+        elif value["type"] in KINDS:
+            new = wish(value, number)
+            if place_on_margin(engine, new, number):
+                floor.place(new)
+        said = floor.said()
+        assert fills_of_engine(engine.drain()) == fills_of_floor(said)
+        for fill in said:
+            if isinstance(fill, m.Fill):
+                ledger.on_fill(fill)
+        held = ledger.holdings.get(("s", "BQ"), Holding("s", "BQ"))
+        (position,) = engine.positions("BQ")
+        assert (position.amount_lots, position.cost_atoms) == (held.quantity_lots, held.cost_atoms)
+        assert position.realized_atoms == held.realized_atoms
+        assert engine.wallets()[0].wallet_atoms == ledger.cash_atoms + held.cost_atoms
+    left = [order.client_order_id for order in engine.open_orders()]
+    left += [each.client_algo_id for each in engine.open_conditionals()]
+    assert sorted(left) == sorted(resting.order_id for resting in floor.venue._resting["BQ"])
     engine.audit()
 
 
