@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from config.symbols import check_quotes
+from config.symbols import check_families, check_quotes
 
 Count = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0, le=1e9)]
@@ -179,6 +179,10 @@ class Exchange(Section, frozen=True):
     """A stream that is silent for longer is opened anew."""
     weight_per_minute: Count = 6_000
     """Request weight spent in any minute, at most."""
+    leverage: Annotated[int, Meta(ge=1, le=150)] | None = None
+    """What the account's leverage must be for every contract; it is checked, never set. Real contracts need it."""
+    margin_mode: Literal["cross", "isolated"] = "cross"
+    """What the account's margin mode must be for every contract; it is checked, never set."""
 
     def __post_init__(self) -> None:
         """Check what Meta cannot.
@@ -190,6 +194,7 @@ class Exchange(Section, frozen=True):
             message = "streams must include bars: positions are valued at their closes"
             raise ValueError(message)
         check_quotes(self.symbols)
+        check_families(self.symbols)
 
 
 class Live(Section, frozen=True):

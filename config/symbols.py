@@ -13,6 +13,28 @@ def quote_of(symbol: str) -> str:
     return symbol.partition("/")[2].partition(":")[0]
 
 
+def is_contract(symbol: str) -> bool:
+    """Return whether a name such as ``BTC/USDT:USDT`` is a contract's."""
+    return ":" in symbol
+
+
+def check_families(symbols: Iterable[str]) -> None:
+    """Refuse spot beside contracts: they are two accounts of a venue, and a session compares one.
+
+    Raises:
+        ValueError: names which are which, and what to do.
+    """
+    names = tuple(symbols)
+    contracts = [name for name in names if is_contract(name)]
+    if contracts and len(contracts) < len(names):
+        spot = [name for name in names if not is_contract(name)]
+        message = (
+            f"a session trades spot or contracts, and {', '.join(spot)} is spot, {', '.join(contracts)} is not;"
+            " run one daemon for each, with a --state-dir of its own"
+        )
+        raise ValueError(message)
+
+
 def check_quotes(symbols: Iterable[str]) -> None:
     """Refuse symbols that are paid in different money: a session's cash, equity and limits are of one currency.
 

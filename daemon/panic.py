@@ -16,15 +16,17 @@ import msgspec
 
 from actors.execution.orders import ORDER_ID_MAX, PREFIX, base36
 from actors.instrument import ATOM, Instrument, InstrumentSpec
-from actors.messages import AccountReported, TradeReported
+from actors.messages import AccountReported, ForcedTrade, TradeReported
 from actors.runtime.journal import JournalReader, decode_input
 from config.errors import UserError
 from config.schema import Exchange as ExchangeSettings
+from daemon.edges.contract_client import ContractClient
 from daemon.edges.venue_errors import RequestError
 from daemon.edges.venue_limits import Limits, Priority
 from daemon.edges.venue_questions import (
     WEIGHT_BALANCES,
     WEIGHT_OPEN_ORDERS,
+    WEIGHT_POSITION,
     WEIGHT_SEND,
     WEIGHT_TRADES,
     Caller,
@@ -89,14 +91,14 @@ class OpenOrder(msgspec.Struct, frozen=True):
 
 
 class Position(msgspec.Struct, frozen=True):
-    """Something that is to be sold."""
+    """Something that is to be sold, or bought back."""
 
     symbol: str
     asset: str
     quantity: Decimal
-    """What there is of it, in whole steps."""
+    """What there is of it, in whole steps: negative for a short."""
     sellable: Decimal
-    """What of that can be sold now, as other orders may have locked the rest."""
+    """How much of that can be closed now, as other orders may have locked the rest."""
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -171,17 +173,20 @@ def _read_session(books: Books, specs: dict[str, InstrumentSpec], inputs: Iterab
     newest: dict[str, int] = {}
     compared: dict[str, int] = {}
     for message in inputs:
-        if isinstance(message, TradeReported):
+        if isinstance(message, TradeReported | ForcedTrade):
             _book(books, specs, newest, message)
         elif isinstance(message, AccountReported):
-            for trade in message.trades:
+            trades: list[TradeReported | ForcedTrade] = [*message.trades, *message.forced]
+            for trade in trades:
                 _book(books, specs, newest, trade)
             # a push may have overtaken the list this comparison was made of, but not the list of the one before
             books.complete_to |= compared
             compared = dict(newest)
 
 
-def _book(books: Books, specs: dict[str, InstrumentSpec], newest: dict[str, int], trade: TradeReported) -> None:
+def _book(
+    books: Books, specs: dict[str, InstrumentSpec], newest: dict[str, int], trade: TradeReported | ForcedTrade
+) -> None:
     key = (trade.symbol, trade.trade_id)
     newest[trade.symbol] = max(trade.trade_id, newest.get(trade.symbol, 0))
     if key not in books.known:
@@ -189,14 +194,14 @@ def _book(books: Books, specs: dict[str, InstrumentSpec], newest: dict[str, int]
         books.held[trade.symbol] = books.held.get(trade.symbol, Decimal(0)) + _change(trade, specs[trade.symbol])
 
 
-def _change(trade: TradeReported, spec: InstrumentSpec) -> Decimal:
+def _change(trade: TradeReported | ForcedTrade, spec: InstrumentSpec) -> Decimal:
     """Return what an execution changed about what we hold."""
     fee = trade.fee_atoms * ATOM if trade.fee_asset == spec.base else Decimal(0)
     return trade.side * trade.quantity_lots * spec.lot - fee
 
 
 class Flattener:
-    """Cancels and sells until a look shows that nothing is left.
+    """Cancels and closes until a look shows that nothing is left.
 
     Args:
         client: the venue, with keys.
@@ -234,7 +239,7 @@ class Flattener:
         self._name = f"{PREFIX}panic{base36(secrets.randbelow(36**7)).rjust(7, '0')}"
 
     async def flatten(self) -> None:
-        """Cancel and sell what the last look has shown, and what those after it show.
+        """Cancel and close what the last look has shown, and what those after it show.
 
         Raises:
             RequestError: the venue will never answer.
@@ -249,7 +254,7 @@ class Flattener:
                     await self._cancel(order)
                 look = await self.look()
             for position in look.positions:
-                await self._sell(position)
+                await self._close(position)
             await self.look()
 
     # --- looking ------------------------------------------------------------------------------------
@@ -291,9 +296,10 @@ class Flattener:
             if not first:
                 return
             self._complete_to[symbol] = min(int(row["id"]) for row in first) - 1
-        self._take(spec, await self._questions.trades_after(self._complete_to[symbol], symbol))
+        ours, the_venues = await self._questions.trades_after(self._complete_to[symbol], symbol)
+        self._take(spec, [*ours, *the_venues])
 
-    def _take(self, spec: InstrumentSpec, trades: Iterable[TradeReported]) -> None:
+    def _take(self, spec: InstrumentSpec, trades: Iterable[TradeReported | ForcedTrade]) -> None:
         for trade in trades:
             key = (trade.symbol, trade.trade_id)
             if key not in self._known:
@@ -302,8 +308,8 @@ class Flattener:
 
     async def _weigh(self, spec: InstrumentSpec, balances: dict[str, Any], look: Look) -> None:
         """Add what is to be sold of one symbol to a look."""
-        if not spec.long_only:
-            look.notes.append(f"{spec.symbol}: its positions are not looked at, only its orders; it is no spot market")
+        if isinstance(self._client, ContractClient):
+            await self._weigh_contract(self._client, spec, look)
             return
         step = spec.step or spec.lot
         taken = sum((each.sellable for each in look.positions if each.asset == spec.base), Decimal(0))
@@ -324,6 +330,17 @@ class Flattener:
         elif min(held, total) > 0:
             look.notes.append(f"{spec.symbol}: {exact(min(held, total))} {spec.base} stay: less than the venue trades")
 
+    async def _weigh_contract(self, client: ContractClient, spec: InstrumentSpec, look: Look) -> None:
+        """Add what is to be closed of a contract: ours, but never more than there is, nor beyond flat."""
+        total = await self._ask(WEIGHT_POSITION, lambda: client.position(spec.symbol))
+        held = total if self._everything else self._held.get(spec.symbol, Decimal(0))
+        quantity = min(abs(held), abs(total)) if held * total > 0 else Decimal(0)
+        if abs(held) > quantity:
+            what = f"our executions make a position of {exact(held)} {spec.base}, the account's is {exact(total)}"
+            look.notes.append(f"{spec.symbol}: {what}")
+        if quantity:
+            look.positions.append(Position(spec.symbol, spec.base, quantity.copy_sign(total), quantity))
+
     async def _ask(self, weight: int, call: Any) -> Any:  # noqa: ANN401 - ccxt's structures
         return await self._caller.until_answered(Priority.EXIT, weight, call)
 
@@ -341,33 +358,35 @@ class Flattener:
             outcome = f"not cancelled yet: {failure.reason}"
         self.deeds.append(Deed("cancel", order.symbol, f"{order.terms} ({order.order_id})", outcome))
 
-    async def _sell(self, position: Position) -> None:
-        """Sell what can be sold; an order whose fate is not known is asked for and never sent again."""
+    async def _close(self, position: Position) -> None:
+        """Close what can be closed; an order whose fate is not known is asked for and never sent again."""
         quantity = exact(position.sellable)
+        side = "sell" if position.quantity > 0 else "buy"
         if not position.sellable:
             outcome = "not sold: locked by orders that are not ours (--all cancels them)"
-            self.deeds.append(Deed("sell", position.symbol, exact(position.quantity), outcome))
+            self.deeds.append(Deed(side, position.symbol, exact(position.quantity), outcome))
             return
         order_id = f"{self._name}{base36(len(self._sent_s))}"
         assert len(order_id) <= ORDER_ID_MAX, order_id
         self._sent_s[order_id] = time.monotonic()
+        params: dict[str, Any] = {"clientOrderId": order_id}
+        if isinstance(self._client, ContractClient):
+            params["reduceOnly"] = True
         try:
             await self._caller.once(
                 Priority.EXIT,
                 WEIGHT_SEND,
-                lambda: self._client.submit(
-                    position.symbol, "market", "sell", quantity, None, {"clientOrderId": order_id}
-                ),
+                lambda: self._client.submit(position.symbol, "market", side, quantity, None, params),
             )
         except RequestError as failure:
             if failure.outcome != "doubt":
-                self.deeds.append(Deed("sell", position.symbol, quantity, f"refused: {failure.reason}"))
+                self.deeds.append(Deed(side, position.symbol, quantity, f"refused: {failure.reason}"))
                 return
         self._sent_s[order_id] = time.monotonic()
-        self.deeds.append(Deed("sell", position.symbol, quantity, await self._sold(order_id, position.symbol)))
+        self.deeds.append(Deed(side, position.symbol, quantity, await self._sold(order_id, position.symbol)))
 
     async def _sold(self, order_id: str, symbol: str) -> str:
-        """Return what became of a sale, in words."""
+        """Return what became of a closing order, in words."""
         answer = await self._questions.order(order_id, symbol, Priority.EXIT)
         if answer is None:
             return "it never arrived at the venue"

@@ -17,6 +17,7 @@ from actors.execution.orders import PREFIX
 from actors.messages import AskAccount, AskOrder, SendAmend, SendCancel, SendOrder, VenueLink
 from actors.runtime.clock import LiveClock, VenueClock
 from config.errors import UserError
+from config.symbols import is_contract
 from replay.plan import MarketSeries
 from replay.tape import parse_timeframe
 
@@ -70,6 +71,9 @@ def check_real(settings: Settings) -> None:
         if getattr(settings.risk, name) is None:
             message = f"--mode real needs a limit: --set risk.{name}=..."
             raise UserError(message)
+    if settings.exchange.leverage is None and any(is_contract(symbol) for symbol in settings.exchange.symbols):
+        message = "--mode real needs the leverage the account has for its contracts: --set exchange.leverage=..."
+        raise UserError(message)
 
 
 class VenueEdges:
@@ -188,6 +192,7 @@ async def open_venue(settings: Settings, *, real: bool, kept: Mapping[str, Instr
         if real:
             gateway_client = await connect(settings.exchange, needs_keys=True, symbols=())
             await gateway_client.check_permissions()
+            await gateway_client.check_modes(settings.exchange.symbols)
         now_ns = await feed_client.server_time_ns() if settings.exchange.clock == "venue" else time.time_ns()
         markets = venue_markets(settings, _specs(feed_client, settings.exchange.symbols, kept if real else {}), now_ns)
         return VenueEdges(settings, markets, feed_client, gateway_client)

@@ -1,17 +1,21 @@
-"""`pitboss doctor` at a venue: clocks, keys, what the key may do, symbols and their filters, limits."""
+"""`pitboss doctor` at a venue: clocks, keys, what the key may do, symbols and their filters, modes, limits."""
 
 from __future__ import annotations
 
+from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from config.errors import UserError, nearest
+from config.symbols import is_contract
 from daemon.commands.doctor import Finding
 from daemon.edges.clock_skew import ClockSkew
+from daemon.edges.contract_client import ContractClient
 from daemon.edges.venue_client import connect, keys_origin
-from daemon.edges.venue_reports import decimal, exact
+from daemon.edges.venue_reports import OffGridError, decimal, exact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,6 +50,8 @@ def _real_mode(settings: Settings) -> Finding:
     if not settings.live.armed:
         missing.append("live.armed=true")
     missing += [f"risk.{name}=..." for name in _LIMITS if getattr(settings.risk, name) is None]
+    if settings.exchange.leverage is None and any(is_contract(symbol) for symbol in settings.exchange.symbols):
+        missing.append("exchange.leverage=...")
     if missing:
         wanted = " ".join(f"--set {each}" for each in missing)
         return Finding("real mode", "error", f"not allowed or not bounded yet; add {wanted}")
@@ -74,6 +80,10 @@ async def _look(settings: Settings, kept: Mapping[str, InstrumentSpec], has_keys
         findings = [Finding("venue", "ok", f"{exchange.id} answers, {len(client.exchange.markets)} markets")]
         findings.append(await _clock(settings, client))
         findings += [_symbol(client, symbol, kept.get(symbol)) for symbol in exchange.symbols]
+        if isinstance(client, ContractClient):
+            findings += [
+                await _funding(client, symbol) for symbol in exchange.symbols if symbol in client.exchange.markets
+            ]
         findings += _timeframe(settings, client)
         findings += _traded(settings)
     finally:
@@ -163,16 +173,56 @@ async def _account(settings: Settings) -> list[Finding]:
         return [Finding("key", "error", str(error))]
     try:
         told = await client.check_permissions()
-        balances = await client.insist("its balances are not to be had", client.exchange.fetch_balance, dict)
-    except UserError as error:
+        balances = await client.insist("its balances are not to be had", client.balances, dict)
+        modes = await _modes(settings, client) if isinstance(client, ContractClient) else []
+    except (UserError, OffGridError) as error:
         return [Finding("key", "error", f"{error}; {hint}")]
     finally:
         await client.close()
-    info: Any = balances.get("info")
+    return [_key(settings, balances, hint, told=told), *modes]
+
+
+def _key(settings: Settings, balances: Mapping[str, Any], hint: str, *, told: bool) -> Finding:
+    info = balances.get("info")
     if isinstance(info, dict) and info.get("canTrade") is False:
-        return [Finding("key", "error", f"it may not trade; {hint}")]
+        return Finding("key", "error", f"it may not trade; {hint}")
     if not told:
-        return [Finding("key", "warning", f"accepted, but {exchange.id} does not say what it may do; {hint}")]
+        return Finding("key", "warning", f"accepted, but {settings.exchange.id} does not say what it may do; {hint}")
     totals = {asset: decimal(total) for asset, total in (balances.get("total") or {}).items()}
     held = ", ".join(f"{exact(total)} {asset}" for asset, total in sorted(totals.items()) if total)
-    return [Finding("key", "ok", f"accepted, may not withdraw; the account holds {held or 'nothing'}")]
+    return Finding("key", "ok", f"accepted, may not withdraw; the account holds {held or 'nothing'}")
+
+
+async def _modes(settings: Settings, client: ContractClient) -> list[Finding]:
+    """Return whether an account for contracts is set up as configured, and what it holds of them.
+
+    Raises:
+        UserError: the venue does not say.
+    """
+    symbols = [symbol for symbol in settings.exchange.symbols if symbol in client.exchange.markets]
+    troubles = await client.insist("its modes are not to be had", lambda: client.mode_troubles(symbols), list)
+    findings = [Finding("modes", "error", trouble) for trouble in troubles]
+    if not troubles:
+        findings.append(Finding("modes", "ok", "one-way positions, single-asset margin, all as configured"))
+    for symbol in symbols:
+        modes = await client.insist("its modes are not to be had", partial(client.symbol_modes, symbol), dict)
+        amount = await client.insist("its positions are not to be had", partial(client.position, symbol), Decimal)
+        held = f"a position of {exact(amount)}" if amount else "no position"
+        detail = f"{modes['margin_mode']} margin, leverage {modes['leverage']}, {held}"
+        findings.append(Finding(f"margin {symbol}", "ok", detail))
+    return findings
+
+
+async def _funding(client: ContractClient, symbol: str) -> Finding:
+    """Return what the next payment between longs and shorts will be."""
+    check = f"funding {symbol}"
+    try:
+        told = await client.insist("it is not told", lambda: client.exchange.fetch_funding_rate(symbol), dict)
+        rate = decimal(told.get("fundingRate"))
+    except (UserError, OffGridError) as error:
+        return Finding(check, "warning", str(error))
+    at = told.get("fundingDatetime") or "an unknown time"
+    words = "longs pay shorts" if rate is not None and rate >= 0 else "shorts pay longs"
+    return Finding(
+        check, "ok" if rate is not None else "warning", f"{words} {exact((rate or Decimal(0)) * 100)} % at {at}"
+    )

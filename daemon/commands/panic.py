@@ -141,9 +141,9 @@ async def _panic(
             trouble.append(_words(error))
     finally:
         await client.close()
-    if books is not None and any(deed.action == "sell" for deed in flattener.deeds):
+    if books is not None and any(deed.action in ("sell", "buy") for deed in flattener.deeds):
         notes.append(
-            f"session {books.session} does not know of these sales: its daemon would halt on the difference;"
+            f"session {books.session} does not know of these trades: its daemon would halt on the difference;"
             " begin anew with another --state-dir"
         )
     known = books is not None or everything
@@ -191,7 +191,7 @@ async def _ask(exchange: ExchangeSettings, books: Books | None, look: Look) -> N
     """
     where = f"{exchange.id} ({exchange.file})" if exchange.file else exchange.id
     of = "" if books is None else f", session {books.session}"
-    sys.stderr.write(f"At {where}{of}, to be cancelled and sold at market:\n")
+    sys.stderr.write(f"At {where}{of}, to be cancelled and closed at market:\n")
     sys.stderr.writelines(f"  {line}\n" for line in _describe(look))
     sys.stderr.write("Type yes to go on: ")
     sys.stderr.flush()

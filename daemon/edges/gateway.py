@@ -50,13 +50,15 @@ from actors.messages import (
     SendOrder,
     TradeReported,
 )
+from daemon.edges.contract_client import ContractClient
 from daemon.edges.fee_values import FeeValues
 from daemon.edges.venue_amends import left_by, replacement_terms, terms_in_place, way_to_amend
+from daemon.edges.venue_contracts import Contracts
 from daemon.edges.venue_errors import RequestError, broken
 from daemon.edges.venue_limits import Limits, LimitStatistics, Priority
 from daemon.edges.venue_pushes import Pushes
 from daemon.edges.venue_questions import WEIGHT_SEND, Caller, Names, Questions, backoff_s
-from daemon.edges.venue_reports import OffGridError, UnknownFeeError, exact, order_report, trade_report
+from daemon.edges.venue_reports import OffGridError, UnknownFeeError, order_report, order_terms, trade_report
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -134,7 +136,12 @@ class Gateway:
         self._caller = Caller(client, self._limits)
         self._names = Names(own_prefix)
         self._fees = FeeValues(client, self._caller, instruments)
-        self._questions = Questions(client, self._caller, instruments, self._names, self._settled, self._fees.each)
+        self._contracts = (
+            Contracts(client, self._caller, instruments, post) if isinstance(client, ContractClient) else None
+        )
+        self._questions = Questions(
+            client, self._caller, instruments, self._names, self._settled, self._fees.each, self._contracts
+        )
         self._jobs: dict[int, _Job] = {}
         self._orders: dict[str, _Job] = {}
         """Orders that are queued or under way."""
@@ -145,7 +152,15 @@ class Gateway:
         """Order -> when a request for it that got lost is too late."""
         self._account: anyio.CancelScope | None = None
         self._pushes = Pushes(
-            client, instruments, self._names, self._fees, post, self.send, self._stop_comparing, settings.stall_s
+            client,
+            instruments,
+            self._names,
+            self._fees,
+            post,
+            self.send,
+            self._stop_comparing,
+            self._funding_paid,
+            settings.stall_s,
         )
 
     # --- the core's side ----------------------------------------------------------------------------
@@ -171,6 +186,8 @@ class Gateway:
         await self._take_up()
         async with anyio.create_task_group() as group:
             group.start_soon(self._pushes.run)
+            if self._contracts is not None:
+                group.start_soon(self._contracts.run)
             while True:
                 while self._inbox:
                     group.start_soon(self._work, self._inbox.popleft())
@@ -225,7 +242,7 @@ class Gateway:
         self._pushes.expect(order_id)
         instrument = self._instruments[request.symbol]
         try:
-            reply = await self._caller.now(lambda: self._client.submit(*_terms(command, instrument)))
+            reply = await self._caller.now(lambda: self._client.submit(*order_terms(command, instrument)))
             if not reply.get("id") or reply.get("clientOrderId") not in (None, order_id):
                 raise broken("submit", f"it names order {reply.get('clientOrderId')}")
         except RequestError as failure:
@@ -427,16 +444,23 @@ class Gateway:
         with anyio.CancelScope() as scope:
             self._account = scope
             try:
+                troubles = [] if self._contracts is None else await self._contracts.mode_troubles()
                 account = await self._questions.account(command)
             except RequestError as failure:
                 await self._post(Halt(f"the account cannot be compared: {failure.reason}"))
                 return
+            if troubles:
+                await self._post(Halt("; ".join(troubles)))
             await self._post(account)
 
     def _stop_comparing(self) -> None:
         """Give up a comparison of the accounts under way: the core asks anew once the link is up."""
         if self._account is not None:
             self._account.cancel()
+
+    def _funding_paid(self) -> None:
+        if self._contracts is not None:
+            self._contracts.told()
 
     async def _post_all(self, trades: list[TradeReported], report: OrderReported) -> None:
         for trade in trades:
@@ -449,26 +473,3 @@ def _named_by(command: Command) -> tuple[str, ...]:
     if isinstance(command, SendOrder):
         return (command.order_id,)
     return (command.new_order_id, command.order_id) if isinstance(command, SendAmend) else ()
-
-
-def _terms(command: SendOrder, instrument: Instrument) -> tuple[str, str, str, str, str | None, dict[str, Any]]:
-    """Return an order as ccxt takes it: symbol, kind, side, quantity, price, everything else; numbers as text."""
-    request: OrderRequest = command.request
-    params: dict[str, Any] = {"clientOrderId": command.order_id}
-    limited = request.kind in ("limit", "stop_limit")
-    if request.kind in ("stop", "stop_limit"):
-        params["triggerPrice"] = exact(instrument.price(request.stop_ticks))
-    if request.post_only:
-        params["postOnly"] = True
-    elif limited:
-        params["timeInForce"] = request.time_in_force.upper()
-    if request.reduce_only and ":" in request.symbol:
-        params["reduceOnly"] = True  # a spot venue knows no such thing
-    return (
-        request.symbol,
-        "limit" if limited else "market",
-        "buy" if request.side > 0 else "sell",
-        exact(instrument.quantity(request.quantity_lots)),
-        exact(instrument.price(request.limit_ticks)) if limited else None,
-        params,
-    )

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import importlib
 import os
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,17 +19,18 @@ import anyio
 import msgspec
 import structlog
 
-from actors.instrument import ATOM, InstrumentSpec
 from config.errors import UserError, nearest
+from config.symbols import is_contract
 from daemon.edges.kline_tap import tapped
 from daemon.edges.venue_errors import RequestError, broken, explain
-from daemon.edges.venue_reports import OffGridError, decimal
+from daemon.edges.venue_filters import instrument_spec
 from daemon.edges.venue_stream import private_stream
 from daemon.log import hide
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from actors.instrument import InstrumentSpec
     from config.schema import Exchange as ExchangeSettings
     from daemon.edges.venue_errors import Request
     from daemon.edges.venue_stream import Push
@@ -137,6 +137,9 @@ class VenueClient:
             message = f"{self.exchange.id}: this key may withdraw; pitboss trades only with one that may not"
             raise UserError(message)
         return True
+
+    async def check_modes(self, _: Sequence[str], /) -> None:
+        """Refuse an account whose modes are not those that are configured; spot has none."""
 
     async def insist(self, trouble: str, call: Callable[[], Awaitable[Any]], shape: type) -> Any:  # noqa: ANN401 - ccxt's structures
         """Return what the venue answers, after a few tries.
@@ -284,10 +287,6 @@ class VenueClient:
 
 # --- building it ------------------------------------------------------------------------------------
 
-_DECIMAL_PLACES = 2
-_TICK_SIZE = 4
-"""ccxt's precision modes: a number of digits, or a step."""
-
 
 async def connect(
     settings: ExchangeSettings,
@@ -318,7 +317,7 @@ async def connect(
         _merged(_defaults(settings, base, family=family, keys=needs_keys), arguments)
     )
     failures = (package.BaseError, TimeoutError, OSError, AttributeError, TypeError, LookupError, ValueError)
-    client = VenueClient(exchange, settings, (*failures, ArithmeticError))
+    client = _kind(settings, base, family=family, keys=needs_keys)(exchange, settings, (*failures, ArithmeticError))
     try:
         await client.insist("its markets are not to be had", exchange.load_markets, dict)
         client.specs = client.instruments(settings.symbols if symbols is None else symbols)
@@ -326,6 +325,29 @@ async def connect(
         await client.close()
         raise
     return client
+
+
+def _kind(settings: ExchangeSettings, base: Any, *, family: bool, keys: bool) -> type[VenueClient]:  # noqa: ANN401 - ccxt is not typed
+    """Return what a client for these symbols is.
+
+    Raises:
+        UserError: they are contracts, and orders are to go where we do not know how that is done.
+    """
+    from daemon.edges.contract_client import ContractClient
+
+    if not _trades_contracts(settings, base):
+        return VenueClient
+    if keys and not family:
+        message = (
+            f"exchange.id: contracts are traded for real at binanceusdm only; at {settings.id} pitboss trades spot,"
+            " and contracts on paper"
+        )
+        raise UserError(message)
+    return ContractClient if family else VenueClient
+
+
+def _trades_contracts(settings: ExchangeSettings, base: Any) -> bool:  # noqa: ANN401 - ccxt is not typed
+    return base.__name__ == "binanceusdm" or any(is_contract(symbol) for symbol in settings.symbols)
 
 
 def constructor_arguments(
@@ -411,7 +433,7 @@ def _defaults(settings: ExchangeSettings, base: Any, *, family: bool, keys: bool
     if keys:
         arguments["number"] = str
     if family:
-        contracts = any(":" in symbol for symbol in settings.symbols) or base.__name__ == "binanceusdm"
+        contracts = _trades_contracts(settings, base)
         options |= {"fetchCurrencies": False, "fetchMargins": False}
         if base.__name__ == "binance":
             options["fetchMarkets"] = {"types": ["linear" if contracts else "spot"]}
@@ -429,46 +451,3 @@ def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
         below = merged.get(key)
         merged[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
     return merged
-
-
-def instrument_spec(market: Mapping[str, Any], precision_mode: int) -> InstrumentSpec:
-    """Return a market of ccxt's as an instrument.
-
-    A spot venue may keep its fee in the base asset, to the last of eight digits, so a spot position is booked in
-    1e-8 and the venue's step only binds orders.
-
-    Raises:
-        UserError: the venue does not say how fine prices and quantities are.
-    """
-    try:
-        tick = _step(market["precision"].get("price"), precision_mode)
-        step = _step(market["precision"].get("amount"), precision_mode)
-        least = decimal(market["limits"].get("cost", {}).get("min"))
-    except OffGridError as error:
-        message = f"{market['symbol']}: the venue's filters: {error}"
-        raise UserError(message) from error
-    if tick is None or step is None:
-        message = f"{market['symbol']}: the venue does not say how fine its prices and quantities are"
-        raise UserError(message)
-    lot = step if market.get("contract") or step % ATOM else ATOM
-    return InstrumentSpec(
-        symbol=market["symbol"],
-        tick=tick,
-        lot=lot,
-        step=None if lot == step else step,
-        min_notional=least or Decimal(0),
-        base=market["base"],
-        quote=market["quote"],
-        long_only=not market.get("contract"),
-        contract=bool(market.get("contract")),
-    )
-
-
-def _step(value: Any, precision_mode: int) -> Decimal | None:  # noqa: ANN401 - a string, a float or None
-    """Return a precision as a step, or None where it is none."""
-    size = decimal(value)
-    if size is None or precision_mode not in (_DECIMAL_PLACES, _TICK_SIZE):
-        return None
-    if precision_mode == _DECIMAL_PLACES:
-        return Decimal(1).scaleb(-int(size))
-    return size.normalize() if size > 0 else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import structlog
@@ -16,7 +16,9 @@ import structlog
 from actors.messages import AskOrder, Halt, Message, VenueLink
 from daemon.edges.venue_errors import RequestError
 from daemon.edges.venue_questions import backoff_s
-from daemon.edges.venue_reports import OffGridError, UnknownFeeError, order_report, trade_report
+from daemon.edges.venue_reports import OffGridError, UnknownFeeError, forced_report, order_report, trade_report
+from daemon.edges.venue_stops import is_met
+from daemon.edges.venue_stream import FUNDING_PAID
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -49,6 +51,7 @@ class Pushes:
         post: takes what the venue says.
         ask: takes a question about an order of which an event says too little.
         on_down: called when the stream is gone.
+        on_funding: called when funding was paid.
         stall_s: longest silence about an order that the venue has taken.
     """
 
@@ -61,6 +64,7 @@ class Pushes:
         post: Callable[[Message], Awaitable[None]],
         ask: Callable[[Message], None],
         on_down: Callable[[], None],
+        on_funding: Callable[[], None],
         stall_s: float,
     ) -> None:
         self.up = False
@@ -71,6 +75,7 @@ class Pushes:
         self._post = post
         self._ask = ask
         self._on_down = on_down
+        self._on_funding = on_funding
         self._stall_s = stall_s
         self._told: deque[Push | Message] = deque()
         self._telling = anyio.Event()
@@ -170,11 +175,19 @@ class Pushes:
     def _read(self, push: Push) -> list[Message]:
         """Return what an event says: nothing of strangers' orders, executions first of ours."""
         order, trade = push
+        if push == FUNDING_PAID:
+            self._on_funding()
+            return []
         row = trade if order is None else order
         symbol = str(row.get("symbol"))
         name = self._names.of(symbol, str(trade.get("order"))) if order is None else self._names.learn(order)
         instrument = self._instruments.get(symbol)
-        if not name or instrument is None:
+        if instrument is None:
+            return []
+        if not name:
+            return self._read_forced(row, trade, instrument)
+        if order is not None and is_met(order):
+            self._ask(AskOrder(name, symbol))  # it has become an order, of which events may have come before this one
             return []
         messages: list[Message] = []
         try:
@@ -185,7 +198,8 @@ class Pushes:
                     return []
                 messages.append(valued)
             if order is not None:
-                reason = str((order.get("info") or {}).get("r") or "")
+                info = order.get("info") or {}
+                reason = str(info.get("r") or info.get("rm") or "")
                 messages.append(order_report(order, name, instrument, "" if reason == "NONE" else reason))
         except UnknownFeeError:
             self._ask(AskOrder(name, symbol))  # a list of executions says more than an event
@@ -193,6 +207,16 @@ class Pushes:
         except OffGridError as error:
             return [Halt(str(error))]
         return messages
+
+    def _read_forced(self, row: Any, trade: Any, instrument: Instrument) -> list[Message]:  # noqa: ANN401 - ccxt's structures
+        """Return what the venue did to our position on its own, if this is that."""
+        client_id = self._names.forced(instrument.symbol, str(row.get("id") if trade is None else trade.get("order")))
+        if not client_id or trade is None:
+            return []
+        try:
+            return [forced_report(trade, client_id, instrument)]
+        except (UnknownFeeError, OffGridError) as error:
+            return [Halt(f"{instrument.symbol}: the venue executed its own order {client_id}: {error}")]
 
     async def _look_for_silence(self) -> None:
         """Drop a stream that says nothing of what it should."""

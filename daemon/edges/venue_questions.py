@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import anyio
 import structlog
 
-from actors.messages import AccountReported, ForeignOrder, OrderReported, TradeReported
+from actors.messages import AccountReported, ForcedTrade, ForeignOrder, OrderReported, TradeReported
 from daemon.edges.venue_errors import RequestError, broken
 from daemon.edges.venue_limits import Priority
-from daemon.edges.venue_reports import balance_reports, order_report, trade_report
+from daemon.edges.venue_reports import balance_reports, forced_kind, forced_report, order_report, trade_report
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from actors.instrument import Instrument
     from actors.messages import AskAccount
     from daemon.edges.venue_client import VenueClient
+    from daemon.edges.venue_contracts import Contracts
     from daemon.edges.venue_limits import Limits
 
 T = TypeVar("T")
@@ -37,6 +38,9 @@ WEIGHT_OPEN_ORDERS = 6
 WEIGHT_TRADES = 20
 WEIGHT_BALANCES = 20
 WEIGHT_TICKER = 2
+WEIGHT_INCOME = 30
+WEIGHT_POSITION = 5
+WEIGHT_MODES = 10
 
 _BACKOFF_S = 0.1
 _BACKOFF_MAX_S = 5.0
@@ -120,12 +124,16 @@ class Names:
     def __init__(self, own_prefix: str) -> None:
         self._own_prefix = own_prefix
         self._known: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._forced: dict[tuple[str, str], str] = {}
+        """Client ids of orders the venue itself made on our account."""
 
     def learn(self, order: Mapping[str, Any]) -> str:
         """Take an order of ccxt's; return our id of it, or the empty string."""
         client_id = str(order.get("clientOrderId") or "")
         name = client_id if client_id.startswith(self._own_prefix) else ""
         key = (str(order.get("symbol")), str(order.get("id")))
+        if forced_kind(client_id):
+            self._forced[key] = client_id
         self._known[key] = name
         self._known.move_to_end(key)
         if len(self._known) > _NAMES_MAX:
@@ -135,6 +143,10 @@ class Names:
     def of(self, symbol: str, venue_order_id: str) -> str | None:
         """Return our id, the empty string for a stranger's order, or None where we do not know."""
         return self._known.get((symbol, venue_order_id))
+
+    def forced(self, symbol: str, venue_order_id: str) -> str:
+        """Return the client id of an order the venue itself made; empty where it is none that we know of."""
+        return self._forced.get((symbol, venue_order_id), "")
 
 
 class Questions:
@@ -147,6 +159,7 @@ class Questions:
         names: orders by the venue's ids.
         settled: waits until no request for an order is under way here; returns when one that was lost is too late.
         valued: gives executions the values of their fees.
+        contracts: what is asked about contracts only; None where there are none.
     """
 
     def __init__(
@@ -157,6 +170,7 @@ class Questions:
         names: Names,
         settled: Callable[[str], Awaitable[float]],
         valued: Callable[[list[TradeReported]], Awaitable[list[TradeReported]]],
+        contracts: Contracts | None = None,
     ) -> None:
         self._client = client
         self._caller = caller
@@ -164,6 +178,7 @@ class Questions:
         self._names = names
         self._settled = settled
         self._valued = valued
+        self._contracts = contracts
 
     async def order(
         self, order_id: str, symbol: str, priority: Priority = Priority.ORDER_QUESTION
@@ -245,9 +260,15 @@ class Questions:
                     continue
                 reports[order_id], found = answer
             trades |= {(trade.symbol, trade.trade_id): trade for trade in found}
+        forced: list[ForcedTrade] = []
         for symbol, trade_id in ask.trades_after:
-            for trade in await self.trades_after(trade_id, symbol):
+            ours, the_venues = await self.trades_after(trade_id, symbol)
+            forced += the_venues
+            for trade in ours:
                 trades.setdefault((symbol, trade.trade_id), trade)
+        contracts = self._contracts
+        positions = () if contracts is None else await contracts.positions()
+        funding = () if contracts is None else await contracts.since(ask.funding_after)
         balances = await self._caller.until_answered(priority, WEIGHT_BALANCES, self._client.balances)
         return AccountReported(
             ask.reason,
@@ -257,11 +278,15 @@ class Questions:
             balance_reports(balances),
             tuple(foreign),
             ask.ask,
+            positions,
+            funding,
+            tuple(forced),
         )
 
-    async def trades_after(self, trade_id: int, symbol: str) -> list[TradeReported]:
-        """Return our executions of a symbol after one."""
+    async def trades_after(self, trade_id: int, symbol: str) -> tuple[list[TradeReported], list[ForcedTrade]]:
+        """Return executions of a symbol after one: ours, and those the venue ordered itself."""
         trades: list[TradeReported] = []
+        forced: list[ForcedTrade] = []
         more = True
         while more:
             rows, more = await self._caller.until_answered(
@@ -272,9 +297,12 @@ class Questions:
             for row in rows:
                 trade_id = int(row["id"])  # the page after goes on from here
                 name = await self._name(symbol, str(row.get("order")))
+                the_venues = self._names.forced(symbol, str(row.get("order")))
                 if name:
                     trades.append(trade_report(row, name, self._instruments[symbol]))
-        return await self._valued(trades)
+                elif the_venues:
+                    forced.append(forced_report(row, the_venues, self._instruments[symbol]))
+        return await self._valued(trades), forced
 
     async def _name(self, symbol: str, venue_order_id: str) -> str:
         """Return our id of an order; the empty string for a stranger's."""

@@ -6,13 +6,13 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Literal
 
 from actors.instrument import ATOM
-from actors.messages import BUY, SELL, BalanceReported, OrderReported, TradeReported
+from actors.messages import BUY, SELL, BalanceReported, ForcedTrade, FundingPaid, OrderReported, TradeReported
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actors.instrument import Instrument
-    from actors.messages import OrderRequest
+    from actors.messages import OrderRequest, SendOrder
 
 _NS_PER_MS = 1_000_000
 _STATES: dict[str | None, Literal["open", "filled", "cancelled", "rejected", "expired"]] = {
@@ -24,6 +24,12 @@ _STATES: dict[str | None, Literal["open", "filled", "cancelled", "rejected", "ex
     "rejected": "rejected",
     "expired": "expired",
 }
+_FORCED = (
+    ("autoclose-", "liquidation"),
+    ("adl_autoclose", "auto-deleveraging"),
+    ("settlement_autoclose", "settlement"),
+)
+"""What the client ids of Binance's own orders begin with."""
 _SIDES = {"buy": BUY, "sell": SELL}
 
 
@@ -132,6 +138,7 @@ def trade_report(
         message = f"{symbol}: the venue's execution {trade_id} lacks its side, its time or a number for an id"
         raise OffGridError(message)
     fee_asset, fee_atoms = _fee(trade, instrument)
+    realized_atoms = _realized(trade, instrument) if instrument.spec.contract else 0
     return TradeReported(
         order_id,
         symbol,
@@ -143,7 +150,80 @@ def trade_report(
         fee_atoms,
         "maker" if trade.get("takerOrMaker") == "maker" else "taker",
         int(time_ms) * _NS_PER_MS,
+        realized_atoms=realized_atoms,
     )
+
+
+def forced_kind(client_id: str) -> str:
+    """Return what the venue did on its own, by the client id of its order; empty where the order is somebody's."""
+    return next((kind for start, kind in _FORCED if client_id.startswith(start)), "")
+
+
+def forced_report(trade: Mapping[str, Any], client_id: str, instrument: Instrument) -> ForcedTrade:
+    """Return an execution of an order of the venue's own.
+
+    Raises:
+        OffGridError: a number that cannot be.
+        UnknownFeeError: the fee is not told.
+    """
+    seen = trade_report(trade, client_id, instrument)
+    return ForcedTrade(
+        seen.symbol,
+        forced_kind(client_id),
+        client_id,
+        seen.trade_id,
+        seen.side,
+        seen.price_ticks,
+        seen.quantity_lots,
+        seen.fee_asset,
+        seen.fee_atoms,
+        seen.realized_atoms,
+        seen.executed_ns,
+    )
+
+
+def funding_report(row: Mapping[str, Any], symbol: str) -> FundingPaid:
+    """Return a payment from the venue's own row of it.
+
+    Raises:
+        OffGridError: it lacks its number, its time or its amount.
+    """
+    number, time_ms = str(row.get("tranId")), str(row.get("time"))
+    if not (number.isdecimal() and time_ms.isdecimal() and row.get("asset")):
+        message = f"{symbol}: funding {number} lacks its time, its asset or a number for an id"
+        raise OffGridError(message)
+    amount_atoms = count(row.get("income"), ATOM, f"{symbol}: funding")
+    return FundingPaid(symbol, int(number), amount_atoms, str(row["asset"]), int(time_ms) * _NS_PER_MS)
+
+
+def order_terms(command: SendOrder, instrument: Instrument) -> tuple[str, str, str, str, str | None, dict[str, Any]]:
+    """Return an order as ccxt takes it: symbol, kind, side, quantity, price, everything else; numbers as text."""
+    request = command.request
+    params: dict[str, Any] = {"clientOrderId": command.order_id}
+    limited = request.kind in ("limit", "stop_limit")
+    if request.kind in ("stop", "stop_limit"):
+        params["triggerPrice"] = exact(instrument.price(request.stop_ticks))
+    if request.post_only:
+        params["postOnly"] = True
+    elif limited:
+        params["timeInForce"] = request.time_in_force.upper()
+    if command.reduce_only:
+        params["reduceOnly"] = True
+    return (
+        request.symbol,
+        "limit" if limited else "market",
+        "buy" if request.side > 0 else "sell",
+        exact(instrument.quantity(request.quantity_lots)),
+        exact(instrument.price(request.limit_ticks)) if limited else None,
+        params,
+    )
+
+
+def _realized(trade: Mapping[str, Any], instrument: Instrument) -> int:
+    """Return what an execution of a contract realised, from the venue's own words: a listed row's, or an event's."""
+    info = trade.get("info") or {}
+    told = info.get("realizedPnl", info.get("rp"))
+    return count(told, ATOM, f"{instrument.symbol}: profit of execution {trade.get('id')}")
 
 
 def _fee(trade: Mapping[str, Any], instrument: Instrument) -> tuple[str, int]:

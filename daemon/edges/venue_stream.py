@@ -15,11 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from daemon.edges.venue_stops import told
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 Push = tuple[Any, Any]
 """What the venue told: an order or None, an execution or None, as ccxt's structures."""
+FUNDING_PAID: Push = (None, None)
+"""That funding was paid: how much, and on what, it tells only who asks."""
 
 _CONNECTED_LOOK_S = 0.02
 _CLOSED = "the connection was closed"
@@ -165,6 +169,9 @@ class _Family(_Owner):
     options: dict[str, Any]
 
     async def _subscribe(self) -> None:
+        for options in self.options.values():
+            if isinstance(options, dict) and "listenKey" in options:
+                options["lastAuthenticatedTime"] = 0  # the key of a stream that broke may be worth nothing
         try:
             await self.authenticate()  # type: ignore[attr-defined]
         except KeyError as error:  # ccxt trips over its own tidying up after a refusal
@@ -175,8 +182,12 @@ class _Family(_Owner):
 
     def handle_order_update(self, _: Any, message: Any) -> None:  # noqa: ANN401 - ccxt is not typed
         """Take an event of an order; ccxt's caches are not fed, so that nobody is tempted to read them."""
-        body = message["o"] if message.get("e") in {"ORDER_TRADE_UPDATE", "ALGO_UPDATE"} else message
+        kind = message.get("e")
+        body = message["o"] if kind in {"ORDER_TRADE_UPDATE", "ALGO_UPDATE"} else message
         order = self.parse_ws_order(body)  # type: ignore[attr-defined]
+        if kind == "ALGO_UPDATE":
+            self._tell(told(order), None)
+            return
         trade = self.parse_ws_trade(body) if body.get("x") == "TRADE" else None  # type: ignore[attr-defined]
         self._tell(order, trade)
 
@@ -194,6 +205,8 @@ class _Family(_Owner):
                     options["lastAuthenticatedTime"] = 0
             self._break(client, "the listen key expired")
             return
+        if event.get("e") == "ACCOUNT_UPDATE" and (event.get("a") or {}).get("m") == "FUNDING_FEE":
+            self._tell(*FUNDING_PAID)
         super().handle_message(client, message)  # type: ignore[misc]
 
 

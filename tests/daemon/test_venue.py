@@ -154,6 +154,13 @@ def test_real_orders_are_refused_unless_everything_is_allowed_and_bounded(missin
         check_real(load_settings(None, rest, {}))
 
 
+def test_real_contracts_need_the_leverage_of_the_account() -> None:
+    contracts = [*ALLOWED, "exchange.symbols=['BTC/USDT:USDT']"]
+    with pytest.raises(UserError, match=r"exchange\.leverage"):
+        check_real(load_settings(None, contracts, {}))
+    check_real(load_settings(None, [*contracts, "exchange.leverage=5"], {}))
+
+
 def test_a_session_is_of_its_exchange_symbols_and_timeframe() -> None:
     def fingerprint(*overrides: str) -> str:
         settings: Settings = load_settings(None, overrides, {})

@@ -132,6 +132,11 @@ WRONG_SETTINGS: list[Case] = [
         ("--set", "exchange.symbols=['BTC/USDT','ETH/EUR','SOL/USDT:USDT']"),
         "quoted in 2: BTC/USDT, SOL/USDT:USDT in USDT; ETH/EUR in EUR; run one daemon for each",
     ),
+    (
+        ("--set", "exchange.symbols=['BTC/USDT','ETH/USDT:USDT']"),
+        "a session trades spot or contracts, and BTC/USDT is spot, ETH/USDT:USDT is not; run one daemon for each",
+    ),
+    (("--set", "exchange.leverage=0"), "--set exchange.leverage=0: exchange.leverage: "),
     (("--set", "log.level=loud"), "--set log.level=loud: log.level: "),
     (("--config", "nope.toml"), "nope.toml: No such file or directory"),
     (("--config", "."), ".: Is a directory"),

@@ -13,7 +13,8 @@ import pytest
 from actors.instrument import Instrument, InstrumentSpec
 from config.errors import UserError
 from config.schema import Exchange
-from daemon.edges.venue_client import connect, constructor_arguments, instrument_spec
+from daemon.edges.venue_client import connect, constructor_arguments
+from daemon.edges.venue_filters import instrument_spec
 
 KEYS = {"PITBOSS_API_KEY": "from-environment", "PITBOSS_API_SECRET": "secret-from-environment"}
 
@@ -165,6 +166,10 @@ async def test_market_data_comes_without_keys(settings: Exchange, stub: Any) -> 
 MARKET: dict[str, Any] = {
     "symbol": "ETH/USDT:USDT",
     "contract": True,
+    "swap": True,
+    "linear": True,
+    "settle": "USDT",
+    "contractSize": "1",
     "precision": {"price": "0.01", "amount": "0.001"},
     "limits": {"cost": {"min": "20"}},
     "base": "ETH",
@@ -176,6 +181,20 @@ def test_a_contract_is_booked_in_the_venues_own_steps() -> None:
     spec = instrument_spec(MARKET, 4)
 
     assert (spec.lot, spec.step, spec.min_notional, spec.long_only) == (Decimal("0.001"), None, Decimal(20), False)
+    assert spec.contract
+
+
+@pytest.mark.parametrize("odd", [{"linear": False}, {"swap": False}, {"settle": "BTC"}, {"contractSize": "10"}])
+def test_a_contract_of_another_kind_is_refused(odd: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=r"^ETH/USDT:USDT: pitboss trades linear perpetuals of one base unit"):
+        instrument_spec(MARKET | odd, 4)
+
+
+async def test_contracts_are_traded_for_real_only_where_we_know_how(file: Path) -> None:
+    settings = Exchange(id="bybit", symbols=("BTC/USDT:USDT",))
+    keys = {"PITBOSS_API_KEY": "k", "PITBOSS_API_SECRET": "s"}
+    with pytest.raises(UserError, match="contracts are traded for real at binanceusdm only; at bybit"):
+        await connect(settings, needs_keys=True, environment=keys)
 
 
 def test_digits_are_a_precision_too() -> None:

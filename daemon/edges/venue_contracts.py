@@ -1,0 +1,148 @@
+"""What is asked of a venue about contracts only: positions, the account's modes, and funding.
+
+A venue says that it paid funding in one place, and how much on what in another, a little later. So word of a payment
+is followed by questions until the venue's list has it, and a comparison of the accounts waits for that: the wallet
+has the payment at once.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio
+import structlog
+
+from actors.messages import PositionReported
+from daemon.edges.venue_errors import RequestError
+from daemon.edges.venue_limits import Priority
+from daemon.edges.venue_questions import WEIGHT_INCOME, WEIGHT_MODES, WEIGHT_POSITION, backoff_s
+from daemon.edges.venue_reports import OffGridError, count, funding_report
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from actors.instrument import Instrument
+    from actors.messages import FundingPaid, Message
+    from daemon.edges.contract_client import ContractClient
+    from daemon.edges.venue_questions import Caller
+
+_TRIES = 10
+_FIRST_S = 0.2
+_NS_PER_MS = 1_000_000
+
+log = structlog.get_logger()
+
+
+class Contracts:
+    """Asks, and says what was paid.
+
+    Args:
+        client: the venue.
+        caller: makes the requests.
+        instruments: what is traded, contracts all.
+        post: takes what was paid.
+    """
+
+    def __init__(
+        self,
+        client: ContractClient,
+        caller: Caller,
+        instruments: Mapping[str, Instrument],
+        post: Callable[[Message], Awaitable[None]],
+    ) -> None:
+        self._client = client
+        self._caller = caller
+        self._instruments = instruments
+        self._post = post
+        self._after: dict[str, int] = {}
+        """Since when the core wants to know, by symbol."""
+        self._seen: set[tuple[str, int]] = set()
+        self._due = anyio.Event()
+        self._listed = anyio.Event()
+        self._listed.set()
+
+    async def mode_troubles(self) -> list[str]:
+        """Return how the account's modes differ from what is configured.
+
+        Raises:
+            RequestError: the venue will never answer.
+        """
+        return await self._caller.until_answered(
+            Priority.ACCOUNT_QUESTION, WEIGHT_MODES, lambda: self._client.mode_troubles(self._instruments)
+        )
+
+    async def positions(self) -> tuple[PositionReported, ...]:
+        """Return the account's positions.
+
+        Raises:
+            RequestError: the venue will never answer.
+            OffGridError: it says what cannot be.
+        """
+        reports = []
+        for symbol, instrument in self._instruments.items():
+            amount = await self._caller.until_answered(
+                Priority.ACCOUNT_QUESTION, WEIGHT_POSITION, partial(self._client.position, symbol)
+            )
+            lots = count(str(amount), instrument.spec.lot, f"{symbol}: position")
+            if lots:
+                reports.append(PositionReported(symbol, lots))
+        return tuple(reports)
+
+    # --- funding ------------------------------------------------------------------------------------
+
+    def told(self) -> None:
+        """Take word that something was paid."""
+        self._due.set()
+        if self._listed.is_set():
+            self._listed = anyio.Event()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            await self._due.wait()
+            self._due = anyio.Event()
+            try:
+                await self._look()
+            except (RequestError, OffGridError) as error:
+                log.warning(
+                    "funding_not_told", reason=str(error)
+                )  # the next comparison asks again, and halts if need be
+            self._listed.set()
+
+    async def _look(self) -> None:
+        """Ask until there is something new."""
+        for attempt in range(_TRIES):
+            fresh = [
+                paid
+                for symbol, after_ns in list(self._after.items())
+                for paid in await self._list(symbol, after_ns, Priority.ORDER_QUESTION)
+                if (symbol, paid.funding_id) not in self._seen
+            ]
+            for paid in fresh:
+                self._seen.add((paid.symbol, paid.funding_id))
+                await self._post(paid)
+            if fresh:
+                return
+            await anyio.sleep(backoff_s(attempt, _FIRST_S))
+        log.warning("funding_not_listed", tries=_TRIES)
+
+    async def since(self, after: tuple[tuple[str, int], ...]) -> tuple[FundingPaid, ...]:
+        """Return what was paid at (symbol, time in ns) or later, once what was told of is listed.
+
+        Raises:
+            RequestError: the venue will never answer.
+            OffGridError: it says what cannot be.
+        """
+        self._after = dict(after)
+        await self._listed.wait()
+        paid = [each for symbol, ns in after for each in await self._list(symbol, ns, Priority.ACCOUNT_QUESTION)]
+        self._seen = {(each.symbol, each.funding_id) for each in paid}
+        return tuple(paid)
+
+    async def _list(self, symbol: str, after_ns: int, priority: Priority) -> list[FundingPaid]:
+        since_ms = after_ns // _NS_PER_MS
+        rows = await self._caller.until_answered(
+            priority, WEIGHT_INCOME, partial(self._client.funding_since, since_ms, symbol)
+        )
+        return sorted({funding_report(row, symbol) for row in rows}, key=lambda paid: (paid.paid_ns, paid.funding_id))
