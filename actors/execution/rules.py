@@ -38,6 +38,9 @@ class Rules:
         instruments: exact units by symbol, as the session began with them.
     """
 
+    name = "venue"
+    isolated = False
+
     def __init__(self, context: Context, instruments: Mapping[str, Instrument]) -> None:
         self._emit = context.emit
         self._instruments = instruments
