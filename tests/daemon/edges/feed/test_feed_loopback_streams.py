@@ -1,0 +1,200 @@
+"""Trades, books and quotes against the loopback exchange with its faults: what it printed is what must arrive."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Any
+
+import ccxt.pro
+import pytest
+
+from actors.messages import BookSnapshot, Quote, Trade
+from config.schema import Exchange as ExchangeSettings
+from daemon.edges.market_data import MarketStreams
+from daemon.edges.streams import Pace
+from replay.exchange.model import Event, Market, Printed
+from replay.exchange.server import Exchange, running
+from replay.tape import synthetic_tape
+
+pytestmark = pytest.mark.slow
+
+SEED = 23
+BARS = 240
+SPEED = 6_000.0
+TRADES = "aggTrade"
+DEPTH = "depth"
+FAULTS: dict[str, dict[str, Any]] = {
+    "none": {},
+    "close": {"close": {"rate": 0.01, "on": TRADES}},
+    "reset": {"reset": {"rate": 0.01, "on": TRADES}},
+    "stall": {"stall": {"rate": 0.005, "on": TRADES, "seconds": 30.0, "times": 2}},
+    "disorder": {
+        "duplicate": {"rate": 0.1, "on": TRADES},
+        "out_of_order": {"rate": 0.1, "on": TRADES},
+        "message_lost": {"rate": 0.05, "on": TRADES},
+    },
+    "everything": {
+        "close": {"rate": 0.005, "on": TRADES},
+        "abort": {"rate": 0.005, "on": TRADES},
+        "duplicate": {"rate": 0.05, "on": TRADES},
+        "out_of_order": {"rate": 0.05, "on": TRADES},
+        "message_lost": {"rate": 0.05, "on": TRADES},
+        "message_late": {"rate": 0.01, "on": TRADES, "seconds": 0.3},
+        "truncated_frame": {"rate": 0.003, "on": TRADES},
+        "request_lost": {"rate": 0.1, "on": "aggTrades"},
+        "reply_empty": {"rate": 0.1, "on": "aggTrades"},
+        "reply_broken": {"rate": 0.1, "on": "aggTrades"},
+        "maintenance": {"rate": 0.1, "on": "aggTrades"},
+    },
+}
+BOOK_FAULTS: dict[str, dict[str, Any]] = {
+    "none": {},
+    "book_gap": {"book_gap": {"rate": 0.02}},
+    "close": {"close": {"rate": 0.01, "on": DEPTH}},
+    "everything": {
+        "book_gap": {"rate": 0.01},
+        "close": {"rate": 0.005, "on": DEPTH},
+        "reset": {"rate": 0.005, "on": DEPTH},
+        "duplicate": {"rate": 0.02, "on": DEPTH},
+        "out_of_order": {"rate": 0.02, "on": DEPTH},
+        "message_lost": {"rate": 0.02, "on": DEPTH},
+        "slow_snapshot": {"rate": 0.2, "seconds": 0.2},
+    },
+}
+
+
+class Play:
+    """A tape on a running exchange, and all that it has printed."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+        self.symbol = exchange.venue.markets[0].symbol
+        self.printed: list[Printed] = list(exchange.engine.recent_trades(exchange.venue.markets[0].id))
+        exchange.venue.listen(self._hear)
+
+    def _hear(self, events: Sequence[Event]) -> None:
+        self.printed += [event for event in events if isinstance(event, Printed)]
+
+    def wanted(self, first: int) -> list[tuple[int, float, float, int]]:
+        """Return every trade from one on as (id, price, quantity, time in ms)."""
+        market = self.exchange.venue.markets[0]
+        return [
+            (each.trade_id, float(each.price_ticks * market.tick), float(each.quantity_lots * market.lot), each.time_ms)
+            for each in self.printed
+            if each.trade_id >= first
+        ]
+
+    @property
+    def ended(self) -> bool:
+        return len(self.printed) >= 4 * BARS
+
+
+@asynccontextmanager
+async def playing(faults: dict[str, dict[str, Any]], speed: float = SPEED) -> AsyncIterator[Play]:
+    tape = synthetic_tape(f"{SEED}:{BARS}")
+    symbol = tape.series[0].symbol
+    base, quote = symbol.split("/")
+    market = Market(
+        symbol=symbol, id=base + quote, base=base, quote=quote, tick=Decimal("0.01"), lot=Decimal("0.00000001")
+    )
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # ccxt's readers die of broken frames
+    async with running(markets=[market], tape=tape, speed=speed, seed=SEED, faults=faults) as exchange:
+        yield Play(exchange)
+
+
+@asynccontextmanager
+async def streaming(
+    play: Play, inbox: Any, settings: ExchangeSettings, last_trade_id: int | None = None
+) -> AsyncIterator[MarketStreams]:
+    client: Any = ccxt.pro.binance(play.exchange.ccxt_arguments | {"enableRateLimit": False})
+    known = {} if last_trade_id is None else {play.symbol: last_trade_id}
+    try:
+        await client.load_markets()
+        streams = MarketStreams(client, inbox, settings, last_trade_ids=known, pace=Pace(0.2))
+        task = asyncio.create_task(streams.run())
+        try:
+            yield streams
+            assert not task.done(), task
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+    finally:
+        await client.close()
+
+
+def heard(inbox: Any) -> list[tuple[int, float, float, int]]:
+    return [(each.trade_id, each.price, each.quantity, each.time_ns // 1_000_000) for each in inbox.of(Trade)]
+
+
+@pytest.mark.parametrize("name", FAULTS)
+async def test_every_trade_the_exchange_printed_arrives_once_and_in_order(
+    venue: Any, inbox: Any, options: Callable[..., ExchangeSettings], name: str
+) -> None:
+    async with playing(FAULTS[name]) as play:
+        settings = options(symbols=(play.symbol,), streams=("bars", "trades"), stall_s=0.5)
+        async with streaming(play, inbox, settings) as streams:
+            await venue.eventually(lambda: play.ended, "the tape's end")
+            last = play.printed[-1].trade_id
+            await venue.eventually(lambda: inbox.others and inbox.others[-1].trade_id == last, "the last trade")
+            (row,) = streams.statistics()
+        struck = {fault: play.exchange.faults.counts[fault] for fault in FAULTS[name]}
+    first = inbox.others[0].trade_id
+    assert first < 200, "it began while the tape played"
+    assert heard(inbox) == play.wanted(first)
+    assert row.trades is not None
+    assert row.trades.missing == 0, (row, struck)
+    assert all(struck.values()) or name == "everything", struck
+    assert name == "none" or row.trades.backfilled or row.trades.repeated, (row, struck)
+
+
+async def test_restarts_lose_and_double_no_trade(
+    venue: Any, inbox: Any, options: Callable[..., ExchangeSettings]
+) -> None:
+    async with playing(FAULTS["close"], speed=3_000.0) as play:
+        settings = options(symbols=(play.symbol,), streams=("bars", "trades"), stall_s=0.5)
+        for count in (40, 200, 201, 500):
+            last = inbox.others[-1].trade_id if inbox.others else None
+            async with streaming(play, inbox, settings, last):
+                await venue.eventually(lambda wanted=count: len(inbox.others) >= wanted, f"{count} trades")
+        numbers = [trade.trade_id for trade in inbox.others]
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+@pytest.mark.parametrize("name", BOOK_FAULTS)
+async def test_books_are_whole_never_crossed_and_the_newest_wins(
+    venue: Any, inbox: Any, options: Callable[..., ExchangeSettings], name: str
+) -> None:
+    async with playing(BOOK_FAULTS[name]) as play:
+        settings = options(symbols=(play.symbol,), streams=("bars", "book", "quotes"), stall_s=1.0, book_levels=5)
+        engine, market_id = play.exchange.engine, play.exchange.venue.markets[0].id
+        market = play.exchange.venue.markets[0]
+
+        def shown() -> Any:
+            _, bids, asks = engine.depth(market_id, 5)
+            return tuple(
+                tuple((float(ticks * market.tick), float(lots * market.lot)) for ticks, lots in side)
+                for side in (bids, asks)
+            )
+
+        async with streaming(play, inbox, settings) as streams:
+            await venue.eventually(lambda: play.ended, "the tape's end")
+            play.exchange.faults.clear()
+            await venue.eventually(
+                lambda: (
+                    inbox.of(BookSnapshot)
+                    and (inbox.of(BookSnapshot)[-1].bids, inbox.of(BookSnapshot)[-1].asks) == shown()
+                ),
+                "the book as it stands",
+            )
+            rows = {row.kind: row for row in streams.statistics()}
+        struck = {fault: play.exchange.faults.counts[fault] for fault in BOOK_FAULTS[name]}
+    books = inbox.of(BookSnapshot)
+    assert all(book.bids[0][0] < book.asks[0][0] for book in books)
+    assert all(len(book.bids) <= 5 and len(book.asks) <= 5 for book in books)
+    assert all(quote.bid < quote.ask for quote in inbox.of(Quote))
+    assert inbox.of(Quote), "quotes came as well"
+    assert sorted(book.sequence for book in books) == [book.sequence for book in books]
+    assert name == "none" or rows["book"].pump.breaks >= 1, struck
