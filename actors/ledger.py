@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from actors.messages import Bar, EquityMark, FeeInAsset, FeeInBase, Fill, FundingShared, PositionChanged
+from actors.messages import Adopted, Bar, EquityMark, FeeInAsset, FeeInBase, Fill, FundingShared, PositionChanged
 from actors.netting import net_fill
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class Ledger:
         )
         """Cash the account would hold had nothing ever been traded."""
 
-    def on_fill(self, fill: Fill) -> None:
+    def on_fill(self, fill: Fill | Adopted) -> None:
         """Book one fill and say how the position stands."""
         key = (fill.strategy, fill.symbol)
         held = self.holdings.get(key)

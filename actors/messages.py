@@ -341,6 +341,22 @@ class Fill(OrderEvent, frozen=True):
     """Filled at the last close because the tape had ended."""
 
 
+class Adopted(Message, frozen=True):
+    """A book's share of what `pitboss panic` had executed, which no order of the session did."""
+
+    strategy: str
+    symbol: str
+    order_id: str
+    """Of panic's."""
+    trade_id: int
+    side: int
+    price_ticks: int
+    quantity_lots: int
+    fee_atoms: int
+    """Of the quote asset, with what rounding the shares has left; positive is paid."""
+    executed_ns: int
+
+
 class FeeInBase(Message, frozen=True):
     """The venue kept part of what a fill bought as its fee; the fill itself then carries none."""
 
@@ -478,7 +494,7 @@ Input = (
 
 Decision = (
     Intent | RiskVeto | OrderRequest | CancelRequest | AmendRequest | AmendVeto | Accepted | Rejected | Cancelled
-    | Expired | CancelRejected | Amended | AmendRejected | Fill | FeeInBase | FeeInAsset | PositionChanged
+    | Expired | CancelRejected | Amended | AmendRejected | Fill | Adopted | FeeInBase | FeeInAsset | PositionChanged
     | FundingShared
 )  # fmt: skip
 """What the digest is taken over and the journal keeps beside its input."""

@@ -313,11 +313,13 @@ class Core:
                 risk.on_fill,
                 *(s.on_fill for s in strategies if s.hears_fills),
             ],
+            m.Adopted: [decided, ledger.on_fill],
             m.FeeInBase: [decided, ledger.on_fee_in_base],
             m.FeeInAsset: [decided, ledger.on_fee_in_asset],
             m.FundingShared: [decided, ledger.on_funding_shared],
             m.PositionChanged: [
                 decided,
+                *([venue.booking.on_position_changed] if isinstance(venue, RemoteVenue) else []),
                 risk.on_position_changed,
                 *(s.on_position_changed for s in strategies),
             ],

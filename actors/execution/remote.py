@@ -31,14 +31,13 @@ What a change of an order comes to stands in `actors.execution.amends`.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from actors.execution.amends import Amends
+from actors.execution.booking import PANIC_MARK, Booking
 from actors.execution.contracts import Contracts
-from actors.execution.fees import fees_of
 from actors.execution.reconciliation import Accounts
 from actors.execution.remote_state import RemoteState
 from actors.execution.rules import Rules
@@ -58,7 +57,6 @@ from actors.messages import (
     CancelRefused,
     CancelRejected,
     Expired,
-    Fill,
     ForcedTrade,
     FundingPaid,
     Halt,
@@ -82,8 +80,6 @@ if TYPE_CHECKING:
     from actors.instrument import Instrument
     from actors.runtime.scheduler import Context
 
-_TRADES_KEPT = 2_000
-"""Newest trade ids remembered per symbol: a venue repeats itself about the last minutes, not about last week."""
 _CANCEL_TRIES = 3
 _LATE_BARS = 2
 _LATE = "decided on market data of long ago"
@@ -123,18 +119,17 @@ class RemoteVenue:
         self._ended: dict[str, Sent] = {}
         self._ended_at_ns = -1
         """Orders that ended lately: somebody may ask to cancel one before he has heard of its end."""
-        self._trades: dict[str, deque[int]] = {symbol: deque(maxlen=_TRADES_KEPT) for symbol in instruments}
         self._accounts = Accounts(instruments, books)
         self._contracts = Contracts(context, instruments, self._accounts, books)
+        self.booking = Booking(context, instruments, self._accounts, self._contracts, books)
         self.rules = Rules(context, instruments)
         self._amends = Amends(context.emit, self.sent)
         self.last: Reconciled | None = None
         """The newest comparison."""
         self._asked = 0
         """Number of the newest question about the account."""
-        self._booked = 0
-        """Executions booked so far, and how many there were when the newest question was asked."""
         self._booked_when_asked = 0
+        """How much was booked when it was asked."""
 
     # --- the venue port -----------------------------------------------------------------------------
 
@@ -220,10 +215,9 @@ class RemoteVenue:
         for order in sent:
             order.in_doubt = order.in_doubt or "not yet asked for"
         asked = tuple((order.order_id, order.request.symbol) for order in sent)
-        known = tuple((symbol, max(ids)) for symbol, ids in self._trades.items() if ids)
         self._asked += 1
-        self._booked_when_asked = self._booked
-        self._emit(AskAccount(reason, asked, known, self._asked, self._contracts.funding_after()))
+        self._booked_when_asked = self.booking.count
+        self._emit(AskAccount(reason, asked, self.booking.newest(), self._asked, self._contracts.funding_after()))
         self._amends.ask_again()
         self._context.timers.arm(self.name, _RECONCILE, self._context.now_ns + self._reconcile_ns)
 
@@ -269,11 +263,11 @@ class RemoteVenue:
 
     def on_funding(self, paid: FundingPaid) -> None:
         """Share a payment among the books, once."""
-        self._booked += self._contracts.on_funding(paid)
+        self.booking.count += self._contracts.on_funding(paid)
 
     def on_forced(self, trade: ForcedTrade) -> None:
         """Take note of what the venue itself did to our position, once."""
-        self._booked += self._contracts.on_forced(trade)
+        self.booking.count += self._contracts.on_forced(trade)
 
     def on_absent(self, message: OrderAbsent) -> None:
         """Give up an order the venue never had."""
@@ -360,14 +354,15 @@ class RemoteVenue:
 
     def _book(self, trade: TradeReported) -> bool:
         """Book an execution; return whether it was new."""
-        known = self._trades[trade.symbol]
-        if trade.trade_id in known:
+        if self.booking.is_known(trade):
             return False
         order = self.sent.get(trade.order_id)
         if order is not None and self._amends.keeps_back(order, trade, self._instruments[trade.symbol].spec):
             return False
-        known.append(trade.trade_id)
-        self._booked += 1
+        self.booking.note(trade)
+        if order is None and PANIC_MARK in trade.order_id:
+            self.booking.adopt(trade)
+            return True
         if order is None:
             self._emit(Halt(f"{trade.symbol}: trade {trade.trade_id} executed order {trade.order_id}, which had ended"))
             return True
@@ -380,38 +375,15 @@ class RemoteVenue:
         order.in_doubt = ""
         order.booked_lots = booked_lots
         order.said_lots = max(order.said_lots, booked_lots)
-        self._execute(order, trade)
+        trouble = self.booking.execute(order, trade)
+        if trouble:
+            self._halt(order, trouble)
         if booked_lots == request.quantity_lots:
             self._forget(order)
             self._amends.on_filled(order)
         elif order.end:
             self._finish(order)
         return True
-
-    def _execute(self, order: Sent, trade: TradeReported) -> None:
-        """Say an execution, and what the venue kept of it."""
-        strategy = order.request.strategy
-        self._accounts.executed(trade)
-        self._contracts.executed(strategy, trade)
-        lot_atoms = self._accounts.lot_atoms[trade.symbol]
-        fee_atoms, fee_beside, trouble = fees_of(trade, self._instruments[trade.symbol], lot_atoms, strategy)
-        self._emit(
-            Fill(
-                *identity(order),
-                trade.trade_id,
-                trade.side,
-                trade.price_ticks,
-                trade.quantity_lots,
-                order.request.quantity_lots - order.booked_lots,
-                fee_atoms,
-                trade.liquidity,
-                trade.executed_ns,
-            )
-        )
-        if fee_beside is not None:
-            self._emit(fee_beside)
-        if trouble:
-            self._halt(order, trouble)
 
     def _halt(self, order: Sent, what: str) -> None:
         self._emit(Halt(f"{order.request.symbol}: order {order.order_id}: {what}"))
@@ -436,7 +408,7 @@ class RemoteVenue:
         if account.ask != self._asked:
             return  # a newer question is under way
         missing = any(order.said_lots > order.booked_lots or order.kept_back for order in self.sent.values())
-        if missing or self._booked > self._booked_when_asked:
+        if missing or self.booking.count > self._booked_when_asked:
             doubtful = not self.ready  # the next comparison on the period will do
         else:
             compared = self._accounts.compare(account)
@@ -469,17 +441,18 @@ class RemoteVenue:
                 self.ready,
                 self._was_linked,
                 list(self.sent.values()),
-                {symbol: list(known) for symbol, known in self._trades.items()},
+                {symbol: list(known) for symbol, known in self.booking.known.items()},
                 self._accounts.assets,
                 self.last,
                 {symbol: bar for symbol in self._instruments if (bar := self._context.lane(symbol).bar) is not None},
                 self._asked,
-                self._booked,
+                self.booking.count,
                 self._booked_when_asked,
                 self._accounts.rest,
                 self._accounts.positions,
                 self._contracts.dump(),
                 self.rules.dump(),
+                [(*book, lots) for book, lots in self.booking.lots.items()],
             )
         )
 
@@ -489,7 +462,10 @@ class RemoteVenue:
         self._linked, self.ready, self._was_linked = kept.linked, kept.ready, kept.was_linked
         self.sent.clear()
         self.sent.update({order.order_id: order for order in kept.sent})
-        self._trades = {symbol: deque(known, maxlen=_TRADES_KEPT) for symbol, known in kept.trades.items()}
+        for symbol, known in kept.trades.items():
+            self.booking.known[symbol].clear()
+            self.booking.known[symbol].extend(known)
+        self.booking.lots = {(strategy, symbol): lots for strategy, symbol, lots in kept.lots}
         self._accounts.assets, self._accounts.rest = kept.assets, kept.rest
         self._accounts.positions |= kept.positions
         self._contracts.load(kept.contracts)
@@ -497,4 +473,4 @@ class RemoteVenue:
         self.last = kept.last
         for symbol in self._instruments:
             self._context.lane(symbol).bar = kept.bars.get(symbol)
-        self._asked, self._booked, self._booked_when_asked = kept.asked, kept.booked, kept.booked_when_asked
+        self._asked, self.booking.count, self._booked_when_asked = kept.asked, kept.booked, kept.booked_when_asked

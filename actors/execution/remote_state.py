@@ -28,3 +28,4 @@ class RemoteState(msgspec.Struct):
     positions: dict[str, Position] = {}
     contracts: ContractsState = msgspec.field(default_factory=ContractsState)
     rules: dict[str, InstrumentChanged] = {}
+    lots: list[tuple[str, str, int]] = []

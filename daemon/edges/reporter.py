@@ -22,6 +22,7 @@ _LINES_MAX = 10_000
 
 _HEARD = (
     m.Fill,
+    m.Adopted,
     m.FeeInAsset,
     m.FeeInBase,
     m.FundingShared,

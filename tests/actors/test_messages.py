@@ -72,6 +72,7 @@ DECISIONS: list[Any] = [
     m.Amended(*EVENT, "pbt2", 7, 90, 91),
     m.AmendRejected(*EVENT, "too late"),
     m.Fill(*EVENT, 9, m.BUY, 100, 5, 2, -3, "maker", 77, synthetic=True),
+    m.Adopted("a", "X", "pbt-1", 9, m.SELL, 100, 5, 3, 77),
     m.FeeInBase("a", "X", 9, 3, 300),
     m.FeeInAsset("a", "X", 9, "BNB", -4, -240),
     m.PositionChanged("a", "X", -5, -500, 10, 3, 10**15),

@@ -1,0 +1,141 @@
+"""What `pitboss panic` did from outside: the books follow, each by its share, and the accounts agree to the unit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actors import messages as m
+from actors.execution.booking import Booking
+from actors.execution.contracts import Contracts
+from actors.execution.reconciliation import Accounts
+from actors.instrument import Instrument, InstrumentSpec
+from actors.ledger import Account, Holding, Ledger
+from actors.runtime.scheduler import Context
+from actors.system import CoreSnapshot
+from strategies.base import Strategy
+from tests.actors.execution.test_remote import LOT, UNIT, Desk, trade
+
+Scripted = Callable[..., Strategy]
+Of = Callable[[type[Any], list[m.Message]], list[Any]]
+PANIC = "pbn0n-k3x90"
+SPOT = InstrumentSpec(
+    symbol="BTC/USDT", tick=Decimal("0.01"), lot=Decimal("1e-8"), step=Decimal("1e-5"), base="BTC", quote="USDT"
+)
+
+
+@pytest.fixture
+def desk(scripted: Scripted) -> Desk:
+    """A desk that has bought 10 steps at 100."""
+    desk = Desk(scripted({0: lambda s: s.buy(10e-5, limit=100)}))
+    desk.connect()
+    desk.bar()
+    desk.post(trade(1, 10))
+    return desk
+
+
+def test_a_session_finds_what_panic_sold_while_it_was_away(desk: Desk, of: Of) -> None:
+    desk.post(m.VenueLink(up=False, reason="killed"))
+    desk.post(m.VenueLink(up=True))
+    sold = trade(2, 10, order=PANIC, side=m.SELL, fee=("USDT", 1_000))
+    said = desk.reconcile("0", "99999.99999", trades=(sold,))
+    assert of(m.Adopted, said) == [m.Adopted("a", "BTC/USDT", PANIC, 2, m.SELL, 10_000, 10 * LOT, 1_000, 5)]
+    assert desk.core.ledger.holdings["a", "BTC/USDT"].quantity_lots == 0
+    assert desk.halted == "BTC/USDT: pitboss panic sold 0.0001; the books have followed, resume to trade on"
+    desk.reconcile("0", "99999.99999", trades=(sold,))
+    assert desk.venue.last is not None
+    assert desk.venue.last.differences == ()
+    assert desk.core.ledger.cash_atoms == 100_000 * UNIT - 1_000
+    desk.post(m.Resume("c1"))
+    assert desk.post(sold) == [], "booked once"
+    assert desk.halted == ""
+
+
+def test_what_was_told_of_panic_by_the_stream_is_booked_at_once(desk: Desk) -> None:
+    desk.post(trade(2, 4, order=PANIC, side=m.SELL))
+    desk.post(trade(3, 6, order=PANIC, side=m.SELL, fee=("BNB", 7), fee_value=4_200))
+    assert desk.core.ledger.holdings["a", "BTC/USDT"].quantity_lots == 0
+    assert desk.core.ledger.others["BNB"].value_atoms == -4_200
+
+
+def test_what_panic_sold_beyond_our_books_is_not_ours(scripted: Scripted) -> None:
+    desk = Desk(scripted({0: lambda s: s.buy(10e-5, limit=100)}))
+    desk.connect(btc="0.5")
+    desk.bar()
+    desk.post(trade(1, 10))
+    desk.post(trade(2, 30, order=PANIC, side=m.SELL))
+    assert desk.core.ledger.cash_atoms == 100_000 * UNIT, "of the price of 30 steps that of 10 is ours"
+    assert desk.core.ledger.holdings["a", "BTC/USDT"].quantity_lots == 0
+    desk.post(m.VenueLink(up=True))
+    for _ in range(2):
+        desk.reconcile("0.4998", "100000.02")
+    assert desk.venue.last is not None
+    assert desk.venue.last.differences == ()
+
+
+def test_an_execution_that_closes_nothing_of_ours_changes_no_book(scripted: Scripted) -> None:
+    desk = Desk(scripted({}))
+    desk.connect()
+    desk.post(trade(2, 30, order=PANIC, side=m.SELL))
+    assert desk.core.ledger.cash_atoms == 100_000 * UNIT
+    assert desk.core.ledger.holdings == {}
+    assert "pitboss panic sold" in desk.halted
+
+
+def test_a_recovered_core_knows_whose_the_lots_are(desk: Desk, scripted: Scripted) -> None:
+    other = Desk(scripted({0: lambda s: s.buy(10e-5, limit=100)}))
+    other.core.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(desk.core.snapshot()), type=CoreSnapshot))
+    other.post(trade(2, 10, order=PANIC, side=m.SELL))
+    assert other.core.ledger.holdings["a", "BTC/USDT"].quantity_lots == 0
+
+
+def test_a_fee_of_panic_that_cannot_be_valued_is_said(desk: Desk) -> None:
+    desk.post(trade(2, 10, order=PANIC, side=m.SELL, fee=("BNB", 7)))
+    assert "the books have followed" in desk.halted
+    assert "was charged in BNB, whose worth in USDT is not known" in desk.halted
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.integers(-(10**9), 10**9), min_size=1, max_size=5),
+    st.integers(1, 10**9),
+    st.integers(1, 10**7),
+    st.integers(-(10**6), 10**6),
+    st.sampled_from([m.BUY, m.SELL]),
+)
+def test_the_shares_add_up_to_the_unit(lots: list[int], sold: int, price: int, fee: int, side: int) -> None:
+    """Position, cash and fees of all books together change by exactly what the venue says; no book changes its side."""
+    books = [(f"s{number}", "BTC/USDT", held) for number, held in enumerate(lots)]
+    instruments = {"BTC/USDT": Instrument(SPOT)}
+    context = Context()
+    holdings = [Holding(strategy, symbol, held, held) for strategy, symbol, held in books if held]
+    ledger = Ledger(context, instruments, Account(10**17, holdings), emit_marks=False)
+    said: list[m.Message] = []
+
+    def emit(message: m.Message) -> None:
+        said.append(message)
+        if isinstance(message, m.Adopted):
+            ledger.on_fill(message)
+
+    context.emit = emit
+    accounts = Accounts(instruments, books)
+    booking = Booking(context, instruments, accounts, Contracts(context, instruments, accounts, books), books)
+    taken = m.TradeReported(PANIC, "BTC/USDT", 7, side, price, sold, "USDT", fee, "taker", 5)
+
+    booking.adopt(taken)
+
+    closable = sum(abs(held) for held in lots if held * side < 0)
+    shares = [message for message in said if isinstance(message, m.Adopted)]
+    assert sum(share.quantity_lots for share in shares) == min(closable, sold)
+    for strategy, symbol, held in books:
+        book = ledger.holdings.get((strategy, symbol))
+        assert book is None or book.quantity_lots * held >= 0
+    if closable >= sold:
+        value = instruments["BTC/USDT"].value_atoms(price, sold)
+        assert ledger.cash_atoms == 10**17 - side * value - fee
