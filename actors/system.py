@@ -261,7 +261,7 @@ class Core:
             table[m.TradeReported].append(venue.on_trade)
             table[m.AccountReported].append(venue.on_account)
             table[m.FundingPaid].append(venue.on_funding)
-            table[m.InstrumentChanged].append(venue.rules.on_changed)
+            table[m.InstrumentChanged].append(venue.on_instrument_changed)
             table[m.ForcedTrade].append(venue.on_forced)
         return table
 
@@ -319,7 +319,7 @@ class Core:
             m.FundingShared: [decided, ledger.on_funding_shared],
             m.PositionChanged: [
                 decided,
-                *([venue.booking.on_position_changed] if isinstance(venue, RemoteVenue) else []),
+                *([venue.on_position_changed] if isinstance(venue, RemoteVenue) else []),
                 risk.on_position_changed,
                 *(s.on_position_changed for s in strategies),
             ],

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from actors.execution.booking import PANIC_MARK
 from actors.execution.orders import ORDER_ID_MAX, PREFIX, base36
 from actors.instrument import ATOM, Instrument, InstrumentSpec
 from actors.messages import AccountReported, ForcedTrade, TradeReported
@@ -59,6 +60,7 @@ class _Plan(msgspec.Struct):
     instruments: list[InstrumentSpec]
     start_ns: int
     real: bool = False
+    nonce: str = ""
 
 
 _decode_plan = msgspec.json.Decoder(_Plan).decode
@@ -68,6 +70,8 @@ class Books(msgspec.Struct, kw_only=True):
     """What a journal says of our dealings at a venue."""
 
     session: str
+    prefix: str
+    """What the ids of its orders start with; ours get the same, so that it knows their executions for its own."""
     exchange: ExchangeSettings
     symbols: list[str]
     since_ms: int
@@ -151,6 +155,7 @@ def _read(reader: JournalReader) -> Books | None:
     same = [(row, plan) for row, plan in real if _venue(plan) == _venue(last_plan)]
     books = Books(
         session=last_row.id,
+        prefix=PREFIX + last_plan.nonce,
         exchange=last_plan.settings.exchange,
         symbols=list(dict.fromkeys(spec.symbol for _, plan in reversed(same) for spec in plan.instruments)),
         since_ms=min(plan.start_ns for _, plan in same) // _NS_PER_MS - _SINCE_MARGIN_MS,
@@ -236,7 +241,8 @@ class Flattener:
         self._sent_s: dict[str, float] = {}
         units = {spec.symbol: Instrument(spec) for spec in instruments}
         self._questions = Questions(client, self._caller, units, Names(PREFIX), self._too_late_s, _unvalued)
-        self._name = f"{PREFIX}panic{base36(secrets.randbelow(36**7)).rjust(7, '0')}"
+        owner = f"{PREFIX}panic" if books is None else f"{books.prefix}{PANIC_MARK}"
+        self._name = f"{owner}{base36(secrets.randbelow(36**7)).rjust(7, '0')}"
 
     async def flatten(self) -> None:
         """Cancel and close what the last look has shown, and what those after it show.

@@ -92,9 +92,14 @@ class Accounts:
                 self.positions[symbol] = Position()
             else:
                 self.assets.setdefault(spec.base, Asset())
+        self._inherited: dict[str, int] = {}
+        """What our books hold of base assets when the session begins, in atoms."""
         for _, symbol, lots in books:
             if symbol in self.positions:
                 self.positions[symbol].ours_lots += lots
+            else:
+                base = instruments[symbol].spec.base
+                self._inherited[base] = self._inherited.get(base, 0) + lots * self.lot_atoms[symbol]
 
     def foreign_lots(self, symbol: str) -> int:
         """Return the part of a contract's position that is not ours, signed."""
@@ -141,6 +146,7 @@ class Accounts:
             total_atoms = reported.get(name, 0)
             if asset.baseline_atoms is None:
                 asset.baseline_atoms = total_atoms - asset.ours_atoms
+                found.halts += self._lacking(name, asset.baseline_atoms)
             expected_atoms = asset.baseline_atoms + asset.ours_atoms
             difference_atoms = total_atoms - expected_atoms
             words = f"{name}: the venue holds {_decimal(total_atoms)}, we expect {_decimal(expected_atoms)}"
@@ -156,6 +162,14 @@ class Accounts:
                 words = f"{symbol}: a position of {self._quantity(symbol, self.foreign_lots(symbol))} is not ours"
                 found.differences.append(words)
         return found
+
+    def _lacking(self, name: str, baseline_atoms: int) -> list[str]:
+        """Return in words what our books inherited and the account does not have: spot has no positions to compare."""
+        held_atoms = self._inherited.get(name, 0)
+        if baseline_atoms >= held_atoms:
+            return []
+        words = f"{name}: the books hold {_decimal(held_atoms)}, the account only {_decimal(baseline_atoms)}"
+        return [f"{words}; if it was sold elsewhere, begin anew with another --state-dir"]
 
     def _compare_positions(self, account: AccountReported, found: Comparison) -> None:
         reported = {position.symbol: position.quantity_lots for position in account.positions}

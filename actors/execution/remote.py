@@ -60,10 +60,12 @@ from actors.messages import (
     ForcedTrade,
     FundingPaid,
     Halt,
+    InstrumentChanged,
     OrderAbsent,
     OrderInDoubt,
     OrderReported,
     OrderRequest,
+    PositionChanged,
     Reconciled,
     Rejected,
     SendCancel,
@@ -121,7 +123,7 @@ class RemoteVenue:
         """Orders that ended lately: somebody may ask to cancel one before he has heard of its end."""
         self._accounts = Accounts(instruments, books)
         self._contracts = Contracts(context, instruments, self._accounts, books)
-        self.booking = Booking(context, instruments, self._accounts, self._contracts, books)
+        self._booking = Booking(context, instruments, self._accounts, self._contracts, books)
         self.rules = Rules(context, instruments)
         self._amends = Amends(context.emit, self.sent)
         self.last: Reconciled | None = None
@@ -216,10 +218,18 @@ class RemoteVenue:
             order.in_doubt = order.in_doubt or "not yet asked for"
         asked = tuple((order.order_id, order.request.symbol) for order in sent)
         self._asked += 1
-        self._booked_when_asked = self.booking.count
-        self._emit(AskAccount(reason, asked, self.booking.newest(), self._asked, self._contracts.funding_after()))
+        self._booked_when_asked = self._booking.count
+        self._emit(AskAccount(reason, asked, self._booking.newest(), self._asked, self._contracts.funding_after()))
         self._amends.ask_again()
         self._context.timers.arm(self.name, _RECONCILE, self._context.now_ns + self._reconcile_ns)
+
+    def on_instrument_changed(self, message: InstrumentChanged) -> None:
+        """Take in the venue's rules of a symbol."""
+        self.rules.on_changed(message)
+
+    def on_position_changed(self, message: PositionChanged) -> None:
+        """Follow the ledger."""
+        self._booking.on_position_changed(message)
 
     # --- what the venue says of an order ------------------------------------------------------------
 
@@ -263,11 +273,11 @@ class RemoteVenue:
 
     def on_funding(self, paid: FundingPaid) -> None:
         """Share a payment among the books, once."""
-        self.booking.count += self._contracts.on_funding(paid)
+        self._booking.count += self._contracts.on_funding(paid)
 
     def on_forced(self, trade: ForcedTrade) -> None:
         """Take note of what the venue itself did to our position, once."""
-        self.booking.count += self._contracts.on_forced(trade)
+        self._booking.count += self._contracts.on_forced(trade)
 
     def on_absent(self, message: OrderAbsent) -> None:
         """Give up an order the venue never had."""
@@ -354,14 +364,14 @@ class RemoteVenue:
 
     def _book(self, trade: TradeReported) -> bool:
         """Book an execution; return whether it was new."""
-        if self.booking.is_known(trade):
+        if self._booking.is_known(trade):
             return False
         order = self.sent.get(trade.order_id)
         if order is not None and self._amends.keeps_back(order, trade, self._instruments[trade.symbol].spec):
             return False
-        self.booking.note(trade)
+        self._booking.note(trade)
         if order is None and PANIC_MARK in trade.order_id:
-            self.booking.adopt(trade)
+            self._booking.adopt(trade)
             return True
         if order is None:
             self._emit(Halt(f"{trade.symbol}: trade {trade.trade_id} executed order {trade.order_id}, which had ended"))
@@ -375,7 +385,7 @@ class RemoteVenue:
         order.in_doubt = ""
         order.booked_lots = booked_lots
         order.said_lots = max(order.said_lots, booked_lots)
-        trouble = self.booking.execute(order, trade)
+        trouble = self._booking.execute(order, trade)
         if trouble:
             self._halt(order, trouble)
         if booked_lots == request.quantity_lots:
@@ -408,7 +418,7 @@ class RemoteVenue:
         if account.ask != self._asked:
             return  # a newer question is under way
         missing = any(order.said_lots > order.booked_lots or order.kept_back for order in self.sent.values())
-        if missing or self.booking.count > self._booked_when_asked:
+        if missing or self._booking.count > self._booked_when_asked:
             doubtful = not self.ready  # the next comparison on the period will do
         else:
             compared = self._accounts.compare(account)
@@ -441,18 +451,18 @@ class RemoteVenue:
                 self.ready,
                 self._was_linked,
                 list(self.sent.values()),
-                {symbol: list(known) for symbol, known in self.booking.known.items()},
+                {symbol: list(known) for symbol, known in self._booking.known.items()},
                 self._accounts.assets,
                 self.last,
                 {symbol: bar for symbol in self._instruments if (bar := self._context.lane(symbol).bar) is not None},
                 self._asked,
-                self.booking.count,
+                self._booking.count,
                 self._booked_when_asked,
                 self._accounts.rest,
                 self._accounts.positions,
                 self._contracts.dump(),
                 self.rules.dump(),
-                [(*book, lots) for book, lots in self.booking.lots.items()],
+                [(*book, lots) for book, lots in self._booking.lots.items()],
             )
         )
 
@@ -463,9 +473,9 @@ class RemoteVenue:
         self.sent.clear()
         self.sent.update({order.order_id: order for order in kept.sent})
         for symbol, known in kept.trades.items():
-            self.booking.known[symbol].clear()
-            self.booking.known[symbol].extend(known)
-        self.booking.lots = {(strategy, symbol): lots for strategy, symbol, lots in kept.lots}
+            self._booking.known[symbol].clear()
+            self._booking.known[symbol].extend(known)
+        self._booking.lots = {(strategy, symbol): lots for strategy, symbol, lots in kept.lots}
         self._accounts.assets, self._accounts.rest = kept.assets, kept.rest
         self._accounts.positions |= kept.positions
         self._contracts.load(kept.contracts)
@@ -473,4 +483,4 @@ class RemoteVenue:
         self.last = kept.last
         for symbol in self._instruments:
             self._context.lane(symbol).bar = kept.bars.get(symbol)
-        self._asked, self.booking.count, self._booked_when_asked = kept.asked, kept.booked, kept.booked_when_asked
+        self._asked, self._booking.count, self._booked_when_asked = kept.asked, kept.booked, kept.booked_when_asked

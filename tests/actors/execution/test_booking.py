@@ -139,3 +139,16 @@ def test_the_shares_add_up_to_the_unit(lots: list[int], sold: int, price: int, f
     if closable >= sold:
         value = instruments["BTC/USDT"].value_atoms(price, sold)
         assert ledger.cash_atoms == 10**17 - side * value - fee
+
+
+def test_books_that_inherited_more_than_the_account_has_halt_at_the_first_look(scripted: Scripted) -> None:
+    desk = Desk(scripted({}), held=(Holding("a", "BTC/USDT", 10 * LOT, UNIT // 100),))
+    desk.post(m.VenueLink(up=True))
+    desk.reconcile("0.00009", "100000")
+    assert desk.halted == (
+        "the accounts differ: BTC: the books hold 0.00010000, the account only 0.00009000; if it was sold elsewhere,"
+        " begin anew with another --state-dir"
+    )
+    enough = Desk(scripted({}), held=(Holding("a", "BTC/USDT", 10 * LOT, UNIT // 100),))
+    enough.connect(btc="0.0001")
+    assert enough.halted == ""

@@ -12,7 +12,7 @@ import pytest
 from actors import messages as m
 from actors.execution.remote import RemoteVenue
 from actors.instrument import Instrument, InstrumentSpec
-from actors.ledger import Account
+from actors.ledger import Account, Holding
 from actors.system import Core, CoreSnapshot, SeriesPlan, StrategyPlan
 from config.load import check_settings
 from strategies.base import Strategy
@@ -39,7 +39,7 @@ Of = Callable[[type[Any], list[m.Message]], list[Any]]
 class Desk:
     """A core that trades at a real venue; whoever holds it plays the venue."""
 
-    def __init__(self, strategy: Strategy, **risk: Any) -> None:
+    def __init__(self, strategy: Strategy, held: tuple[Holding, ...] = (), **risk: Any) -> None:
         self.heard: list[m.Message] = []
         kinds = [kind for kind in vars(m).values() if isinstance(kind, type) and issubclass(kind, m.Message)]
         self.isolated, self.name = False, "desk"
@@ -48,7 +48,7 @@ class Desk:
             {"BTC/USDT": Instrument(BTC)},
             [SeriesPlan("BTC/USDT", MINUTE)],
             [StrategyPlan("a", "BTC/USDT", MINUTE, strategy, FeatureRows({}))],
-            Account(100_000 * UNIT),
+            Account(100_000 * UNIT, list(held)),
             nonce="n0n",
             start_ns=0,
             real=True,
@@ -472,3 +472,9 @@ def test_a_restored_core_goes_on_as_if_nothing_had_been(scripted: Scripted, stor
         two.core.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(one.core.snapshot()), type=CoreSnapshot))
         assert names(two.post(message)) == names(one.post(message))
         assert two.core.snapshot() == one.core.snapshot()
+
+
+def test_everyone_who_hears_something_has_a_name(desk: Desk) -> None:
+    """The status counts what each has heard."""
+    desk.bar()
+    assert desk.core.scheduler.processed()["venue"] > 0

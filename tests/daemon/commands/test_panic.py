@@ -278,7 +278,7 @@ def test_a_sale_whose_reply_is_lost_is_asked_for_and_done_once(
     run = panic(*loopback.settings, *QUICK)
 
     assert run.code == 0, run
-    sold = [row for row in loopback.book()["orders"] if row["client_order_id"].startswith("pbpanic")]
+    sold = [row for row in loopback.book()["orders"] if row["client_order_id"].startswith("pb0000000-")]
     assert [(row["side"], row["status"], Decimal(row["filled"])) for row in sold] == [
         ("SELL", "FILLED", Decimal("0.4995"))
     ]
