@@ -36,25 +36,27 @@ terms = st.fixed_dictionaries(
         "side": sides,
         "price": prices,
         "lots": lots,
-        "reduce_only": flags,
-        "time_in_force": st.sampled_from(["GTC", "GTC", "IOC", "FOK", "GTX"]),
+        "reduce_only": st.sampled_from([False, False, False, True]),
+        "time_in_force": st.sampled_from(["GTC", "GTC", "GTC", "GTC", "IOC", "FOK", "GTX"]),
     }
 )
-steps = st.one_of(
-    st.tuples(st.just("print"), st.tuples(markets, prices, st.integers(0, 30_000))),
-    st.tuples(st.just("print"), st.tuples(markets, prices, st.integers(0, 30_000))),
-    st.tuples(st.just("limit"), terms),
-    st.tuples(st.just("market"), terms),
-    st.tuples(st.just("market"), terms),
-    st.tuples(
-        st.sampled_from(["STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET"]),
-        st.tuples(terms, prices, percents, flags, flags),
-    ),
-    st.tuples(st.just("amend"), st.tuples(numbers, prices, lots)),
+conditionals = st.tuples(
+    st.sampled_from(["STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET"]),
+    st.tuples(terms, prices, percents, flags, st.sampled_from([False, False, True])),
+)
+amends = st.tuples(st.just("amend"), st.tuples(numbers, prices, lots))
+trades = st.one_of(
+    *[st.tuples(st.just("print"), st.tuples(markets, prices, st.integers(0, 30_000)))] * 4,
+    *[st.tuples(st.just("limit"), terms)] * 3,
+    *[st.tuples(st.just("market"), terms)] * 2,
+    *[conditionals] * 2,
+    amends,
+)
+others = st.one_of(
     st.tuples(st.just("cancel"), numbers),
     st.tuples(st.just("cancel_conditional"), numbers),
     st.tuples(st.sampled_from(["cancel_all", "cancel_all_conditionals"]), markets),
-    st.tuples(st.just("leverage"), st.tuples(markets, st.integers(1, LEVERAGE_MAX))),
+    st.tuples(st.just("leverage"), st.tuples(markets, st.sampled_from([0, 5, 20, LEVERAGE_MAX]))),
     st.tuples(st.just("margin"), st.tuples(markets, flags)),
     st.tuples(st.just("mark"), st.tuples(markets, st.one_of(st.none(), prices))),
     st.tuples(st.just("rate"), st.sampled_from([D("0.01"), D("-0.02")])),
@@ -62,9 +64,10 @@ steps = st.one_of(
     st.tuples(st.just("arm"), st.tuples(markets, st.sampled_from([0, 1_500, HOUR_MS]))),
     st.tuples(st.just("wait"), st.integers(1, 20 * HOUR_MS)),
     st.tuples(st.just("filters"), st.tuples(markets, st.sampled_from([D("0.07"), D("0.14"), D("0.02")]))),
-    st.tuples(st.just("trading"), st.tuples(markets, flags)),
-    st.tuples(st.just("hedge"), flags),
+    st.tuples(st.just("trading"), st.tuples(markets, st.sampled_from([True, True, True, False]))),
+    st.tuples(st.just("hedge"), st.sampled_from([False, False, False, True])),
 )
+steps = st.one_of(trades, trades, trades, others)
 
 
 def make(**changes: Any) -> PerpetualEngine:
@@ -87,8 +90,8 @@ class Days:
             "limit": lambda: self.place(given, "LIMIT"),
             "market": lambda: self.place(given, "MARKET"),
             "amend": lambda: self.amend(*given),
-            "cancel": lambda: self.engine.cancel(self.market(given), self.now_ms, given),
-            "cancel_conditional": lambda: self.engine.cancel_conditional(None, self.now_ms, given),
+            "cancel": lambda: self.cancel(given),
+            "cancel_conditional": lambda: self.cancel_conditional(given),
             "cancel_all": lambda: self.engine.cancel_all(given, self.now_ms),
             "cancel_all_conditionals": lambda: self.engine.cancel_all_conditionals(given, self.now_ms),
             "leverage": lambda: self.engine.set_leverage(given[0], given[1], self.now_ms),
@@ -107,9 +110,19 @@ class Days:
         except (x.VenueError, ValueError):
             return
 
-    def market(self, order_id: int) -> str:
-        known = [each.id for each in self.engine.history.orders if each.order_id == order_id]
-        return known[0] if known else "A"
+    def open(self, number: int) -> x.OrderView | None:
+        """Return the open order of a number, counted round and round."""
+        orders = self.engine.open_orders()
+        return orders[number % len(orders)] if orders else None
+
+    def cancel(self, number: int) -> None:
+        order = self.open(number)
+        self.engine.cancel(order.id if order else "A", self.now_ms, order.order_id if order else number)
+
+    def cancel_conditional(self, number: int) -> None:
+        waiting = self.engine.open_conditionals()
+        algo_id = waiting[number % len(waiting)].algo_id if waiting else number
+        self.engine.cancel_conditional(None, self.now_ms, algo_id)
 
     def place(self, given: Any, kind: Any) -> None:
         unit = self.engine.market(given["market"])
@@ -145,11 +158,12 @@ class Days:
         )
         self.engine.place_conditional(new, self.now_ms)
 
-    def amend(self, order_id: int, price: int, size: int) -> None:
-        market = self.engine.market(self.market(order_id))
-        side = self.engine.order(market.id, order_id).side
-        wanted_lots, wanted_price = size * market.lot, price * market.tick
-        self.engine.amend(market.id, self.now_ms, order_id, side=side, quantity=wanted_lots, price=wanted_price)
+    def amend(self, number: int, price: int, size: int) -> None:
+        order = self.open(number)
+        if order is not None:
+            unit = self.engine.market(order.id)
+            quantity, wanted = size * unit.lot, price * unit.tick
+            self.engine.amend(order.id, self.now_ms, order.order_id, side=order.side, quantity=quantity, price=wanted)
 
 
 def events_without_books(events: list[x.Event]) -> list[x.Event]:
