@@ -15,6 +15,7 @@ import msgspec
 from actors import messages as m
 from actors.control import Control
 from actors.execution.orders import Execution
+from actors.execution.paper_funding import PaperFunding
 from actors.execution.remote import RemoteVenue
 from actors.execution.simulated import SimulatedVenue
 from actors.features import FeaturePort, Features
@@ -149,6 +150,10 @@ class Core:
             ],
         )
         self.ticks = Ticks(base)
+        self.paper_funding: PaperFunding | None = None
+        """Only where contracts are traded on paper."""
+        if not real and any(instrument.spec.contract for instrument in instruments.values()):
+            self.paper_funding = PaperFunding(context, instruments, positions)
         self._plans = tuple(strategies)
         self.strategies = [
             StrategyActor(
@@ -184,6 +189,7 @@ class Core:
             self.market,
             self.ticks,
             self.venue,
+            *([self.paper_funding] if self.paper_funding is not None else []),
             self.ledger,
             self.features,
             *self.strategies,
@@ -248,6 +254,10 @@ class Core:
         }
         for kind, method in TICKS.items():
             table[kind] = [getattr(self.ticks, method), *(s.on_tick for s in strategies if kind in s.hears_ticks)]
+        if self.paper_funding is not None:
+            table[m.Mark].insert(1, self.paper_funding.on_mark)
+            table[m.Funding].insert(1, self.paper_funding.on_funding)
+            table[m.TimerFired].insert(0, self.paper_funding.on_timer)
         if isinstance(venue, SimulatedVenue):
             table[m.TapeEnded].append(venue.on_tape_ended)
         else:
@@ -321,6 +331,7 @@ class Core:
                 decided,
                 *([venue.on_position_changed] if isinstance(venue, RemoteVenue) else []),
                 risk.on_position_changed,
+                *([self.paper_funding.on_position_changed] if self.paper_funding is not None else []),
                 *(s.on_position_changed for s in strategies),
             ],
             m.SendOrder: [],

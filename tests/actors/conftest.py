@@ -67,10 +67,17 @@ class Rig:
         cash: str = "1000000",
         account: Account | None = None,
         timeframe_ns: int = MINUTE,
+        contract: bool = False,
     ) -> None:
         instruments = {
             symbol: Instrument(
-                InstrumentSpec(symbol=symbol, tick=Decimal(tick), lot=Decimal(lot), min_notional=Decimal(min_notional))
+                InstrumentSpec(
+                    symbol=symbol,
+                    tick=Decimal(tick),
+                    lot=Decimal(lot),
+                    min_notional=Decimal(min_notional),
+                    contract=contract,
+                )
             )
             for symbol in symbols
         }
