@@ -119,9 +119,10 @@ async def test_both_go_on_where_they_were_with_one_clock(wall: Wall, opening: Op
             await futures.catch_up()
         await spot.close()
         await futures.close()
-    spot, futures = await opening(tmp_path, speed=60.0)
+    spot, futures = await opening(tmp_path, speed=30.0)
     assert [each[:2] for each in prints(futures)] == [each[:2] for each in prints(spot)]
     assert spot.clock == futures.clock
+    assert spot.clock.speed == 30
     assert (tmp_path / FILE_NAME).exists()
     assert (tmp_path / FUTURES_FILE_NAME).exists()
 

@@ -229,6 +229,14 @@ def test_an_amended_order_keeps_its_ids_and_loses_its_place(pit: Any) -> None:
         assert [each.order_id for each in engine.my_trades("BTCUSDT")] == [second.order_id, 1]
 
 
+def test_an_amended_order_needs_margin_in_place_of_what_it_had(pit: Any) -> None:
+    order = pit.place("BUY", "10", price="20000")
+    assert amend(pit, order.order_id, "5", "40000").status == "FILLED"
+    order = pit.place("BUY", "10", price="5000")
+    assert amend(pit, order.order_id, "9.9", "5050").status == "NEW"
+    assert pit.refusal(amend, pit, order.order_id, "9.9", "5100") == (-2019, "Margin is insufficient.")
+
+
 def test_an_order_amended_to_the_touch_fills_there(pit: Any) -> None:
     order = pit.place("BUY", price="29000")
     amended = amend(pit, order.order_id, "0.1", "30100")
@@ -280,6 +288,10 @@ def test_a_position_pays_its_value_at_the_mark_times_the_rate(pit: Any, side: st
     assert (changed.reason, [each.id for each in changed.positions]) == ("FUNDING_FEE", ["BTCUSDT"])
     (income,) = pit.engine.income("FUNDING_FEE")
     assert (income.amount_atoms, income.asset, income.id, income.trade_id) == (paid * ATOMS, "USDT", "BTCUSDT", 0)
+    pit.place("BUY")
+    told = pit.engine.drain()[-1]
+    assert isinstance(told, x.PositionsChanged)
+    assert told.reason == "ORDER"
 
 
 def test_funding_is_settled_once_at_each_eighth_hour_before_what_else_happens_then(pit: Any) -> None:
@@ -293,8 +305,8 @@ def test_funding_is_settled_once_at_each_eighth_hour_before_what_else_happens_th
     pit.engine.advance(first_ms)
     assert [(each.time_ms, each.amount_atoms) for each in pit.engine.income("FUNDING_FEE")] == [(first_ms, -3 * ATOMS)]
     pit.engine.advance(first_ms + 24 * HOUR_MS)
-    assert [each.time_ms for each in pit.engine.income("FUNDING_FEE")] == [
-        first_ms + hours * HOUR_MS for hours in (0, 8, 16, 24)
+    assert [(each.time_ms, each.amount_atoms) for each in pit.engine.income("FUNDING_FEE")] == [
+        (first_ms + hours * HOUR_MS, -paid * ATOMS) for hours, paid in ((0, 3), (8, 4), (16, 4), (24, 4))
     ]
     history = pit.engine.funding_history("BTCUSDT")
     assert [each.mark_ticks for each in history] == [300_000, 400_000, 400_000, 400_000]

@@ -192,6 +192,24 @@ def test_a_position_is_liquidated_at_the_mark_that_was_told_and_not_before(make_
         pit.engine.audit()
 
 
+@pytest.mark.parametrize(("side", "step"), [("BUY", -1), ("SELL", 1)])
+@pytest.mark.parametrize("isolated", [False, True])
+def test_the_price_of_liquidation_takes_other_positions_into_account(
+    pit: Any, side: str, step: int, isolated: bool
+) -> None:
+    pit.place("BUY", "20", id="ETHUSDT")
+    pit.print(1_900, market="ETHUSDT")
+    if isolated:
+        pit.engine.set_margin_type("BTCUSDT", True, pit.tick())
+    pit.place(side, "3")
+    price = pit.position().liquidation_ticks
+    pit.engine.print_trade("BTCUSDT", price - step, 1, pit.tick())
+    assert abs(pit.position().amount_lots) == 3_000
+    pit.engine.print_trade("BTCUSDT", price, 1, pit.tick())
+    assert pit.position().amount_lots == 0
+    assert pit.position("ETHUSDT").amount_lots == (20_000 if isolated else 0)
+
+
 def test_liquidation_withdraws_everything_that_shares_the_margin(pit: Any) -> None:
     pit.place("BUY", "6")
     pit.place("BUY", "1", price="1500", id="ETHUSDT")
