@@ -1,44 +1,47 @@
-"""The admin endpoint: the book as it truly is, and the switches of the faults. No fault ever strikes here."""
+"""The admin endpoint: the true book, the markets, and the switches of the faults. No fault ever strikes here."""
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import structlog
 from aiohttp import web
 
+from replay.exchange.admin_book import read_contracts, read_spot
+from replay.exchange.admin_market import RefusedError, positive, read_change
 from replay.exchange.faults import FaultError
-from replay.exchange.protocol.shapes import atoms_text, encode
+from replay.exchange.model import VenueError
+from replay.exchange.protocol.shapes import encode
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from replay.exchange.engine import Engine
-    from replay.exchange.model import OrderView, TradeView
+    from replay.exchange.model import Market
+    from replay.exchange.perpetual import PerpetualEngine
     from replay.exchange.protocol.desk import Desk
     from replay.exchange.protocol.shapes import Json
+    from replay.exchange.venue import Venue
 
-_ALL = 2**31
+_COUNTS = ("requests", "unmatched")
 _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 log = structlog.get_logger()
-
-
-class _RefusedError(Exception):
-    """A request that is answered with 400 and a reason."""
 
 
 class Admin:
     """Answers on the admin port.
 
     Args:
-        desk: what is asked about.
+        desk: of the spot markets.
+        contracts_desk: of the perpetuals.
     """
 
-    def __init__(self, desk: Desk[Engine]) -> None:
+    def __init__(self, desk: Desk[Engine], contracts_desk: Desk[PerpetualEngine]) -> None:
         self._desk = desk
+        self._contracts_desk = contracts_desk
 
     def application(self) -> web.Application:
         """Return the application to serve."""
@@ -48,62 +51,36 @@ class Admin:
         app.router.add_post("/control/fault", self._fault)
         app.router.add_get("/control/requests", self._requests)
         app.router.add_post("/control/trade", self._trade)
+        app.router.add_post("/control/market", self._market)
         return app
+
+    def find(self, symbol: str) -> tuple[Venue[Any], Market]:
+        """Return the market of this name, ccxt's, and the venue it is on.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for desk in (self._desk, self._contracts_desk):
+            for text in desk.texts.values():
+                if text.market.symbol == symbol:
+                    return desk.venue, text.market
+        raise KeyError(symbol)
 
     async def _book(self, _: web.Request) -> web.Response:
         return _answer(await self.book())
 
     async def book(self) -> Json:
-        """Return every order, every fill and every balance, as they are durable."""
-        return await self._desk.venue.commit(lambda engine, _: self._read(engine))
+        """Return every order, every fill and every balance, as they are durable.
 
-    def _read(self, engine: Engine) -> Json:
-        orders, fills = [], []
-        for market_id in self._desk.texts:
-            found = engine.all_orders(market_id, limit=_ALL)
-            names = {order.order_id: order.client_order_id for order in found}
-            orders += [self._order(order) for order in found]
-            fills += [self._fill(trade, names[trade.order_id]) for trade in engine.my_trades(market_id, limit=_ALL)]
-        balances = [
-            {"asset": row.asset, "free": atoms_text(row.free_atoms), "locked": atoms_text(row.locked_atoms)}
-            for row in engine.balances()
-        ]
-        return {"orders": orders, "fills": fills, "balances": balances}
-
-    def _order(self, order: OrderView) -> Json:
-        text = self._desk.texts[order.id]
-        return {
-            "symbol": text.market.symbol,
-            "order_id": order.order_id,
-            "client_order_id": order.client_order_id,
-            "side": order.side,
-            "type": order.type,
-            "time_in_force": order.time_in_force,
-            "status": order.status,
-            "price": text.price(order.price_ticks),
-            "stop_price": text.price(order.stop_ticks),
-            "quantity": text.quantity(order.quantity_lots),
-            "filled": text.quantity(order.filled_lots),
-            "quote": atoms_text(order.quote_atoms),
-            "created_ms": order.created_ms,
-            "updated_ms": order.updated_ms,
-        }
-
-    def _fill(self, trade: TradeView, client_order_id: str) -> Json:
-        text = self._desk.texts[trade.id]
-        return {
-            "symbol": text.market.symbol,
-            "trade_id": trade.trade_id,
-            "order_id": trade.order_id,
-            "client_order_id": client_order_id,
-            "side": trade.side,
-            "price": text.price(trade.price_ticks),
-            "quantity": text.quantity(trade.quantity_lots),
-            "commission": atoms_text(trade.commission_atoms),
-            "commission_asset": trade.commission_asset,
-            "is_maker": trade.is_maker,
-            "time_ms": trade.time_ms,
-        }
+        Rows of both families stand together, told apart by their symbols; what only perpetuals have is under keys of
+        its own.
+        """
+        spot = await self._desk.venue.commit(lambda engine, _: read_spot(self._desk, engine))
+        contracts = await self._contracts_desk.venue.commit(
+            lambda engine, _: read_contracts(self._contracts_desk, engine)
+        )
+        both = {name: spot[name] + contracts.pop(name) for name in ("orders", "fills")}
+        return spot | both | contracts
 
     async def _faults(self, _: web.Request) -> web.Response:
         return _answer({"faults": self._desk.faults.report()})
@@ -119,18 +96,43 @@ class Admin:
         return await self._faults(request)
 
     async def _requests(self, _: web.Request) -> web.Response:
-        return _answer({"requests": dict(self._desk.requests), "unmatched": dict(self._desk.unmatched)})
+        desks = (self._desk, self._contracts_desk)
+        requests, unmatched = (sum((getattr(desk, name) for desk in desks), Counter[str]()) for name in _COUNTS)
+        return _answer({"requests": dict(requests), "unmatched": dict(unmatched)})
 
     async def _trade(self, request: web.Request) -> web.Response:
         """Print a public trade by hand: ``{"symbol", "price", "quantity"}``, the numbers as strings."""
         wanted = await _object(request)
-        markets = (text.market for text in self._desk.texts.values())
-        market = next((market for market in markets if market.symbol == wanted.get("symbol")), None)
-        if market is None:
-            return _answer({"error": f"{wanted.get('symbol')}: there is no such symbol"}, 400)
-        price, quantity = _number(wanted, "price", market.tick), _number(wanted, "quantity", market.lot)
-        await self._desk.venue.print_trade(market.id, price, quantity)
+        venue, market = self._named(wanted)
+        price, quantity = positive(wanted, "price", market.tick), positive(wanted, "quantity", market.lot)
+        await venue.print_trade(market.id, price, quantity)
         return _answer({"printed": True})
+
+    async def _market(self, request: web.Request) -> web.Response:
+        """Change a market: ``{"symbol", ...}`` and any of these, the numbers as strings.
+
+        ``tick``, ``lot``, ``min_notional``: its filters, in multiples of what it began with; ``trading``: whether
+        orders are taken. Of perpetuals also ``mark``: the mark price, null to follow the last price again;
+        ``funding_rate``: of the next settlements; ``settle_funding``: true to settle now; ``hedge``: the position
+        mode of the account.
+        """
+        wanted = await _object(request)
+        venue, market = self._named(wanted)
+        change = read_change(wanted, market)
+        try:
+            await venue.commit(change)
+        except (VenueError, ValueError) as error:
+            raise RefusedError(str(error)) from error
+        log.info("market_set", **wanted)
+        return _answer({"changed": True})
+
+    def _named(self, wanted: dict[str, Any]) -> tuple[Venue[Any], Market]:
+        symbol = wanted.get("symbol")
+        try:
+            return self.find(str(symbol))
+        except KeyError:
+            message = f"{symbol}: there is no such symbol"
+            raise RefusedError(message) from None
 
 
 async def _object(request: web.Request) -> dict[str, Any]:
@@ -138,18 +140,7 @@ async def _object(request: web.Request) -> dict[str, Any]:
         return msgspec.json.decode(await request.read(), type=dict[str, Any])
     except msgspec.DecodeError as error:
         message = f"the body is no JSON object: {error}"
-        raise _RefusedError(message) from error
-
-
-def _number(wanted: dict[str, Any], name: str, step: Decimal) -> Decimal:
-    try:
-        value = Decimal(str(wanted.get(name)))
-    except InvalidOperation:
-        value = Decimal("NaN")
-    if not (value.is_finite() and value > 0 and value % step == 0):
-        message = f"{name}: {wanted.get(name)} is no multiple of {step} above 0"
-        raise _RefusedError(message)
-    return value
+        raise RefusedError(message) from error
 
 
 @web.middleware
@@ -162,7 +153,7 @@ async def _only_from_here(
         return _answer({"error": "only for programs on this machine"}, 403)
     try:
         return await handler(request)
-    except _RefusedError as error:
+    except RefusedError as error:
         return _answer({"error": str(error)}, 400)
 
 

@@ -71,6 +71,7 @@ KINDS: dict[str, Kind] = {
     "subscribe_ignored": Kind("A SUBSCRIBE is neither answered nor carried out."),
     "ack_lost": Kind("A SUBSCRIBE is carried out but not answered."),
     "user_stream_terminated": Kind("The user stream says eventStreamTerminated instead of the message and ends."),
+    "listen_key_expired": Kind("The user stream of perpetuals says listenKeyExpired instead of the message and ends."),
     "ws_unanswered": Kind("A WebSocket API request is carried out and never answered."),
 }
 """Every fault there is: occasions of each are drawn where the protocol asks for it by name."""

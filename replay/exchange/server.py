@@ -1,16 +1,19 @@
-"""The whole exchange in one process: venue, protocol, admin endpoint, on 127.0.0.1.
+"""The whole exchange in one process: venues, protocol, admin endpoint, on 127.0.0.1.
 
     async with running(seed=7) as exchange:
         client = ccxt.pro.binance(exchange.ccxt_arguments)
         await exchange.print_trade("BTC/USDT", "100.50", "0.1")
 
-What a client does wrong is answered as Binance answers it; what nobody serves is a 404 in JSON, and logged.
+Every spot market has a perpetual beside it, such as ``BTC/USDT:USDT``, on the same tape and clock, with an account of
+its own: ``ccxt.pro.binanceusdm(exchange.arguments["binanceusdm"])`` trades on it. What a client does wrong is answered
+as Binance answers it; what nobody serves is a 404 in JSON, and logged.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -20,16 +23,16 @@ from aiohttp import web
 from replay.exchange.admin import Admin
 from replay.exchange.clients import ccxt_arguments
 from replay.exchange.faults import Faults
-from replay.exchange.model import Market
+from replay.exchange.model import Market, perpetual_of
+from replay.exchange.perpetual_account import FUNDING_HOURS, FUNDING_RATE, LEVERAGE
 from replay.exchange.protocol.auth import draw_keys
-from replay.exchange.protocol.desk import SPOT_PINGS, Desk
-from replay.exchange.protocol.operations import BY_ROUTE
-from replay.exchange.protocol.rest import Rest
+from replay.exchange.protocol.desk import FUTURES_PINGS, SPOT_PINGS, Desk
+from replay.exchange.protocol.families import Family, futures_family, spot_family
+from replay.exchange.protocol.futures_user import KEY_LASTS_S
+from replay.exchange.protocol.limits import Limits, futures_limits
 from replay.exchange.protocol.sockets import Pings
-from replay.exchange.protocol.streams import Streams
-from replay.exchange.protocol.user_stream import SpotSocketApi
-from replay.exchange.recording import Recording
-from replay.exchange.venue import open_venue
+from replay.exchange.recording import Recording, is_contract_feed
+from replay.exchange.venue import open_futures, open_venue
 
 if TYPE_CHECKING:
     import ssl
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from replay.exchange.engine import Engine
-    from replay.exchange.protocol.limits import Limits
+    from replay.exchange.perpetual import PerpetualEngine
     from replay.exchange.trade_tape import TradeTape
     from replay.exchange.venue import Venue
     from replay.tape import Tape
@@ -46,7 +49,8 @@ _HOST = "127.0.0.1"
 _BODY_BYTES_MAX = 1 << 20
 _SHUTDOWN_S = 0.2
 """How long requests whose replies are held back may delay the end."""
-_SOCKET_ROOTS = ("/stream", "/ws")
+_CONTRACT_ROOTS = ("/fapi/", "/ws-fapi/", "/futures/", "/public/", "/market/", "/private/")
+"""Paths of perpetuals: the last three are those of Binance's own host for their streams."""
 
 BITCOIN = Market(
     symbol="BTC/USDT", id="BTCUSDT", base="BTC", quote="USDT", tick=Decimal("0.01"), lot=Decimal("0.00001")
@@ -64,20 +68,30 @@ class Exchange:
         stream_url: where sockets are served.
         admin_url: where `/control/*` is served.
         desk: the protocol's inside.
-        venue: what is traded on.
+        venue: the spot markets.
+        contracts_desk: the inside of the protocol of perpetuals.
+        futures: the perpetuals.
         faults: the switches.
         arguments: what ccxt's constructors take, by exchange id.
         task: what runs beside the servers, without end unless it fails: the player and the tickers.
     """
 
     def __init__(
-        self, desk: Desk[Engine], admin: Admin, url: str, admin_url: str, arguments: dict[str, dict[str, Any]]
+        self,
+        desk: Desk[Engine],
+        contracts_desk: Desk[PerpetualEngine],
+        admin: Admin,
+        url: str,
+        admin_url: str,
+        arguments: dict[str, dict[str, Any]],
     ) -> None:
         self.url = url
         self.stream_url = _as_socket_url(url)
         self.admin_url = admin_url
         self.desk = desk
         self.venue: Venue[Engine] = desk.venue
+        self.contracts_desk = contracts_desk
+        self.futures: Venue[PerpetualEngine] = contracts_desk.venue
         self.faults = desk.faults
         self.arguments = arguments
         self.task: asyncio.Task[None]
@@ -85,7 +99,7 @@ class Exchange:
 
     @property
     def engine(self) -> Engine:
-        """The engine of the venue."""
+        """The engine of the spot markets."""
         return self.venue.engine
 
     @property
@@ -99,8 +113,8 @@ class Exchange:
 
     async def print_trade(self, symbol: str, price: Decimal | str, quantity: Decimal | str) -> None:
         """Have somebody trade: the market moves, and resting orders that are met fill."""
-        market_id = next(market.id for market in self.venue.markets if market.symbol == symbol)
-        await self.venue.print_trade(market_id, Decimal(price), Decimal(quantity))
+        venue, market = self._admin.find(symbol)
+        await venue.print_trade(market.id, Decimal(price), Decimal(quantity))
 
 
 @contextlib.asynccontextmanager
@@ -123,8 +137,13 @@ async def running(
     bounded: bool = False,
     catch_up: bool = True,
     limits: Limits | None = None,
+    contract_limits: Limits | None = None,
     stream_messages_per_s: int = 5,
     ping_every_s: float | None = None,
+    listen_key_s: float = KEY_LASTS_S,
+    leverage: int = LEVERAGE,
+    funding_rate: Decimal = FUNDING_RATE,
+    funding_hours: int = FUNDING_HOURS,
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Exchange]:
     """Run an exchange until the block ends.
@@ -146,20 +165,26 @@ async def running(
         fee_asset: what commissions are paid in; "auto" for what was received.
         bounded: whether a trade fills no more of our orders than its own quantity.
         catch_up: whether what was missed is played at the start, unless it is far too much.
-        limits: of requests; Binance's unless given.
+        limits: of requests about spot; Binance's unless given.
+        contract_limits: of requests about perpetuals; Binance's unless given.
         stream_messages_per_s: what a client may send on a market socket; 0 for any number.
         ping_every_s: how often a socket is pinged, cut off after three in vain; Binance's intervals unless given.
+        listen_key_s: how long the futures user stream lasts without being renewed.
+        leverage: of perpetuals whose leverage was never set.
+        funding_rate: of perpetuals whose rate was never set, as a fraction.
+        funding_hours: hours of exchange time between two settlements of funding.
         tls: serve REST and sockets encrypted, for clients that keep Binance's own addresses.
 
     Raises:
         OSError: a port is taken.
         UserError: the state cannot be used, or belongs to another market or tape.
     """
+    funds = BALANCES if balances is None else balances
     venue = await open_venue(
         state_dir=state_dir,
         tape=tape,
         markets=markets,
-        balances=BALANCES if balances is None else balances,
+        balances=funds,
         speed=speed,
         maker_fee=maker_fee,
         taker_fee=taker_fee,
@@ -170,21 +195,41 @@ async def running(
     )
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(venue.close)
-        switches = Faults(seed, faults)
-        venue.engine.portion = _portions(switches)
-        keys = draw_keys(seed)
-        pings = SPOT_PINGS if ping_every_s is None else Pings(ping_every_s, 3 * ping_every_s)
-        desk = Desk(venue, switches, keys, limits, pings)
-        streams, socket_api, admin = Streams(desk, stream_messages_per_s), SpotSocketApi(desk), Admin(desk)
+        futures = await open_futures(
+            venue,
+            state_dir=state_dir,
+            tape=tape,
+            markets=[perpetual_of(market) for market in markets],
+            balances={asset: amount for asset, amount in funds.items() if asset in {each.quote for each in markets}},
+            maker_fee=maker_fee,
+            taker_fee=taker_fee,
+            spread_ticks=spread_ticks,
+            fee_asset=fee_asset,
+            bounded=bounded,
+            leverage=leverage,
+            funding_rate=funding_rate,
+            funding_hours=funding_hours,
+        )
+        stack.push_async_callback(futures.close)
+        switches, keys = Faults(seed, faults), draw_keys(seed)
+        venue.engine.portion = futures.engine.portion = _portions(switches)
+        asked = None if ping_every_s is None else Pings(ping_every_s, 3 * ping_every_s)
+        desk = Desk(venue, switches, keys, limits or Limits(time.time), asked or SPOT_PINGS)
+        contracts_desk = Desk(
+            futures, switches, keys, contract_limits or futures_limits(time.time), asked or FUTURES_PINGS
+        )
+        spot = spot_family(desk, stream_messages_per_s)
+        contracts = futures_family(contracts_desk, stream_messages_per_s, listen_key_s)
+        admin = Admin(desk, contracts_desk)
         app = web.Application(client_max_size=_BODY_BYTES_MAX)
-        app.router.add_route("*", "/{path:.*}", _dispatcher(Rest(desk, BY_ROUTE), streams, socket_api))
+        app.router.add_route("*", "/{path:.*}", _dispatcher(spot, contracts))
         url = await _serve(stack, app, port, tls)
-        stack.push_async_callback(streams.close)
-        stack.push_async_callback(socket_api.close)
+        for family in (spot, contracts):
+            stack.push_async_callback(family.close)
         admin_url = await _serve(stack, admin.application(), admin_port)
-        exchange = Exchange(desk, admin, url, admin_url, ccxt_arguments(url, _as_socket_url(url), keys))
-        feed = None if recording is None else Recording(recording, venue.markets[0])
-        exchange.task = asyncio.create_task(_run(desk, streams, feed, speed))
+        arguments = ccxt_arguments(url, _as_socket_url(url), keys)
+        exchange = Exchange(desk, contracts_desk, admin, url, admin_url, arguments)
+        exchange.task = asyncio.create_task(_run((spot, contracts), _feed(recording, desk, contracts_desk), speed))
         try:
             yield exchange
         finally:
@@ -194,14 +239,24 @@ async def running(
             raise ended.exceptions[0]
 
 
-async def _run(desk: Desk[Engine], streams: Streams, feed: Recording | None, speed: float) -> None:
+def _feed(recording: Path | None, desk: Desk[Engine], contracts_desk: Desk[PerpetualEngine]) -> Recording | None:
+    """Return the recorded feed that is to be played, which is one of spot or of a perpetual."""
+    if recording is None:
+        return None
+    venue: Venue[Any] = contracts_desk.venue if is_contract_feed(recording) else desk.venue
+    return Recording(recording, venue.markets[0])
+
+
+async def _run(families: Sequence[Family], feed: Recording | None, speed: float) -> None:
     """Play the tape and send tickers; the exchange stays open when the tape has ended."""
     async with asyncio.TaskGroup() as group:
-        group.create_task(desk.venue.run())
-        group.create_task(streams.run())
-        if feed is not None:
-            desk.recorded[feed.market.id] = feed.book
-            group.create_task(feed.play(desk.venue, speed, partial(streams.send_recorded, feed.market.id)))
+        for family in families:
+            group.create_task(family.desk.venue.run())
+            group.create_task(family.streams.run())
+            if feed is not None and bool(feed.market.settle) == family.of_contracts:
+                family.desk.recorded[feed.market.id] = feed.book
+                send = partial(family.streams.send_recorded, feed.market.id)
+                group.create_task(feed.play(family.desk.venue, speed, send))
 
 
 def _portions(faults: Faults) -> Any:  # noqa: ANN401 - the engine's type is a plain callable
@@ -213,17 +268,16 @@ def _portions(faults: Faults) -> Any:  # noqa: ANN401 - the engine's type is a p
     return portion
 
 
-def _dispatcher(rest: Rest, streams: Streams, socket_api: SpotSocketApi) -> Any:  # noqa: ANN401 - one of aiohttp's handlers
-    """Return the handler of every request: sockets to their end, everything else to REST."""
+def _dispatcher(spot: Family, contracts: Family) -> Any:  # noqa: ANN401 - one of aiohttp's handlers
+    """Return the handler of every request: its family's, a socket to its end, everything else to REST."""
 
     async def dispatch(request: web.Request) -> web.StreamResponse:
+        family = contracts if request.path.startswith(_CONTRACT_ROOTS) else spot
         if request.headers.get("Upgrade", "").lower() == "websocket":
-            path = request.path
-            if path == "/ws-api/v3":
-                return await socket_api.handle(request)
-            if path in _SOCKET_ROOTS or path.startswith(("/stream/", "/ws/")):
-                return await streams.handle(request)
-        return await rest.handle(request)
+            socket = family.socket(request.path)
+            if socket is not None:
+                return await socket(request)
+        return await family.rest.handle(request)
 
     return dispatch
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from copy import copy
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import structlog
@@ -89,6 +90,12 @@ class Call(Generic[E]):
         self.skew_ms = 0
         if desk.faults.strikes("clock_skew", occasion):
             self.skew_ms = int(desk.faults.seconds("clock_skew") * 1000)
+
+    def with_params(self, params: Params) -> Call[E]:
+        """Return a part of this request that has parameters of its own."""
+        part = copy(self)
+        part.params = params
+        return part
 
     def now_ms(self) -> int:
         """Return the exchange's time as this request is told it."""

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 INTERVALS = ("1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1M")
 _DAY_MS = 86_400_000
-_DEPTH_MAX = 5_000
-_ROWS_MAX = 1_000
+DEPTH_MAX = 5_000
+ROWS_MAX = 1_000
 _ALL = 2**31
 _AVERAGE_MINUTES = 5
 
@@ -33,21 +33,21 @@ async def server_time(call: AnyCall) -> Json:
 
 async def exchange_info(call: AnyCall) -> Json:
     """Return the markets with their filters, and the limits."""
-    wanted = _symbols(call)
+    wanted = symbols_of(call)
     call.params.ignore(("permissions", "showPermissionSets", "symbolStatus"))
     return {
         "timezone": "UTC",
         "serverTime": call.now_ms(),
         "rateLimits": call.desk.limits.rules(),
         "exchangeFilters": [],
-        "symbols": [shapes.symbol_info(text.market) for text in wanted],
+        "symbols": [shapes.symbol_info(call.desk.venue.engine.market(text.market.id)) for text in wanted],
     }
 
 
 async def depth(call: AnyCall) -> Json:
     """Return a snapshot of the book; a slow one is taken first and sent later."""
     text = call.market()
-    limit = call.params.limit(100, _DEPTH_MAX)
+    limit = call.params.limit(100, DEPTH_MAX)
     recorded = call.desk.recorded.get(text.market.id)
     if recorded is not None:
         snapshot = recorded.depth(limit)
@@ -67,7 +67,7 @@ async def klines(call: AnyCall) -> list[Any]:
     if interval not in INTERVALS:
         raise VenueError(-1120, "Invalid interval.")
     start_ms, end_ms = call.params.integer("startTime"), call.params.integer("endTime")
-    limit = call.params.limit(500, _ROWS_MAX)
+    limit = call.params.limit(500, ROWS_MAX)
     call.params.ignore(("timeZone",))
     candles = call.desk.venue.engine.candles(text.market.id, interval, start_ms, end_ms, limit)
     return [shapes.kline_row(text, candle) for candle in candles]
@@ -76,19 +76,26 @@ async def klines(call: AnyCall) -> list[Any]:
 async def trades(call: AnyCall) -> list[Any]:
     """Return the newest trades, or those from an id on."""
     text = call.market()
+    return [shapes.trade_row(text, trade) for trade in read_trades(call, text)]
+
+
+def read_trades(call: AnyCall, text: MarketText) -> list[Printed]:
+    """Return the trades that are asked for by id."""
     from_id = call.params.integer("fromId")
-    limit = call.params.limit(500, _ROWS_MAX)
-    return [shapes.trade_row(text, trade) for trade in _trades(call.desk, text, limit, from_id, None, None)]
+    return _trades(call.desk, text, call.params.limit(500, ROWS_MAX), from_id, None, None)
 
 
 async def aggregate_trades(call: AnyCall) -> list[Any]:
     """Return the newest trades, those from an id on, or those of a time."""
     text = call.market()
+    return [shapes.aggregate_row(text, trade) for trade in read_trades_of_time(call, text)]
+
+
+def read_trades_of_time(call: AnyCall, text: MarketText) -> list[Printed]:
+    """Return the trades that are asked for by id or by time."""
     params = call.params
     from_id, start_ms, end_ms = params.integer("fromId"), params.integer("startTime"), params.integer("endTime")
-    limit = params.limit(500, _ROWS_MAX)
-    found = _trades(call.desk, text, limit, from_id, start_ms, end_ms)
-    return [shapes.aggregate_row(text, trade) for trade in found]
+    return _trades(call.desk, text, params.limit(500, ROWS_MAX), from_id, start_ms, end_ms)
 
 
 def _trades(
@@ -123,22 +130,22 @@ async def average_price(call: AnyCall) -> Json:
 async def ticker_day(call: AnyCall) -> Json | list[Json]:
     """Return the last 24 hours of one market or several."""
     call.params.ignore(("type", "windowSize", "symbolStatus"))
-    return _one_or_all(call, [day_row(call.desk, text) for text in _symbols(call)])
+    return one_or_all(call, [day_row(call.desk, text) for text in symbols_of(call)])
 
 
 async def ticker_price(call: AnyCall) -> Json | list[Json]:
     """Return the last price of one market or several."""
     call.params.ignore(("symbolStatus",))
-    rows = [day_row(call.desk, text) for text in _symbols(call)]
-    return _one_or_all(call, [{"symbol": row["symbol"], "price": row["lastPrice"]} for row in rows])
+    rows = [day_row(call.desk, text) for text in symbols_of(call)]
+    return one_or_all(call, [{"symbol": row["symbol"], "price": row["lastPrice"]} for row in rows])
 
 
 async def ticker_book(call: AnyCall) -> Json | list[Json]:
     """Return the best bid and ask of one market or several."""
     call.params.ignore(("symbolStatus",))
     names = ("symbol", "bidPrice", "bidQty", "askPrice", "askQty")
-    rows = [day_row(call.desk, text) for text in _symbols(call)]
-    return _one_or_all(call, [{name: row[name] for name in names} for row in rows])
+    rows = [day_row(call.desk, text) for text in symbols_of(call)]
+    return one_or_all(call, [{name: row[name] for name in names} for row in rows])
 
 
 def day_row(desk: Desk[Any], text: MarketText) -> Json:
@@ -155,8 +162,12 @@ def touch(desk: Desk[Any], text: MarketText) -> tuple[int, int, int, int]:
     return (*bid, *ask)
 
 
-def _symbols(call: AnyCall) -> list[MarketText]:
-    """Return the markets that are asked about; all unless some are named."""
+def symbols_of(call: AnyCall) -> list[MarketText]:
+    """Return the markets that are asked about; all unless some are named.
+
+    Raises:
+        VenueError: -1121, -1128, there is none of that name, or one and several are asked about.
+    """
     one, several = call.params.text("symbol"), call.params.names("symbols")
     if one is not None and several is not None:
         raise VenueError(-1128, "Combination of optional parameters invalid.")
@@ -165,5 +176,6 @@ def _symbols(call: AnyCall) -> list[MarketText]:
     return list(call.desk.texts.values()) if several is None else [call.desk.text(name) for name in several]
 
 
-def _one_or_all(call: AnyCall, rows: list[Json]) -> Json | list[Json]:
+def one_or_all(call: AnyCall, rows: list[Json]) -> Json | list[Json]:
+    """Return a row by itself where one market was asked about."""
     return rows[0] if "symbol" in call.params else rows

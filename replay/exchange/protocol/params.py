@@ -118,6 +118,11 @@ class Params:
         except msgspec.DecodeError as error:
             raise _illegal(name, '^\\["[A-Z0-9_-]+"(,"[A-Z0-9_-]+")*\\]$') from error
 
+    def rename(self, sent: str, meant: str) -> None:
+        """Read a parameter under another name."""
+        if sent in self._values:
+            self._values = {meant if name == sent else name: value for name, value in self._values.items()}
+
     def ignore(self, names: Iterable[str]) -> None:
         """Count parameters as read that change nothing here."""
         self._read.update(names)

@@ -127,6 +127,11 @@ def refused_for_load(status: int, retry_after_s: float) -> web.Response:
     return _answer({"code": -1003, "msg": text}, status, {"Retry-After": str(max(1, round(retry_after_s)))})
 
 
+def refused(status: int, code: int, text: str) -> web.Response:
+    """Return the answer to a handshake that comes to nothing."""
+    return _answer({"code": code, "msg": text}, status)
+
+
 def _answer(content: Any, status: int, headers: dict[str, str] | None = None) -> web.Response:  # noqa: ANN401 - JSON
     return web.Response(body=encode(content), status=status, content_type="application/json", headers=headers)
 

@@ -89,7 +89,7 @@ def symbol_info(market: Market) -> Json:
     """Return a market with its filters, as `exchangeInfo` lists it."""
     return {
         "symbol": market.id,
-        "status": "TRADING",
+        "status": "TRADING" if market.trading else "BREAK",
         "baseAsset": market.base,
         "baseAssetPrecision": 8,
         "quoteAsset": market.quote,
@@ -105,20 +105,20 @@ def symbol_info(market: Market) -> Json:
         "allowTrailingStop": False,
         "cancelReplaceAllowed": True,
         "amendAllowed": False,
-        "isSpotTradingAllowed": True,
+        "isSpotTradingAllowed": market.trading,
         "isMarginTradingAllowed": False,
         "filters": [
             {
                 "filterType": "PRICE_FILTER",
-                "minPrice": f"{market.tick:f}",
+                "minPrice": f"{market.tick_size:f}",
                 "maxPrice": f"{PRICE_MAX:f}",
-                "tickSize": f"{market.tick:f}",
+                "tickSize": f"{market.tick_size:f}",
             },
             {
                 "filterType": "LOT_SIZE",
-                "minQty": f"{market.lot:f}",
+                "minQty": f"{market.step_size:f}",
                 "maxQty": f"{QUANTITY_MAX:f}",
-                "stepSize": f"{market.lot:f}",
+                "stepSize": f"{market.step_size:f}",
             },
             {
                 "filterType": "NOTIONAL",

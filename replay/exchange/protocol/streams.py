@@ -88,7 +88,7 @@ class _Request(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Request).decode
 
 
-class _Session:
+class Session:
     """One socket and the streams it has."""
 
     def __init__(self, connection: Connection, *, wrapped: bool) -> None:
@@ -120,9 +120,9 @@ class Streams:
             )
         )  # fmt: skip
         self._everywhere = frozenset((*self._all_tickers, *dialect.everywhere))
-        self._listeners: dict[str, dict[_Session, None]] = {}
-        self._sessions: dict[_Session, None] = {}
-        desk.venue.listen(self._hear)
+        self._listeners: dict[str, dict[Session, None]] = {}
+        self._sessions: dict[Session, None] = {}
+        desk.venue.listen(self._hear, lambda: bool(self._listeners))
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one socket."""
@@ -130,7 +130,7 @@ class Streams:
             return refused_for_load(429, self._desk.faults.seconds("handshake_refused"))
         named = request.query.get("streams")
         wrapped = named is not None or request.path.endswith("/stream")
-        session = _Session(Connection(self._desk.faults, self._desk.pings), wrapped=wrapped)
+        session = Session(Connection(self._desk.faults, self._desk.pings), wrapped=wrapped)
         for name in (named or request.path).split("/"):
             if self._exists(name):
                 self._subscribe(session, name)
@@ -158,7 +158,7 @@ class Streams:
 
     # --- what clients ask for ---------------------------------------------------------------------------
 
-    async def _take(self, session: _Session, text: str) -> None:
+    async def _take(self, session: Session, text: str) -> None:
         session.arrivals_s.append(time.monotonic())
         arrivals_s = session.arrivals_s
         if self._messages_per_s and len(arrivals_s) > self._messages_per_s and arrivals_s[-1] - arrivals_s[0] < 1:
@@ -175,7 +175,7 @@ class Streams:
         if answer is not None:
             session.connection.reply(_text(answer), occasion)
 
-    def _answer(self, session: _Session, request: _Request, occasion: str) -> Json | None:
+    def _answer(self, session: Session, request: _Request, occasion: str) -> Json | None:
         """Carry a request out; return what to say."""
         if request.method == "SUBSCRIBE":
             return self._take_subscribe(session, request, occasion)
@@ -192,7 +192,7 @@ class Streams:
             return {"result": session.wrapped, "id": request.id}
         return _refusal(1, f"Invalid request: unknown method {request.method}", request.id)
 
-    def _take_subscribe(self, session: _Session, request: _Request, occasion: str) -> Json | None:
+    def _take_subscribe(self, session: Session, request: _Request, occasion: str) -> Json | None:
         faults, names = self._desk.faults, request.params
         occasion = " ".join([occasion, *map(str, names)])
         if faults.strikes("subscribe_rejected", occasion):
@@ -217,11 +217,11 @@ class Streams:
         symbol, at, channel = name.partition("@")
         return bool(at) and symbol.upper() in self._desk.texts and symbol.islower() and channel in self._channels
 
-    def _subscribe(self, session: _Session, name: str) -> None:
+    def _subscribe(self, session: Session, name: str) -> None:
         session.streams[name] = None
         self._listeners.setdefault(name, {})[session] = None
 
-    def _unsubscribe(self, session: _Session, name: str) -> None:
+    def _unsubscribe(self, session: Session, name: str) -> None:
         session.streams.pop(name, None)
         sessions = self._listeners.get(name, {})
         sessions.pop(session, None)

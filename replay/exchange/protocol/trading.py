@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from replay.exchange.engine import Engine
     from replay.exchange.model import NewOrder, OrderView
     from replay.exchange.protocol.desk import Call
+    from replay.exchange.protocol.params import Params
     from replay.exchange.protocol.shapes import Json, MarketText
 
 _ROWS_MAX = 1_000
@@ -153,7 +154,7 @@ async def cancel(call: Call[Engine]) -> Json:
     """Cancel an order."""
     params = call.params
     text = call.market()
-    order_id, client_id = _named_order(call)
+    order_id, client_id = named_order(call.params)
     cancel_id = params.client_id("newClientOrderId") or made_up_id()
     restriction = _restriction(call)
     params.finish()
@@ -207,7 +208,7 @@ def _check_restriction(
 async def order(call: Call[Engine]) -> Json:
     """Return one order."""
     text = call.market()
-    order_id, client_id = _named_order(call)
+    order_id, client_id = named_order(call.params)
     call.params.finish()
     found = await call.desk.venue.commit(
         lambda engine, _: engine.order(text.market.id, order_id=order_id, client_order_id=client_id)
@@ -215,8 +216,13 @@ async def order(call: Call[Engine]) -> Json:
     return shapes.order_row(text, found)
 
 
-def _named_order(call: Call[Engine]) -> tuple[int | None, str | None]:
-    order_id, client_id = call.params.integer("orderId"), call.params.client_id("origClientOrderId")
+def named_order(params: Params) -> tuple[int | None, str | None]:
+    """Return the ids, of which one must be there.
+
+    Raises:
+        VenueError: -1102, none is.
+    """
+    order_id, client_id = params.integer("orderId"), params.client_id("origClientOrderId")
     if order_id is None and client_id is None:
         raise VenueError(-1102, "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!")
     return order_id, client_id
@@ -345,7 +351,7 @@ async def key_permissions(call: Call[Engine]) -> Json:
         "enableWithdrawals": call.desk.faults.strikes("withdrawals_allowed", call.occasion),
         "enableInternalTransfer": False,
         "enableMargin": False,
-        "enableFutures": False,
+        "enableFutures": True,
         "permitsUniversalTransfer": False,
         "enableVanillaOptions": False,
         "enableFixApiTrade": False,

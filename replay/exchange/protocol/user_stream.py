@@ -26,7 +26,7 @@ class SpotSocketApi(SocketApi):
     def __init__(self, desk: Desk[Any]) -> None:
         super().__init__(desk, BY_METHOD, "ws")
         self._outlet = Outlet[Executed | BalancesChanged](desk.faults, self._send, _name)
-        desk.venue.listen(self._hear)
+        desk.venue.listen(self._hear, lambda: False)
 
     async def _result(self, session: Session, method: str, call: Call[Any], values: Mapping[str, str]) -> Any:  # noqa: ANN401 - JSON
         if not method.startswith(("userDataStream.", "session.")):

@@ -14,6 +14,7 @@ from replay.exchange.perpetual import PerpetualEngine
 from replay.exchange.server import Exchange, running
 
 SYMBOL = "BTC/USDT"
+CONTRACT = "BTC/USDT:USDT"
 WITHIN_S = 10.0
 
 MakeClient = Callable[..., Awaitable[Any]]
@@ -21,9 +22,10 @@ MakeClient = Callable[..., Awaitable[Any]]
 
 @pytest.fixture
 async def exchange() -> AsyncIterator[Exchange]:
-    """An exchange on which somebody has just paid 50,000."""
+    """An exchange on which somebody has just paid 50,000, on spot and for the perpetual."""
     async with running(seed=7) as started:
-        await started.print_trade(SYMBOL, "50000", "0.5")
+        for symbol in (SYMBOL, CONTRACT):
+            await started.print_trade(symbol, "50000", "0.5")
         yield started
 
 
@@ -52,6 +54,30 @@ async def client(make_client: MakeClient) -> Any:
 
 
 @pytest.fixture
+async def make_usdm(exchange: Exchange) -> AsyncIterator[MakeClient]:
+    """Return a maker of ccxt.pro.binanceusdm instances that are closed in the end."""
+    import ccxt.pro
+
+    made: list[Any] = []
+
+    async def make(**changed: Any) -> Any:
+        arguments = exchange.arguments["binanceusdm"] | {"enableRateLimit": False} | changed
+        client = ccxt.pro.binanceusdm(arguments)
+        made.append(client)
+        await client.load_markets()
+        return client
+
+    yield make
+    await asyncio.gather(*(client.close() for client in made), return_exceptions=True)
+
+
+@pytest.fixture
+async def usdm(make_usdm: MakeClient) -> Any:
+    """A plain ccxt.pro client of perpetuals."""
+    return await make_usdm()
+
+
+@pytest.fixture
 def eventually() -> Callable[[Callable[[], bool]], Awaitable[None]]:
     """Return a wait for something to become true."""
 
@@ -69,12 +95,12 @@ def market_moves(exchange: Exchange) -> Callable[..., contextlib.AbstractAsyncCo
     """Return a block during which somebody trades every few milliseconds, one tick up each time."""
 
     @contextlib.asynccontextmanager
-    async def moving(every_s: float = 0.02, price: int = 50_000) -> AsyncIterator[None]:
+    async def moving(every_s: float = 0.02, price: int = 50_000, symbol: str = SYMBOL) -> AsyncIterator[None]:
         async def trade() -> None:
             step = 0
             while True:
                 step += 1
-                await exchange.print_trade(SYMBOL, f"{price + step / 100:.2f}", "0.01")
+                await exchange.print_trade(symbol, f"{price + step / 100:.2f}", "0.01")
                 await asyncio.sleep(every_s)
 
         task = asyncio.create_task(trade())

@@ -87,6 +87,82 @@ async def test_trades_can_be_printed_by_hand(admin: aiohttp.ClientSession, excha
         assert (await answer(admin.post("/control/trade", json=trade | wrong)))[0] == 400
 
 
+async def test_market_s_rules_can_be_changed_while_it_trades(admin: aiohttp.ClientSession, usdm: Any) -> None:
+    for symbol, path in (("BTC/USDT", "/api/v3"), (usdm.symbols[0], "/fapi/v1")):
+        change = {"symbol": symbol, "tick": "0.05", "lot": "0.005", "min_notional": "20"}
+        assert await answer(admin.post("/control/market", json=change)) == (200, {"changed": True})
+        async with aiohttp.ClientSession(usdm.urls["api"]["public"].removesuffix("/api/v3")) as session:
+            _, info = await answer(session.get(f"{path}/exchangeInfo"))
+            filters = {each["filterType"]: each for each in info["symbols"][0]["filters"]}
+            assert (filters["PRICE_FILTER"]["tickSize"], filters["LOT_SIZE"]["stepSize"]) == ("0.05", "0.005")
+            assert await answer(admin.post("/control/market", json={"symbol": symbol, "trading": False})) == (
+                200,
+                {"changed": True},
+            )
+            _, info = await answer(session.get(f"{path}/exchangeInfo"))
+            assert info["symbols"][0]["status"] in {"BREAK", "SETTLING"}
+
+
+async def test_delisted_market_takes_no_orders(
+    admin: aiohttp.ClientSession, usdm: Any, client: Any, exchange: Exchange
+) -> None:
+    import ccxt
+
+    for each, symbol, text in ((client, "BTC/USDT", "Market is closed"), (usdm, "BTC/USDT:USDT", "-4108")):
+        resting = await each.create_order(symbol, "limit", "buy", 0.01, 49000)
+        await answer(admin.post("/control/market", json={"symbol": symbol, "trading": False}))
+        assert (await each.fetch_order(resting["id"], symbol))["status"] == "expired"
+        with pytest.raises(ccxt.BaseError, match=text):
+            await each.create_order(symbol, "limit", "buy", 0.01, 49000)
+        await answer(admin.post("/control/market", json={"symbol": symbol, "trading": True}))
+        assert (await each.create_order(symbol, "limit", "buy", 0.01, 49000))["status"] == "open"
+    assert [order["status"] for order in (await exchange.book())["orders"]] == ["EXPIRED", "NEW"] * 2
+
+
+async def test_perpetual_s_mark_funding_and_mode_can_be_set(admin: aiohttp.ClientSession, usdm: Any) -> None:
+    symbol = "BTC/USDT:USDT"
+    await usdm.create_order(symbol, "market", "sell", 0.1)
+    change = {"symbol": symbol, "mark": "51000", "funding_rate": "0.01", "settle_funding": True}
+    assert (await answer(admin.post("/control/market", json=change)))[0] == 200
+    _, book = await answer(admin.get("/control/book"))
+    (position,) = book["positions"]
+    assert (position["symbol"], position["amount"], position["mark_price"]) == (symbol, "-0.10000000", "51000.00000000")
+    (payment,) = book["funding"]
+    assert (payment["amount"], payment["asset"], payment["symbol"]) == ("51.00000000", "USDT", symbol)
+    assert (await usdm.fetch_funding_history(symbol))[0]["amount"] == 51.0
+    assert (await answer(admin.post("/control/market", json={"symbol": symbol, "mark": None})))[0] == 200
+    assert (await usdm.fetch_mark_price(symbol))["markPrice"] == 50000.0
+    status, error = await answer(admin.post("/control/market", json={"symbol": symbol, "hedge": True}))
+    assert (status, "-4068" in error["error"]) == (400, True)
+    await usdm.create_order(symbol, "market", "buy", 0.1)
+    assert (await answer(admin.post("/control/market", json={"symbol": symbol, "hedge": True})))[0] == 200
+    assert (await usdm.fetch_position_mode())["hedged"] is True
+    _, book = await answer(admin.get("/control/book"))
+    assert book["hedge"] is True
+    assert [fill["realized"] for fill in book["fills"]] == ["0.00000000", "-0.00200000"]
+    assert {order["symbol"] for order in book["orders"]} == {symbol}
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"symbol": "NO/PE"}, "there is no such symbol"),
+        ({"symbol": "BTC/USDT", "mark": "50000"}, "there is no such setting of BTC/USDT"),
+        ({"symbol": "BTC/USDT", "colour": "red"}, "colour"),
+        ({"symbol": "BTC/USDT", "tick": "0.003"}, "no multiple of 0.01"),
+        ({"symbol": "BTC/USDT", "trading": "no"}, "true or false"),
+        ({"symbol": "BTC/USDT:USDT", "mark": "-1"}, "no multiple of 0.01 above 0"),
+        ({"symbol": "BTC/USDT:USDT", "funding_rate": "high"}, "is no number"),
+    ],
+)
+async def test_change_that_makes_no_sense_is_refused_by_name(
+    admin: aiohttp.ClientSession, change: dict[str, Any], text: str
+) -> None:
+    status, error = await answer(admin.post("/control/market", json=change))
+    assert status == 400
+    assert text in error["error"]
+
+
 async def test_requests_are_counted_and_what_nobody_serves_is_remembered(
     admin: aiohttp.ClientSession, exchange: Exchange
 ) -> None:

@@ -4,6 +4,7 @@ What ccxt decides by address (the map of errors, spot or futures) is then decide
 """
 
 import asyncio
+import contextlib
 import datetime as dt
 import socket
 import ssl
@@ -21,7 +22,11 @@ pytestmark = pytest.mark.slow
 
 SYMBOL = "BTC/USDT"
 WITHIN_S = 10.0
-NAMES = ("api.binance.com", "stream.binance.com", "ws-api.binance.com")
+CONTRACT = "BTC/USDT:USDT"
+NAMES = (
+    "api.binance.com", "stream.binance.com", "ws-api.binance.com", "fapi.binance.com", "fstream.binance.com",
+    "ws-fapi.binance.com",
+)  # fmt: skip
 
 
 class Here(AbstractResolver):
@@ -82,25 +87,39 @@ async def exchange(tmp_path: Path) -> AsyncIterator[Exchange]:
     served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     served.load_cert_chain(make_certificate(tmp_path))
     async with running(tls=served) as started:
-        await started.print_trade(SYMBOL, "50000", "0.5")
+        for symbol in (SYMBOL, CONTRACT):
+            await started.print_trade(symbol, "50000", "0.5")
         yield started
 
 
 @pytest.fixture
 async def client(exchange: Exchange, tmp_path: Path) -> AsyncIterator[Any]:
+    async with connected(exchange, tmp_path, "binance", "spot") as made:
+        yield made
+
+
+@pytest.fixture
+async def usdm(exchange: Exchange, tmp_path: Path) -> AsyncIterator[Any]:
+    async with connected(exchange, tmp_path, "binanceusdm", "linear") as made:
+        yield made
+
+
+@contextlib.asynccontextmanager
+async def connected(exchange: Exchange, tmp_path: Path, name: str, kind: str) -> AsyncIterator[Any]:
+    """Return a client that was told nothing of the loopback."""
     import ccxt.pro
 
     trusted = ssl.create_default_context(cafile=str(tmp_path / "loopback.pem"))
     resolver = Here(int(exchange.url.rpartition(":")[2]))
     connector = aiohttp.TCPConnector(resolver=resolver, ssl=trusted)
     async with aiohttp.ClientSession(connector=connector) as session:
-        made = ccxt.pro.binance(
+        made = getattr(ccxt.pro, name)(
             {
                 "apiKey": exchange.ccxt_arguments["apiKey"],
                 "secret": exchange.ccxt_arguments["secret"],
                 "session": session,
                 "enableRateLimit": False,
-                "options": {"fetchMarkets": {"types": ["spot"]}},
+                "options": {"fetchMarkets": {"types": [kind]}},
             }
         )
         await made.load_markets()
@@ -151,3 +170,38 @@ async def test_faults_have_the_same_names_as_in_production(client: Any, exchange
         exchange.faults.set(name, 1.0, times=1, on="GET /api/v3/account")
         with pytest.raises(error):
             await client.fetch_balance()
+
+
+async def test_perpetuals_work_at_their_own_addresses(usdm: Any, exchange: Exchange) -> None:
+    order = await usdm.create_order(CONTRACT, "limit", "buy", 0.01, 49000)
+    assert order["status"] == "open"
+    over_socket = await asyncio.wait_for(usdm.create_order_ws(CONTRACT, "limit", "buy", 0.01, 48000), WITHIN_S)
+    assert over_socket["status"] == "open"
+    tasks = [
+        asyncio.create_task(watch(CONTRACT)) for watch in (usdm.watch_trades, usdm.watch_ohlcv, usdm.watch_my_trades)
+    ]
+    while not all(task.done() for task in tasks):
+        await exchange.print_trade(CONTRACT, "50001", "0.01")
+        await usdm.create_order(CONTRACT, "market", "buy", 0.01)
+        await asyncio.sleep(0.05)
+    assert (await tasks[0])[-1]["symbol"] == CONTRACT
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("limit", "buy", 100, 49000), "InsufficientFunds"),
+        (("limit", "buy", 0.001, 4000), "InvalidOrder"),
+        (("market", "sell", 0.1, None, {"reduceOnly": True}), "InvalidOrder"),
+        (("limit", "buy", 0.01, 50001, {"postOnly": True}), "OrderNotFillable"),
+        (("market", "buy", 0.1, None, {"stopPrice": 49000}), "OrderImmediatelyFillable"),
+    ],
+)
+async def test_errors_of_perpetuals_are_what_they_are_in_production(
+    usdm: Any, arguments: tuple[Any, ...], error: str
+) -> None:
+    import ccxt
+
+    with pytest.raises(ccxt.BaseError) as refused:
+        await usdm.create_order(CONTRACT, *arguments)
+    assert type(refused.value).__name__ == error

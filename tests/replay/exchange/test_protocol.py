@@ -178,5 +178,8 @@ async def test_socket_where_there_is_none_is_a_404(exchange: Exchange) -> None:
 
     async with aiohttp.ClientSession() as session:
         with pytest.raises(aiohttp.WSServerHandshakeError, match="404"):
+            await session.ws_connect(f"{exchange.stream_url}/delivery/ws/1")
+        with pytest.raises(aiohttp.WSServerHandshakeError, match="404"):
             await session.ws_connect(f"{exchange.stream_url}/futures/ws/1")
-    assert exchange.desk.unmatched["GET /futures/ws/1"] == 1
+    assert exchange.desk.unmatched["GET /delivery/ws/1"] == 1
+    assert exchange.contracts_desk.unmatched["GET /futures/ws/1"] == 1
