@@ -143,6 +143,8 @@ class Amends:
                 return []
             order.amend = None
             self._emit(AmendRejected(*identity(order), amend.reason))
+        else:
+            order.end = report.state  # on its old terms
         kept_back, amend.kept_back = amend.kept_back, []
         return kept_back
 
@@ -161,7 +163,7 @@ class Amends:
     def keeps_back(self, order: Sent, trade: TradeReported, spec: InstrumentSpec) -> bool:
         """Keep an execution back that ends the order, unless a change of it in its place has arrived before."""
         amend = order.amend
-        if amend is None or amend.stage == "withdrawing" or not spec.contract:
+        if amend is None or amend.stage == "withdrawing" or order.end or not spec.contract:
             return False
         grows = amend.request.quantity_lots - order.before_lots > order.request.quantity_lots
         if not grows or order.booked_lots + trade.quantity_lots < order.request.quantity_lots:
