@@ -157,11 +157,13 @@ class Risk:
             reason = "reduce-only, and nothing is left to reduce"
             if self._trading != "running":
                 reason = f"trading is {self._trading}"
-        elif side == SELL and instrument.spec.long_only:
+        if (
+            side == SELL and instrument.spec.long_only
+        ):  # a spot venue knows no reduce-only: it would sell what is not ours
             held_lots = position_lots - self._working_lots(intent.strategy, intent.symbol, SELL)
             allowed_lots = min(lots, held_lots)
-            reason = f"{intent.symbol} is spot, and nothing is left to sell"
-        elif self._limits_growth:
+            reason = reason or f"{intent.symbol} is spot, and nothing is left to sell"
+        elif not reduce_only and self._limits_growth:
             ahead_lots = self._working_lots(intent.strategy, intent.symbol, side) if self._working else 0
             exposed_lots = side * position_lots + ahead_lots
             if exposed_lots + lots > 0:
@@ -262,14 +264,16 @@ class Risk:
         closable_lots = -side * self._positions.get((working.strategy, working.symbol), 0)
         ahead_lots = self._working_lots(working.strategy, working.symbol, side)
         others_lots = ahead_lots - working.open_lots
+        spot_exit = side == SELL and instrument.spec.long_only
+        if spot_exit or not working.reduce_only:
+            closable_lots -= others_lots
         if self._trading != "running":
-            return closable_lots - (0 if working.reduce_only else others_lots), f"trading is {self._trading}"
-        if working.reduce_only:
-            return closable_lots if added_lots > 0 else open_lots, "reduce-only, and nothing is left to reduce"
-        if side == SELL and instrument.spec.long_only:
-            most_lots = closable_lots - others_lots if added_lots > 0 else open_lots
-            return most_lots, f"{working.symbol} is spot, and nothing is left to sell"
-        exposed_lots = ahead_lots - closable_lots
+            return closable_lots, f"trading is {self._trading}"
+        if working.reduce_only or spot_exit:
+            reason = f"{working.symbol} is spot, and nothing is left to sell"
+            reason = "reduce-only, and nothing is left to reduce" if working.reduce_only else reason
+            return closable_lots if added_lots > 0 else open_lots, reason
+        exposed_lots = working.open_lots - closable_lots
         if not self._limits_growth or exposed_lots + max(0, added_lots) <= 0:
             return open_lots, ""
         reason = self._too_many_orders()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -57,7 +58,7 @@ class Restless(Strategy):
         size = 0.002 * (1 + self.draw(3))
         away = bar.close * (1 + self.draw(5)) / 2_000
         held = self.position
-        action = self.draw(12)
+        action = self.draw(16)
         if action == 0:
             self.refs.append(self.buy(size))
         elif action == 1 and held > 0.001:
@@ -77,8 +78,55 @@ class Restless(Strategy):
         elif action == 10:
             self.buy(size, limit=bar.close + away, time_in_force="ioc")
         elif action == 11:
-            self.buy(size, limit=bar.close - away, post_only=True)
+            self.refs.append(self.buy(size, limit=bar.close - away, post_only=True))
+        elif action > 11 and self.refs:
+            self.change(self.refs[self.draw(len(self.refs))], bar.close, away, size)
         del self.refs[:-8]
+
+    def change(self, ref: int, price: float, away: float, size: float) -> None:
+        """Amend some order, whatever it is and whether or not it still works."""
+        kind = self.draw(4)
+        if kind == 0:
+            self.amend(ref, limit=price - away)
+        elif kind == 1:
+            self.amend(ref, limit=price + away, quantity=size)
+        elif kind == 2:
+            self.amend(ref, quantity=size / 2)
+        else:
+            self.amend(ref, stop=price - away)
+
+
+class Totals:
+    """What may be executed of each wish, and by which orders: the newest total that was asked for or is in force."""
+
+    def __init__(self) -> None:
+        self.asked: dict[tuple[str, int], int] = {}
+        self.in_force: dict[tuple[str, int], int] = {}
+        self.orders: dict[tuple[str, int], set[str]] = {}
+
+    def hear(self, message: m.Message) -> None:
+        if isinstance(message, m.OrderRequest | m.AmendRequest):
+            key = (message.strategy, message.ref)
+            self.asked[key] = message.quantity_lots
+            self.in_force.setdefault(key, message.quantity_lots)
+        elif isinstance(message, m.Amended):
+            self.in_force[message.strategy, message.ref] = message.quantity_lots
+
+    def sent(self, order_id: str, request: m.OrderRequest) -> None:
+        self.orders.setdefault((request.strategy, request.ref), set()).add(order_id)
+
+    def excess(self, request: m.OrderRequest, find: Callable[[str], OrderView | None]) -> str:
+        """Say what a wish's orders may still execute beyond its total; empty if nothing."""
+        key = (request.strategy, request.ref)
+        lots = 0
+        for order_id in self.orders[key]:
+            order = find(order_id)
+            if order is not None:
+                lots += order.quantity_lots if STATES[order.status] == "open" else order.filled_lots
+        most = max(self.asked[key], self.in_force[key])
+        return (
+            "" if lots * LOTS_PER_STEP <= most else f"{key}: {lots * LOTS_PER_STEP} lots at work or done, {most} asked"
+        )
 
 
 def reported(order: OrderView) -> m.OrderReported:

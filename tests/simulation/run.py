@@ -18,6 +18,7 @@ def one(seed: int) -> tuple[int, dict[str, int], list[str]]:
     except Exception as error:  # noqa: BLE001 - any failure of a seed is a finding, to be printed with its seed
         return seed, {}, [f"{type(error).__name__}: {error}"]
     happened = {**world.counts, "orders": len(world.placed), "executions": len(world.fills), "lives": world.life}
+    happened["amends"] = world.amended
     return seed, happened, problems
 
 

@@ -37,6 +37,7 @@ from tests.simulation.parts import (
     UNIT,
     VENUE_MARKET,
     Restless,
+    Totals,
     reported,
     traded,
 )
@@ -95,6 +96,12 @@ class World:
         self.taken: dict[str, int] = {}
         """How often the venue took an order of that id."""
         self.entries_while_paused: list[str] = []
+        self.totals = Totals()
+        self.excesses: list[str] = []
+        """Wishes of which more could have been executed than was asked for, and books that sold what they had not."""
+        self.amended = 0
+        self.one_step = seed % 4 != 3
+        """Whether the venue can replace an order in one step."""
         self.fills: list[tuple[int, m.Fill]] = []
         """Booked executions with the number of their input."""
         self.journal: list[tuple[int, bytes, bytes]] = []
@@ -181,7 +188,8 @@ class World:
             StrategyPlan(name, SYMBOL, MINUTE, Restless(seed=self._seed + number), FeatureRows({}))
             for number, name in enumerate("ab"[: 1 + self._seed % 3 % 2], start=1)
         ]
-        heard = (m.SendOrder, m.SendCancel, m.AskOrder, m.AskAccount, m.Fill)
+        noted = (m.Fill, m.PositionChanged, m.OrderRequest, m.AmendRequest, m.Amended)
+        heard = (m.SendOrder, m.SendCancel, m.SendAmend, m.AskOrder, m.AskAccount, *noted)
         core = Core(
             settings,
             {SYMBOL: Instrument(SPEC)},
@@ -231,8 +239,18 @@ class World:
         if isinstance(message, m.Fill):
             self.fills.append((seq, message))
             return
+        if isinstance(message, m.PositionChanged):
+            if (
+                message.quantity_lots <= -LOTS_PER_STEP
+            ):  # less is a fee that was taken from it after it was ordered away
+                self.excesses.append(f"{message.strategy} sold {-message.quantity_lots} lots it did not have")
+            return
+        if isinstance(message, m.OrderRequest | m.AmendRequest | m.Amended):
+            self.totals.hear(message)
+            self.amended += isinstance(message, m.Amended)
+            return
         paused = self.core.control.trading == "paused"
-        if paused and isinstance(message, m.SendOrder) and not message.request.reduce_only:
+        if paused and isinstance(message, m.SendOrder | m.SendAmend) and message.request.side == m.BUY:
             self.entries_while_paused.append(message.order_id)
         self._effects.append((seq, message))
 
@@ -284,8 +302,15 @@ class World:
         asked_at = self.now
         match message:
             case m.SendOrder():
-                self.placed.setdefault(message.order_id, []).append(message.request)
-                self._request(message.order_id, lambda: self._place(message))
+                self._note_sent(message.order_id, message.request)
+                self._request(message.order_id, lambda: self._place(message.order_id, message.request))
+            case m.SendAmend() if not self.one_step or message.booked_lots:
+                names = (message.order_id, message.new_order_id)
+                refused = m.AmendRefused(*names, "it cannot be changed in one step", withdraw_first=True)
+                self.for_this_life(self.trip(), lambda: self.post(refused))
+            case m.SendAmend():
+                self._note_sent(message.new_order_id, message.request)
+                self._request(message.new_order_id, lambda: self._replace(message))
             case m.SendCancel():
                 self._request(message.order_id, lambda: self._cancel(message))
             case m.AskOrder():
@@ -317,10 +342,29 @@ class World:
             self.for_this_life(TIMEOUT, lambda: self.post(m.OrderInDoubt(order_id, "timed out")))
         self.at(delay, arrive)
 
-    def _place(self, message: m.SendOrder) -> list[m.Message]:
-        request = message.request
+    def _note_sent(self, order_id: str, request: m.OrderRequest) -> None:
+        self.placed.setdefault(order_id, []).append(request)
+        self.totals.sent(order_id, request)
+
+    def _replace(self, message: m.SendAmend) -> list[m.Message]:
+        """Cancel and replace, unless anything was executed; a new order that is refused leaves the old one gone."""
+        names = (message.order_id, message.new_order_id)
+        old = self._find(message.order_id)
         if self.happens("busy"):
-            return [m.OrderReported(message.order_id, "", "rejected", 0, "too many requests")]
+            return [m.AmendRefused(*names, "too many requests")]
+        if old is None or old.status not in ("NEW", "PARTIALLY_FILLED"):
+            return [m.AmendRefused(*names, "unknown order")]
+        if old.filled_lots:
+            return [m.AmendRefused(*names, "restricted", withdraw_first=True)]
+        self.engine.cancel("BTCUSDT", self.now // MS, client_order_id=message.order_id)
+        placed = self._place(message.new_order_id, message.request)
+        if isinstance(placed[-1], m.OrderReported) and placed[-1].state == "rejected":
+            return [m.AmendRefused(*names, placed[-1].reason)]
+        return placed
+
+    def _place(self, order_id: str, request: m.OrderRequest) -> list[m.Message]:
+        if self.happens("busy"):
+            return [m.OrderReported(order_id, "", "rejected", 0, "too many requests")]
         kind = "LIMIT_MAKER" if request.post_only else TYPES[request.kind]
         try:
             order = self.engine.place(
@@ -332,14 +376,17 @@ class World:
                     price=request.limit_ticks * SPEC.tick if request.limit_ticks else None,
                     stop_price=request.stop_ticks * SPEC.tick if request.stop_ticks else None,
                     time_in_force=request.time_in_force.upper(),  # type: ignore[arg-type]
-                    client_order_id=message.order_id,
+                    client_order_id=order_id,
                 ),
                 self.now // MS,
             )
         except VenueError as error:
-            return [m.OrderReported(message.order_id, "", "rejected", 0, str(error))]
-        self.taken[message.order_id] = self.taken.get(message.order_id, 0) + 1
-        return [*(traded(message.order_id, trade) for trade in order.trades), reported(order)]
+            return [m.OrderReported(order_id, "", "rejected", 0, str(error))]
+        self.taken[order_id] = self.taken.get(order_id, 0) + 1
+        excess = self.totals.excess(request, self._find)
+        if excess:
+            self.excesses.append(excess)
+        return [*(traded(order_id, trade) for trade in order.trades), reported(order)]
 
     def _cancel(self, message: m.SendCancel) -> m.Message:
         try:
@@ -375,7 +422,8 @@ class World:
     def _answer_order(self, message: m.AskOrder, asked_at: int) -> list[m.Message] | None:
         order = self._find(message.order_id)
         if order is not None:
-            return [*(traded(message.order_id, trade) for trade in self._trades_of(order)), reported(order)]
+            answer = msgspec.structs.replace(reported(order), asked=True)
+            return [*(traded(message.order_id, trade) for trade in self._trades_of(order)), answer]
         if self.now <= asked_at + RECV_WINDOW:
             return None  # a request of ours may still be under way
         return [m.OrderAbsent(message.order_id)]
@@ -451,6 +499,7 @@ class World:
             if len(requests) > 1:
                 found.append(f"{order_id} was sent {len(requests)} times")
         found.extend(f"{order_id} was taken {times} times" for order_id, times in self.taken.items() if times > 1)
+        found.extend(f"too much: {excess}" for excess in self.excesses)
         found.extend(f"{order_id}: an entry while paused" for order_id in self.entries_while_paused)
         trades = {trade.trade_id: trade for trade in self.engine.my_trades("BTCUSDT", limit=2**31)}
         booked = [fill.trade_id for _, fill in self.fills]
