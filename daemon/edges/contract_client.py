@@ -120,7 +120,7 @@ class ContractClient(VenueClient):
         reply = await self._ask("question", self.exchange.fetch_order(None, symbol, params), dict)
         if reply.get("clientOrderId") != order_id:
             raise broken("question", f"asked for stop {order_id}, told of {reply.get('clientOrderId')}")
-        became = became_of(reply.get("info") or {})
+        became = became_of(reply)
         if became:
             self._note(order_id, became)
             return reply  # it has become an order, which is asked for next

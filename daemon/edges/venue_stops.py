@@ -35,7 +35,7 @@ def withdrawn(reply: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         RequestError: it does not say that it is done.
     """
-    code = str((reply.get("info") or {}).get("code"))
+    code = str(words_of(reply).get("code"))
     if code != "200":
         raise broken("cancel", f"a stop withdrawn with code {code}")
     return {**reply, "id": _number(reply), "status": "canceled", "filled": "0"}
@@ -44,7 +44,7 @@ def withdrawn(reply: Mapping[str, Any]) -> dict[str, Any]:
 def told(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the private stream says of a stop: by the number of what it became, once it is met."""
     if is_met(row):
-        return {**row, "id": became_of(row.get("info") or {}) or _number(row), "status": "open", "filled": "0"}
+        return {**row, "id": became_of(row) or _number(row), "status": "open", "filled": "0"}
     return {**row, "id": _number(row), "filled": "0"}
 
 
@@ -53,14 +53,21 @@ def is_met(row: Mapping[str, Any]) -> bool:
     return _state(row) in _MET
 
 
-def became_of(info: Mapping[str, Any]) -> str:
-    """Return the number of the order a stop has become, from the venue's own words; empty while it is none."""
+def became_of(row: Mapping[str, Any]) -> str:
+    """Return the number of the order a stop has become; empty while it is none."""
+    info = words_of(row)
     number = str(info.get("actualOrderId") or info.get("ai") or "")
     return number if number.isdecimal() and int(number) else ""
 
 
+def words_of(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what the venue itself said, which is nothing where it makes no sense."""
+    info = row.get("info")
+    return info if isinstance(info, dict) else {}
+
+
 def _state(row: Mapping[str, Any]) -> str:
-    info: Mapping[str, Any] = row.get("info") or {}
+    info = words_of(row)
     return str(info.get("algoStatus") or (info.get("X") if "aid" in info else "") or "")
 
 

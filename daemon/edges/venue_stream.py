@@ -25,6 +25,8 @@ Push = tuple[Any, Any]
 FUNDING_PAID: Push = (None, None)
 """That funding was paid: how much, and on what, it tells only who asks."""
 
+_EXECUTIONS = ("TRADE", "CALCULATED")
+"""What Binance calls executions; the second are those of its own orders."""
 _CONNECTED_LOOK_S = 0.02
 _CLOSED = "the connection was closed"
 _NONSENSE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
@@ -188,7 +190,8 @@ class _Family(_Owner):
         if kind == "ALGO_UPDATE":
             self._tell(told(order), None)
             return
-        trade = self.parse_ws_trade(body) if body.get("x") == "TRADE" else None  # type: ignore[attr-defined]
+        # of an execution the venue itself ordered ccxt takes the wrong fields, unless it goes by the usual name
+        trade = self.parse_ws_trade(body | {"x": "TRADE"}) if body.get("x") in _EXECUTIONS else None  # type: ignore[attr-defined]
         self._tell(order, trade)
 
     def handle_event_stream_terminated(self, client: Any, message: Any) -> None:  # noqa: ANN401 - ccxt is not typed
