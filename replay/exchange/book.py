@@ -109,7 +109,7 @@ class Book:
         yield from self.close_candles(time_ms)
         yield printed
         for series in self._series.values():
-            series.take(time_ms, price_ticks, quantity_lots)
+            series.take(time_ms, price_ticks, quantity_lots, bought=not printed.buyer_is_maker)
             if series in self._told:
                 yield series.newest()
         if moves:
@@ -124,11 +124,11 @@ class Book:
     ) -> None:
         """Take in a print that nobody wants to hear of: the state is that after `take`, for less work."""
         self._update_id += _UPDATES * (price_ticks != self.last_ticks)
-        self._print(price_ticks, quantity_lots, time_ms, buyer_is_maker=buyer_is_maker)
+        printed = self._print(price_ticks, quantity_lots, time_ms, buyer_is_maker=buyer_is_maker)
         for series in self._told:
             series.close_before(time_ms)
         for series in self._series.values():
-            series.take(time_ms, price_ticks, quantity_lots)
+            series.take(time_ms, price_ticks, quantity_lots, bought=not printed.buyer_is_maker)
 
     def close_candles(self, time_ms: int) -> Iterator[Candle]:
         """Yield the candles that are complete by `time_ms`, each once."""
@@ -232,6 +232,9 @@ class Book:
         self.recent.extend(Printed(self.market.id, *fields) for fields in state.recent)
         for series in self._told:
             series.closed, series.kept = state.candles.get(series.interval, (True, []))
+            for candle in series.kept:
+                if not candle.turnover:  # an older release did not keep it
+                    candle.turnover = candle.close_ticks * candle.volume_lots
         self._series = {series.interval: series for series in self._told}
         self._change(state.changed)
 

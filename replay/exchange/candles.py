@@ -71,6 +71,10 @@ class Kept(msgspec.Struct, array_like=True, gc=False):
     close_ticks: int
     volume_lots: int
     trades: int
+    turnover: int = 0
+    """Price x quantity of its trades, in ticks times lots; likewise of those that a buyer took."""
+    bought_lots: int = 0
+    bought_turnover: int = 0
 
 
 class CandleSeries:
@@ -97,6 +101,9 @@ class CandleSeries:
             last.close_ticks = part.close_ticks
             last.volume_lots += part.volume_lots
             last.trades += part.trades
+            last.turnover += part.turnover
+            last.bought_lots += part.bought_lots
+            last.bought_turnover += part.bought_turnover
             self.closed = False
 
     def close_before(self, time_ms: int) -> Candle | None:
@@ -110,7 +117,7 @@ class CandleSeries:
         """Return the newest candle, as it grows."""
         return self._view(self.kept[-1], closed=False)
 
-    def take(self, time_ms: int, price_ticks: int, quantity_lots: int) -> None:
+    def take(self, time_ms: int, price_ticks: int, quantity_lots: int, *, bought: bool = False) -> None:
         """Take in a print, no older than the one before."""
         last = self.kept[-1] if self.kept else None
         if last is None or time_ms >= last.next_ms:
@@ -121,6 +128,10 @@ class CandleSeries:
         last.close_ticks = price_ticks
         last.volume_lots += quantity_lots
         last.trades += 1
+        last.turnover += price_ticks * quantity_lots
+        if bought:
+            last.bought_lots += quantity_lots
+            last.bought_turnover += price_ticks * quantity_lots
         self.closed = False
 
     def between(self, start_ms: int | None, end_ms: int | None, limit: int) -> list[Candle]:
@@ -152,6 +163,9 @@ class CandleSeries:
             kept.volume_lots,
             kept.trades,
             closed,
+            kept.turnover,
+            kept.bought_lots,
+            kept.bought_turnover,
         )
 
 

@@ -318,6 +318,11 @@ class Candle(msgspec.Struct, frozen=True, tag=True):
     volume_lots: int
     trades: int
     closed: bool
+    turnover: int = 0
+    """Price x quantity of its trades, in ticks times lots."""
+    bought_lots: int = 0
+    """Of trades that a buyer took, and so is the following."""
+    bought_turnover: int = 0
 
 
 class BookChanged(msgspec.Struct, frozen=True, tag=True):

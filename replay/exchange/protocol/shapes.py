@@ -139,7 +139,7 @@ def symbol_info(market: Market) -> Json:
 
 
 def kline_row(text: MarketText, candle: Candle) -> list[Any]:
-    """Return a candle as `klines` lists it; the quote volume is the volume at the close."""
+    """Return a candle as `klines` lists it."""
     return [
         candle.open_ms,
         text.price(candle.open_ticks),
@@ -148,10 +148,10 @@ def kline_row(text: MarketText, candle: Candle) -> list[Any]:
         text.price(candle.close_ticks),
         text.quantity(candle.volume_lots),
         candle.close_ms,
-        text.value(candle.close_ticks, candle.volume_lots),
+        text.value(1, candle.turnover),
         candle.trades,
-        _ZERO,
-        _ZERO,
+        text.quantity(candle.bought_lots),
+        text.value(1, candle.bought_turnover),
         "0",
     ]
 
@@ -176,9 +176,9 @@ def kline_event(text: MarketText, candle: Candle, now_ms: int) -> Json:
             "v": text.quantity(candle.volume_lots),
             "n": candle.trades,
             "x": candle.closed,
-            "q": text.value(candle.close_ticks, candle.volume_lots),
-            "V": _ZERO,
-            "Q": _ZERO,
+            "q": text.value(1, candle.turnover),
+            "V": text.quantity(candle.bought_lots),
+            "Q": text.value(1, candle.bought_turnover),
             "B": "0",
         },
     }

@@ -25,7 +25,7 @@ def ticker_row(text: MarketText, candles: list[Candle], bid_ask: tuple[int, int,
     opened = candles[0].open_ticks if candles else 0
     last = candles[-1].close_ticks if candles else 0
     volume = sum(candle.volume_lots for candle in candles)
-    value = sum(text.value_atoms(candle.close_ticks, candle.volume_lots) for candle in candles)
+    value = sum(text.value_atoms(1, candle.turnover) for candle in candles)
     traded = Decimal(volume) * text.market.lot
     average = Decimal(value) * ATOM / traded if volume else Decimal(0)
     percent = Decimal(100 * (last - opened)) / opened if opened else Decimal(0)

@@ -187,6 +187,16 @@ def test_every_interval_tiles_time(times_ms: list[int]) -> None:
         assert sum(kept.trades for kept in series.kept) == len(times_ms)
 
 
+def test_a_candle_counts_what_was_paid_and_what_buyers_took() -> None:
+    finer, longer = CandleSeries("X", "1m"), CandleSeries("X", "1h")
+    for minute, (price, lots, bought) in enumerate([(10, 3, True), (12, 5, False), (11, 2, True)]):
+        finer.take(minute * 60_000, price, lots, bought=bought)
+    longer.extend(finer.kept)
+    (candle,) = longer.between(None, None, 10)
+    assert (candle.volume_lots, candle.turnover) == (10, 30 + 60 + 22)
+    assert (candle.bought_lots, candle.bought_turnover) == (5, 30 + 22)
+
+
 # --- time ----------------------------------------------------------------------------------------------
 
 
