@@ -185,8 +185,15 @@ def all_measures(bars: int) -> tuple[Measure, ...]:
         Measure(
             name="reaction",
             group="durability",
-            title="candle to order, over sockets",
+            title="trade to order, over sockets",
             argv=(sys.executable, "-m", "bench.ours.reaction"),
+            repeat_max=1,
+        ),
+        Measure(
+            name="flood",
+            group="durability",
+            title="trades a second, over sockets",
+            argv=(sys.executable, "-m", "bench.ours.flood"),
             repeat_max=1,
         ),
     )

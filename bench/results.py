@@ -17,6 +17,7 @@ REPLAY_ABOVE_IMPORTS_MB_MAX = 100.0
 LONG_ABOVE_REPLAY_MB_MAX = 50.0
 TIMES_AS_FAST_MIN = {"backtesting": 3.0, "nautilus": 10.0, "backtrader": 10.0}
 DECIDED_US_MAX = {"decided_p50_us": 50.0, "decided_p99_us": 200.0}
+DECIDED_OVER_SOCKETS_P99_US_MAX = 100.0
 
 
 @dataclass(slots=True)
@@ -172,8 +173,19 @@ def verdicts(results: Results, bars: int) -> list[Verdict]:
         imports_s = number_of(results, "imports", "elapsed_s")
         above = difference(number_of(results, "startup", "process_s"), imports_s)
         found.append(below(promise, above, STARTUP_ABOVE_IMPORTS_S_MAX, "s"))
+    return found + reactions(results)
+
+
+def reactions(results: Results) -> list[Verdict]:
+    """Judge how fast the daemon decides, alone and over sockets."""
+    found: list[Verdict] = []
     if "live" in results:
         for name, bound_us in DECIDED_US_MAX.items():
             promise = f"live: posted to decided, {name.split('_')[1]} under {bound_us:.0f} us"
             found.append(below(promise, number_of(results, "live", name), bound_us, "us"))
+    if "reaction" in results:
+        bound_us = DECIDED_OVER_SOCKETS_P99_US_MAX
+        for way in ("daemon", "direct"):
+            promise = f"over sockets ({way}): posted to decided, p99 under {bound_us:.0f} us"
+            found.append(below(promise, number_of(results, "reaction", f"{way}.decided_p99"), bound_us, "us"))
     return found

@@ -21,6 +21,7 @@ from actors.messages import WarmUp
 from daemon.edges.bar_builder import NS_PER_MS, BarBuilder, BarStatistics, Span
 from daemon.edges.bar_merge import BarMerge
 from daemon.edges.clock_skew import ClockSkew, SkewStatistics, TimeClient
+from daemon.edges.direct_path import DirectPath
 from daemon.edges.feed_requests import FeedRequests
 from daemon.edges.kline_tap import KlineTap
 from daemon.edges.streams import FAULTS, Pace, Pump, PumpStatistics, StreamClient, backoff_s
@@ -150,6 +151,7 @@ class ExchangeFeed:
             for symbol in settings.symbols
         }
         self._timeframe = settings.timeframe
+        self._direct = isinstance(client, DirectPath)
 
     async def run(self) -> None:
         """Feed until cancelled.
@@ -179,6 +181,8 @@ class ExchangeFeed:
         series = self._series.get(symbol)
         if series is not None and timeframe == self._timeframe:
             series.heard([row], final=closed)
+            if self._direct:
+                series.pump.touch()
 
 
 class _Series:

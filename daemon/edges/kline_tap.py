@@ -36,8 +36,13 @@ class KlineTap:
         super().handle_ohlcv(client, message)  # type: ignore[misc]
 
 
+def is_marked(exchange_class: type) -> bool:
+    """Return whether the venue of a ccxt.pro class marks closed candles: Binance's family does."""
+    return exchange_class.__name__ in _MARKED
+
+
 def tapped(exchange_class: type) -> type:
     """Return the class with the tap where its venue marks closed candles, otherwise the class as it is."""
-    if exchange_class.__name__ not in _MARKED or issubclass(exchange_class, KlineTap):
+    if not is_marked(exchange_class) or issubclass(exchange_class, KlineTap):
         return exchange_class
     return type(exchange_class.__name__, (KlineTap, exchange_class), {})

@@ -17,6 +17,7 @@ import structlog
 
 from actors.messages import BookSnapshot, Funding, Mark, Quote
 from daemon.edges.bar_builder import NS_PER_MS
+from daemon.edges.direct_path import DirectPath
 from daemon.edges.feed_requests import FeedRequests
 from daemon.edges.streams import FAULTS, Pace, Pump, PumpStatistics
 from daemon.edges.trade_feed import TradeFeed, time_ns
@@ -25,7 +26,7 @@ from daemon.edges.trade_sequence import TradeSequence, TradeStatistics
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
-    from actors.messages import Message
+    from actors.messages import Message, Trade
     from config.schema import Exchange
 
 _BOOK_LEVELS_MIN = 100
@@ -139,6 +140,13 @@ class MarketStreams:
             on_break=trades.interrupted,
             quiet=trades.is_quiet,
         )
+        if isinstance(self._client, DirectPath):
+
+            def hear(trade: Trade) -> None:
+                trades.took(trade)
+                pump.touch()
+
+            self._client.on_trades(symbol, hear)
         self._runs.append((f"{symbol} trades out", trades.run))
         self._statistics.append(
             lambda: StreamStatistics(symbol=symbol, kind="trades", pump=pump.statistics(), trades=sequence.statistics())

@@ -181,6 +181,13 @@ class Pump(Generic[T]):
                     await self._pump()
                 await anyio.sleep(backoff_s(max(1, self._failures), self._chance))
 
+    def touch(self) -> None:
+        """Note that the stream spoke past `watch`, to somebody who hears it directly."""
+        if self._asked_s is not None:
+            self._heard_s = self._asked_s = time.monotonic()
+            self._delivered += 1
+            self._failures = 0
+
     def statistics(self) -> PumpStatistics:
         """Return how it is doing."""
         return PumpStatistics(

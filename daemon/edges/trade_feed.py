@@ -74,6 +74,11 @@ class TradeFeed:
         self._sequence.update([_trade(self._symbol, raw, numbered=self._sequence.numbered) for raw in raws])
         self._news.set()
 
+    def took(self, trade: Trade) -> None:
+        """Take one trade that was heard past ccxt, which only those are that have numbers."""
+        self._sequence.update([("", trade)])
+        self._news.set()
+
     def interrupted(self, _: str) -> None:
         """Doubt that all was told."""
         self._sequence.doubt()

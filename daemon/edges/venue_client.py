@@ -21,7 +21,8 @@ import structlog
 
 from config.errors import UserError, nearest
 from config.symbols import is_contract
-from daemon.edges.kline_tap import tapped
+from daemon.edges.direct_path import direct
+from daemon.edges.kline_tap import is_marked, tapped
 from daemon.edges.venue_errors import RequestError, broken, explain
 from daemon.edges.venue_filters import instrument_spec
 from daemon.edges.venue_stream import private_stream
@@ -313,7 +314,11 @@ async def connect(
         raise UserError(message)
     base = getattr(package, settings.id)
     family = issubclass(base, package.binance)
-    exchange = (private_stream(base, family=family) if needs_keys else tapped(base))(
+    if settings.direct and not is_marked(base):
+        message = f"exchange.direct is for Binance's messages; {settings.id} has others"
+        raise UserError(message)
+    market_data = direct(base) if settings.direct else tapped(base)
+    exchange = (private_stream(base, family=family) if needs_keys else market_data)(
         _merged(_defaults(settings, base, family=family, keys=needs_keys), arguments)
     )
     failures = (package.BaseError, TimeoutError, OSError, AttributeError, TypeError, LookupError, ValueError)

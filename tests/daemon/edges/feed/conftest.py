@@ -16,6 +16,7 @@ from aiohttp import WSCloseCode, web
 from actors.messages import Bar, Message
 from config.schema import Exchange
 from daemon.edges.bar_builder import NS_PER_MS
+from daemon.edges.direct_path import direct
 from daemon.edges.kline_tap import tapped
 
 STEP = 60_000
@@ -339,15 +340,15 @@ async def venue() -> AsyncIterator[Venue]:
 Connect = Callable[..., Awaitable[Any]]
 
 
-@pytest.fixture
-async def connect(venue: Venue) -> AsyncIterator[Connect]:
-    """Return a maker of ccxt.pro clients of the venue, closed at the end."""
+@pytest.fixture(params=[tapped, direct], ids=["ccxt", "direct"])
+async def connect(venue: Venue, request: pytest.FixtureRequest) -> AsyncIterator[Connect]:
+    """Return a maker of ccxt.pro clients of the venue, closed at the end; with marks they come both ways."""
     made = []
 
     async def make(*, marks: bool = True, contracts: bool = False) -> Any:
         api, futures = f"http://{venue.url}/api/v3", f"http://{venue.url}/fapi/v1"
         base = ccxt.pro.binanceusdm if contracts else ccxt.pro.binance
-        cls = tapped(base) if marks else base
+        cls = request.param(base) if marks else base
         sockets = {"spot": f"ws://{venue.url}/stream/ws", "linear": f"ws://{venue.url}/futures/ws"}
         kind = "linear" if contracts else "spot"
         client = cls(

@@ -15,6 +15,7 @@ import pytest
 
 from actors.messages import Bar
 from config.schema import Exchange as ExchangeSettings
+from daemon.edges.direct_path import direct
 from daemon.edges.exchange_feed import ExchangeFeed
 from daemon.edges.kline_tap import tapped
 from replay.exchange.model import Market
@@ -73,8 +74,8 @@ class Play:
     first_ns: int
     """Where the exchange has moved the tape's first bar to."""
 
-    def client(self, *, marks: bool) -> Any:
-        made = tapped(ccxt.pro.binance) if marks else ccxt.pro.binance
+    def client(self, way: Callable[[type], type] | None) -> Any:
+        made = ccxt.pro.binance if way is None else way(ccxt.pro.binance)
         return made(self.exchange.ccxt_arguments | {"enableRateLimit": False})
 
     def check(self, bars: list[Bar]) -> None:
@@ -117,16 +118,20 @@ async def feeding(
 
 
 @pytest.mark.parametrize(
-    ("name", "marks"),
-    [(name, True) for name in FAULTS] + [(name, False) for name in ("none", "close", "reset", "stall")],
+    ("name", "way"),
+    [
+        *((name, tapped) for name in FAULTS),
+        *((name, direct) for name in FAULTS),
+        *((name, None) for name in ("none", "close", "reset", "stall")),
+    ],
 )
 async def test_every_bar_of_the_tape_arrives_once_and_in_order(
-    inbox: Any, options: Callable[..., ExchangeSettings], name: str, marks: bool
+    inbox: Any, options: Callable[..., ExchangeSettings], name: str, way: Callable[[type], type] | None
 ) -> None:
     """Without marks the stream's order is the proof, so there it must not be broken within a connection."""
     async with playing(FAULTS[name]) as play:
         settings = options(symbols=(play.wanted[0].symbol,), stall_s=0.5)
-        async with feeding(play.client(marks=marks), inbox, settings, play.first_ns) as feed:
+        async with feeding(play.client(way), inbox, settings, play.first_ns) as feed:
             bars = await inbox.until(BARS - 1)  # what closes the last one, the tape does not say
             (series,) = feed.statistics().series
         struck = {fault: play.exchange.faults.counts[fault] for fault in FAULTS[name]}
@@ -140,7 +145,7 @@ async def test_restarts_lose_and_double_nothing(inbox: Any, options: Callable[..
         settings = options(symbols=(play.wanted[0].symbol,), stall_s=0.5)
         for count in (30, 80, 81, 140, BARS - 1):
             last_close_ns = inbox.bars[-1].close_ns if inbox.bars else play.first_ns
-            async with feeding(play.client(marks=True), inbox, settings, last_close_ns):
+            async with feeding(play.client(tapped), inbox, settings, last_close_ns):
                 await inbox.until(count)
             await asyncio.sleep(0.1)
     play.check(inbox.bars)
