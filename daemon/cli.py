@@ -174,6 +174,21 @@ def exchange(
         Path | None, typer.Option("--state-dir", metavar="D", help="Where the book is kept and ccxt.json is written.")
     ] = None,
     timeframe: TimeframeOption = None,
+    *,
+    futures_balance: Annotated[
+        str,
+        typer.Option("--futures-balance", metavar="N", help="What the perpetuals' wallet has at first, in quote."),
+    ] = "100000",
+    leverage: Annotated[
+        int, typer.Option("--leverage", metavar="N", help="Of perpetuals, until a client sets another.")
+    ] = 20,
+    funding_rate: Annotated[
+        str,
+        typer.Option("--funding-rate", metavar="R", help="What longs pay shorts, as a fraction of value a settlement."),
+    ] = "0.0001",
+    funding_hours: Annotated[
+        int, typer.Option("--funding-hours", metavar="H", help="Hours of exchange time between settlements.")
+    ] = 8,
     no_catch_up: Annotated[
         bool,
         typer.Option("--no-catch-up", help="After an absence, go on where it stood; play nothing of the meantime."),
@@ -181,11 +196,28 @@ def exchange(
 ) -> None:
     """Run the loopback exchange: Binance's protocol on 127.0.0.1, for any ccxt program to trade on.
 
+    Each symbol is traded spot, and as a USD-margined perpetual with a wallet of its own (BTC/USDT:USDT).
+
     Once it is ready, ccxt.json in its state directory holds the constructor arguments.
     """
     from daemon.commands.exchange import exchange_command
 
-    exchange_command(port, admin_port, tape, symbol, speed, seed, fault, state_dir, timeframe, catch_up=not no_catch_up)
+    exchange_command(
+        port,
+        admin_port,
+        tape,
+        symbol,
+        speed,
+        seed,
+        fault,
+        state_dir,
+        timeframe,
+        futures_balance=futures_balance,
+        leverage=leverage,
+        funding_rate=funding_rate,
+        funding_hours=funding_hours,
+        catch_up=not no_catch_up,
+    )
 
 
 @app.command()

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -49,6 +50,10 @@ class _Options(msgspec.Struct, frozen=True, kw_only=True):
     faults: Mapping[str, Any]
     state_dir: Path
     catch_up: bool
+    futures_balance: Decimal
+    leverage: int
+    funding_rate: Decimal
+    funding_hours: int
 
 
 def exchange_command(
@@ -62,6 +67,10 @@ def exchange_command(
     state_dir: Path | None,
     timeframe: str | None,
     *,
+    futures_balance: str,
+    leverage: int,
+    funding_rate: str,
+    funding_hours: int,
     catch_up: bool,
 ) -> None:
     """Run the exchange in the foreground until it is told to end.
@@ -96,10 +105,25 @@ def exchange_command(
         faults=faults,
         state_dir=folder,
         catch_up=catch_up,
+        futures_balance=_decimal("--futures-balance", futures_balance, least=Decimal(0)),
+        leverage=leverage,
+        funding_rate=_decimal("--funding-rate", funding_rate, least=Decimal(-1)),
+        funding_hours=funding_hours,
     )
     with StateLock(folder):
         (folder / ARGUMENTS_NAME).unlink(missing_ok=True)
         asyncio.run(_serve(options))
+
+
+def _decimal(name: str, text: str, least: Decimal) -> Decimal:
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if not value.is_finite() or value < least:
+        message = f"{name} {text}: a number, at least {least}"
+        raise UserError(message)
+    return value
 
 
 def _symbols(symbols: Sequence[str] | None) -> tuple[str, ...]:
@@ -154,8 +178,6 @@ def _tape(files: Sequence[str] | None, names: tuple[str, ...], seed: int, timefr
 
 def _markets(tape: Tape | TradeTape | None, names: tuple[str, ...]) -> tuple[Market, ...]:
     """Return what is traded: the tape's ticks, and steps no finer than Binance's usual."""
-    from decimal import Decimal
-
     from replay.exchange.model import Market
 
     lot, tick = Decimal(_LOT), Decimal(_TICK)
@@ -171,8 +193,6 @@ def _markets(tape: Tape | TradeTape | None, names: tuple[str, ...]) -> tuple[Mar
 
 
 async def _serve(options: _Options) -> None:
-    from decimal import Decimal
-
     from replay.exchange.server import running
 
     ending = asyncio.Event()
@@ -193,6 +213,10 @@ async def _serve(options: _Options) -> None:
         port=options.port,
         admin_port=options.admin_port,
         catch_up=options.catch_up,
+        futures_balances={market.quote: options.futures_balance for market in options.markets},
+        leverage=options.leverage,
+        funding_rate=options.funding_rate,
+        funding_hours=options.funding_hours,
     )
     async with contextlib.AsyncExitStack() as stack:
         try:

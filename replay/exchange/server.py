@@ -122,6 +122,7 @@ async def running(
     *,
     markets: Sequence[Market] = (BITCOIN,),
     balances: Mapping[str, Decimal] | None = None,
+    futures_balances: Mapping[str, Decimal] | None = None,
     tape: Tape | TradeTape | None = None,
     recording: Path | None = None,
     speed: float = 1.0,
@@ -150,7 +151,8 @@ async def running(
 
     Args:
         markets: what is traded.
-        balances: what the account has, where there is no state yet.
+        balances: what the spot account has, where there is no state yet.
+        futures_balances: what the wallet of the perpetuals has, likewise; as much of each quote asset unless given.
         tape: where prices come from; without one, from `print_trade` alone.
         recording: a recorded raw feed of the first market, in place of a tape.
         speed: exchange seconds per second of the wall, where there is a tape or a recording.
@@ -200,7 +202,9 @@ async def running(
             state_dir=state_dir,
             tape=tape,
             markets=[perpetual_of(market) for market in markets],
-            balances={asset: amount for asset, amount in funds.items() if asset in {each.quote for each in markets}},
+            balances={market.quote: funds.get(market.quote, Decimal(0)) for market in markets}
+            if futures_balances is None
+            else futures_balances,
             maker_fee=maker_fee,
             taker_fee=taker_fee,
             spread_ticks=spread_ticks,

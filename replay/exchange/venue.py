@@ -335,6 +335,9 @@ async def open_futures(
     if not 1 <= leverage <= LEVERAGE_MAX:
         message = f"--leverage {leverage}: from 1 to {LEVERAGE_MAX}"
         raise UserError(message)
+    if funding_hours < 1:
+        message = f"--funding-hours {funding_hours}: at least 1"
+        raise UserError(message)
     setup = Setup(
         markets=tuple(markets),
         balances=dict(balances),

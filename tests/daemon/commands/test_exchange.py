@@ -70,10 +70,10 @@ def admin(tmp_path: Path, path: str, content: Any = None) -> Any:
         return json.loads(response.read())
 
 
-def client(tmp_path: Path) -> Any:
+def client(tmp_path: Path, name: str = "binance") -> Any:
     import ccxt
 
-    made = ccxt.binance(json.loads((tmp_path / "state" / "ccxt.json").read_text())["binance"])
+    made = getattr(ccxt, name)(json.loads((tmp_path / "state" / "ccxt.json").read_text())[name])
     made.enableRateLimit = False
     return made
 
@@ -106,6 +106,24 @@ def test_any_ccxt_program_trades_with_the_arguments_it_writes(start: Start, tmp_
     assert "exchange_ready" in log
     assert str(tmp_path / "state" / "ccxt.json") in log
     assert "Traceback" not in log
+
+
+def test_perpetuals_are_traded_beside_spot_and_survive_a_kill(start: Start, tmp_path: Path) -> None:
+    flags = ("--leverage", "7", "--funding-rate", "-0.001", "--futures-balance", "5000", "--seed", "3")
+    process = start(*flags)
+    exchange = client(tmp_path, "binanceusdm")
+    exchange.load_markets()
+    exchange.create_order("BTC/USDT:USDT", "market", "sell", 0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait(timeout=WITHIN_S)
+    start(*flags)
+    exchange = client(tmp_path, "binanceusdm")
+    exchange.load_markets()
+    (position,) = exchange.fetch_positions()
+    assert (position["contracts"], position["side"]) == (0.01, "short")
+    assert exchange.fetch_leverage("BTC/USDT:USDT")["longLeverage"] == 7
+    assert exchange.fetch_funding_rate("BTC/USDT:USDT")["fundingRate"] == -0.001
+    assert 4_990 < exchange.fetch_balance()["USDT"]["total"] < 5_000
 
 
 def test_what_was_acknowledged_survives_a_kill(start: Start, tmp_path: Path) -> None:
@@ -160,6 +178,10 @@ def test_one_exchange_at_a_time_in_a_folder(start: Start, tmp_path: Path) -> Non
         (("--tape", "a.csv", "--symbol", "BTC/USDT", "--symbol", "ETH/USDT"), "one for each --tape"),
         (("--tape", "/no/such/file.csv"), "/no/such/file.csv"),
         (("--speed", "0"), "--speed 0"),
+        (("--leverage", "126"), "--leverage 126: from 1 to 125"),
+        (("--funding-rate", "much"), "--funding-rate much: a number, at least -1"),
+        (("--funding-hours", "0"), "--funding-hours 0: at least 1"),
+        (("--futures-balance", "-1"), "--futures-balance -1: a number, at least 0"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_one_line(tmp_path: Path, arguments: tuple[str, ...], text: str) -> None:
