@@ -97,7 +97,17 @@ def balances(book: Any) -> dict[str, Decimal]:
 
 
 class Round:
-    """One exchange, one daemon, one seed."""
+    """One exchange, one daemon, one seed.
+
+    Attributes:
+        symbol: what is traded.
+        strategy: the class that trades it.
+        terms: further settings of the daemon.
+    """
+
+    symbol = "BTC/USDT"
+    strategy = "Busy"
+    terms: tuple[str, ...] = ()
 
     def __init__(self, seed: int, folder: Path, *, steps: int = 8, speed: float = 180.0) -> None:
         self.random = random.Random(seed)
@@ -139,13 +149,14 @@ class Round:
             "daemon",
             [
                 "run", "--mode", "real", "--state-dir", str(self.daemon_dir), "--port", "0",
-                "--strategy", f"{STRATEGY}:Busy", "-p", f"seed={self.seed + 1}",
+                "--strategy", f"{STRATEGY}:{self.strategy}", "-p", f"seed={self.seed + 1}",
                 "--set", "feed.source=exchange", "--set", f"exchange.file={self.exchange_dir / 'ccxt.json'}",
                 "--set", "exchange.clock=venue", "--set", "exchange.timeout_ms=2000",
                 "--set", "exchange.recv_window_ms=3000", "--set", "exchange.stall_s=5",
                 "--set", "exchange.reconcile_s=240", "--set", "supervision.restarts_max=1000",
                 "--set", "live.armed=true", "--set", "risk.max_daily_loss=90000",
                 "--set", "risk.max_notional=1000000", "--set", "risk.max_orders_per_minute=100000",
+                *(word for term in self.terms for word in ("--set", term)),
             ],
         )  # fmt: skip
 
@@ -180,7 +191,7 @@ class Round:
         """Play the round; return in words every promise that was not kept."""
         try:
             self.start_exchange()
-            self.before = balances(http(f"{self.admin}/control/book"))
+            self.before = self.holdings(http(f"{self.admin}/control/book"))
             self.start_daemon()
             eventually(lambda: self.status()["venue"]["ready"], "the daemon is ready to trade")
             self._trouble()
@@ -196,6 +207,7 @@ class Round:
             rates = {name: round(self.random.uniform(0.5, 2) * rate, 3) for name, rate in names}
             http(f"{self.admin}/control/fault", dict.fromkeys((name for name, _ in FAULTS), 0) | rates)
             time.sleep(self.random.uniform(1, 4))
+            self.meddle()
             if self.random.random() < 0.2:
                 self.kill("daemon")
                 time.sleep(self.random.uniform(0, 2))
@@ -245,8 +257,9 @@ class Round:
         path = self.daemon_dir / FILE_NAME
         ours = Books(path)
         found: list[str] = []
-        theirs = {order["client_order_id"]: order for order in book["orders"]}
-        if len(theirs) != len(book["orders"]):
+        orders = [order for order in book["orders"] if order["symbol"] == self.symbol]
+        theirs = {order["client_order_id"]: order for order in orders}
+        if len(theirs) != len(orders):
             found.append("a client order id was taken twice")
         trades: dict[str, list[int]] = {}
         for trade in book["fills"]:
@@ -255,16 +268,28 @@ class Round:
             found.extend(ours.differences(order_id, order, sorted(trades.get(order_id, ()))))
         made_up = ours.fills.keys() - theirs.keys()
         found.extend(f"{order_id} was executed here and is not at the exchange" for order_id in made_up)
-        changed = {asset: amount - self.before.get(asset, 0) for asset, amount in balances(book).items()}
+        changed = {asset: amount - self.before.get(asset, 0) for asset, amount in self.holdings(book).items()}
         if changed["USDT"] * UNIT != ours.cash_change_atoms:
             found.append(f"USDT: {changed['USDT']} there, {Decimal(ours.cash_change_atoms) / UNIT} here")
-        if changed.get("BTC", 0) * UNIT != ours.held_lots:
+        if changed.get("BTC", 0) != ours.held_lots * ours.lot:
             found.append(f"BTC: {changed.get('BTC')} there, {ours.held_lots} lots here")
+        found.extend(self.compare_more(book, ours))
         replayed = replay_journal(path)
         if not replayed.equal:
             found.append(f"the journal does not replay to itself: {replayed.first_difference}")
         self.happened.update({"orders": len(theirs), "executions": len(book["fills"]), "runs": replayed.runs})
         return found
+
+    def meddle(self) -> None:
+        """Have the venue do something of its own in the midst of it."""
+
+    def holdings(self, book: Any) -> dict[str, Decimal]:
+        """Return what the account holds of money and of what is traded."""
+        return balances(book)
+
+    def compare_more(self, _book: Any, _ours: Books) -> list[str]:
+        """Return in words what else differs."""
+        return []
 
 
 class Books:
@@ -275,12 +300,15 @@ class Books:
         self.fills: dict[str, list[m.Fill]] = {}
         self.cash_change_atoms = 0
         self.held_lots = 0
+        self.funding: list[m.FundingShared] = []
         requests: dict[tuple[str, int], m.OrderRequest] = {}
         reader = JournalReader(path)
         try:
             session = reader.session()
             assert session is not None
-            start_atoms = decode_plan(session.plan).account.cash_atoms
+            plan = decode_plan(session.plan)
+            start_atoms = plan.account.cash_atoms
+            self.lot = plan.instruments[0].lot
             for record in reader.records(session.number):
                 for decision in decode_effects(record.effects) if record.effects else ():
                     if isinstance(decision, m.OrderRequest):
@@ -290,6 +318,8 @@ class Books:
                         self.held_lots = decision.quantity_lots
                     elif isinstance(decision, m.OrderEvent):
                         self.orders[decision.order_id] = requests[decision.strategy, decision.ref]
+                    if isinstance(decision, m.FundingShared):
+                        self.funding.append(decision)
                     if isinstance(decision, m.Fill):
                         self.fills.setdefault(decision.order_id, []).append(decision)
         finally:
@@ -303,12 +333,12 @@ class Books:
         found: list[str] = []
         fills = self.fills.get(order_id, ())
         here = sorted(fill.trade_id for fill in fills)
-        if Decimal(order["quantity"]) * UNIT != request.quantity_lots:
+        if Decimal(order["quantity"]) != request.quantity_lots * self.lot:
             found.append(f"{order_id}: {order['quantity']} there, {request.quantity_lots} lots here")
         if there != here:
             found.append(f"{order_id}: executions {there} there, {here} here")
         filled_lots = sum(fill.quantity_lots for fill in fills)
-        if Decimal(order["filled"]) * UNIT != filled_lots:
+        if Decimal(order["filled"]) != filled_lots * self.lot:
             found.append(f"{order_id}: {order['filled']} filled there, {filled_lots} lots here")
         return found
 

@@ -1,4 +1,4 @@
-"""A strategy that keeps a real venue busy: long only, for that is what spot allows."""
+"""Strategies that keep a real venue busy: long only, for that is what spot allows, and both ways on a perpetual."""
 
 from typing import Any
 
@@ -40,4 +40,32 @@ class Busy(Strategy):
             self.cancel(self.refs[self.draw(len(self.refs))])
         elif action == 7:
             self.target(size if self.draw(2) else 0)
+        del self.refs[:-6]
+
+
+class BothWays(Busy):
+    """Long and short, through zero, with stops on either side."""
+
+    def on_bar(self, bar: Bar, _: Any, /) -> None:
+        """Trade."""
+        size = 0.002 * (1 + self.draw(3))
+        away = bar.close * (1 + self.draw(4)) / 5_000
+        side = 1 if self.draw(2) else -1
+        order = self.buy if side > 0 else self.sell
+        action = self.draw(8)
+        if action < 2:
+            self.target(side * size)
+        elif action == 2:
+            self.refs.append(order(size))
+        elif action == 3:
+            self.refs.append(order(size, limit=bar.close - side * away))
+        elif action == 4:
+            self.refs.append(order(size, stop=bar.close + side * away))
+        elif action == 5 and self.position:
+            close = self.sell if self.position > 0 else self.buy
+            self.refs.append(close(abs(self.position), reduce_only=True))
+        elif action == 6 and self.refs:
+            self.cancel(self.refs[self.draw(len(self.refs))])
+        elif action == 7 and abs(self.position) > 0.02:
+            self.target(0)
         del self.refs[:-6]

@@ -17,6 +17,7 @@ from replay.exchange.server import Exchange, running
 from replay.tape import Tape, synthetic_tape
 
 SYMBOL = "BTC/USDT"
+CONTRACT = "BTC/USDT:USDT"
 WITHIN_S = 30.0
 
 
@@ -57,9 +58,9 @@ class Loopback:
         """Have something done in the exchange's thread; return what it comes to."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(WITHIN_S)
 
-    def trade(self, price: str, quantity: str = "1") -> None:
+    def trade(self, price: str, quantity: str = "1", symbol: str = SYMBOL) -> None:
         """Have somebody trade."""
-        self.do(self.exchange.print_trade(SYMBOL, price, quantity))
+        self.do(self.exchange.print_trade(symbol, price, quantity))
 
     def fault(self, name: str, rate: float = 1.0, **terms: Any) -> None:
         """Have something go wrong."""
@@ -69,9 +70,17 @@ class Loopback:
 
         self.do(switch())
 
-    def order(self, client_order_id: str, side: str, quantity: str, price: str | None = None) -> None:
+    def order(
+        self,
+        client_order_id: str,
+        side: str,
+        quantity: str,
+        price: str | None = None,
+        symbol: str = SYMBOL,
+        **more: Any,
+    ) -> None:
         """Order as a plain ccxt program does."""
-        self.do(self._order(client_order_id, side, quantity, price))
+        self.do(self._order(client_order_id, side, quantity, price, symbol, more))
 
     def book(self) -> dict[str, Any]:
         """Return every order, fill and balance."""
@@ -87,13 +96,16 @@ class Loopback:
             float(row["free"]) + float(row["locked"]) for row in self.book()["balances"] if row["asset"] == asset
         )
 
-    async def _order(self, client_order_id: str, side: str, quantity: str, price: str | None) -> None:
+    async def _order(
+        self, client_order_id: str, side: str, quantity: str, price: str | None, symbol: str, more: dict[str, Any]
+    ) -> None:
         import ccxt.pro
 
-        client = ccxt.pro.binance(self.exchange.ccxt_arguments | {"enableRateLimit": False, "number": str})
+        name = "binanceusdm" if ":" in symbol else "binance"
+        client = getattr(ccxt.pro, name)(self.exchange.arguments[name] | {"enableRateLimit": False, "number": str})
         try:
             kind = "market" if price is None else "limit"
-            await client.create_order(SYMBOL, kind, side, quantity, price, {"clientOrderId": client_order_id})
+            await client.create_order(symbol, kind, side, quantity, price, {"clientOrderId": client_order_id} | more)
         finally:
             await client.close()
 
@@ -102,6 +114,7 @@ class Loopback:
             async with running(seed=7, **self._terms) as self.exchange:
                 if not self._terms:
                     await self.exchange.print_trade(SYMBOL, "100.00", "1")
+                    await self.exchange.print_trade(CONTRACT, "100.00", "1")
                 self.file.write_text(json.dumps(self.exchange.arguments))
                 self.file.chmod(0o600)
                 self._ready.set_result(None)

@@ -33,14 +33,16 @@ SPEC = InstrumentSpec(
 Session = tuple[Path, bool, Sequence["Message"]]
 
 
-def write_journal(state_dir: Path, *sessions: Session, spec: InstrumentSpec = SPEC) -> None:
+def write_journal(
+    state_dir: Path, *sessions: Session, spec: InstrumentSpec = SPEC, further: Sequence[str] = ()
+) -> None:
     """Write a journal as a daemon does, of (exchange's file, whether for real, inputs) each."""
     state_dir.mkdir(exist_ok=True)
     now_ns = time.time_ns()
     with closing(sqlite3.connect(state_dir / FILE_NAME)) as db, db:
         db.executescript(SCHEMA)
         for number, (file, real, inputs) in enumerate(sessions, 1):
-            settings = load_settings(None, ["feed.source=exchange", f"exchange.file={file}"])
+            settings = load_settings(None, ["feed.source=exchange", f"exchange.file={file}", *further])
             markets = venue_markets(settings, {spec.symbol: spec}, now_ns)
             plan = encode_plan(plan_session(settings, markets, nonce="0000000", real=real))
             row = (number, f"session-{number}", now_ns, plan)
