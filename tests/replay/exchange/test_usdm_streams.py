@@ -66,6 +66,13 @@ async def test_tickers_best_prices_and_marks_arrive(usdm: Any, market_moves: Any
         assert list(await soon(usdm.watch_mark_prices())) == [CONTRACT]
 
 
+async def test_mark_is_told_while_nothing_is_traded(usdm: Any) -> None:
+    first = await soon(usdm.watch_mark_price(CONTRACT))
+    second = await soon(usdm.watch_mark_price(CONTRACT))
+    assert first["markPrice"] == second["markPrice"] == 50000.0
+    assert second["timestamp"] > first["timestamp"]
+
+
 async def test_partial_books_say_how_they_follow_one_another(exchange: Exchange, market_moves: Any) -> None:
     url = f"{exchange.stream_url}/futures/public/stream?streams=btcusdt@depth5@100ms/btcusdt@bookTicker"
     seen: dict[str, Any] = {}
@@ -188,6 +195,15 @@ async def test_settings_are_told(usdm: Any, exchange: Exchange) -> None:
     assert seen[-1]["ac"] == {"s": "BTCUSDT", "l": 7}
     seen = await raw_events(exchange, usdm, lambda: usdm.set_margin_mode("isolated", CONTRACT), "ACCOUNT_UPDATE")
     assert seen[-1]["a"]["m"] == "MARGIN_TYPE_CHANGE"
+
+
+async def test_trading_is_told_as_no_payment(usdm: Any, exchange: Exchange) -> None:
+    async def trade() -> None:
+        await usdm.create_order(CONTRACT, "market", "buy", 0.1)
+
+    event = (await raw_events(exchange, usdm, trade, "ACCOUNT_UPDATE"))[-1]
+    assert (event["a"]["m"], event["a"]["B"][0]["bc"]) == ("ORDER", "0.00000000")
+    assert event["a"]["P"][0]["pa"] == "0.10000000"
 
 
 async def test_funding_is_told_of_the_wallet_with_its_amount(usdm: Any, exchange: Exchange) -> None:
