@@ -11,8 +11,10 @@ from typing import Any
 import ccxt.pro
 import pytest
 
-from actors.messages import BookSnapshot, Quote, Trade
+from actors.messages import BookSnapshot, Funding, Mark, Quote, Trade
 from config.schema import Exchange as ExchangeSettings
+from daemon.edges.exchange_feed import ExchangeFeed
+from daemon.edges.kline_tap import tapped
 from daemon.edges.market_data import MarketStreams
 from daemon.edges.streams import Pace
 from replay.exchange.model import Event, Market, Printed
@@ -69,18 +71,27 @@ BOOK_FAULTS: dict[str, dict[str, Any]] = {
 class Play:
     """A tape on a running exchange, and all that it has printed."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, family: str) -> None:
         self.exchange = exchange
-        self.symbol = exchange.venue.markets[0].symbol
-        self.printed: list[Printed] = list(exchange.engine.recent_trades(exchange.venue.markets[0].id))
-        exchange.venue.listen(self._hear)
+        self.family = family
+        venue: Any = exchange.venue if family == "binance" else exchange.futures
+        self.engine: Any = venue.engine
+        self.market: Market = venue.markets[0]
+        self.symbol = self.market.symbol
+        self.printed: list[Printed] = list(self.engine.recent_trades(self.market.id))
+        venue.listen(self._hear)
+
+    def client(self) -> Any:
+        """Return ccxt's own client of the family."""
+        kind = tapped(getattr(ccxt.pro, self.family))
+        return kind(self.exchange.arguments[self.family] | {"enableRateLimit": False})
 
     def _hear(self, events: Sequence[Event]) -> None:
         self.printed += [event for event in events if isinstance(event, Printed)]
 
     def wanted(self, first: int) -> list[tuple[int, float, float, int]]:
         """Return every trade from one on as (id, price, quantity, time in ms)."""
-        market = self.exchange.venue.markets[0]
+        market = self.market
         return [
             (each.trade_id, float(each.price_ticks * market.tick), float(each.quantity_lots * market.lot), each.time_ms)
             for each in self.printed
@@ -93,7 +104,9 @@ class Play:
 
 
 @asynccontextmanager
-async def playing(faults: dict[str, dict[str, Any]], speed: float = SPEED) -> AsyncIterator[Play]:
+async def playing(
+    faults: dict[str, dict[str, Any]], family: str = "binance", *, speed: float = SPEED, **more: Any
+) -> AsyncIterator[Play]:
     tape = synthetic_tape(f"{SEED}:{BARS}")
     symbol = tape.series[0].symbol
     base, quote = symbol.split("/")
@@ -101,15 +114,15 @@ async def playing(faults: dict[str, dict[str, Any]], speed: float = SPEED) -> As
         symbol=symbol, id=base + quote, base=base, quote=quote, tick=Decimal("0.01"), lot=Decimal("0.00000001")
     )
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # ccxt's readers die of broken frames
-    async with running(markets=[market], tape=tape, speed=speed, seed=SEED, faults=faults) as exchange:
-        yield Play(exchange)
+    async with running(markets=[market], tape=tape, speed=speed, seed=SEED, faults=faults, **more) as exchange:
+        yield Play(exchange, family)
 
 
 @asynccontextmanager
 async def streaming(
     play: Play, inbox: Any, settings: ExchangeSettings, last_trade_id: int | None = None
 ) -> AsyncIterator[MarketStreams]:
-    client: Any = ccxt.pro.binance(play.exchange.ccxt_arguments | {"enableRateLimit": False})
+    client = play.client()
     known = {} if last_trade_id is None else {play.symbol: last_trade_id}
     try:
         await client.load_markets()
@@ -129,11 +142,14 @@ def heard(inbox: Any) -> list[tuple[int, float, float, int]]:
     return [(each.trade_id, each.price, each.quantity, each.time_ns // 1_000_000) for each in inbox.of(Trade)]
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize(
+    ("family", "name"),
+    [("binance", name) for name in FAULTS] + [("binanceusdm", name) for name in ("none", "close", "everything")],
+)
 async def test_every_trade_the_exchange_printed_arrives_once_and_in_order(
-    venue: Any, inbox: Any, options: Callable[..., ExchangeSettings], name: str
+    venue: Any, inbox: Any, options: Callable[..., ExchangeSettings], family: str, name: str
 ) -> None:
-    async with playing(FAULTS[name]) as play:
+    async with playing(FAULTS[name], family) as play:
         settings = options(symbols=(play.symbol,), streams=("bars", "trades"), stall_s=0.5)
         async with streaming(play, inbox, settings) as streams:
             await venue.eventually(lambda: play.ended, "the tape's end")
@@ -163,17 +179,19 @@ async def test_restarts_lose_and_double_no_trade(
         assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
-@pytest.mark.parametrize("name", BOOK_FAULTS)
+@pytest.mark.parametrize(
+    ("family", "name"),
+    [("binance", name) for name in BOOK_FAULTS] + [("binanceusdm", name) for name in ("none", "everything")],
+)
 async def test_books_are_whole_never_crossed_and_the_newest_wins(
-    venue: Any, inbox: Any, options: Callable[..., ExchangeSettings], name: str
+    venue: Any, inbox: Any, options: Callable[..., ExchangeSettings], family: str, name: str
 ) -> None:
-    async with playing(BOOK_FAULTS[name]) as play:
+    async with playing(BOOK_FAULTS[name], family) as play:
         settings = options(symbols=(play.symbol,), streams=("bars", "book", "quotes"), stall_s=1.0, book_levels=5)
-        engine, market_id = play.exchange.engine, play.exchange.venue.markets[0].id
-        market = play.exchange.venue.markets[0]
+        market = play.market
 
         def shown() -> Any:
-            _, bids, asks = engine.depth(market_id, 5)
+            _, bids, asks = play.engine.depth(market.id, 5)
             return tuple(
                 tuple((float(ticks * market.tick), float(lots * market.lot)) for ticks, lots in side)
                 for side in (bids, asks)
@@ -198,3 +216,46 @@ async def test_books_are_whole_never_crossed_and_the_newest_wins(
     assert inbox.of(Quote), "quotes came as well"
     assert sorted(book.sequence for book in books) == [book.sequence for book in books]
     assert name == "none" or rows["book"].pump.breaks >= 1, struck
+
+
+async def test_marks_and_funding_of_a_perpetual_are_those_the_exchange_settles_by(
+    venue: Any, inbox: Any, options: Callable[..., ExchangeSettings]
+) -> None:
+    async with playing({"close": {"rate": 0.02, "on": "markPrice"}}, "binanceusdm", funding_hours=1) as play:
+        settings = options(symbols=(play.symbol,), streams=("bars", "mark", "funding"), stall_s=2.0)
+        async with streaming(play, inbox, settings):
+            await venue.eventually(lambda: len({each.next_ns for each in inbox.of(Funding)}) >= 2, "two fundings")
+            await venue.eventually(lambda: len(inbox.of(Mark)) >= 3, "marks")
+        rate = float(play.engine.funding_rate(play.market.id))
+    hour_ns = 3_600 * 10**9
+    times_ns = sorted({each.next_ns for each in inbox.of(Funding)})
+    assert all(next_ns % hour_ns == 0 for next_ns in times_ns)
+    assert {each.rate for each in inbox.of(Funding)} == {rate}
+    low, high = min(each.price_ticks for each in play.printed), max(each.price_ticks for each in play.printed)
+    tick = float(play.market.tick)
+    assert all(low * tick <= each.price <= high * tick for each in inbox.of(Mark))
+    times = [each.time_ns for each in inbox.of(Mark)]
+    assert times == sorted(times)
+
+
+async def test_bars_of_a_perpetual_are_the_tapes_own(
+    venue: Any, inbox: Any, options: Callable[..., ExchangeSettings]
+) -> None:
+    faults = {"close": {"rate": 0.01, "on": "kline_1m"}, "message_lost": {"rate": 0.05, "on": "kline_1m"}}
+    async with playing(faults, "binanceusdm") as play:
+        client = play.client()
+        feed = ExchangeFeed(client, inbox, options(symbols=(play.symbol,), stall_s=0.5))
+        task = asyncio.create_task(feed.run())
+        try:
+            await inbox.until(150)
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+            await client.close()
+    wanted = list(synthetic_tape(f"{SEED}:{BARS}").bars())
+    got = [(each.open, each.high, each.low, each.close) for each in inbox.bars]
+    tape = [(each.open, each.high, each.low, each.close) for each in wanted]
+    first = tape.index(got[0])
+    assert got == tape[first : first + len(got)]
+    opens = [each.open_ns for each in inbox.bars]
+    assert opens == [opens[0] + index * 60 * 10**9 for index in range(len(opens))]
