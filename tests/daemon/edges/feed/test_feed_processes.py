@@ -50,6 +50,20 @@ class Tape(Strategy):
 
     def on_quote(self, quote: Quote):
         self.quotes += 1
+
+
+class Carry(Strategy):
+    """Is short while the rate is paid by longs, and notes what it hears."""
+
+    def on_start(self):
+        self.marks, self.rates = 0, 0
+
+    def on_mark(self, mark):
+        self.marks += 1
+
+    def on_funding(self, funding):
+        self.rates += 1
+        self.target(-0.5 if funding.rate > 0 else 0.5)
 '''
 
 
@@ -70,13 +84,13 @@ class Venue:
         self._eventually = eventually
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *arguments: str) -> None:
+    def start(self, *arguments: str, speed: int = 600) -> None:
         ready = self.folder / "ccxt.json"
         inode = ready.stat().st_ino if ready.exists() else None
         command = [sys.executable, "-m", "daemon.cli", "exchange", "--port", str(self.port), "--admin-port", "0"]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, "--state-dir", str(self.folder), "--speed", "600", "--seed", "5", *arguments],
+                [*command, "--state-dir", str(self.folder), "--speed", str(speed), "--seed", "5", *arguments],
                 cwd=ROOT,
                 stdout=log,
                 stderr=log,
@@ -107,18 +121,23 @@ def inputs(folder: Path) -> list[m.Message]:
         reader.close()
 
 
-def decisions(folder: Path) -> Counter[str]:
+def decided(folder: Path, kind: type[Any] = m.Message) -> list[Any]:
+    """Return the decisions of one kind that the journal holds, in order."""
     reader = JournalReader(folder / FILE_NAME)
     try:
         session = reader.session()
         assert session is not None
         effects = [record.effects for record in reader.records(session.number) if record.effects]
-        return Counter(type(decision).__name__ for each in effects for decision in decode_effects(each))
+        return [decision for each in effects for decision in decode_effects(each) if isinstance(decision, kind)]
     finally:
         reader.close()
 
 
-def run(start: Any, tmp_path: Path, exchange: Venue, *more: str) -> Any:
+def decisions(folder: Path) -> Counter[str]:
+    return Counter(type(decision).__name__ for decision in decided(folder))
+
+
+def run(start: Any, tmp_path: Path, exchange: Venue, *more: str, strategy: str = "Tape") -> Any:
     path = tmp_path / "tape.py"
     path.write_text(STRATEGY)
     settings = (
@@ -131,7 +150,7 @@ def run(start: Any, tmp_path: Path, exchange: Venue, *more: str) -> Any:
         *more,
     )
     arguments = [word for setting in settings for word in ("--set", setting)]
-    return start(*arguments, tape=(), strategy=f"{path}:Tape", speed=None)
+    return start(*arguments, tape=(), strategy=f"{path}:{strategy}", speed=None)
 
 
 def of(kind: type[Any], messages: list[m.Message]) -> list[Any]:
@@ -222,4 +241,39 @@ def test_trades_and_bars_survive_a_kill_each_exactly_once(
     books = of(m.BookSnapshot, told)
     assert all(book.bids[0][0] < book.asks[0][0] for book in books if book.bids and book.asks)
     summary = replay_journal(tmp_path / "state" / FILE_NAME)
+    assert summary.equal, summary.first_difference
+
+
+def test_a_perpetual_on_paper_is_paid_its_funding_and_replays_bit_for_bit(
+    tmp_path: Path, start: Any, exchange: Venue
+) -> None:
+    """Eight hours of the exchange pass in five seconds."""
+    exchange.start(speed=6_000)
+    daemon = run(
+        start,
+        tmp_path,
+        exchange,
+        "exchange.id=binanceusdm",
+        "exchange.symbols=['BTC/USDT:USDT']",
+        "exchange.streams=['bars', 'trades', 'book', 'quotes', 'mark', 'funding']",
+        strategy="Carry",
+    )
+    folder = tmp_path / "state"
+    daemon.wait_for(lambda _: decisions(folder)["FundingShared"] >= 2, "funding is paid twice")
+    rows = {row["stream"]: row for row in daemon.status()["streams"]}
+    assert set(rows) == {"bars", "trades", "book", "quotes", "mark", "funding"}
+    assert all(row["delivered"] for row in rows.values())
+    assert daemon.end() == 0
+
+    told = inputs(folder)
+    numbers = [trade.trade_id for trade in of(m.Trade, told)]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    assert of(m.Mark, told)
+    hours = {funding.next_ns for funding in of(m.Funding, told)}
+    assert len(hours) >= 2
+    made = decided(folder, m.FundingShared)
+    assert {paid.paid_ns for paid in made} <= hours
+    assert all(paid.amount_atoms > 0 for paid in made), "shorts are paid at a positive rate"
+    assert len({paid.paid_ns for paid in made}) == len(made), "once for each time"
+    summary = replay_journal(folder / FILE_NAME)
     assert summary.equal, summary.first_difference
