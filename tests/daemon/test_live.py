@@ -11,7 +11,7 @@ import anyio.lowlevel
 import msgspec
 import pytest
 
-from actors.messages import Bar, Halt, Pause, Resume, Stop, TapeEnded, TimerFired
+from actors.messages import Bar, Halt, Pause, Quote, Resume, Stop, TapeEnded, TimerFired
 from actors.runtime.clock import TapeClock
 from actors.runtime.journal import CHAIN_GENESIS, Record, decode_effects, decode_input, link
 from actors.system import CoreSnapshot
@@ -195,6 +195,33 @@ async def test_the_mailbox_makes_the_feed_wait_at_its_bound() -> None:
 
     assert posted == BARS
     assert [record.ts_ns for record in world.journal.records] == [bar.close_ns for bar in world.bars]
+
+
+async def test_who_delivers_waits_until_the_core_has_taken_it() -> None:
+    """So of what has a newer version soon, one at most waits in the mailbox."""
+    world = World(queue_max=3)
+    quotes = [Quote("SYN/USD", 99.0 + index, 1.0, 101.0 + index, 1.0, 0) for index in range(5)]
+    delivered = 0
+
+    async def feed() -> None:
+        nonlocal delivered
+        for quote in quotes:
+            await world.driver.deliver(quote)
+            delivered += 1
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(feed)
+        await anyio.wait_all_tasks_blocked()
+        assert (delivered, world.driver.mailbox_count) == (0, 1)
+        group.start_soon(world.driver.run)
+        await anyio.wait_all_tasks_blocked()
+        assert (delivered, world.driver.mailbox_count) == (3, 1), "the journal is full"
+        world.journal.commit()
+        await anyio.wait_all_tasks_blocked()
+        group.cancel_scope.cancel()
+
+    assert delivered == 5
+    assert world.journal.inputs() == quotes
 
 
 async def test_a_full_journal_makes_the_core_wait() -> None:
