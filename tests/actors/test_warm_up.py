@@ -41,6 +41,13 @@ class Curious(Watcher):
     warmup = 2
 
 
+class Waits(Strategy):
+    """Sets a timer at its first bar."""
+
+    def on_bar(self, *_: Any) -> None:
+        self.set_timer("soon", 1)
+
+
 class Slow(Watcher):
     """Decides every five minutes."""
 
@@ -232,3 +239,35 @@ def test_effects_of_the_warm_up_decode(rig: Any) -> None:
         effects = bench.core.scheduler.post(bench.now_ns, bar(index, 100.0, start_ns))
     assert effects is not None
     assert decode_effects(effects) == [m.RiskVeto("a", "X", 1, "warming up")]
+
+
+@pytest.mark.parametrize("by", ["bar", "timer"])
+def test_time_that_passes_elsewhere_closes_no_bucket_whose_history_is_still_coming(rig: Any, by: str) -> None:
+    """Live, another symbol's bar or a timer closes what has ended; history comes long after its time."""
+    slow = Slow()
+    bench = rig(slow, (Watcher() if by == "bar" else Waits(), "Y"), symbols=("X", "Y"))
+    start_ns = bench.opens_ns["X"] = bench.opens_ns["X"] // (5 * MINUTE) * 5 * MINUTE
+    bench.post(m.WarmUp("X", start_ns - 15 * MINUTE, start_ns))
+    for index in range(-15, 0):
+        bench.post(bar(index, 100.0 + index, start_ns))
+        if index == -13:
+            bench.bar(100, symbol="Y")
+            bench.core.scheduler.fire_before(bench.now_ns + 2_000_000_000)
+    for _ in range(5):
+        bench.bar(100)
+    ((open_ns, mean),) = slow.rows
+    assert open_ns == start_ns
+    assert mean == (94.0 + 99.0 + 100.0) / 3, "closes of three whole buckets"
+
+
+def test_history_begins_once(rig: Any, of: Any) -> None:
+    bench = rig(Watcher())
+    warm_up(bench, 3, first=-3)
+    start_ns = bench.opens_ns["X"]
+    (rejected,) = of(m.DataRejected, bench.post(m.WarmUp("X", start_ns, start_ns + 5 * MINUTE)))
+    assert rejected == m.DataRejected("X", "WarmUp", "the session has begun")
+
+
+def test_history_of_a_strange_symbol_is_rejected(rig: Any, of: Any) -> None:
+    bench = rig(Watcher())
+    assert of(m.DataRejected, bench.post(m.WarmUp("Z", 0, MINUTE)))[0].reason == "series not subscribed"
