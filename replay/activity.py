@@ -46,6 +46,7 @@ class Placed(msgspec.Struct):
 
     bar_ns: int
     request: m.OrderRequest
+    """Its newest terms."""
     order_id: str = ""
     state: str = "open"
     reason: str = ""
@@ -99,6 +100,8 @@ class Activity:
         self.closes: dict[str, tuple[int, float]] = {}
         self.bars = 0
         self._wishes: dict[tuple[str, int], Wish] = {}
+        self._amends: dict[tuple[str, int], Wish] = {}
+        """The newest wish to change each order."""
         self._orders: dict[tuple[str, int], Placed] = {}
         self._trades: dict[tuple[str, int], Placed] = {}
 
@@ -120,10 +123,11 @@ class Activity:
         if isinstance(decision, m.Intent):
             wish = Wish(self.bar_ns(decision.symbol), decision)
             self.wishes.append(wish)
-            if decision.action != "cancel":
-                self._wishes[decision.strategy, decision.ref] = wish
-        elif isinstance(decision, m.RiskVeto):
-            vetoed = self._wishes.get((decision.strategy, decision.ref))
+            known = {"amend": self._amends, "cancel": {}}.get(decision.action, self._wishes)
+            known[decision.strategy, decision.ref] = wish
+        elif isinstance(decision, m.RiskVeto | m.AmendVeto):
+            wishes = self._wishes if isinstance(decision, m.RiskVeto) else self._amends
+            vetoed = wishes.get((decision.strategy, decision.ref))
             if vetoed is not None:
                 vetoed.veto = decision.reason
         elif isinstance(decision, m.OrderRequest):
@@ -131,9 +135,9 @@ class Activity:
             self.orders.append(placed)
             self._orders[decision.strategy, decision.ref] = placed
         elif isinstance(decision, m.OrderEvent):
-            known = self._orders.get((decision.strategy, decision.ref))
-            if known is not None:
-                self._on_order_event(known, decision)
+            ordered = self._orders.get((decision.strategy, decision.ref))
+            if ordered is not None:
+                self._on_order_event(ordered, decision)
         elif isinstance(decision, m.FeeInBase | m.FeeInAsset):
             if isinstance(decision, m.FeeInAsset):
                 self.others_atoms -= decision.value_atoms
@@ -159,6 +163,14 @@ class Activity:
                 placed.state = "filled"
         elif isinstance(event, (m.Rejected, m.Cancelled, m.Expired)):
             placed.state, placed.reason = _ENDS[type(event)], event.reason
+        elif isinstance(event, m.Amended):
+            placed.order_id = event.new_order_id
+            placed.request = msgspec.structs.replace(
+                placed.request,
+                quantity_lots=event.quantity_lots,
+                limit_ticks=event.limit_ticks,
+                stop_ticks=event.stop_ticks,
+            )
 
 
 def recorded(plan: SessionPlan, records: Iterable[Record]) -> Activity:

@@ -35,6 +35,9 @@ class Recorder:
         self._instruments = instruments
         self._fills: list[m.Fill] = []
         self._orders: dict[str, dict[str, Any]] = {}
+        """Rows by the first id of their order."""
+        self._first_ids: dict[str, str] = {}
+        """First id of an order that was amended, by its newest."""
         self._mark_times_ns = array("q")
         self._mark_atoms = array("q")
 
@@ -46,6 +49,7 @@ class Recorder:
             m.Rejected: [self.on_end],
             m.Cancelled: [self.on_end],
             m.Expired: [self.on_end],
+            m.Amended: [self.on_amended],
         }
 
     def on_submit(self, command: m.SubmitOrder) -> None:
@@ -73,16 +77,29 @@ class Recorder:
     def on_fill(self, fill: m.Fill) -> None:
         """Keep a fill, and bring its order's row up to date."""
         self._fills.append(fill)
-        row = self._orders[fill.order_id]
+        row = self._row(fill.order_id)
         row["filled"] += self._instruments[fill.symbol].quantity_float(fill.quantity_lots)
         if not fill.remaining_lots:
             row["state"] = "filled"
 
     def on_end(self, event: m.Rejected | m.Cancelled | m.Expired) -> None:
         """End an order's row."""
-        row = self._orders[event.order_id]
+        row = self._row(event.order_id)
         row["state"] = _ENDS[type(event)]
         row["reason"] = event.reason
+
+    def on_amended(self, event: m.Amended) -> None:
+        """Bring an order's row to its new terms and id."""
+        row = self._row(event.order_id)
+        self._first_ids[event.new_order_id] = self._first_ids.pop(event.order_id, event.order_id)
+        instrument = self._instruments[event.symbol]
+        row["order_id"] = event.new_order_id
+        row["quantity"] = instrument.quantity_float(event.quantity_lots)
+        row["limit_price"] = instrument.price_float(event.limit_ticks) if event.limit_ticks else None
+        row["stop_price"] = instrument.price_float(event.stop_ticks) if event.stop_ticks else None
+
+    def _row(self, order_id: str) -> dict[str, Any]:
+        return self._orders[self._first_ids.get(order_id, order_id)]
 
     def add_marks(self, times_ns: ArrayLike, equity_atoms: ArrayLike) -> None:
         """Keep equity marks."""
@@ -117,7 +134,7 @@ class Recorder:
         )
 
     def orders(self) -> pl.DataFrame:
-        """Return one row per order and what became of it."""
+        """Return one row per order and what became of it; one that was amended has its newest id and terms."""
         import polars as pl
 
         schema = {

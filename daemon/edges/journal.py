@@ -293,3 +293,9 @@ def _collect(session: int, record: Record, orders: list[tuple[Any, ...]], fills:
             e = decision
             reason = "" if isinstance(e, m.Accepted) else e.reason
             orders.append((session, e.order_id, record.seq, e.strategy, e.symbol, e.ref, _ENDS[type(e)], reason))
+        elif isinstance(decision, m.Amended):
+            a = decision
+            row = (record.seq, a.strategy, a.symbol, a.ref)
+            if a.new_order_id != a.order_id:
+                orders.append((session, a.order_id, *row, "replaced", f"by {a.new_order_id}"))
+            orders.append((session, a.new_order_id, *row, "working", "amended"))

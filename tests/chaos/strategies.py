@@ -47,6 +47,8 @@ class Grid(Strategy):
                 price = round(bar.close * (1 - self.step * number), 2)
                 self.ladder.append(Rung(self.buy(self.quantity, limit=price), price))
             self.set_timer("tidy", 60 * 25.5)
+        if self.stop is not None and self.seen % 13 == 0:
+            self.amend(self.stop, stop=round(bar.close * 0.985, 2))
         if self.position > 0 and bar.close > max(self.recent) - 0.01 and float(self.sums.sum()) > 0:
             self.target(0)
         elif self.position < 4 * self.quantity and self.seen % 97 == 0:

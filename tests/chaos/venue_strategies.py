@@ -6,7 +6,7 @@ from pitboss import Bar, Strategy
 
 
 class Busy(Strategy):
-    """Something on every bar: market, limit, stop and cancel, as its own numbers tell it."""
+    """Something on every bar: market, limit, stop, cancel and amend, as its own numbers tell it."""
 
     seed: int = 1
 
@@ -25,7 +25,7 @@ class Busy(Strategy):
         size = 0.002 * (1 + self.draw(3))
         away = bar.close * (1 + self.draw(4)) / 5_000
         held = self.position
-        action = self.draw(9)
+        action = self.draw(10)
         if action < 2:
             self.refs.append(self.buy(size))
         elif action == 2 and held > 0.001:
@@ -40,7 +40,21 @@ class Busy(Strategy):
             self.cancel(self.refs[self.draw(len(self.refs))])
         elif action == 7:
             self.target(size if self.draw(2) else 0)
+        elif action > 7 and self.refs:
+            self.change(self.refs[self.draw(len(self.refs))], bar.close, away, size)
         del self.refs[:-6]
+
+    def change(self, ref: int, price: float, away: float, size: float) -> None:
+        """Amend some order, whatever it is and whether or not it still works."""
+        kind = self.draw(4)
+        if kind == 0:
+            self.amend(ref, limit=price - away)
+        elif kind == 1:
+            self.amend(ref, limit=price + away, quantity=size)
+        elif kind == 2:
+            self.amend(ref, quantity=size / 2)
+        else:
+            self.amend(ref, stop=price - away)
 
 
 class BothWays(Busy):
@@ -52,7 +66,7 @@ class BothWays(Busy):
         away = bar.close * (1 + self.draw(4)) / 5_000
         side = 1 if self.draw(2) else -1
         order = self.buy if side > 0 else self.sell
-        action = self.draw(8)
+        action = self.draw(10)
         if action < 2:
             self.target(side * size)
         elif action == 2:
@@ -68,4 +82,6 @@ class BothWays(Busy):
             self.cancel(self.refs[self.draw(len(self.refs))])
         elif action == 7 and abs(self.position) > 0.02:
             self.target(0)
+        elif action > 7 and self.refs:
+            self.change(self.refs[self.draw(len(self.refs))], bar.close, away, size)
         del self.refs[:-6]

@@ -99,6 +99,11 @@ class Trader(Strategy):
             self.sell(size, limit=bar.close + reach, post_only=True)
         elif action == 13 and self.closes.mean() < bar.close:
             self.set_timer("later", 60 + self.draw(400))
+        elif action == 14 and self.refs:
+            self.amend(self.refs[self.draw(len(self.refs))], limit=bar.close + (self.draw(5) - 2) * reach / 2)
+        elif action == 15 and self.refs:
+            stop = bar.close + (self.draw(5) - 2) * reach if self.draw(2) else None
+            self.amend(self.refs[self.draw(len(self.refs))], quantity=size, stop=stop)
 
     def on_fill(self, execution):
         self.seen.fills += 1

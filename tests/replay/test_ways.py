@@ -178,7 +178,7 @@ def test_both_ways_come_to_the_same(
     ids=str,
 )
 def test_whatever_is_set(configure: Configure, stumbles: str, walk: Any, tape_of: Any, values: dict[str, Any]) -> None:
-    tape = tape_of(walk(33, 900, gaps=True), "X")
+    tape = tape_of(walk(33, 1_000, gaps=True), "X")
     settings = with_file(configure(("Trader", "a", "X", 5), ("Stumbles", "s", "X", 3), **values), stumbles)
     short = outcome(settings, tape)
     assert_alike(short, stepped(settings, tape))

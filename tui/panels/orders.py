@@ -10,7 +10,7 @@ from tui.panels.table import Cell, Column, Row, Table
 if TYPE_CHECKING:
     from tui.client import Order, Status
 
-_SHORT_STATES = {"partly_filled": "partial"}
+_SHORT_STATES = {"partly_filled": "partial", "amend_cancelling": "cancelling"}
 
 
 class Orders(Table):

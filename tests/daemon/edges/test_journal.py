@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
+import msgspec
 import pytest
 
+from actors import messages as m
 from actors.messages import Pause
 from actors.runtime.journal import CHAIN_GENESIS, FILE_NAME, JournalReader, Record, encode_input, link
 from config.errors import UserError
 from config.schema import Journal
-from daemon.edges.journal import JournalWriter, open_journal
+from daemon.edges.journal import JournalWriter, _collect, open_journal
 
 if TYPE_CHECKING:
     import aiosqlite
@@ -405,3 +407,25 @@ async def test_every_commit_is_synced(database: FaultingDatabase) -> None:
         assert await cursor.fetchone() == (2,)
     async with database.inner.execute("PRAGMA journal_mode") as cursor:
         assert await cursor.fetchone() == ("wal",)
+
+
+def test_an_amended_order_is_told_of_under_both_its_ids() -> None:
+    orders: list[tuple[Any, ...]] = []
+    event = ("o1", "a", "X", 1)
+    decisions = [
+        m.Accepted(*event),
+        m.Amended(*event, "o2", 7, 91, 0),
+        m.Amended("o2", *event[1:], "o2", 8, 91, 0),
+        m.Cancelled("o2", *event[1:], "as requested"),
+    ]
+    record = Record(5, 1, 9, b"", msgspec.msgpack.encode(decisions), DIGEST, CHAIN_GENESIS)
+
+    _collect(3, record, orders, [])
+
+    assert [(row[1], row[6], row[7]) for row in orders] == [
+        ("o1", "working", ""),
+        ("o1", "replaced", "by o2"),
+        ("o2", "working", "amended"),
+        ("o2", "working", "amended"),
+        ("o2", "cancelled", "as requested"),
+    ]
