@@ -24,6 +24,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from actors import messages as m
 from actors.runtime.journal import FILE_NAME, JournalReader, decode_effects
 from replay.journal import decode_plan, replay_journal
@@ -277,7 +279,8 @@ class Round:
         replayed = replay_journal(path)
         if not replayed.equal:
             found.append(f"the journal does not replay to itself: {replayed.first_difference}")
-        self.happened.update({"orders": len(theirs), "executions": len(book["fills"]), "runs": replayed.runs})
+        self.happened.update({"orders": len(theirs), "executions": len(book["fills"])})
+        self.happened.update({"runs": replayed.runs, "amends": ours.amends})
         return found
 
     def meddle(self) -> None:
@@ -301,6 +304,8 @@ class Books:
         self.cash_change_atoms = 0
         self.held_lots = 0
         self.funding: list[m.FundingShared] = []
+        self.amends = 0
+        filled_lots: Counter[tuple[str, int, str]] = Counter()
         requests: dict[tuple[str, int], m.OrderRequest] = {}
         reader = JournalReader(path)
         try:
@@ -322,6 +327,18 @@ class Books:
                         self.funding.append(decision)
                     if isinstance(decision, m.Fill):
                         self.fills.setdefault(decision.order_id, []).append(decision)
+                        filled_lots[decision.strategy, decision.ref, decision.order_id] += decision.quantity_lots
+                    elif isinstance(decision, m.Amended):
+                        self.amends += 1
+                        key = (decision.strategy, decision.ref)
+                        others_lots = sum(
+                            lots
+                            for (*wish, order_id), lots in filled_lots.items()
+                            if tuple(wish) == key and order_id != decision.new_order_id
+                        )
+                        own_lots = decision.quantity_lots - others_lots  # what this order has of the total
+                        requests[key] = msgspec.structs.replace(requests[key], quantity_lots=own_lots)
+                        self.orders[decision.new_order_id] = requests[key]
         finally:
             reader.close()
 
