@@ -7,6 +7,7 @@ comes some milliseconds behind its bar, on a tape it does not.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -80,6 +81,7 @@ class Activity:
         orders: in order.
         books: by strategy and symbol.
         cash_atoms: of the account.
+        funding_atoms: what each strategy received of funding, less what it paid.
         others_atoms: value of the assets that only fees were charged in; negative is owed.
         closes: time and price of the newest bar of each symbol.
         bars: how many there were.
@@ -90,6 +92,7 @@ class Activity:
         self.wishes: list[Wish] = []
         self.orders: list[Placed] = []
         self.cash_atoms = plan.account.cash_atoms
+        self.funding_atoms: Counter[str] = Counter()
         self.others_atoms = sum(other.value_atoms for other in plan.account.others)
         self.books = {
             (held.strategy, held.symbol): Book(
@@ -138,12 +141,19 @@ class Activity:
             ordered = self._orders.get((decision.strategy, decision.ref))
             if ordered is not None:
                 self._on_order_event(ordered, decision)
-        elif isinstance(decision, m.FeeInBase | m.FeeInAsset):
+        else:
+            self._counted(decision)
+
+    def _counted(self, decision: m.Message) -> None:
+        """Read what says something of money alone."""
+        if isinstance(decision, m.FeeInBase | m.FeeInAsset):
             if isinstance(decision, m.FeeInAsset):
                 self.others_atoms -= decision.value_atoms
             executed = self._trades.get((decision.symbol, decision.trade_id))
             if executed is not None:
                 executed.fee_atoms += decision.value_atoms
+        elif isinstance(decision, m.FundingShared):
+            self.funding_atoms[decision.strategy] += decision.amount_atoms
         elif isinstance(decision, m.PositionChanged):
             self.cash_atoms = decision.cash_atoms
             self.books[decision.strategy, decision.symbol] = Book(

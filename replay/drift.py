@@ -72,6 +72,7 @@ class Tally(msgspec.Struct):
     slippage_atoms: int = 0
     missed_atoms: int = 0
     extra_atoms: int = 0
+    funding_atoms: int = 0
     cost_atoms: int = 0
 
     def add(self, other: Tally) -> None:
@@ -113,6 +114,8 @@ class StrategyDrift(msgspec.Struct, frozen=True, kw_only=True):
     cost_extra: Decimal
     cost_rest: Decimal
     cost: Decimal
+    cost_funding: Decimal = Decimal(0)
+    """Funding paid on perpetuals, less what was received."""
 
 
 class OrderDrift(msgspec.Struct, frozen=True, kw_only=True):
@@ -415,6 +418,9 @@ class _Comparison:
                 worth_atoms = _value_atoms(self._live, symbol, book.quantity_lots, book.cost_atoms)
                 result_atoms = book.realized_atoms - book.fees_atoms + worth_atoms - book.cost_atoms
                 self._tally(strategy).cost_atoms += sign * result_atoms
+            for strategy, atoms in side.funding_atoms.items():
+                self._tally(strategy).cost_atoms += sign * atoms
+                self._tally(strategy).funding_atoms += sign * atoms
             for placed in side.orders:
                 tally = self._tally(placed.request.strategy)
                 if side is self._live:
@@ -443,7 +449,7 @@ def _public(strategy: str, tally: Tally) -> StrategyDrift:
     """Return a tally for people: money in quote units."""
     counts = {name: getattr(tally, name) for name in tally.__struct_fields__ if not name.endswith("_atoms")}
     fees_atoms = tally.fees_live_atoms - tally.fees_replay_atoms
-    explained_atoms = tally.slippage_atoms + fees_atoms + tally.missed_atoms + tally.extra_atoms
+    explained_atoms = tally.slippage_atoms + fees_atoms + tally.missed_atoms + tally.extra_atoms + tally.funding_atoms
     return StrategyDrift(
         strategy=strategy,
         **counts,
@@ -456,4 +462,5 @@ def _public(strategy: str, tally: Tally) -> StrategyDrift:
         cost_extra=from_atoms(tally.extra_atoms),
         cost_rest=from_atoms(tally.cost_atoms - explained_atoms),
         cost=from_atoms(tally.cost_atoms),
+        cost_funding=from_atoms(tally.funding_atoms),
     )

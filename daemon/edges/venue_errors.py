@@ -103,6 +103,7 @@ MEANINGS: dict[str, Meaning] = {
 """Class name -> meaning; a class that is not here means what its nearest parent here means."""
 
 WORDS: tuple[tuple[str, Meaning], ...] = (
+    (r"received an empty listenKey", _UNKNOWN),  # what ccxt makes of a reply without content
     (r"Duplicate order sent|\"code\":\s*-4116\b|ClientOrderId is duplicated", _EXISTS),
     (r"\"code\":\s*-20(08|14|15|17)\b|\"code\":\s*-1022\b", _FORBIDDEN),
     (r"\"code\":\s*-1021\b", _TOO_LATE),

@@ -6,6 +6,9 @@ import time
 from decimal import Decimal
 from typing import Any
 
+from actors.runtime.journal import FILE_NAME
+from daemon.code_hash import code_hash
+from replay.drift import drift_report
 from tests.chaos.venue_rounds import UNIT, Books, Round, http
 
 
@@ -37,4 +40,11 @@ class ContractRound(Round):
         self.happened["payments of funding"] += len(there)
         if len(here) != len(ours.funding):
             return ["a payment was shared twice"]
-        return [] if there == here else [f"funding: {there} there, {here} here"]
+        if there != here:
+            return [f"funding: {there} there, {here} here"]
+        drift = drift_report(self.daemon_dir / FILE_NAME, None, code_hash=code_hash()).drift
+        assert drift is not None
+        paid, cost = drift.total.cost_funding * UNIT, drift.equity_replay - drift.equity_live
+        if (paid, drift.total.cost) != (-sum(here.values()), cost):
+            return [f"journal diff: funding {paid}, cost {drift.total.cost}; {-sum(here.values())} and {cost} it was"]
+        return []

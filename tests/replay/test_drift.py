@@ -63,7 +63,7 @@ def check_sums(drift: TapeDrift) -> TapeDrift:
     """Check what must hold of any report."""
     for figures in (drift.total, *drift.strategies):
         parts = (figures.cost_slippage, figures.cost_fees, figures.cost_missed, figures.cost_extra, figures.cost_rest)
-        assert sum(parts) == figures.cost
+        assert sum(parts) + figures.cost_funding == figures.cost
         assert figures.cost_fees == figures.fees_live - figures.fees_replay
     assert drift.total.cost == drift.equity_replay - drift.equity_live
     for name in StrategyDrift.__struct_fields__:

@@ -435,6 +435,20 @@ async def test_a_listen_key_that_expires_is_replaced(open_desk: Any) -> None:
             assert not trader.halted
 
 
+@pytest.mark.parametrize("fault", ["reply_empty", "reply_broken", "request_lost", "maintenance", "handshake_refused"])
+async def test_a_stream_that_cannot_be_had_is_had_later(
+    exchange: Exchange, loopback: ExchangeSettings, open_desk: Any, fault: str
+) -> None:
+    client = await connect(loopback, needs_keys=True, environment=keys_of(exchange))
+    trader = Trader(Instrument(client.specs[SYMBOL]), ("a",))
+    await client.close()
+    exchange.faults.set(fault, 1.0, times=1, on="POST /fapi/v1/listenKey" if fault != "handshake_refused" else "")
+    async with open_desk(loopback, keys=keys_of(exchange), clerk=trader) as desk:
+        await desk.until(lambda: trader.venue.ready)
+        assert exchange.faults.counts[fault] == 1
+        assert not trader.halted
+
+
 RATES = {
     "request_lost": 0.05,
     "reply_lost": 0.05,
