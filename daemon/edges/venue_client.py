@@ -74,7 +74,7 @@ class VenueClient:
         self._headers_seen: Any = None
         self._settings = settings
         self._failures = failures
-        self._family = exchange.id.startswith("binance")
+        self._family = is_family(exchange)
         """Whether it is Binance or made from it, whose own parameters narrow lists."""
 
     async def close(self) -> None:
@@ -313,7 +313,7 @@ async def connect(
         message = f"exchange.id: ccxt knows no exchange {settings.id!r}{nearest(settings.id, package.exchanges)}"
         raise UserError(message)
     base = getattr(package, settings.id)
-    family = issubclass(base, package.binance)
+    family = is_family(base)
     if settings.direct and not is_marked(base):
         message = f"exchange.direct is for Binance's messages; {settings.id} has others"
         raise UserError(message)
@@ -330,6 +330,12 @@ async def connect(
         await client.close()
         raise
     return client
+
+
+def is_family(thing: Any) -> bool:  # noqa: ANN401 - ccxt is not typed
+    """Return whether an exchange, or a class of them, is Binance or one that is made from it."""
+    kind = thing if isinstance(thing, type) else type(thing)
+    return issubclass(kind, importlib.import_module("ccxt.pro").binance)
 
 
 def _kind(settings: ExchangeSettings, base: Any, *, family: bool, keys: bool) -> type[VenueClient]:  # noqa: ANN401 - ccxt is not typed

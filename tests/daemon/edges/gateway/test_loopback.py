@@ -34,8 +34,11 @@ SYMBOL = "BTC/USDT"
 Make = Callable[..., SendOrder]
 
 
-@pytest.fixture
-async def exchange() -> AsyncIterator[Exchange]:
+@pytest.fixture(params=["family", "other"])
+async def exchange(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Exchange]:
+    """A venue, as one of Binance's family, or as any other: then with nothing but what ccxt has for all of them."""
+    if request.param == "other":
+        monkeypatch.setattr("daemon.edges.venue_client.is_family", lambda _: False)
     async with running(seed=7) as exchange:
         await exchange.print_trade(SYMBOL, "100.00", "1")
         yield exchange
@@ -44,8 +47,14 @@ async def exchange() -> AsyncIterator[Exchange]:
 @pytest.fixture
 def loopback(exchange: Exchange) -> ExchangeSettings:
     """Settings that lead to the loopback exchange; its keys travel by the environment."""
+    arguments = exchange.ccxt_arguments
     return ExchangeSettings(
-        urls=exchange.ccxt_arguments["urls"], timeout_ms=700, recv_window_ms=500, stall_s=1.0, symbols=(SYMBOL,)
+        urls=arguments["urls"],
+        options=arguments["options"],
+        timeout_ms=700,
+        recv_window_ms=500,
+        stall_s=1.0,
+        symbols=(SYMBOL,),
     )
 
 
