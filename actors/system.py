@@ -329,7 +329,6 @@ class Core:
             m.FundingShared: [decided, ledger.on_funding_shared],
             m.PositionChanged: [
                 decided,
-                *([venue.on_position_changed] if isinstance(venue, RemoteVenue) else []),
                 risk.on_position_changed,
                 *([self.paper_funding.on_position_changed] if self.paper_funding is not None else []),
                 *(s.on_position_changed for s in strategies),

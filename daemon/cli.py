@@ -189,6 +189,14 @@ def exchange(
     funding_hours: Annotated[
         int, typer.Option("--funding-hours", metavar="H", help="Hours of exchange time between settlements.")
     ] = 8,
+    fee_asset: Annotated[
+        str,
+        typer.Option("--fee-asset", metavar="ASSET", help="What fees are paid in; auto: what came in."),
+    ] = "auto",
+    balance: Annotated[
+        list[str] | None,
+        typer.Option("--balance", metavar="ASSET=AMOUNT", help="What a new account holds besides; repeatable."),
+    ] = None,
     no_catch_up: Annotated[
         bool,
         typer.Option("--no-catch-up", help="After an absence, go on where it stood; play nothing of the meantime."),
@@ -212,6 +220,8 @@ def exchange(
         fault,
         state_dir,
         timeframe,
+        fee_asset,
+        balance,
         futures_balance=futures_balance,
         leverage=leverage,
         funding_rate=funding_rate,

@@ -72,6 +72,8 @@ class Books(msgspec.Struct, kw_only=True):
     session: str
     prefix: str
     """What the ids of its orders start with; ours get the same, so that it knows their executions for its own."""
+    is_open: bool
+    """Whether it was left open, so that its next start goes on with it."""
     exchange: ExchangeSettings
     symbols: list[str]
     since_ms: int
@@ -156,6 +158,7 @@ def _read(reader: JournalReader) -> Books | None:
     books = Books(
         session=last_row.id,
         prefix=PREFIX + last_plan.nonce,
+        is_open=last_row.status == "open",
         exchange=last_plan.settings.exchange,
         symbols=list(dict.fromkeys(spec.symbol for _, plan in reversed(same) for spec in plan.instruments)),
         since_ms=min(plan.start_ns for _, plan in same) // _NS_PER_MS - _SINCE_MARGIN_MS,

@@ -15,7 +15,7 @@ import msgspec
 from actors.execution.books import split
 from actors.execution.fees import fees_of
 from actors.execution.sent import identity
-from actors.messages import BUY, Adopted, Fill, Halt
+from actors.messages import BUY, Adopted, FeeInBase, Fill, Halt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from actors.execution.reconciliation import Accounts
     from actors.execution.sent import Sent
     from actors.instrument import Instrument
-    from actors.messages import FeeInAsset, FeeInBase, PositionChanged, TradeReported
+    from actors.messages import FeeInAsset, TradeReported
     from actors.runtime.scheduler import Context
 
 _TRADES_KEPT = 2_000
@@ -75,10 +75,6 @@ class Booking:
         self.known[trade.symbol].append(trade.trade_id)
         self.count += 1
 
-    def on_position_changed(self, message: PositionChanged) -> None:
-        """Follow the ledger."""
-        self.lots[message.strategy, message.symbol] = message.quantity_lots
-
     def execute(self, order: Sent, trade: TradeReported) -> str:
         """Say what was executed of an order, and what the venue kept of it; return trouble in words."""
         strategy = order.request.strategy
@@ -100,6 +96,7 @@ class Booking:
         )
         if fee_beside is not None:
             self._emit(fee_beside)
+        self._change(strategy, trade, fee_beside)
         return trouble
 
     def adopt(self, trade: TradeReported) -> None:
@@ -140,11 +137,18 @@ class Booking:
             )
             if fee_beside is not None:
                 self._emit(fee_beside)
+            self._change(strategy, part, fee_beside)
             troubles.append(trouble)
         quantity = f"{instrument.quantity(trade.quantity_lots).normalize():f}"
         verb = "bought" if trade.side == BUY else "sold"
         words = f"{trade.symbol}: pitboss panic {verb} {quantity}; the books have followed, resume to trade on"
         self._emit(Halt("; ".join([words, *filter(None, troubles[:1])])))
+
+    def _change(self, strategy: str, trade: TradeReported, fee: FeeInBase | FeeInAsset | None) -> None:
+        """Keep up with the ledger, which hears of it only once the input's other executions are looked at."""
+        book = (strategy, trade.symbol)
+        fee_lots = fee.quantity_lots if isinstance(fee, FeeInBase) else 0
+        self.lots[book] = self.lots.get(book, 0) + trade.side * trade.quantity_lots - fee_lots
 
     def _shares(self, trade: TradeReported) -> list[tuple[str, int]]:
         """Return (strategy, lots) of an execution that closes, the rest of it under no name."""

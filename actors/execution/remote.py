@@ -65,7 +65,6 @@ from actors.messages import (
     OrderInDoubt,
     OrderReported,
     OrderRequest,
-    PositionChanged,
     Reconciled,
     Rejected,
     SendCancel,
@@ -226,10 +225,6 @@ class RemoteVenue:
     def on_instrument_changed(self, message: InstrumentChanged) -> None:
         """Take in the venue's rules of a symbol."""
         self.rules.on_changed(message)
-
-    def on_position_changed(self, message: PositionChanged) -> None:
-        """Follow the ledger."""
-        self._booking.on_position_changed(message)
 
     # --- what the venue says of an order ------------------------------------------------------------
 

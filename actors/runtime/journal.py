@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 APPLICATION_ID = 0x70626A31
 """Marks the file as a pitboss journal ("pbj1") for `file` and for us."""
 
@@ -30,6 +30,23 @@ CHAIN_BYTES = 16
 CHAIN_GENESIS = bytes(CHAIN_BYTES)
 
 FILE_NAME = "journal.sqlite"
+
+_FILLS = """
+CREATE TABLE fills (
+    session INTEGER NOT NULL,
+    trade_id INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    executed_ns INTEGER NOT NULL,
+    order_id TEXT NOT NULL,
+    strategy TEXT NOT NULL,
+    symbol TEXT NOT NULL,
+    side INTEGER NOT NULL,
+    price_ticks INTEGER NOT NULL,
+    quantity_lots INTEGER NOT NULL,
+    fee_atoms INTEGER NOT NULL,
+    PRIMARY KEY (session, symbol, trade_id, strategy)
+) STRICT;
+"""
 
 SCHEMA = f"""
 CREATE TABLE sessions (
@@ -78,20 +95,7 @@ CREATE TABLE orders (
     reason TEXT NOT NULL,
     PRIMARY KEY (session, order_id)
 ) STRICT;
-CREATE TABLE fills (
-    session INTEGER NOT NULL,
-    trade_id INTEGER NOT NULL,
-    seq INTEGER NOT NULL,
-    executed_ns INTEGER NOT NULL,
-    order_id TEXT NOT NULL,
-    strategy TEXT NOT NULL,
-    symbol TEXT NOT NULL,
-    side INTEGER NOT NULL,
-    price_ticks INTEGER NOT NULL,
-    quantity_lots INTEGER NOT NULL,
-    fee_atoms INTEGER NOT NULL,
-    PRIMARY KEY (session, trade_id)
-) STRICT;
+{_FILLS}
 CREATE TABLE equity (
     session INTEGER NOT NULL,
     ts_ns INTEGER NOT NULL,
@@ -101,6 +105,17 @@ CREATE TABLE equity (
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 """
+
+UPGRADES = {
+    1: f"""
+ALTER TABLE fills RENAME TO fills_of_old;
+{_FILLS}
+INSERT INTO fills SELECT * FROM fills_of_old;
+DROP TABLE fills_of_old;
+PRAGMA user_version = 2;
+"""  # noqa: S608 - of nothing but constants
+}
+"""By the version a file has: what makes it one of the next. In 1, two symbols could not have trades of one number."""
 
 encode_input = msgspec.msgpack.Encoder().encode
 decode_input = msgspec.msgpack.Decoder(Input).decode

@@ -19,6 +19,7 @@ from daemon.state_dir import StateLock, default_state_dir, prepare_state_dir, wr
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from decimal import Decimal
     from pathlib import Path
 
     from replay.exchange.model import Market
@@ -54,6 +55,8 @@ class _Options(msgspec.Struct, frozen=True, kw_only=True):
     leverage: int
     funding_rate: Decimal
     funding_hours: int
+    fee_asset: str
+    balances: Mapping[str, Decimal]
 
 
 def exchange_command(
@@ -66,6 +69,8 @@ def exchange_command(
     fault: Sequence[str] | None,
     state_dir: Path | None,
     timeframe: str | None,
+    fee_asset: str,
+    balance: Sequence[str] | None,
     *,
     futures_balance: str,
     leverage: int,
@@ -109,6 +114,8 @@ def exchange_command(
         leverage=leverage,
         funding_rate=_decimal("--funding-rate", funding_rate, least=Decimal(-1)),
         funding_hours=funding_hours,
+        fee_asset=fee_asset,
+        balances=dict(_balance(text) for text in balance or ()),
     )
     with StateLock(folder):
         (folder / ARGUMENTS_NAME).unlink(missing_ok=True)
@@ -134,6 +141,20 @@ def _symbols(symbols: Sequence[str] | None) -> tuple[str, ...]:
             message = f"--symbol {name}: write it as BASE/QUOTE, for example {DEFAULT_SYMBOL}"
             raise UserError(message)
     return names
+
+
+def _balance(text: str) -> tuple[str, Decimal]:
+    from decimal import Decimal, InvalidOperation
+
+    asset, _, amount = text.partition("=")
+    try:
+        number = Decimal(amount)
+    except InvalidOperation:
+        number = Decimal(-1)
+    if not asset.isalnum() or not number.is_finite() or number < 0:
+        message = f"--balance {text}: write it as ASSET=AMOUNT, for example BNB=10"
+        raise UserError(message)
+    return asset, number
 
 
 def _recording(files: Sequence[str] | None, names: tuple[str, ...]) -> Path | None:
@@ -201,6 +222,7 @@ async def _serve(options: _Options) -> None:
         loop.add_signal_handler(number, ending.set)
     balances = {market.base: Decimal(0) for market in options.markets}
     balances |= {market.quote: Decimal(_STARTING_QUOTE) for market in options.markets}
+    balances |= options.balances
     exchange = running(
         markets=options.markets,
         balances=balances,
@@ -217,6 +239,7 @@ async def _serve(options: _Options) -> None:
         leverage=options.leverage,
         funding_rate=options.funding_rate,
         funding_hours=options.funding_hours,
+        fee_asset=options.fee_asset,
     )
     async with contextlib.AsyncExitStack() as stack:
         try:

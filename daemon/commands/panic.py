@@ -143,8 +143,10 @@ async def _panic(
         await client.close()
     if books is not None and any(deed.action in ("sell", "buy") for deed in flattener.deeds):
         notes.append(
-            f"session {books.session} does not know of these trades: its daemon would halt on the difference;"
-            " begin anew with another --state-dir"
+            f"session {books.session} books these trades when it next looks, and is halted until it is resumed"
+            if books.is_open
+            else f"session {books.session} was stopped and does not know of these trades: the next one would halt on"
+            " the difference; begin anew with another --state-dir"
         )
     known = books is not None or everything
     look = flattener.seen

@@ -17,7 +17,7 @@ import anyio
 import msgspec
 
 from actors import messages as m
-from actors.runtime.journal import SCHEMA, Record, check_version, damaged, decode_effects, seal_snapshot
+from actors.runtime.journal import SCHEMA, UPGRADES, Record, check_version, damaged, decode_effects, seal_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -76,6 +76,8 @@ async def open_journal(path: Path, settings: JournalSettings) -> aiosqlite.Conne
                 await db.execute(f"PRAGMA max_page_count = {pages}")
             if fresh:
                 await db.executescript(f"BEGIN IMMEDIATE;{SCHEMA}COMMIT;")
+            while (version := await _number(db, "PRAGMA user_version")) in UPGRADES:
+                await db.executescript(f"BEGIN IMMEDIATE;{UPGRADES[version]}COMMIT;")
         except BaseException:
             await db.close()
             raise
@@ -270,7 +272,7 @@ def _collect(session: int, record: Record, orders: list[tuple[Any, ...]], fills:
     """Turn one record's decisions into the rows people query."""
     assert record.effects is not None
     for decision in decode_effects(record.effects):
-        if isinstance(decision, m.Fill):
+        if isinstance(decision, m.Fill | m.Adopted):
             f = decision
             fills.append(
                 (
@@ -287,8 +289,10 @@ def _collect(session: int, record: Record, orders: list[tuple[Any, ...]], fills:
                     f.fee_atoms,
                 )
             )
-            state = "partly_filled" if f.remaining_lots else "filled"
-            orders.append((session, f.order_id, record.seq, f.strategy, f.symbol, f.ref, state, ""))
+        if isinstance(decision, m.Fill):
+            state = "partly_filled" if decision.remaining_lots else "filled"
+            named = (decision.strategy, decision.symbol, decision.ref)
+            orders.append((session, decision.order_id, record.seq, *named, state, ""))
         elif isinstance(decision, (m.Accepted, m.Rejected, m.Cancelled, m.Expired)):
             e = decision
             reason = "" if isinstance(e, m.Accepted) else e.reason

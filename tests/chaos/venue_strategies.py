@@ -9,6 +9,8 @@ class Busy(Strategy):
     """Something on every bar: market, limit, stop, cancel and amend, as its own numbers tell it."""
 
     seed: int = 1
+    unit: float = 0.002
+    """Size of an order, in base units."""
 
     def on_start(self) -> None:
         """Remember the orders."""
@@ -22,19 +24,19 @@ class Busy(Strategy):
 
     def on_bar(self, bar: Bar, _: Any, /) -> None:
         """Trade."""
-        size = 0.002 * (1 + self.draw(3))
+        size = self.unit * (1 + self.draw(3))
         away = bar.close * (1 + self.draw(4)) / 5_000
         held = self.position
         action = self.draw(10)
         if action < 2:
             self.refs.append(self.buy(size))
-        elif action == 2 and held > 0.001:
+        elif action == 2 and held > self.unit / 2:
             self.refs.append(self.sell(held / 2))
         elif action == 3:
             self.refs.append(self.buy(size, limit=bar.close - away))
-        elif action == 4 and held > 0.001:
+        elif action == 4 and held > self.unit / 2:
             self.refs.append(self.sell(held / 2, limit=bar.close + away))
-        elif action == 5 and held > 0.001:
+        elif action == 5 and held > self.unit / 2:
             self.refs.append(self.sell(held / 2, stop=bar.close - away))
         elif action == 6 and self.refs:
             self.cancel(self.refs[self.draw(len(self.refs))])
@@ -62,7 +64,7 @@ class BothWays(Busy):
 
     def on_bar(self, bar: Bar, _: Any, /) -> None:
         """Trade."""
-        size = 0.002 * (1 + self.draw(3))
+        size = self.unit * (1 + self.draw(3))
         away = bar.close * (1 + self.draw(4)) / 5_000
         side = 1 if self.draw(2) else -1
         order = self.buy if side > 0 else self.sell
@@ -80,7 +82,7 @@ class BothWays(Busy):
             self.refs.append(close(abs(self.position), reduce_only=True))
         elif action == 6 and self.refs:
             self.cancel(self.refs[self.draw(len(self.refs))])
-        elif action == 7 and abs(self.position) > 0.02:
+        elif action == 7 and abs(self.position) > 10 * self.unit:
             self.target(0)
         elif action > 7 and self.refs:
             self.change(self.refs[self.draw(len(self.refs))], bar.close, away, size)

@@ -14,17 +14,30 @@ import pytest
 
 from actors import messages as m
 from actors.runtime.journal import SCHEMA_VERSION, JournalReader, decode_effects, decode_input
+from config.schema import Journal
+from daemon.edges.journal import open_journal
 from replay.export import export_session
 from replay.journal import replay_journal
 
 HERE = Path(__file__).parent
-DIGEST = "783a4c8d1ec77011bc355529f8cb38f9"
+VERSIONS = {
+    1: ("783a4c8d1ec77011bc355529f8cb38f9", 120, "98977.71295000"),
+    2: ("a7ee100d0a0656a6da93976c38ba7775", 118, "98995.78300250"),
+}
+"""Of each schema: digest, fills and final equity of the session. Each was recorded anew, so commands fell elsewhere."""
+
+
+@pytest.fixture(params=VERSIONS)
+def version(request: pytest.FixtureRequest) -> int:
+    """A version of the schema."""
+    number: int = request.param
+    return number
 
 
 @pytest.fixture
-def recorded(tmp_path: Path) -> Path:
+def recorded(tmp_path: Path, version: int) -> Path:
     """Return a copy of the recorded journal: the original is not even opened."""
-    return Path(shutil.copy(HERE / "journal-v1.sqlite", tmp_path / "journal.sqlite"))
+    return Path(shutil.copy(HERE / f"journal-v{version}.sqlite", tmp_path / "journal.sqlite"))
 
 
 def test_every_schema_version_has_its_recorded_journal() -> None:
@@ -34,13 +47,14 @@ def test_every_schema_version_has_its_recorded_journal() -> None:
     assert all(path.stat().st_size < 200_000 for path in HERE.glob("journal-v*.sqlite"))
 
 
-def test_it_replays_to_its_stored_digest(recorded: Path) -> None:
+def test_it_replays_to_its_stored_digest(recorded: Path, version: int) -> None:
+    digest, fills, equity = VERSIONS[version]
     summary = replay_journal(recorded)
     assert summary.first_difference is None
     assert summary.equal
-    assert summary.digest_live == summary.digest_replay == DIGEST
+    assert summary.digest_live == summary.digest_replay == digest
     assert (summary.status, summary.runs, summary.bars, summary.inputs) == ("sealed", 2, 300, 325)
-    assert (summary.fills, f"{summary.final_equity:f}") == (120, "98977.71295000")
+    assert (summary.fills, f"{summary.final_equity:f}") == (fills, equity)
     assert summary.unverified_tail == 0
 
 
@@ -84,6 +98,22 @@ def test_the_tables_beside_it_agree_with_what_is_derived_from_it(recorded: Path,
     marks = db.execute("SELECT ts_ns / 1000000, equity_atoms FROM equity ORDER BY ts_ns").fetchall()
     assert equity.select("ts", "equity_atoms").rows() == marks
     db.close()
+
+
+async def test_the_daemon_brings_it_up_to_the_schema_of_now(recorded: Path) -> None:
+    before = sqlite3.connect(recorded)
+    fills = before.execute("SELECT * FROM fills ORDER BY trade_id").fetchall()
+    before.close()
+    await (await open_journal(recorded, Journal())).close()
+    await (await open_journal(recorded, Journal())).close()
+    after = sqlite3.connect(recorded)
+    assert after.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+    assert after.execute("SELECT * FROM fills ORDER BY trade_id").fetchall() == fills
+    tables = {name for (name,) in after.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    assert tables == {"sessions", "runs", "inputs", "snapshots", "orders", "fills", "equity"}
+    after.execute("INSERT INTO fills SELECT session, trade_id, 9, 9, order_id, strategy, 'Y', 1, 1, 1, 1 FROM fills")
+    after.close()
+    assert replay_journal(recorded).equal
 
 
 def test_the_snapshots_of_a_session_are_not_needed(recorded: Path) -> None:

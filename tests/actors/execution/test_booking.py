@@ -57,6 +57,21 @@ def test_a_session_finds_what_panic_sold_while_it_was_away(desk: Desk, of: Of) -
     assert desk.halted == ""
 
 
+def test_what_was_bought_and_sold_by_panic_while_away_is_booked_in_one_go(scripted: Scripted, of: Of) -> None:
+    """The ledger hears of neither before both are booked."""
+    desk = Desk(scripted({0: lambda s: s.buy(10e-5, limit=100)}))
+    desk.connect()
+    desk.bar()
+    desk.post(m.VenueLink(up=False, reason="killed"))
+    desk.post(m.VenueLink(up=True))
+    missed = (trade(1, 4, fee=("BTC", 7)), trade(2, 6), trade(3, 9, order=PANIC, side=m.SELL))
+    said = desk.reconcile("0", "0", trades=missed)
+    assert [share.quantity_lots for share in of(m.Adopted, said)] == [9 * LOT]
+    assert desk.core.ledger.holdings["a", "BTC/USDT"].quantity_lots == LOT - 7
+    desk.post(trade(4, 2, order=PANIC, side=m.SELL))
+    assert desk.core.ledger.holdings["a", "BTC/USDT"].quantity_lots == 0, "the fee in base has left the book, too"
+
+
 def test_what_was_told_of_panic_by_the_stream_is_booked_at_once(desk: Desk) -> None:
     desk.post(trade(2, 4, order=PANIC, side=m.SELL))
     desk.post(trade(3, 6, order=PANIC, side=m.SELL, fee=("BNB", 7), fee_value=4_200))

@@ -99,7 +99,7 @@ def test_after_a_killed_daemon_what_it_held_is_sold_and_what_it_asked_for_is_wit
         assert set(actions(run)) == {"cancel", "sell"}
         assert set(loopback.statuses().values()) == {"FILLED", "CANCELED"}
         assert 1 <= loopback.total("BTC") < 1.00001, "the coin that was there before stays"
-        assert "does not know of these trades" in run.json["notes"][0]
+        assert "books these trades when it next looks, and is halted until it is resumed" in run.json["notes"][0]
         orders = len(loopback.book()["orders"])
         again = panic()
         assert (again.code, again.json["deeds"], len(loopback.book()["orders"])) == (0, [], orders)

@@ -429,3 +429,32 @@ def test_an_amended_order_is_told_of_under_both_its_ids() -> None:
         ("o2", "working", "amended"),
         ("o2", "cancelled", "as requested"),
     ]
+
+
+async def test_a_venue_may_number_the_trades_of_two_symbols_alike(
+    database: FaultingDatabase, writer: Callable[..., JournalWriter]
+) -> None:
+    """So Binance does; and `pitboss panic` may close several books in one trade."""
+    fills = [
+        m.Fill("pb1", "a", "BTC/USDT", 1, 7, 1, 100, 5, 0, 1, "taker", 3),
+        m.Fill("pb2", "b", "ETH/USDT", 1, 7, 1, 200, 6, 0, 2, "taker", 4),
+        m.Adopted("a", "BTC/USDT", "pb-1", 8, -1, 100, 2, 1, 5),
+        m.Adopted("b", "BTC/USDT", "pb-1", 8, -1, 100, 3, 1, 5),
+    ]
+    payload, effects = encode_input(m.Pause("c")), msgspec.msgpack.encode(fills)
+    journal = writer()
+    async with anyio.create_task_group() as group:
+        group.start_soon(journal.run)
+        journal.append(
+            Record(1, 1, 5, payload, effects, DIGEST, link(CHAIN_GENESIS, 1, 5, payload, effects, DIGEST)), ()
+        )
+        await until_durable(journal, 1)
+        group.cancel_scope.cancel()
+
+    rows = await database.inner.execute_fetchall("SELECT symbol, trade_id, strategy FROM fills ORDER BY rowid")
+    assert [tuple(row) for row in rows] == [
+        ("BTC/USDT", 7, "a"),
+        ("ETH/USDT", 7, "b"),
+        ("BTC/USDT", 8, "a"),
+        ("BTC/USDT", 8, "b"),
+    ]
