@@ -35,8 +35,8 @@ def fees_of(
     if trade.fee_value_atoms < 0:
         payable = spec.quote if spec.contract else f"{spec.base} or {spec.quote}"
         trouble = (
-            f"trade {trade.trade_id} was charged in {asset}, whose worth in {spec.quote} is not known:"
-            f" have the venue charge fees in {payable}"
+            f"trade {trade.trade_id} was charged in {asset}, whose worth in {spec.quote} is not known (it is owed at"
+            f" none): have the venue charge fees in {payable}"
         )
-        return 0, None, trouble
+        return 0, FeeInAsset(*key, asset, atoms, 0), trouble
     return 0, FeeInAsset(*key, asset, atoms, trade.fee_value_atoms if atoms > 0 else -trade.fee_value_atoms), ""

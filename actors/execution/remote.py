@@ -86,6 +86,8 @@ _LATE_BARS = 2
 _LATE = "decided on market data of long ago"
 _NOT_CONNECTED = "the venue is not connected, or its account is not yet compared with ours"
 _RECONCILE = "reconcile"
+_PASSED_MAX = 30
+"""Periods that may go by before a question about the account counts as lost."""
 
 
 class RemoteVenue:
@@ -131,6 +133,10 @@ class RemoteVenue:
         """Number of the newest question about the account."""
         self._booked_when_asked = 0
         """How much was booked when it was asked."""
+        self._answered = 0
+        """Number of the newest question that was answered."""
+        self._passed = 0
+        """Periods that went by since the newest question, while it was not."""
 
     # --- the venue port -----------------------------------------------------------------------------
 
@@ -208,7 +214,12 @@ class RemoteVenue:
 
     def on_timer(self, timer: TimerFired) -> None:
         """Compare the accounts now and then."""
-        if timer.actor == self.name and self._linked:
+        if timer.actor != self.name or not self._linked:
+            return
+        if self._answered < self._asked and self._passed < _PASSED_MAX:
+            self._passed += 1  # asking anew would take back a question that takes longer than the period
+            self._wait_a_period()
+        else:
             self._ask_account("period")
 
     def _ask_account(self, reason: str) -> None:
@@ -220,6 +231,10 @@ class RemoteVenue:
         self._booked_when_asked = self._booking.count
         self._emit(AskAccount(reason, asked, self._booking.newest(), self._asked, self._contracts.funding_after()))
         self._amends.ask_again()
+        self._passed = 0
+        self._wait_a_period()
+
+    def _wait_a_period(self) -> None:
         self._context.timers.arm(self.name, _RECONCILE, self._context.now_ns + self._reconcile_ns)
 
     def on_instrument_changed(self, message: InstrumentChanged) -> None:
@@ -412,6 +427,7 @@ class RemoteVenue:
         differences = [f"{each.symbol}: {each.venue_order_id} is open and not ours" for each in account.foreign]
         if account.ask != self._asked:
             return  # a newer question is under way
+        self._answered = account.ask
         missing = any(order.said_lots > order.booked_lots or order.kept_back for order in self.sent.values())
         if missing or self._booking.count > self._booked_when_asked:
             doubtful = not self.ready  # the next comparison on the period will do
@@ -458,6 +474,8 @@ class RemoteVenue:
                 self._contracts.dump(),
                 self.rules.dump(),
                 [(*book, lots) for book, lots in self._booking.lots.items()],
+                self._answered,
+                self._passed,
             )
         )
 
@@ -475,6 +493,7 @@ class RemoteVenue:
         self._accounts.positions |= kept.positions
         self._contracts.load(kept.contracts)
         self.rules.load(kept.rules)
+        self._answered, self._passed = kept.answered, kept.passed
         self.last = kept.last
         for symbol in self._instruments:
             self._context.lane(symbol).bar = kept.bars.get(symbol)

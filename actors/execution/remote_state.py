@@ -29,3 +29,5 @@ class RemoteState(msgspec.Struct):
     contracts: ContractsState = msgspec.field(default_factory=ContractsState)
     rules: dict[str, InstrumentChanged] = {}
     lots: list[tuple[str, str, int]] = []
+    answered: int = 0
+    passed: int = 0

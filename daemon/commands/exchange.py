@@ -19,7 +19,6 @@ from daemon.state_dir import StateLock, default_state_dir, prepare_state_dir, wr
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from decimal import Decimal
     from pathlib import Path
 
     from replay.exchange.model import Market

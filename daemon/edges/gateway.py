@@ -148,6 +148,7 @@ class Gateway:
         self._inbox: deque[int] = deque()
         self._numbers = 0
         self._arrived = anyio.Event()
+        self._born_s = time.monotonic()
         self._lost: OrderedDict[str, float] = OrderedDict()
         """Order -> when a request for it that got lost is too late."""
         self._account: anyio.CancelScope | None = None
@@ -418,12 +419,12 @@ class Gateway:
     async def _settled(self, order_id: str) -> float:
         """Wait until no request for an order is under way; return when one that got lost is too late.
 
-        An order of which this process knows nothing may have been sent by the process before it, just now.
+        An order of which this process knows nothing may have been sent by the process before it, just before our start.
         """
         job = self._orders.get(order_id)
         if job is not None:
             await job.settled.wait()
-        return self._lost.setdefault(order_id, time.monotonic() + self._window_s)
+        return self._lost.get(order_id, self._born_s + self._window_s)
 
     async def _ask_order(self, command: AskOrder) -> None:
         try:

@@ -218,7 +218,10 @@ class VenueClient:
 
     async def last_price(self, symbol: str) -> Any:  # noqa: ANN401 - ccxt's structures
         """Return what was last paid, or None."""
-        return (await self._ask("question", self.exchange.fetch_ticker(symbol), dict)).get("last")
+        ticker = await self._ask("question", self.exchange.fetch_ticker(symbol), dict)
+        if not ticker.get("info"):
+            raise broken("question", "a ticker without a word of the venue's")
+        return ticker.get("last")
 
     async def balances(self) -> Any:  # noqa: ANN401 - ccxt's structures
         """Return what the account holds."""

@@ -49,11 +49,17 @@ def test_no_fee_is_no_fee_in_whatever_asset() -> None:
     ("trade", "instrument", "words"),
     [
         (charged("DOGE", 5), SPOT, "have the venue charge fees in BNB or USDT"),
-        (charged("BNB", 5), CONTRACT, "was charged in BNB, whose worth in USDT is not known: have the venue charge"),
-        (charged("BNB", 15), SPOT, "a fee of 15 atoms of BNB cannot be booked"),
+        (charged("BNB", 5), CONTRACT, "was charged in BNB, whose worth in USDT is not known (it is owed at none)"),
     ],
 )
-def test_what_cannot_be_booked_is_said(trade: m.TradeReported, instrument: Instrument, words: str) -> None:
+def test_what_has_no_price_is_owed_all_the_same_and_said(
+    trade: m.TradeReported, instrument: Instrument, words: str
+) -> None:
     fee_atoms, beside, trouble = fees_of(trade, instrument, 10, "a")
-    assert (fee_atoms, beside) == (0, None)
+    assert (fee_atoms, beside) == (0, m.FeeInAsset(*KEY, trade.fee_asset, 5, 0))
     assert words in trouble
+
+
+def test_what_cannot_be_booked_is_said() -> None:
+    said = fees_of(charged("BNB", 15), SPOT, 10, "a")
+    assert said == (0, None, "a fee of 15 atoms of BNB cannot be booked")

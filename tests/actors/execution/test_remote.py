@@ -462,6 +462,22 @@ def test_the_accounts_are_compared_on_a_period(desk: Desk, of: Of) -> None:
     assert set(asks) == {"period"}
 
 
+def test_a_question_that_takes_longer_than_the_period_is_not_taken_back(desk: Desk, of: Of) -> None:
+    """Asked anew it would begin from the start, and with many orders open never come to an end."""
+    (ask,) = of(m.AskAccount, [said for _ in range(2) for said in desk.bar()])
+    later = [each for _ in range(20) for each in of(m.AskAccount, desk.bar())]
+    assert later == []
+    said = desk.reconcile("0", "100000", reason="period", orders=(reported("open", 0),))
+    assert last(said).reason == "period"
+    assert [each.reason for _ in range(2) for each in of(m.AskAccount, desk.bar())] == ["period"]
+    assert ask.ask + 1 == desk.venue._asked
+
+
+def test_a_question_that_is_never_answered_is_asked_again_in_the_end(desk: Desk, of: Of) -> None:
+    asks = [ask for _ in range(70) for ask in of(m.AskAccount, desk.bar())]
+    assert 2 <= len(asks) <= 3
+
+
 @pytest.mark.parametrize("story", STORIES)
 def test_a_restored_core_goes_on_as_if_nothing_had_been(scripted: Scripted, story: str) -> None:
     plan = {0: lambda s: s.buy(10e-5, limit=100)}
