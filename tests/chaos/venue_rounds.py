@@ -25,8 +25,10 @@ from pathlib import Path
 from typing import Any
 
 from actors.runtime.journal import FILE_NAME
+from daemon.code_hash import code_hash
+from replay.drift import drift_report
 from replay.journal import replay_journal
-from tests.chaos.venue_books import Books
+from tests.chaos.venue_books import UNIT, Books
 from tests.chaos.venue_worlds import WORLDS, World
 
 PITBOSS = (sys.executable, "-m", "daemon.cli")
@@ -327,11 +329,19 @@ class Round:
         ours = Books(path)
         found = self.world.differences(ours, book, self.before)
         runs = 0
+        paid = Decimal(0)
         for session in ours.sessions:
             replayed = replay_journal(path, session)
             runs += replayed.runs
             if not replayed.equal:
                 found.append(f"session {session} does not replay to itself: {replayed.first_difference}")
+            drift = drift_report(path, session, code_hash=code_hash()).drift
+            if drift is not None:
+                paid += drift.total.cost_funding
+                if drift.total.cost != drift.equity_replay - drift.equity_live:
+                    found.append(f"journal diff of {session}: a cost of {drift.total.cost} that nobody has")
+        if paid * UNIT != -sum(ours.funding.values()):
+            found.append(f"journal diff: {paid} of funding, {-sum(ours.funding.values())} atoms it was")
         orders, executions = self.world.counts(book)
         self.happened.update({"orders": orders, "executions": executions, "runs": runs, "sessions": len(ours.sessions)})
         self.happened["amends"] += ours.amends
