@@ -185,6 +185,8 @@ class Exchange(Section, frozen=True):
     """What the account's leverage must be for every contract; it is checked, never set. Real contracts need it."""
     margin_mode: Literal["cross", "isolated"] = "cross"
     """What the account's margin mode must be for every contract; it is checked, never set."""
+    rules_s: Seconds = 300.0
+    """The venue's rules (steps, minimum notional, whether a symbol trades) are read this often."""
 
     def __post_init__(self) -> None:
         """Check what Meta cannot.

@@ -14,6 +14,7 @@ import anyio
 import msgspec
 
 from actors.execution.orders import PREFIX
+from actors.execution.remote import RemoteVenue
 from actors.messages import AskAccount, AskOrder, SendAmend, SendCancel, SendOrder, VenueLink
 from actors.runtime.clock import LiveClock, VenueClock
 from config.errors import UserError
@@ -129,6 +130,7 @@ class VenueEdges:
                 exchange,
                 own_prefix=own_prefix,
                 limits=limits,
+                known_rules=core.venue.rules.told if isinstance(core.venue, RemoteVenue) else None,
             )
 
     def send(self, message: Message) -> None:

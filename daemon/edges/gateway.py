@@ -52,6 +52,7 @@ from actors.messages import (
 )
 from daemon.edges.contract_client import ContractClient
 from daemon.edges.fee_values import FeeValues
+from daemon.edges.rules_watch import RulesWatch
 from daemon.edges.venue_amends import left_by, replacement_terms, terms_in_place, way_to_amend
 from daemon.edges.venue_contracts import Contracts
 from daemon.edges.venue_errors import RequestError, broken
@@ -64,7 +65,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from actors.instrument import Instrument
-    from actors.messages import OrderRequest
+    from actors.messages import InstrumentChanged, OrderRequest
     from config.schema import Exchange as ExchangeSettings
     from daemon.edges.venue_client import VenueClient
 
@@ -115,6 +116,7 @@ class Gateway:
         settings: bounds.
         own_prefix: what our order ids start with, the session's nonce included; all others are strangers'.
         limits: whose turn it is, shared with whoever else asks the venue; one of its own when None.
+        known_rules: what the core was told last of the rules of its symbols.
     """
 
     def __init__(
@@ -126,6 +128,7 @@ class Gateway:
         *,
         own_prefix: str,
         limits: Limits | None = None,
+        known_rules: Mapping[str, InstrumentChanged] | None = None,
     ) -> None:
         self._client = client
         self._instruments = instruments
@@ -135,6 +138,7 @@ class Gateway:
         self._limits = Limits(settings.weight_per_minute) if limits is None else limits
         self._caller = Caller(client, self._limits)
         self._names = Names(own_prefix)
+        self._rules = RulesWatch(client, self._caller, instruments, known_rules or {}, post, settings.rules_s)
         self._fees = FeeValues(client, self._caller, instruments)
         self._contracts = (
             Contracts(client, self._caller, instruments, post) if isinstance(client, ContractClient) else None
@@ -189,6 +193,7 @@ class Gateway:
             group.start_soon(self._pushes.run)
             if self._contracts is not None:
                 group.start_soon(self._contracts.run)
+            group.start_soon(self._rules.run)
             while True:
                 while self._inbox:
                     group.start_soon(self._work, self._inbox.popleft())
@@ -219,6 +224,7 @@ class Gateway:
             else:
                 await self._ask_account(command)
         except OffGridError as error:
+            self._rules.look_soon(str(error))
             await self._post(Halt(str(error)))
         except UnknownFeeError as error:
             await self._post(Halt(str(error)))
@@ -268,6 +274,8 @@ class Gateway:
         return f"not sent: the venue's limits left no room for {self._patience_s:g} s"
 
     async def _not_taken(self, command: SendOrder, failure: RequestError) -> None:
+        if failure.rules:
+            self._rules.look_soon(failure.reason)
         self._pushes.expect_nothing(command.order_id)
         if failure.outcome == "doubt":
             await self._doubt(command.order_id, failure.reason)

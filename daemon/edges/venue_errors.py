@@ -113,6 +113,11 @@ WORDS: tuple[tuple[str, Meaning], ...] = (
 """Words in the error's text that say more than its class; the first that fits decides."""
 
 _WORDS = tuple((re.compile(pattern, re.IGNORECASE | re.DOTALL), meaning) for pattern, meaning in WORDS)
+_RULE_KINDS = ("BadSymbol", "MarketClosed", "ContractUnavailable")
+_RULE_WORDS = re.compile(
+    r"\"code\":\s*-(1013|1111|1121|1122|4003|4004|4005|4013|4014|4023|4024|4108|4109|4140|4141|4164)\b|Market is closed"
+)
+"""Binance's: a filter, a precision, a symbol that is not traded."""
 _SLOW_DOWN = ("DDoSProtection", "RateLimitExceeded")
 _TEXT_CHARS_MAX = 300
 _QUERY = re.compile(r"\?\S*")
@@ -137,6 +142,11 @@ class RequestError(Exception):
     def slow_down(self) -> bool:
         """Whether the venue had enough of us for now."""
         return self.kind in _SLOW_DOWN and self.outcome != "halt"
+
+    @property
+    def rules(self) -> bool:
+        """Whether the venue names a rule of its own: it may be another than we know."""
+        return self.kind in _RULE_KINDS or _RULE_WORDS.search(self.reason) is not None
 
     @property
     def clock(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import time
 from collections import deque
@@ -107,6 +108,7 @@ class Stub:
         """What a replacement is refused with, after the order it was to replace is gone."""
         self.balances = {"USDT": "1000.00000000", "BTC": "0.50000000"}
         self.headers: dict[str, str] = {}
+        self.info: Any = copy.deepcopy(_INFO)
         self.url = ""
 
     # --- what tests do ------------------------------------------------------------------------------
@@ -210,7 +212,7 @@ class Stub:
 
     async def _answer(self, what: str, params: dict[str, str]) -> tuple[int, Any]:
         plain: dict[str, Callable[[], Any]] = {
-            "GET exchangeInfo": lambda: _INFO,
+            "GET exchangeInfo": lambda: self.info,
             "GET time": lambda: {"serverTime": 1_700_000_000_000},
             "GET openOrders": lambda: [each.row() for each in self.orders.values() if each.status in _OPEN],
             "GET account": lambda: {
@@ -530,6 +532,7 @@ async def working(
     wait: bool = True,
     keys: dict[str, str] | None = None,
     clerk: Any = None,
+    known_rules: Any = None,
 ) -> AsyncIterator[Desk]:
     """Run a gateway against the venue of `settings`."""
     client = await connect(settings, needs_keys=True, environment=keys or KEYS)
@@ -544,7 +547,7 @@ async def working(
             await clerk.take(message)
 
     instruments = {symbol: Instrument(spec) for symbol, spec in client.specs.items()}
-    gateway = Gateway(client, instruments, post, settings, own_prefix=PREFIX)
+    gateway = Gateway(client, instruments, post, settings, own_prefix=PREFIX, known_rules=known_rules)
     gateway._window_s = window_s
     if clerk is not None:
         clerk.gateway = gateway

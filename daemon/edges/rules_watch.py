@@ -1,0 +1,125 @@
+"""Watches the venue's rules: price and quantity steps, minimum notional, and whether a symbol trades at all.
+
+They are read on a period, and at once when the venue refuses an order for a rule of its own. What is not as it was
+known is told to the core, which knows what to do about it; that is all.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import anyio
+import structlog
+
+from actors.messages import InstrumentChanged
+from config.errors import UserError
+from daemon.edges.venue_errors import RequestError
+from daemon.edges.venue_filters import instrument_spec
+from daemon.edges.venue_limits import Priority
+from daemon.edges.venue_questions import WEIGHT_RULES
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+    from typing import Any
+
+    from actors.instrument import Instrument
+    from actors.messages import Message
+    from daemon.edges.venue_client import VenueClient
+    from daemon.edges.venue_questions import Caller
+
+_APART_S = 5.0
+"""Refused orders make us look no more often than this."""
+
+log = structlog.get_logger()
+
+
+class RulesWatch:
+    """Tells the core of rules that changed.
+
+    Args:
+        client: the venue.
+        caller: makes the requests.
+        instruments: what is traded, as the session began with it.
+        known: what the core was told last.
+        post: takes what changed.
+        period_s: time between two looks.
+    """
+
+    def __init__(
+        self,
+        client: VenueClient,
+        caller: Caller,
+        instruments: Mapping[str, Instrument],
+        known: Mapping[str, InstrumentChanged],
+        post: Callable[[Message], Awaitable[None]],
+        period_s: float,
+    ) -> None:
+        self._client = client
+        self._caller = caller
+        self._post = post
+        self._period_s = period_s
+        self._known = {symbol: known.get(symbol) or _began_with(each) for symbol, each in instruments.items()}
+        self._why = ""
+        self._wanted = anyio.Event()
+        self._looked_s = 0.0
+
+    def look_soon(self, why: str) -> None:
+        """Look before the period is over: the venue says something that the rules we know do not explain."""
+        self._why = why
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Compare what was loaded at the start, then look on the period and when asked, until cancelled."""
+        markets = self._client.exchange.markets
+        await self._compare({symbol: markets.get(symbol) for symbol in self._known}, "start")
+        while True:
+            with anyio.move_on_after(self._period_s):
+                await self._wanted.wait()
+                await anyio.sleep(max(0.0, self._looked_s + _APART_S - time.monotonic()))
+            why, self._why = self._why or "period", ""
+            self._wanted = anyio.Event()
+            try:
+                rows = await self._caller.until_answered(
+                    Priority.ACCOUNT_QUESTION, WEIGHT_RULES, lambda: self._client.market_rows(list(self._known))
+                )
+            except RequestError as failure:
+                log.warning("rules_not_told", reason=failure.reason)
+                continue
+            finally:
+                self._looked_s = time.monotonic()
+            await self._compare(rows, why)
+
+    async def _compare(self, rows: Mapping[str, Mapping[str, Any] | None], why: str) -> None:
+        for symbol, known in self._known.items():
+            now = self._read(known, rows[symbol], why)
+            if now is None or _terms(now) == _terms(known):
+                continue
+            log.warning("rules_changed", symbol=symbol, why=why, **_terms(now))
+            self._known[symbol] = now
+            await self._post(now)
+
+    def _read(self, known: InstrumentChanged, row: Mapping[str, Any] | None, why: str) -> InstrumentChanged | None:
+        """Return the rules in a market of ccxt's; None where it does not say them."""
+        if row is None or row.get("active") is False:
+            return InstrumentChanged(known.symbol, why, False, known.tick, known.step, known.min_notional)  # noqa: FBT003 - a message's fields
+        try:
+            spec = instrument_spec(row, self._client.exchange.precisionMode)
+        except UserError as error:
+            log.warning("rules_not_told", reason=str(error))
+            return None
+        return InstrumentChanged(known.symbol, why, True, spec.tick, spec.step or spec.lot, spec.min_notional)  # noqa: FBT003
+
+
+def _began_with(instrument: Instrument) -> InstrumentChanged:
+    spec = instrument.spec
+    return InstrumentChanged(spec.symbol, "start", True, spec.tick, spec.step or spec.lot, spec.min_notional)  # noqa: FBT003
+
+
+def _terms(rules: InstrumentChanged) -> dict[str, Any]:
+    return {
+        "trading": rules.trading,
+        "tick": rules.tick,
+        "step": rules.step,
+        "min_notional": rules.min_notional,
+    }
