@@ -180,7 +180,7 @@ class Exchange(Section, frozen=True):
     stall_s: Seconds = 30.0
     """A stream that is silent for longer is opened anew."""
     weight_per_minute: Count = 6_000
-    """Request weight spent in any minute, at most."""
+    """Request weight spent in any minute, at most; for Binance's contracts never more than its 2400."""
     leverage: Annotated[int, Meta(ge=1, le=150)] | None = None
     """What the account's leverage must be for every contract; it is checked, never set. Real contracts need it."""
     margin_mode: Literal["cross", "isolated"] = "cross"

@@ -240,7 +240,7 @@ class Flattener:
         self._known: set[tuple[str, int]] = set() if books is None else set(books.known)
         self._complete_to: dict[str, int] = {} if books is None else dict(books.complete_to)
         self._counted = books is not None and not everything
-        self._caller = Caller(client, Limits(settings.weight_per_minute))
+        self._caller = Caller(client, Limits(client.weight_per_minute))
         self._sent_s: dict[str, float] = {}
         units = {spec.symbol: Instrument(spec) for spec in instruments}
         self._questions = Questions(client, self._caller, units, Names(PREFIX), self._too_late_s, _unvalued)

@@ -117,7 +117,7 @@ class VenueEdges:
 
         self._driver = driver
         exchange = self._settings.exchange
-        limits = Limits(exchange.weight_per_minute)  # one for all: a venue counts by address, whoever asks
+        limits = Limits(self._feed_client.weight_per_minute)  # one for all: a venue counts by address, whoever asks
         self._feed = MarketFeed(self._feed_client, core, driver, exchange, limits)
         if self._gateway_client is not None:
             from daemon.edges.gateway import Gateway

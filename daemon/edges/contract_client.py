@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from config.schema import Exchange as ExchangeSettings
 
+_WEIGHT_PER_MINUTE = 2_400
+"""What the venue allows for contracts, which is less than for spot."""
 _STOPS_KEPT = 10_000
 _PAYMENTS_MAX = 1_000
 _SWITCHES = (
@@ -45,6 +47,11 @@ class ContractClient(VenueClient):
         super().__init__(exchange, settings, failures)
         self._stops: OrderedDict[str, str] = OrderedDict()
         """Our ids of stops, and the venue's of the orders they became, where that is known."""
+
+    @property
+    def weight_per_minute(self) -> int:
+        """Request weight that may be spent in any minute."""
+        return min(super().weight_per_minute, _WEIGHT_PER_MINUTE)
 
     # --- orders -------------------------------------------------------------------------------------
 

@@ -135,7 +135,7 @@ class Gateway:
         self._post = post
         self._patience_s = settings.timeout_ms / 1000
         self._window_s = settings.recv_window_ms / 1000 + _AHEAD_S
-        self._limits = Limits(settings.weight_per_minute) if limits is None else limits
+        self._limits = Limits(client.weight_per_minute) if limits is None else limits
         self._caller = Caller(client, self._limits)
         self._names = Names(own_prefix)
         self._rules = RulesWatch(client, self._caller, instruments, known_rules or {}, post, settings.rules_s)

@@ -78,6 +78,11 @@ class VenueClient:
         self._family = is_family(exchange)
         """Whether it is Binance or made from it, whose own parameters narrow lists."""
 
+    @property
+    def weight_per_minute(self) -> int:
+        """Request weight that may be spent in any minute."""
+        return self._settings.weight_per_minute
+
     async def close(self) -> None:
         """Close all connections."""
         with anyio.move_on_after(_CLOSE_S, shield=True):

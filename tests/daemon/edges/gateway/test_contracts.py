@@ -395,6 +395,15 @@ async def test_another_mode_than_configured_is_refused_by_name(exchange: Exchang
     await client.close()
 
 
+@pytest.mark.parametrize(("wanted", "kept"), [(6_000, 2_400), (500, 500)])
+async def test_no_more_weight_is_spent_than_contracts_are_given(exchange: Exchange, wanted: int, kept: int) -> None:
+    client = await connect(
+        settings_for(exchange, weight_per_minute=wanted), needs_keys=True, environment=keys_of(exchange)
+    )
+    assert client.weight_per_minute == kept
+    await client.close()
+
+
 async def test_modes_that_are_configured_are_taken(exchange: Exchange) -> None:
     await set_modes(exchange, "isolated")
     await set_modes(exchange, "leverage is 7")
