@@ -87,3 +87,26 @@ class BothWays(Busy):
         elif action > 7 and self.refs:
             self.change(self.refs[self.draw(len(self.refs))], bar.close, away, size)
         del self.refs[:-6]
+
+
+class Protected(Strategy):
+    """Buys once, has a stop rest at the venue, moves it up once, and leaves the rest to the venue."""
+
+    seed: int = 1
+
+    def on_start(self) -> None:
+        """Begin with nothing."""
+        self.bought = False
+        self.stop = 0
+        self.moved = False
+
+    def on_bar(self, bar: Bar, _: Any, /) -> None:
+        """Do the next thing."""
+        if not self.bought:
+            self.bought = True
+            self.buy(0.01)
+        elif not self.stop and self.position > 0.005:
+            self.stop = self.sell(self.position, stop=bar.close * 0.8, reduce_only=True)
+        elif self.stop and not self.moved:
+            self.moved = True
+            self.amend(self.stop, stop=bar.close * 0.9)
