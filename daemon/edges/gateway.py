@@ -53,7 +53,7 @@ from actors.messages import (
 from daemon.edges.contract_client import ContractClient
 from daemon.edges.fee_values import FeeValues
 from daemon.edges.rules_watch import RulesWatch
-from daemon.edges.venue_amends import left_by, replacement_terms, terms_in_place, way_to_amend
+from daemon.edges.venue_amends import left_by, replacement_terms, terms_in_place, way_to_amend, words_of
 from daemon.edges.venue_contracts import Contracts
 from daemon.edges.venue_errors import RequestError, broken
 from daemon.edges.venue_limits import Limits, LimitStatistics, Priority
@@ -378,7 +378,7 @@ class Gateway:
             await self._doubt(command.new_order_id, failure.reason)
             return
         names = (command.order_id, command.new_order_id)
-        await self._post(AmendRefused(*names, failure.reason, withdraw_first=left == "withdraw_first"))
+        await self._post(AmendRefused(*names, words_of(failure), withdraw_first=left == "withdraw_first"))
         if left == "halt":
             await self._post(Halt(f"the change of order {command.order_id} was refused: {failure.reason}"))
 

@@ -100,6 +100,15 @@ def left_by(failure: RequestError) -> Left:
     return "doubt"
 
 
+def words_of(failure: RequestError) -> str:
+    """Return why a change failed: of a cancel and replace what the venue says of the half that did."""
+    halves = _halves(failure)
+    if halves is None:
+        return failure.reason
+    half = halves.get("newOrderResponse") if halves.get("cancelResult") == "SUCCESS" else halves.get("cancelResponse")
+    return str(half.get("msg")) if isinstance(half, dict) else failure.reason
+
+
 def _halves(failure: RequestError) -> dict[str, Any] | None:
     text = str(failure.__cause__ or "")
     try:

@@ -10,17 +10,19 @@ import pytest
 
 from actors import messages as m
 from actors.runtime.journal import FILE_NAME, JournalReader, decode_effects
-from tests.chaos.contract_rounds import ContractRound
 from tests.chaos.venue_rounds import Round, eventually, http
+from tests.chaos.venue_worlds import Perpetual, World
+
+SYMBOL = "BTC/USDT"
 
 
-class SpotStop(Round):
+class SpotStop(World):
     """A market of spot."""
 
     strategy = "Protected"
 
 
-class ContractStop(ContractRound):
+class ContractStop(Perpetual):
     """A perpetual, whose stops are conditional orders at the venue."""
 
     strategy = "Protected"
@@ -29,13 +31,13 @@ class ContractStop(ContractRound):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [SpotStop, ContractStop], ids=["spot", "contract"])
 def test_a_stop_fills_at_the_venue_while_the_daemon_is_dead_and_is_booked_once(
-    tmp_path: Path, kind: type[Round]
+    tmp_path: Path, kind: type[World]
 ) -> None:
-    this = kind(5, tmp_path, speed=120.0)
+    this = Round(5, tmp_path, kind("stop", {SYMBOL: (30_000.0, 0.002)}))
     try:
         this.start_exchange()
-        this.before = this.holdings(http(f"{this.admin}/control/book"))
-        this.start_daemon()
+        this.before = this.world.wallet(http(f"{this.admin}/control/book"))
+        this.bring_up_daemon("the daemon is ready to trade")
         stop = eventually(lambda: moved_stop(this), "the stop rests at the venue, moved")
         this.kill("daemon")
         fall_through(this, Decimal(stop["stop_price"]))
@@ -71,12 +73,12 @@ def fall_through(this: Round, stop_price: Decimal) -> None:
     """Print trades far below the stop, as a crash would."""
     for part in ("0.99", "0.98", "0.97"):
         price = str((stop_price * Decimal(part)).quantize(Decimal("0.01")))
-        http(f"{this.admin}/control/trade", {"symbol": this.symbol, "price": price, "quantity": "5"})
+        http(f"{this.admin}/control/trade", {"symbol": this.world.traded(SYMBOL), "price": price, "quantity": "5"})
 
 
 def sold_there(this: Round) -> bool:
     book = http(f"{this.admin}/control/book")
-    return any(fill["side"] == "SELL" and fill["symbol"] == this.symbol for fill in book["fills"])
+    return any(fill["side"] == "SELL" and fill["symbol"] == this.world.traded(SYMBOL) for fill in book["fills"])
 
 
 def journaled(this: Round) -> tuple[list[m.Fill], list[m.Amended]]:

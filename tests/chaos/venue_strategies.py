@@ -93,6 +93,7 @@ class Protected(Strategy):
     """Buys once, has a stop rest at the venue, moves it up once, and leaves the rest to the venue."""
 
     seed: int = 1
+    unit: float = 0.002
 
     def on_start(self) -> None:
         """Begin with nothing."""
@@ -104,8 +105,8 @@ class Protected(Strategy):
         """Do the next thing."""
         if not self.bought:
             self.bought = True
-            self.buy(0.01)
-        elif not self.stop and self.position > 0.005:
+            self.buy(5 * self.unit)
+        elif not self.stop and self.position > self.unit:
             self.stop = self.sell(self.position, stop=bar.close * 0.8, reduce_only=True)
         elif self.stop and not self.moved:
             self.moved = True

@@ -147,6 +147,7 @@ async def test_a_replacement_that_is_refused_after_the_old_order_is_gone(
     (report,) = await desk.of(OrderReported)
 
     assert not refused.withdraw_first
+    assert refused.reason == error["msg"]
     assert (report.state, report.asked) == ("cancelled", True)
     assert "pbtest2" not in stub.orders
 
