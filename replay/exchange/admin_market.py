@@ -20,7 +20,7 @@ class RefusedError(Exception):
 
 
 def read_change(wanted: dict[str, Any], market: Market) -> Callable[[Any, int], None]:
-    """Return what is to be done to the engine of a market at a time.
+    """Return what is to be done to the engine of a market at a time: all of it or, where it is refused, nothing.
 
     Args:
         wanted: what was asked for, by name.
@@ -45,6 +45,8 @@ def read_change(wanted: dict[str, Any], market: Market) -> Callable[[Any, int], 
     rate = _decimal(settings, "funding_rate") if "funding_rate" in settings else None
 
     def change(engine: Any, now_ms: int) -> None:  # noqa: ANN401 - an engine of either family
+        if "hedge" in settings:  # the only one that can be refused here: nothing is done before it
+            engine.set_position_mode(settings["hedge"], now_ms)
         if filters:
             engine.change_filters(market.id, now_ms=now_ms, **filters)
         if "trading" in settings:
@@ -55,8 +57,6 @@ def read_change(wanted: dict[str, Any], market: Market) -> Callable[[Any, int], 
             engine.set_funding_rate(rate, now_ms, market.id)
         if settings.get("settle_funding"):
             engine.settle_funding(now_ms)
-        if "hedge" in settings:
-            engine.set_position_mode(settings["hedge"], now_ms)
 
     return change
 

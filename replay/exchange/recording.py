@@ -4,12 +4,17 @@ A line is the nanosecond it arrived and the message: of ``@trade``, ``@bookTicke
 perpetual also ``@depth@0ms``) as a combined stream wraps it, or a snapshot of the depth. Streams and snapshots
 say what was recorded to the letter, times and ids included; its trades are also the prints that our orders
 meet. Candles and our own executions carry exchange time, which without a tape is the wall's.
+
+A trade is durable together with its line: an exchange that starts again goes on behind the last trade it has
+printed. Our own orders are not in the recorded book: its differences are numbered without a gap, and there is
+no number for one of ours.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gzip
+import hashlib
 import itertools
 import time
 from decimal import Decimal
@@ -71,6 +76,19 @@ def is_contract_feed(path: Path) -> bool:
     return any(message.stream and _decode_data(message.data).previous_id for _, message in lines)
 
 
+def fingerprint_of(path: Path) -> str:
+    """Return what tells a feed from any other.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
 class RecordedBook:
     """The book as a recording tells it: prices and quantities as they were written."""
 
@@ -112,12 +130,13 @@ class Recording:
     Args:
         path: the file, gzipped or plain.
         market: what it is of.
+        played: lines that were played before; the book begins as they left it.
 
     Raises:
         UserError: the file is no such feed.
     """
 
-    def __init__(self, path: Path, market: Market) -> None:
+    def __init__(self, path: Path, market: Market, played: int = 0) -> None:
         self.market = market
         self.book = RecordedBook()
         self._path = path
@@ -125,9 +144,12 @@ class Recording:
         if first is None or (first[1].stream and not first[1].stream.startswith(f"{market.id.lower()}@")):
             message = f"--tape {path}: no recorded feed of {market.symbol}"
             raise UserError(message)
+        self._lines = enumerate(_read(path))
+        for _, (_, line) in itertools.islice(self._lines, played):
+            self._change(line)
 
     async def play(self, venue: Venue[Any], speed: float, send: Callable[[str, str], None]) -> None:
-        """Play the feed once; the book stands still at its end.
+        """Play what is left of the feed; the book stands still at its end.
 
         Args:
             venue: takes the trades.
@@ -135,27 +157,29 @@ class Recording:
             send: told the channel and the text of each message.
         """
         began_s, first_ns = time.monotonic(), 0
-        for arrived_ns, message in _read(self._path):
+        for number, (arrived_ns, message) in self._lines:
             first_ns = first_ns or arrived_ns
             wait_s = (arrived_ns - first_ns) / 1e9 / speed - (time.monotonic() - began_s)
             if wait_s > 0:
                 await asyncio.sleep(wait_s)
-            await self._take(venue, message, send)
+            channel = message.stream.partition("@")[2]
+            data = self._change(message)
+            if channel == "trade":
+                await venue.print_trade(self.market.id, Decimal(data.price), Decimal(data.quantity), number)
+            text = bytes(message.data).decode()
+            for told in _DIFFS if channel.startswith("depth") else (channel,) if channel else ():
+                send(told, text)
         log.info("recording_ended", file=str(self._path))
 
-    async def _take(self, venue: Venue[Any], message: _Message, send: Callable[[str, str], None]) -> None:
+    def _change(self, message: _Message) -> _Data:
+        """Have the book take a message; return what it says."""
         if not message.stream:
             self.book.load(message.lastUpdateId, message.bids, message.asks)
-            return
-        channel = message.stream.partition("@")[2]
+            return _Data()
         data = _decode_data(message.data)
-        if channel == "trade":
-            await venue.print_trade(self.market.id, Decimal(data.price), Decimal(data.quantity))
-        elif isinstance(data.bids, list) and isinstance(data.asks, list):
+        if isinstance(data.bids, list) and isinstance(data.asks, list):
             self.book.change(data.last_update_id, data.bids, data.asks)
-        text = bytes(message.data).decode()
-        for told in _DIFFS if channel.startswith("depth") else (channel,):
-            send(told, text)
+        return data
 
 
 def _read(path: Path) -> Iterator[tuple[int, _Message]]:
@@ -175,5 +199,8 @@ def _read(path: Path) -> Iterator[tuple[int, _Message]]:
                     message = f"--tape {path}: line {number}: {error}"
                     raise UserError(message) from error
     except OSError as error:
-        message = f"--tape {path}: {error.strerror or error}"
-        raise UserError(message) from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> UserError:
+    return UserError(f"--tape {path}: {error.strerror or error}")

@@ -31,7 +31,7 @@ from replay.exchange.protocol.families import Family, futures_family, spot_famil
 from replay.exchange.protocol.futures_user import KEY_LASTS_S
 from replay.exchange.protocol.limits import Limits, futures_limits
 from replay.exchange.protocol.sockets import Pings
-from replay.exchange.recording import Recording, is_contract_feed
+from replay.exchange.recording import Recording, fingerprint_of, is_contract_feed
 from replay.exchange.venue import open_futures, open_venue
 
 if TYPE_CHECKING:
@@ -182,6 +182,8 @@ async def running(
         UserError: the state cannot be used, or belongs to another market or tape.
     """
     funds = BALANCES if balances is None else balances
+    fingerprint = "" if recording is None else fingerprint_of(recording)
+    of_contracts = recording is not None and is_contract_feed(recording)
     venue = await open_venue(
         state_dir=state_dir,
         tape=tape,
@@ -194,6 +196,7 @@ async def running(
         fee_asset=fee_asset,
         bounded=bounded,
         catch_up=catch_up,
+        recording="" if of_contracts else fingerprint,
     )
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(venue.close)
@@ -213,6 +216,7 @@ async def running(
             leverage=leverage,
             funding_rate=funding_rate,
             funding_hours=funding_hours,
+            recording=fingerprint if of_contracts else "",
         )
         stack.push_async_callback(futures.close)
         switches, keys = Faults(seed, faults), draw_keys(seed)
@@ -233,7 +237,8 @@ async def running(
         admin_url = await _serve(stack, admin.application(), admin_port)
         arguments = ccxt_arguments(url, _as_socket_url(url), keys)
         exchange = Exchange(desk, contracts_desk, admin, url, admin_url, arguments)
-        exchange.task = asyncio.create_task(_run((spot, contracts), _feed(recording, desk, contracts_desk), speed))
+        feed = None if recording is None else _feed(recording, contracts_desk if of_contracts else desk)
+        exchange.task = asyncio.create_task(_run((spot, contracts), feed, speed))
         try:
             yield exchange
         finally:
@@ -243,12 +248,12 @@ async def running(
             raise ended.exceptions[0]
 
 
-def _feed(recording: Path | None, desk: Desk[Engine], contracts_desk: Desk[PerpetualEngine]) -> Recording | None:
-    """Return the recorded feed that is to be played, which is one of spot or of a perpetual."""
-    if recording is None:
-        return None
-    venue: Venue[Any] = contracts_desk.venue if is_contract_feed(recording) else desk.venue
-    return Recording(recording, venue.markets[0])
+def _feed(recording: Path, desk: Desk[Any]) -> Recording:
+    """Return the recorded feed of the first market, as far as it was played; the market's book is the feed's."""
+    market = desk.venue.markets[0]
+    feed = Recording(recording, market, desk.venue.played.get(market.id, 0))
+    desk.recorded[market.id] = feed.book
+    return feed
 
 
 async def _run(families: Sequence[Family], feed: Recording | None, speed: float) -> None:
@@ -258,7 +263,6 @@ async def _run(families: Sequence[Family], feed: Recording | None, speed: float)
             group.create_task(family.desk.venue.run())
             group.create_task(family.streams.run())
             if feed is not None and bool(feed.market.settle) == family.of_contracts:
-                family.desk.recorded[feed.market.id] = feed.book
                 send = partial(family.streams.send_recorded, feed.market.id)
                 group.create_task(feed.play(family.desk.venue, speed, send))
 

@@ -62,6 +62,8 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     """Of perpetuals, likewise the following."""
     funding_rate: Decimal = Decimal("0.0001")
     funding_hours: int = 8
+    recording: str = ""
+    """Fingerprint of the recorded feed that was played last, empty without one."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, array_like=True):

@@ -134,13 +134,14 @@ class Venue(Generic[E]):
         await self._settle()
         return result
 
-    async def print_trade(self, market_id: str, price: Decimal, quantity: Decimal) -> None:
-        """Print a public trade by hand."""
+    async def print_trade(self, market_id: str, price: Decimal, quantity: Decimal, step: int = -1) -> None:
+        """Print a public trade by hand, or that of line `step` of a recorded feed."""
         market = self.engine.market(market_id)
         ticks, lots = price / market.tick, quantity / market.lot
         assert ticks == int(ticks), f"{price} is off the tick {market.tick}"
         assert lots == int(lots), f"{quantity} is off the lot {market.lot}"
-        await self.commit(lambda engine, now_ms: engine.print_trade(market_id, int(ticks), int(lots), now_ms))
+        told = (market_id, int(ticks), int(lots))
+        await self.commit(lambda engine, now_ms: engine.print_trade(*told, now_ms, step=step))
 
     async def run(self) -> None:
         """Play the tape until cancelled."""
@@ -251,6 +252,7 @@ async def open_venue(
     fee_asset: str = AUTO,
     bounded: bool = False,
     catch_up: bool = True,
+    recording: str = "",
 ) -> Venue[Engine]:
     """Open the spot markets in `state_dir` as they were, or start new ones.
 
@@ -266,6 +268,7 @@ async def open_venue(
         fee_asset: what commissions are paid in; "auto" for what was received.
         bounded: whether a print fills no more than its own quantity.
         catch_up: whether what was missed is played at the start, unless it is far too much.
+        recording: fingerprint of the recorded feed that will be played; another one begins at its beginning.
 
     Raises:
         UserError: the store cannot be used, or belongs to another exchange or tape.
@@ -285,6 +288,7 @@ async def open_venue(
         intervals=_intervals(tape),
         tape="" if tape is None else tape.fingerprint,
         clock=start_clock(tape, wall_ns, speed),
+        recording=recording,
     )
 
     def go_on(kept: Setup, player: Player | None, played: Mapping[str, int]) -> Clock:
@@ -309,6 +313,7 @@ async def open_futures(
     leverage: int = LEVERAGE,
     funding_rate: Decimal = FUNDING_RATE,
     funding_hours: int = FUNDING_HOURS,
+    recording: str = "",
 ) -> Venue[PerpetualEngine]:
     """Open the perpetuals beside the spot markets: the same tape at the same time, an account of its own.
 
@@ -328,6 +333,7 @@ async def open_futures(
         leverage: of markets whose leverage was never set.
         funding_rate: of markets whose rate was never set, as a fraction per settlement.
         funding_hours: hours of exchange time between settlements.
+        recording: fingerprint of the recorded feed that will be played.
 
     Raises:
         UserError: the store cannot be used, or belongs to another exchange or tape.
@@ -352,9 +358,11 @@ async def open_futures(
         leverage=leverage,
         funding_rate=funding_rate,
         funding_hours=funding_hours,
+        recording=recording,
     )
     path = None if state_dir is None else state_dir / FUTURES_FILE_NAME
-    return await _open(path, tape, setup, _make_perpetuals, dict(beside.played_before), lambda *_: beside.clock)
+    played = {} if tape is None else dict(beside.played_before)
+    return await _open(path, tape, setup, _make_perpetuals, played, lambda *_: beside.clock)
 
 
 async def _open(
@@ -383,6 +391,8 @@ async def _open(
             if store.setup is not None:
                 setup = _continue(store.setup, setup, path)
                 played = _restore(engine, make(store.setup), snapshot, operations)
+                if setup.recording != store.setup.recording:
+                    played = {}
         player = None if tape is None else Player(tape, engine.books, setup.clock.shift_ns, played)
         setup = msgspec.structs.replace(setup, clock=go_on(setup, player, played))
         if store is not None:
@@ -465,7 +475,9 @@ def _continue(kept: Setup, wanted: Setup, path: Path | None) -> Setup:
                 f"{folder} is an exchange that trades {market.symbol} with tick {market.tick} and lot {market.lot}"
             )
             raise UserError(message)
-    return msgspec.structs.replace(wanted, balances=wanted.balances | kept.balances, clock=kept.clock)
+    recording = wanted.recording or kept.recording
+    balances = wanted.balances | kept.balances
+    return msgspec.structs.replace(wanted, balances=balances, clock=kept.clock, recording=recording)
 
 
 def _go_on(setup: Setup, player: Player | None, wall_ns: int, speed: float, *, catch_up: bool) -> Clock:

@@ -119,7 +119,9 @@ async def test_delisted_market_takes_no_orders(
     assert [order["status"] for order in (await exchange.book())["orders"]] == ["EXPIRED", "NEW"] * 2
 
 
-async def test_perpetual_s_mark_funding_and_mode_can_be_set(admin: aiohttp.ClientSession, usdm: Any) -> None:
+async def test_perpetual_s_mark_funding_and_mode_can_be_set(
+    admin: aiohttp.ClientSession, usdm: Any, exchange: Exchange
+) -> None:
     symbol = "BTC/USDT:USDT"
     await usdm.create_order(symbol, "market", "sell", 0.1)
     change = {"symbol": symbol, "mark": "51000", "funding_rate": "0.01", "settle_funding": True}
@@ -137,6 +139,17 @@ async def test_perpetual_s_mark_funding_and_mode_can_be_set(admin: aiohttp.Clien
     await usdm.create_order(symbol, "market", "buy", 0.1)
     assert (await answer(admin.post("/control/market", json={"symbol": symbol, "hedge": True})))[0] == 200
     assert (await usdm.fetch_position_mode())["hedged"] is True
+    change = {
+        "symbol": symbol,
+        "tick": "0.05",
+        "trading": False,
+        "mark": "52000",
+        "funding_rate": "0.02",
+        "hedge": True,
+    }
+    before = exchange.futures.engine.dump()
+    assert (await answer(admin.post("/control/market", json=change)))[0] == 400, "it is hedged already"
+    assert exchange.futures.engine.dump() == before, "nothing of it is done"
     _, book = await answer(admin.get("/control/book"))
     assert book["hedge"] is True
     assert [fill["realized"] for fill in book["fills"]] == ["0.00000000", "-0.00200000"]

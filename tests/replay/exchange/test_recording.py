@@ -4,6 +4,9 @@ import asyncio
 import gzip
 import json
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -102,6 +105,76 @@ async def test_line_that_cannot_be_read_ends_the_exchange_by_name(tmp_path: Path
     with pytest.raises(UserError, match="line 2"):
         async with running(recording=feed, speed=1000) as exchange:
             await asyncio.wait([exchange.task], timeout=WITHIN_S)
+
+
+def walk(trades: int) -> tuple[str, ...]:
+    """Return a feed whose n-th trade is at 100 + n, each between two differences of its own."""
+    lines = [SNAPSHOT]
+    for number in range(1, trades + 1):
+        lines.append(depth(9 + 2 * number, 10 + 2 * number, [[f"{90 + number % 5}.00000000", f"{number}.0"]], []))
+        lines.append(trade(number, f"{100 + number}.00000000"))
+    return (*lines, depth(11 + 2 * trades, 11 + 2 * trades, [["96.00000000", "9.0"]], []))
+
+
+def whole_book(lines: Sequence[str]) -> Any:
+    book = RecordedBook()
+    for line in map(json.loads, lines):
+        if "stream" not in line:
+            book.load(line["lastUpdateId"], line["bids"], line["asks"])
+        elif "depth" in line["stream"]:
+            book.change(line["data"]["u"], line["data"]["b"], line["data"]["a"])
+    return book.depth(100)
+
+
+def play_and_kill(feed: Path, state_dir: Path, trades: int) -> int:
+    """Have a process play on until it has said so many more trades, kill it, and return the last it said."""
+    root = Path(__file__).resolve().parents[3]
+    command = [sys.executable, str(Path(__file__).with_name("recording_child.py")), str(feed), str(state_dir)]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        said = [int(process.stdout.readline()) for _ in range(trades)]
+        process.send_signal(signal.SIGKILL)
+        said += [int(line) for line in process.stdout]
+    assert process.returncode == -signal.SIGKILL
+    assert said == list(range(said[0], said[0] + len(said)))
+    return said[-1]
+
+
+@pytest.mark.slow
+async def test_a_recording_goes_on_behind_the_last_durable_trade_after_a_kill(tmp_path: Path, eventually: Any) -> None:
+    lines = walk(600)
+    feed = write(tmp_path / "a.feed.gz", lines, every_ns=1_000_000)
+    said = 0
+    for trades in (15, 30, 5):
+        last = await asyncio.to_thread(play_and_kill, feed, tmp_path / "state", trades)
+        assert said + trades <= last <= said + trades + 300
+        said = last
+    assert said < 600
+    async with running(recording=feed, state_dir=tmp_path / "state", speed=1_000) as exchange:
+        began = exchange.venue.played_before["BTCUSDT"]
+        await eventually(lambda: exchange.desk.recorded["BTCUSDT"].last_update_id == 1_211)
+        printed = [each.price_ticks for each in exchange.engine.recent_trades("BTCUSDT", 1_000)]
+        book = exchange.desk.recorded["BTCUSDT"].depth(100)
+    assert began >= 2 * said + 1
+    assert printed == [10_000 + 100 * number for number in range(1, 601)]
+    assert book == whole_book(lines)
+
+
+async def test_a_recording_that_was_played_to_its_end_is_not_played_again_but_another_one_is(
+    tmp_path: Path, eventually: Any
+) -> None:
+    feed = write(tmp_path / "a.feed.gz", LINES)
+    other = write(tmp_path / "b.feed.gz", (*LINES, trade(79, "98.30000000")))
+    for played, trades in ((feed, 2), (feed, 2), (other, 5), (other, 5)):
+        async with running(recording=played, state_dir=tmp_path / "state", speed=10_000) as exchange:
+            book = exchange.desk.recorded["BTCUSDT"]
+            count = lambda engine=exchange.engine: len(engine.recent_trades("BTCUSDT", 10))  # noqa: E731
+            await eventually(lambda count=count, trades=trades: count() >= trades)
+            await eventually(lambda book=book: book.last_update_id == 12)
+            assert book.depth(10) == whole_book(LINES)
+            await asyncio.sleep(0.02)  # nothing more comes
+            assert count() == trades
 
 
 @pytest.mark.slow
