@@ -31,6 +31,8 @@ def _check(name: str, value: Decimal | None, low: Decimal | int, high: Decimal |
 
 
 _TINY = Decimal("1e-12")
+_DEAD_MAN_MIN_S = 5
+"""A third of it must leave room for a request that is slow, and for one that is lost."""
 _CASH_MAX = 5 * 10**10
 """In atoms this is half of what 64 bits count."""
 
@@ -206,6 +208,14 @@ class Live(Section, frozen=True):
 
     armed: bool = False
     """`real` mode refuses to start without it."""
+    dead_man_s: Annotated[int, Meta(ge=0, le=86_400)] = 0
+    """After this long without us the venue withdraws the open orders of our contracts; 0 for never."""
+
+    def __post_init__(self) -> None:
+        """Check what Meta cannot."""
+        if 0 < self.dead_man_s < _DEAD_MAN_MIN_S:
+            message = f"dead_man_s is 0 or at least {_DEAD_MAN_MIN_S}, not {self.dead_man_s}"
+            raise ValueError(message)
 
 
 class Journal(Section, frozen=True):

@@ -349,6 +349,9 @@ class _Run:
     async def _end(self) -> None:
         started_s = time.monotonic()
         await self._supervisor.stop(_EDGE_GRACE_S)
+        if self._venue is not None and self._driver.finished.is_set():
+            with anyio.move_on_after(_EDGE_GRACE_S):
+                await self._venue.disarm()
         fault = self._exit_code != EXIT_OK
         if not fault:
             self._driver.snapshot()

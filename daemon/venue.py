@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from actors.runtime.clock import Clock
     from actors.system import Core
     from config.schema import Settings
+    from daemon.edges.dead_man import DeadMan
     from daemon.edges.gateway import Gateway
     from daemon.edges.venue_client import VenueClient
+    from daemon.edges.venue_limits import Limits
     from daemon.live import LiveDriver
     from daemon.market_feed import MarketFeed, StreamRow
 
@@ -101,6 +103,7 @@ class VenueEdges:
         self._gateway: Gateway | None = None
         self._feed: MarketFeed | None = None
         self._driver: LiveDriver | None = None
+        self._dead_man: DeadMan | None = None
         self._told = anyio.Event()
         """Set once the core knows that nothing is connected yet."""
 
@@ -133,6 +136,9 @@ class VenueEdges:
                 known_rules=core.venue.rules.told if isinstance(core.venue, RemoteVenue) else None,
             )
 
+            if self._settings.live.dead_man_s:
+                self._dead_man = _dead_man(self._gateway_client, self._settings, limits, driver)
+
     def send(self, message: Message) -> None:
         """Let an effect leave."""
         assert self._gateway is not None, message
@@ -144,11 +150,18 @@ class VenueEdges:
         edges = [(name, self._once_told(run)) for name, run in self._feed.edges()]
         if self._gateway is not None:
             edges.insert(0, ("gateway", self._run_gateway))
+        if self._dead_man is not None:
+            edges.append(("dead_man", self._dead_man.run))
         return edges
 
     def statistics(self) -> list[StreamRow]:
         """Return how every stream of market data is doing."""
         return [] if self._feed is None else self._feed.statistics()
+
+    async def disarm(self) -> None:
+        """Switch the venue's dead-man switch off, for the session is over."""
+        if self._dead_man is not None:
+            await self._dead_man.disarm()
 
     async def close(self) -> None:
         """Close every connection."""
@@ -174,6 +187,16 @@ class VenueEdges:
         return wait_and_run
 
 
+def _dead_man(client: VenueClient, settings: Settings, limits: Limits, driver: LiveDriver) -> DeadMan:
+    from daemon.edges.contract_client import ContractClient
+    from daemon.edges.dead_man import DeadMan
+    from daemon.edges.venue_questions import Caller
+
+    assert isinstance(client, ContractClient)  # `open_venue` has seen to that
+    symbols, seconds = settings.exchange.symbols, settings.live.dead_man_s
+    return DeadMan(client, Caller(client, limits), symbols, seconds, lambda: driver.journal.trouble() is None)
+
+
 async def open_venue(settings: Settings, *, real: bool, kept: Mapping[str, InstrumentSpec]) -> VenueEdges:
     """Connect to the configured exchange.
 
@@ -194,6 +217,7 @@ async def open_venue(settings: Settings, *, real: bool, kept: Mapping[str, Instr
         if real:
             gateway_client = await connect(settings.exchange, needs_keys=True, symbols=())
             await gateway_client.check_permissions()
+            _check_dead_man(settings, gateway_client)
             await gateway_client.check_modes(settings.exchange.symbols)
         now_ns = await feed_client.server_time_ns() if settings.exchange.clock == "venue" else time.time_ns()
         markets = venue_markets(settings, _specs(feed_client, settings.exchange.symbols, kept if real else {}), now_ns)
@@ -203,6 +227,14 @@ async def open_venue(settings: Settings, *, real: bool, kept: Mapping[str, Instr
         if gateway_client is not None:
             await gateway_client.close()
         raise
+
+
+def _check_dead_man(settings: Settings, client: VenueClient) -> None:
+    from daemon.edges.contract_client import ContractClient
+
+    if settings.live.dead_man_s and not isinstance(client, ContractClient):
+        message = f"live.dead_man_s: {client.exchange.id} has such a switch for none of these symbols; set it to 0"
+        raise UserError(message)
 
 
 def _specs(

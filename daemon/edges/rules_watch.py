@@ -6,6 +6,7 @@ known is told to the core, which knows what to do about it; that is all.
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING
 
@@ -14,13 +15,13 @@ import structlog
 
 from actors.messages import InstrumentChanged
 from config.errors import UserError
-from daemon.edges.venue_errors import RequestError
+from daemon.edges.venue_errors import RequestError, broken
 from daemon.edges.venue_filters import instrument_spec
 from daemon.edges.venue_limits import Priority
 from daemon.edges.venue_questions import WEIGHT_RULES
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from typing import Any
 
     from actors.instrument import Instrument
@@ -81,7 +82,7 @@ class RulesWatch:
             self._wanted = anyio.Event()
             try:
                 rows = await self._caller.until_answered(
-                    Priority.ACCOUNT_QUESTION, WEIGHT_RULES, lambda: self._client.market_rows(list(self._known))
+                    Priority.ACCOUNT_QUESTION, WEIGHT_RULES, lambda: _market_rows(self._client, list(self._known))
                 )
             except RequestError as failure:
                 log.warning("rules_not_told", reason=failure.reason)
@@ -109,6 +110,32 @@ class RulesWatch:
             log.warning("rules_not_told", reason=str(error))
             return None
         return InstrumentChanged(known.symbol, why, True, spec.tick, spec.step or spec.lot, spec.min_notional)  # noqa: FBT003
+
+
+async def _market_rows(client: VenueClient, symbols: Sequence[str]) -> dict[str, Any]:
+    """Return the markets of some symbols as the venue has them now; None for one it does not have.
+
+    What ccxt has loaded stays as it is: parsing thousands of markets anew would hold up everything else.
+    """
+    exchange = client.exchange
+    if not exchange.id.startswith("binance"):
+        found = {row["symbol"]: row for row in await client.question(exchange.fetch_markets(), list)}
+        return {symbol: found.get(symbol) for symbol in symbols}
+    ids = [exchange.markets[symbol]["id"] for symbol in symbols if symbol in exchange.markets]
+    if any(":" in symbol for symbol in symbols):
+        reply = await client.question(exchange.fapipublic_get_exchangeinfo(), dict)
+    else:
+        ours = {"symbols": json.dumps(ids, separators=(",", ":"))}
+        try:
+            reply = await client.question(exchange.public_get_exchangeinfo(ours), dict)
+        except RequestError as failure:
+            if failure.kind != "BadSymbol":  # one is gone, and all are refused for it
+                raise
+            reply = await client.question(exchange.public_get_exchangeinfo(), dict)
+    if not isinstance(reply.get("symbols"), list):
+        raise broken("question", "markets without symbols")
+    rows = [exchange.parse_market(row) for row in reply["symbols"] if row.get("symbol") in ids]
+    return dict.fromkeys(symbols) | {row["symbol"]: row for row in rows if row["symbol"] in symbols}
 
 
 def _began_with(instrument: Instrument) -> InstrumentChanged:

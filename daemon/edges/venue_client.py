@@ -11,7 +11,6 @@ Keys come from the environment (``PITBOSS_API_KEY``, ``PITBOSS_API_SECRET``), fr
 from __future__ import annotations
 
 import importlib
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -236,34 +235,16 @@ class VenueClient:
             raise broken("question", "balances without a word of the venue's")  # ccxt makes an empty account of it
         return reply
 
-    async def market_rows(self, symbols: Sequence[str]) -> dict[str, Any]:
-        """Return the markets of some symbols as the venue has them now; None for one it does not have.
-
-        What ccxt has loaded stays as it is: parsing thousands of markets anew would hold up everything else.
-        """
-        if not self._family:
-            rows = await self._ask("question", self.exchange.fetch_markets(), list)
-            found = {row["symbol"]: row for row in rows}
-            return {symbol: found.get(symbol) for symbol in symbols}
-        ids = {self.exchange.markets[symbol]["id"]: symbol for symbol in symbols if symbol in self.exchange.markets}
-        if any(":" in symbol for symbol in symbols):
-            reply = await self._ask("question", self.exchange.fapipublic_get_exchangeinfo(), dict)
-        else:
-            ours = {"symbols": json.dumps(list(ids), separators=(",", ":"))}
-            try:
-                reply = await self._ask("question", self.exchange.public_get_exchangeinfo(ours), dict)
-            except RequestError as failure:
-                if failure.kind != "BadSymbol":  # one is gone, and all are refused for it
-                    raise
-                reply = await self._ask("question", self.exchange.public_get_exchangeinfo(), dict)
-        if not isinstance(reply.get("symbols"), list):
-            raise broken("question", "markets without symbols")
-        rows = [self.exchange.parse_market(row) for row in reply["symbols"] if row.get("symbol") in ids]
-        return dict.fromkeys(symbols) | {row["symbol"]: row for row in rows if row["symbol"] in symbols}
+    async def question(self, call: Awaitable[Any], shape: type) -> Any:  # noqa: ANN401 - ccxt's structures
+        """Return the answer to a question that has no method of its own here."""
+        return await self._ask("question", call, shape)
 
     async def correct_clock(self) -> None:
-        """Sign with the venue's time from now on."""
-        await self._ask("question", self.exchange.load_time_difference(), int)
+        """Sign with the venue's time from now on; with the wall's, where the venue's runs at a rate of its own."""
+        if self._settings.clock == "venue":
+            self.exchange.options["timeDifference"] = 0
+        else:
+            await self._ask("question", self.exchange.load_time_difference(), int)
 
     def used_weight(self) -> int | None:
         """Return the weight the venue has counted in this minute, where it has said so since we last looked."""

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from actors.messages import (
@@ -303,6 +304,21 @@ async def test_one_count_of_the_venues_is_counted_once(stub: Any, desk: Any) -> 
 
     assert desk.client.used_weight() == 1234
     assert desk.client.used_weight() is None
+
+
+async def test_a_clock_that_runs_at_a_rate_of_its_own_is_nothing_to_sign_with(
+    stub: Any, settings: Any, open_desk: Any, make_order: Make, twists: dict[str, Any]
+) -> None:
+    """A loopback exchange that plays history: its time is stale as soon as it is told."""
+    async with open_desk(msgspec.structs.replace(settings, clock="venue")) as desk:
+        desk.client.exchange.options["timeDifference"] = 12_345
+        stub.twist("POST order", twists["say"](400, '{"code":-1021,"msg":"Timestamp for this request is old."}'))
+        asked = stub.count("GET time")
+        desk.gateway.send(make_order(1))
+        await desk.of(OrderReported)
+        await desk.until(lambda: desk.client.exchange.options["timeDifference"] == 0)
+
+        assert stub.count("GET time") == asked
 
 
 async def test_a_clock_that_differs_is_corrected_for_the_next_order(
