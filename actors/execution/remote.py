@@ -18,7 +18,7 @@ What a report leads to, by what is known of the order ("booked" is what we have 
 | trade, new | open | accepted if it was not, fill |
 | trade, known | any | nothing |
 | trade, new | ended | halt: an execution nobody can account for |
-| absent | never accepted | rejected: it never arrived |
+| absent | never accepted | rejected: it never arrived; what closes for a flatten expires, which is no refusal |
 | absent | accepted | halt: the venue forgot an order it had taken |
 | open, after a doubt | to be withdrawn | ask the venue again to withdraw it |
 | cancel refused | open | ask; after the third time it works on |
@@ -297,7 +297,7 @@ class RemoteVenue:
         if order.accepted:
             self._halt(order, "the venue no longer knows an order it had taken")
         else:
-            self._give_up(order, message.reason or "it never arrived at the venue")
+            self._give_up(order, message.reason or "it never arrived at the venue", lost=True)
 
     def on_amend_refused(self, message: AmendRefused) -> None:
         """Find out what a change that was not made has left, or go another way."""
@@ -330,14 +330,14 @@ class RemoteVenue:
             order.accepted = True
             self._emit(Accepted(*identity(order)))
 
-    def _give_up(self, order: Sent, reason: str) -> None:
+    def _give_up(self, order: Sent, reason: str, *, lost: bool = False) -> None:
         """End an order the venue never took; one that was to take another's place leaves that one to be asked for."""
         if order.replaces in self.sent:
             self._settle(self._amends.not_taken(order, reason))
         elif order.replaces:
             self._end(order, "cancelled", f"amended: {reason}")
         else:
-            self._end(order, "rejected", reason)
+            self._end(order, "expired" if lost and order.request.closing else "rejected", reason)
 
     def _settle(self, order: Sent | None) -> None:
         """Go on with an order that waited for its replacement's fate."""
@@ -360,7 +360,7 @@ class RemoteVenue:
             self._release_held()
         elif end == "rejected" and not order.booked_lots and not order.replaces:
             self._emit(Rejected(*identity(order), reason))
-        elif end == "cancelled" or not order.accepted:
+        elif end == "cancelled" or (order.replaces and not order.accepted):
             self._emit(Cancelled(*identity(order), reason))
         elif order.booked_lots < order.request.quantity_lots:
             self._emit(Expired(*identity(order), reason or f"the venue says {end}"))

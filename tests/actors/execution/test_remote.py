@@ -494,3 +494,19 @@ def test_everyone_who_hears_something_has_a_name(desk: Desk) -> None:
     """The status counts what each has heard."""
     desk.bar()
     assert desk.core.scheduler.processed()["venue"] > 0
+
+
+def test_a_flatten_goes_on_closing_however_often_its_orders_get_lost(scripted: Scripted, of: Of) -> None:
+    """Lost is not refused: a venue that says no three times is believed, a network is not."""
+    desk = Desk(scripted({0: lambda s: s.buy(10e-5, limit=100)}))
+    desk.connect()
+    desk.bar()
+    desk.post(trade(1, 10))
+    (send,) = of(m.SendOrder, desk.post(m.Flatten("c1")))
+    for _ in range(10):
+        said = desk.post(m.OrderAbsent(send.order_id))
+        assert [each.reason for each in of(m.Expired, said)] == ["it never arrived at the venue"]
+        (send,) = of(m.SendOrder, said)
+    assert desk.core.control.trading == "flattening"
+    desk.post(trade(2, 10, order=send.order_id, side=m.SELL))
+    assert desk.core.control.trading == "paused"
