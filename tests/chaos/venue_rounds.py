@@ -129,13 +129,16 @@ class Round:
         self.before: dict[str, Decimal] = {}
         """What the account held at first."""
         self.admin = f"http://127.0.0.1:{self.ports[1]}"
+        self.terms: list[str] = []
+        """Further settings of the daemon."""
+        self.program: tuple[str, ...] = PITBOSS
 
     # --- processes ----------------------------------------------------------------------------------
 
     def _start(self, name: str, arguments: list[str]) -> subprocess.Popen[bytes]:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("PITBOSS_")}
         with (self.folder / f"{name}.log").open("ab") as log:
-            return subprocess.Popen([*PITBOSS, *arguments], stdout=log, stderr=log, env=environment)
+            return subprocess.Popen([*self.program, *arguments], stdout=log, stderr=log, env=environment)
 
     def start_exchange(self) -> None:
         """Start the exchange on its own ports and books, and wait until it answers."""
@@ -162,6 +165,7 @@ class Round:
                 "--set", "live.armed=true", "--set", "risk.max_daily_loss=90000",
                 "--set", "risk.max_notional=1000000", "--set", "risk.max_orders_per_minute=100000",
                 *self.world.daemon_arguments(self.seed),
+                *(word for term in self.terms for word in ("--set", term)),
             ],
         )  # fmt: skip
 
