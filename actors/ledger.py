@@ -63,6 +63,8 @@ class Account(msgspec.Struct):
     cash_atoms: int
     holdings: list[Holding] = []
     others: list[OtherAsset] = []
+    funded_ns: dict[str, int] = {}
+    """By contract: payments of funding up to this time are in the cash, later ones are not."""
 
 
 class _State(msgspec.Struct):

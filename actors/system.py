@@ -140,6 +140,8 @@ class Core:
             if real
             else SimulatedVenue(context, instruments, settings.venue, positions)
         )
+        if isinstance(self.venue, RemoteVenue):
+            self.venue.contracts.take_over(account.funded_ns)
         self.ledger = Ledger(context, instruments, account, emit_marks=wants_marks)
         self.features = Features(
             context,

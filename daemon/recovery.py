@@ -16,6 +16,7 @@ import structlog
 
 from actors import messages as m
 from actors.execution.orders import base36
+from actors.execution.remote import RemoteVenue
 from actors.ledger import Account, Holding, OtherAsset
 from actors.runtime.digest import GENESIS
 from actors.runtime.journal import CHAIN_GENESIS, JournalReader, decode_effects
@@ -137,7 +138,10 @@ async def close_run(db: aiosqlite.Connection, opened: Opened, *, outcome: str, s
         (outcome, time.time_ns(), opened.number, opened.run),
     )
     if seal:
-        account = encode_account(opened.core.ledger.account())
+        closing = opened.core.ledger.account()
+        if isinstance(opened.core.venue, RemoteVenue):
+            closing.funded_ns = opened.core.venue.contracts.funded_ns()
+        account = encode_account(closing)
         await db.execute(
             "UPDATE sessions SET status = 'sealed', closing_account = ? WHERE number = ?", (account, opened.number)
         )
@@ -250,6 +254,7 @@ def _account_after(reader: JournalReader, session: SessionRow) -> Account:
     cash_atoms = plan.account.cash_atoms
     holdings = {(held.strategy, held.symbol): held for held in plan.account.holdings}
     others = {other.asset: other for other in plan.account.others}
+    funded_ns = dict(plan.account.funded_ns)
     for record in reader.records(session.number):
         if record.effects is None:
             continue
@@ -259,11 +264,13 @@ def _account_after(reader: JournalReader, session: SessionRow) -> Account:
                 holdings[decision.strategy, decision.symbol] = Holding(
                     decision.strategy, decision.symbol, decision.quantity_lots, decision.cost_atoms
                 )
+            elif isinstance(decision, m.FundingShared):
+                funded_ns[decision.symbol] = decision.paid_ns
             elif isinstance(decision, m.FeeInAsset):
                 other = others.setdefault(decision.asset, OtherAsset(decision.asset))
                 other.amount_atoms -= decision.amount_atoms
                 other.value_atoms -= decision.value_atoms
-    return inherited(Account(cash_atoms, list(holdings.values()), list(others.values())))
+    return inherited(Account(cash_atoms, list(holdings.values()), list(others.values()), funded_ns))
 
 
 def _carry_over(account: Account, then: SessionPlan, markets: Markets) -> None:

@@ -192,6 +192,7 @@ def inherited(account: Account) -> Account:
             if held.quantity_lots
         ],
         [other for other in account.others if other.amount_atoms or other.value_atoms],
+        dict(account.funded_ns),
     )
 
 

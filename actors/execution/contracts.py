@@ -98,6 +98,16 @@ class Contracts:
 
     # --- funding ------------------------------------------------------------------------------------
 
+    def take_over(self, funded_ns: Mapping[str, int]) -> None:
+        """Go on after what an earlier session knew of funding: what was paid since is of the positions it left us."""
+        for symbol, contract in self._contracts.items():
+            contract.asked_ns = funded_ns.get(symbol, -1) + 1
+
+    def funded_ns(self) -> dict[str, int]:
+        """Return up to when payments of funding are known; one of the very time we first asked for may not be."""
+        known = self._contracts.items()
+        return {symbol: each.asked_ns - (not each.payments) for symbol, each in known if each.asked_ns}
+
     def funding_after(self) -> tuple[tuple[str, int], ...]:
         """Return since when funding is wanted, by symbol: nothing before the first question is ours."""
         for contract in self._contracts.values():

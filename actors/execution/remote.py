@@ -123,8 +123,8 @@ class RemoteVenue:
         self._ended_at_ns = -1
         """Orders that ended lately: somebody may ask to cancel one before he has heard of its end."""
         self._accounts = Accounts(instruments, books)
-        self._contracts = Contracts(context, instruments, self._accounts, books)
-        self._booking = Booking(context, instruments, self._accounts, self._contracts, books)
+        self.contracts = Contracts(context, instruments, self._accounts, books)
+        self._booking = Booking(context, instruments, self._accounts, self.contracts, books)
         self.rules = Rules(context, instruments)
         self._amends = Amends(context.emit, self.sent)
         self.last: Reconciled | None = None
@@ -183,10 +183,10 @@ class RemoteVenue:
             self._amends.begin(order, command)
 
     def _refusal(self, request: OrderRequest) -> str:
-        return self._contracts.refusal(request.symbol) or self.rules.refusal(request)
+        return self.contracts.refusal(request.symbol) or self.rules.refusal(request)
 
     def _send(self, order_id: str, request: OrderRequest) -> None:
-        self._emit(SendOrder(order_id, request, self._contracts.is_reduce_only_there(request)))
+        self._emit(SendOrder(order_id, request, self.contracts.is_reduce_only_there(request)))
 
     def on_bar(self, bar: Bar) -> None:
         """Note how old the newest market data is; prices are the venue's business."""
@@ -197,7 +197,7 @@ class RemoteVenue:
         spec = self._instruments[request.symbol].spec
         if request.reduce_only or request.closing or (spec.long_only and request.side == SELL):
             return False
-        if spec.contract and self._contracts.reduces(request):
+        if spec.contract and self.contracts.reduces(request):
             return False
         bar = self._context.lane(request.symbol).bar
         return bar is not None and self._context.now_ns - bar.close_ns > _LATE_BARS * bar.timeframe_ns
@@ -229,7 +229,7 @@ class RemoteVenue:
         asked = tuple((order.order_id, order.request.symbol) for order in sent)
         self._asked += 1
         self._booked_when_asked = self._booking.count
-        self._emit(AskAccount(reason, asked, self._booking.newest(), self._asked, self._contracts.funding_after()))
+        self._emit(AskAccount(reason, asked, self._booking.newest(), self._asked, self.contracts.funding_after()))
         self._amends.ask_again()
         self._passed = 0
         self._wait_a_period()
@@ -283,11 +283,11 @@ class RemoteVenue:
 
     def on_funding(self, paid: FundingPaid) -> None:
         """Share a payment among the books, once."""
-        self._booking.count += self._contracts.on_funding(paid)
+        self._booking.count += self.contracts.on_funding(paid)
 
     def on_forced(self, trade: ForcedTrade) -> None:
         """Take note of what the venue itself did to our position, once."""
-        self._booking.count += self._contracts.on_forced(trade)
+        self._booking.count += self.contracts.on_forced(trade)
 
     def on_absent(self, message: OrderAbsent) -> None:
         """Give up an order the venue never had."""
@@ -471,7 +471,7 @@ class RemoteVenue:
                 self._booked_when_asked,
                 self._accounts.rest,
                 self._accounts.positions,
-                self._contracts.dump(),
+                self.contracts.dump(),
                 self.rules.dump(),
                 [(*book, lots) for book, lots in self._booking.lots.items()],
                 self._answered,
@@ -491,7 +491,7 @@ class RemoteVenue:
         self._booking.lots = {(strategy, symbol): lots for strategy, symbol, lots in kept.lots}
         self._accounts.assets, self._accounts.rest = kept.assets, kept.rest
         self._accounts.positions |= kept.positions
-        self._contracts.load(kept.contracts)
+        self.contracts.load(kept.contracts)
         self.rules.load(kept.rules)
         self._answered, self._passed = kept.answered, kept.passed
         self.last = kept.last

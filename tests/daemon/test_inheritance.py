@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from actors import messages as m
+from actors.execution.remote import RemoteVenue
 from actors.instrument import InstrumentSpec
 from actors.ledger import Holding, OtherAsset
 from actors.runtime.journal import FILE_NAME, encode_input, link
@@ -87,6 +88,32 @@ async def test_what_is_owed_of_another_asset_is_taken_over_from_a_session_that_w
 
     assert [held.quantity_lots for held in heir.holdings] == [3]
     assert heir.others == [OtherAsset("BNB", -41, -2_460)]
+
+
+async def test_funding_that_was_paid_between_two_sessions_is_the_next_ones(journal: Journal) -> None:
+    """The position was ours all the while."""
+    before = await journal.open()
+    await journal.post(
+        before,
+        m.VenueLink(up=True),
+        m.AccountReported("start", (), (), (), (m.BalanceReported("USDT", 10**13),), (), 1),
+    )
+    venue = before.core.venue
+    assert isinstance(venue, RemoteVenue)
+    venue.contracts.take_over({SPEC.symbol: 7_000})
+    before.core.ledger.holdings[BOOK] = Holding(*BOOK, 5, 250 * 10**8)
+    await close_run(journal.db, before, outcome="ended", seal=True)
+
+    heir = await journal.open()
+    asked: list[m.Message] = []
+    heir.core.context.emit = asked.append
+    next_venue = heir.core.venue
+    assert isinstance(next_venue, RemoteVenue)
+    next_venue._emit = asked.append
+    next_venue.on_link(m.VenueLink(up=True))
+
+    (ask,) = [each for each in asked if isinstance(each, m.AskAccount)]
+    assert ask.funding_after == ((SPEC.symbol, 7_001),)
 
 
 async def test_a_position_is_counted_in_the_lots_of_now(journal: Journal) -> None:
