@@ -1,4 +1,9 @@
-"""The public side of one market: the last price, a book at a fixed spread around it, prints and candles."""
+"""The public side of one market: the last price, a book at a fixed spread around it, prints and candles.
+
+Our own resting orders are in the book that is shown, added to the levels of others; what others would trade
+with at once is not, so that it is never crossed. Matching knows nothing of that: it goes by the touch, which
+is the others'.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +19,7 @@ from replay.exchange.candles import BASE_INTERVAL, CandleSeries, Kept
 from replay.exchange.model import BookChanged, Printed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from replay.exchange.model import Candle, Event, Market
 
@@ -24,8 +29,16 @@ _UPDATES = 2 * LEVELS
 """Update ids a change of the book takes, however many levels it moves."""
 _RECENT_MAX = 1_000
 
+_NO_PRICE = 2**62
+
 Level = tuple[int, int]
 """(price in ticks, lots)."""
+Resting = tuple[dict[int, int], dict[int, int]]
+"""Our own bids and asks: lots by price in ticks."""
+
+
+Sides = tuple[tuple[Level, ...], tuple[Level, ...]]
+"""Bids and asks."""
 
 
 class Changed(msgspec.Struct, array_like=True, frozen=True):
@@ -72,6 +85,7 @@ class Book:
         self._changed = Changed()
         self.last_ticks = 0
         """0 before the first print."""
+        self.resting: Resting = ({}, {})
         self.recent: deque[Printed] = deque(maxlen=_RECENT_MAX)
         self._spread_ticks = spread_ticks
         self._level_lots = max(1, int(1 / market.lot))
@@ -103,8 +117,8 @@ class Book:
         self, price_ticks: int, quantity_lots: int, time_ms: int, *, buyer_is_maker: bool | None = None
     ) -> Iterator[Event]:
         """Take in a print; yield what it changes in public."""
-        before = self._levels()
         moves = price_ticks != self.last_ticks
+        before = self._levels() if moves else ((), ())
         printed = self._print(price_ticks, quantity_lots, time_ms, buyer_is_maker=buyer_is_maker)
         yield from self.close_candles(time_ms)
         yield printed
@@ -113,11 +127,18 @@ class Book:
             if series in self._told:
                 yield series.newest()
         if moves:
-            after = self._levels()
-            bids, asks = _difference(before[0], after[0]), _difference(before[1], after[1])
-            first = self._update_id + 1
             self._update_id += _UPDATES
-            yield BookChanged(self.market.id, first, self._update_id, time_ms, bids, asks)
+            yield self._changed_from(before, self._update_id - _UPDATES + 1, time_ms)
+
+    def rest(self, resting: Resting, time_ms: int, *, heard: bool) -> Iterator[Event]:
+        """Have the book show these of our orders; yield what that changes, if anybody hears it."""
+        if resting == self.resting:
+            return
+        before = self._levels() if heard else ((), ())
+        self.resting = resting
+        self._update_id += 1
+        if heard:
+            yield self._changed_from(before, self._update_id, time_ms)
 
     def take_unheard(
         self, price_ticks: int, quantity_lots: int, time_ms: int, *, buyer_is_maker: bool | None = None
@@ -201,7 +222,23 @@ class Book:
         self.recent.append(printed)
         return printed
 
-    def _levels(self) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
+    def _changed_from(self, before: Sides, first_update_id: int, time_ms: int) -> BookChanged:
+        """Return the difference between the levels of before and those of now."""
+        bids, asks = (_difference(old, new) for old, new in zip(before, self._levels(), strict=True))
+        return BookChanged(self.market.id, first_update_id, self._update_id, time_ms, bids, asks)
+
+    def _levels(self) -> Sides:
+        """Return bids and asks, best first, with our own."""
+        bids, asks = self._others()
+        own_bids, own_asks = self.resting
+        if not own_bids and not own_asks:
+            return bids, asks
+        highest, lowest = max(own_bids, default=0), min(own_asks, default=_NO_PRICE)
+        shown_bids = [level for level in _add(bids, own_bids) if level[0] < lowest]
+        shown_asks = [level for level in _add(asks, own_asks) if level[0] > highest]
+        return tuple(sorted(shown_bids, reverse=True)), tuple(sorted(shown_asks))
+
+    def _others(self) -> Sides:
         if not self.last_ticks:
             return (), ()
         bid, ask, lots = self.bid_ticks, self.ask_ticks, self._level_lots
@@ -237,6 +274,14 @@ class Book:
                     candle.turnover = candle.close_ticks * candle.volume_lots
         self._series = {series.interval: series for series in self._told}
         self._change(state.changed)
+
+
+def _add(levels: tuple[Level, ...], own: dict[int, int]) -> Iterable[Level]:
+    """Return levels with our own lots added."""
+    lots = dict(levels)
+    for price, count in own.items():
+        lots[price] = lots.get(price, 0) + count
+    return lots.items()
 
 
 def _difference(old: tuple[Level, ...], new: tuple[Level, ...]) -> tuple[Level, ...]:

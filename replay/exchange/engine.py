@@ -164,9 +164,7 @@ class Engine(TradingEngine):
         kept = msgspec.msgpack.decode(state, type=_State)
         self.history.load(kept.history)
         self.account.load(kept.holdings)
-        for book in kept.books:
-            self.books[book.id].load(book)
-        self.events.clear()
+        self._load_books(kept.books)
         self.audit()
 
     def audit(self) -> None:

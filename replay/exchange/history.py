@@ -12,6 +12,8 @@ from replay.exchange.orders import LIVE, Order
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from replay.exchange.book import Resting
+
 
 class HistoryState(msgspec.Struct, array_like=True):
     """What a history is restored from."""
@@ -72,6 +74,15 @@ class History:
     def close(self, order: Order) -> None:
         """Take an order off the open ones."""
         del self.open[order.id][order.order_id]
+
+    def resting(self, market_id: str) -> Resting:
+        """Return what of our orders stands in the book of a market; a stop does once it is triggered."""
+        resting: Resting = ({}, {})
+        for order in self.open[market_id].values():
+            if order.price_ticks and (order.triggered or not order.stop_ticks):
+                side = resting[order.side == "SELL"]
+                side[order.price_ticks] = side.get(order.price_ticks, 0) + order.open_lots
+        return resting
 
     def find(self, market_id: str, order_id: int | None, client_order_id: str | None) -> Order | None:
         """Return one order, by either id or by both; of several with one client id, the newest."""

@@ -419,11 +419,9 @@ class PerpetualEngine(PerpetualAccount):
         kept = msgspec.msgpack.decode(state, type=_State)
         self.history.load(kept.history)
         self.account.load(kept.positions)
-        for book in kept.books:
-            self.books[book.id].load(book)
+        self._load_books(kept.books)
         self.conditionals.load(kept.conditionals)
         self._load_account(kept.account)
-        self.events.clear()
         self.audit()
 
     def audit(self) -> None:

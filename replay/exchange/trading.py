@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from actors.execution.matching import Match
-    from replay.exchange.book import Book
+    from replay.exchange.book import Book, BookState
     from replay.exchange.model import Event, ExecutionType, Market, NewOrder, OrderStatus, OrderView
     from replay.exchange.operations import AnyOperation
     from replay.exchange.orders import Order
@@ -51,6 +51,8 @@ class TradingEngine(Answers, ABC):
         self.tells_market = True
         """Whether prints become events; state is the same either way."""
         self.bounded = bounded
+        self._moved: dict[str, int] = {}
+        """Markets with an order that changed during the operation in hand, and when."""
         self._portions: list[int] = []
         """What `portion` answered during the operation in hand."""
         self._given: Iterator[int] | None = None
@@ -297,6 +299,15 @@ class TradingEngine(Answers, ABC):
     def audit(self) -> None:
         """Assert that the account is what all its executions make it."""
 
+    def _load_books(self, kept: Sequence[BookState]) -> None:
+        """Restore the books, after the orders."""
+        for state in kept:
+            self.books[state.id].load(state)
+        for market_id, book in self.books.items():
+            book.resting = self.history.resting(market_id)
+        self._moved.clear()
+        self.events.clear()
+
     def audit_orders(self) -> None:
         """Assert that orders are what their executions make them."""
         filled = {order.order_id: (0, 0) for order in self.history.orders}
@@ -349,6 +360,7 @@ class TradingEngine(Answers, ABC):
         if order.stop_ticks and not order.triggered:
             if find_touch(order.trigger_side, order.stop_ticks, (price_ticks,)) is not None:
                 order.triggered = True
+                self._moved[order.id] = time_ms
                 order.updated_ms = time_ms
                 self._arrive(order, book, time_ms)
             return 0
@@ -450,10 +462,16 @@ class TradingEngine(Answers, ABC):
         cancel_id: str = "",
     ) -> None:
         """Tell of an execution, and of what it changed on the account."""
+        self._moved[order.id] = now_ms
         self.events.append(Executed(kind, order.view(), now_ms, trade, reason, cancel_id))
         self._settle(now_ms)
 
     def _record(self, operation: AnyOperation) -> None:
+        """End an operation: what it did to our orders is seen in the books, and it is told to `recorder`."""
+        for market_id, time_ms in self._moved.items():
+            resting = self.history.resting(market_id)
+            self.events.extend(self.books[market_id].rest(resting, time_ms, heard=self.tells_market))
+        self._moved.clear()
         self._portions.clear()
         if self.recorder is not None:
             self.recorder(operation)

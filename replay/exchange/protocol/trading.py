@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from actors.messages import BUY, SELL
 from replay.exchange.model import VenueError
 from replay.exchange.protocol import shapes
 from replay.exchange.protocol.limits import LimitError
@@ -73,11 +74,11 @@ def _quantified(engine: Engine, text: MarketText, wish: Wish) -> NewOrder:
         raise VenueError(-1013, "Filter failure: LOT_SIZE")
     if wish.quote_quantity is None:
         return wish.order
-    _, bids, asks = engine.depth(text.market.id, 1)
-    side = asks if wish.order.side == "BUY" else bids
-    if not side:
+    book = engine.books[text.market.id]
+    if not book.last_ticks:
         raise VenueError(-2010, "Market is closed.")
-    lots = int(wish.quote_quantity / (side[0][0] * text.market.tick * text.market.lot))
+    price = book.touch_ticks(BUY if wish.order.side == "BUY" else SELL) * text.market.tick
+    lots = int(wish.quote_quantity / (price * text.market.lot))
     return msgspec.structs.replace(wish.order, quantity=lots * text.market.lot)
 
 

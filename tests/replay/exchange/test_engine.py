@@ -376,9 +376,10 @@ def test_every_step_of_an_order_is_told_with_the_balances_it_changed(counter: Co
     counter.place("BUY")
     assert kinds(counter.engine.drain()) == ["NEW", "BalancesChanged", "TRADE", "BalancesChanged"]
     counter.place("BUY", "LIMIT", price="29000")
-    assert kinds(counter.engine.drain()) == ["NEW", "BalancesChanged"]
+    assert kinds(counter.engine.drain()) == ["NEW", "BalancesChanged", "BookChanged"]
     counter.cancel(2, cancel_id="away")
-    cancelled, balances = counter.engine.drain()
+    cancelled, balances, book = counter.engine.drain()
+    assert isinstance(book, x.BookChanged)
     assert isinstance(cancelled, x.Executed)
     assert isinstance(balances, x.BalancesChanged)
     assert (cancelled.kind, cancelled.order.status, cancelled.cancel_id) == ("CANCELED", "CANCELED", "away")
@@ -388,7 +389,7 @@ def test_every_step_of_an_order_is_told_with_the_balances_it_changed(counter: Co
 def test_a_print_tells_of_the_trade_the_candle_the_book_and_then_of_our_fills(counter: Counter) -> None:
     counter.place("BUY", "LIMIT", price="29000")
     told = counter.print(2_899_999)
-    assert kinds(told) == ["Printed", "Candle", "BookChanged", "TRADE", "BalancesChanged"]
+    assert kinds(told) == ["Printed", "Candle", "BookChanged", "TRADE", "BalancesChanged", "BookChanged"]
 
 
 def test_diffs_of_the_book_add_up_to_the_book() -> None:
@@ -411,6 +412,68 @@ def test_diffs_of_the_book_add_up_to_the_book() -> None:
         assert best_asks == sorted(asks.items())
         assert best_bids[0][0] < best_asks[0][0] or price == 1
         assert min(bids) >= 1
+
+
+def test_our_orders_are_shown_in_the_book_and_change_nothing_else() -> None:
+    plain, ours = Counter(spread_ticks=4), Counter(spread_ticks=4)
+    for counter in (plain, ours):
+        counter.print(3_000_000)
+    books: tuple[dict[int, int], dict[int, int]] = ({}, {})
+
+    def move(price_ticks: int) -> None:
+        for counter in (plain, ours):
+            counter.engine.print_trade("BTCUSDT", price_ticks, 1_000, counter.tick())
+
+    def follow() -> Any:
+        """Apply the differences; return what stands in the book beyond that of others."""
+        for change in [event for event in ours.engine.drain() if isinstance(event, x.BookChanged)]:
+            for side, levels in zip(books, (change.bids, change.asks), strict=True):
+                side.update(levels)
+        shown = ours.engine.depth("BTCUSDT", 1_000)
+        for side, rows in zip(books, shown[1:], strict=True):
+            assert {ticks: lots for ticks, lots in side.items() if lots} == dict(rows)
+        others = plain.engine.depth("BTCUSDT", 1_000)
+        pairs = list(zip(shown[1:], others[1:], strict=True))
+        more = [dict(mine).items() - dict(theirs).items() for mine, theirs in pairs]
+        gone = [dict(theirs).items() - dict(mine).items() for mine, theirs in pairs]
+        return [sorted(each) for each in (*more, *gone)]
+
+    for side, rows in zip(books, ours.engine.depth("BTCUSDT", 1_000)[1:], strict=True):
+        side.update(rows)
+    lots = {ticks: count for rows in plain.engine.depth("BTCUSDT", 1_000)[1:] for ticks, count in rows}
+    assert follow() == [[], [], [], []]
+    at_level = ours.place("BUY", "LIMIT", "0.01", price="29999.98")
+    assert follow() == [[(2_999_998, lots[2_999_998] + 1_000)], [], [(2_999_998, lots[2_999_998])], []]
+    ours.cancel(at_level.order_id)
+    assert follow() == [[], [], [], []]
+    ours.place("SELL", "LIMIT", "0.01", price="31000")
+    ours.place("SELL", "STOP_LOSS_LIMIT", "0.01", price="29000", stop_price="29500")
+    inside = ours.place("BUY", "LIMIT", "0.02", price="30000")
+    assert follow() == [[(3_000_000, 2_000)], [(3_100_000, 1_000)], [], []]
+    assert ours.engine.depth("BTCUSDT", 1)[1] == [(3_000_000, 2_000)]
+    taken = ours.place("SELL", "MARKET", "0.001")
+    assert taken.trades[0].price_ticks == 2_999_998, "the touch is the others'"
+    ours.engine.portion = lambda count: count - 500
+    move(2_999_990)
+    assert ours.engine.order("BTCUSDT", inside.order_id).filled_lots == 1_500
+    shown = ours.engine.depth("BTCUSDT", 1_000)
+    assert shown[1][0] == (3_000_000, 500)
+    assert shown[2][0][0] > 3_000_000, "what would trade with our bid is not shown"
+    follow()
+    ours.engine.portion = None
+    move(2_999_000)
+    assert follow() == [[], [(3_100_000, 1_000)], [], []]
+
+    heard_by_nobody = ours.make()
+    heard_by_nobody.tells_market = False
+    for operation in ours.operations:
+        heard_by_nobody.apply(operation)
+    assert "BookChanged" not in kinds(heard_by_nobody.drain())
+    again = ours.make()
+    again.load(ours.engine.dump())
+    for engine in (heard_by_nobody, again):
+        assert engine.depth("BTCUSDT", 1_000) == ours.engine.depth("BTCUSDT", 1_000)
+        assert engine.dump() == ours.engine.dump()
 
 
 def test_trades_and_orders_are_found_by_id_time_and_number(counter: Counter) -> None:

@@ -57,8 +57,8 @@ def test_every_fill_is_told_with_the_wallet_and_the_position_after_it(pit: Any) 
     pit.place("BUY")
     pit.place("SELL", "0.1", price="31000")
     told = pit.print(31_000.1)
-    assert kinds(told)[-2:] == ["TRADE", "PositionsChanged"]
-    trade, changed = told[-2:]
+    assert kinds(told)[-3:] == ["TRADE", "PositionsChanged", "BookChanged"]
+    trade, changed = told[-3:-1]
     assert isinstance(trade, x.Executed)
     assert isinstance(changed, x.PositionsChanged)
     assert trade.trade is not None
@@ -186,7 +186,7 @@ def test_resting_reduce_only_orders_expire_when_the_position_is_gone(pit: Any) -
     plain = pit.place("SELL", "0.06", price="30400")
     told = pit.print(30_350)
     assert kinds(told)[3:] == [
-        "TRADE", "PositionsChanged", "TRADE", "PositionsChanged", "EXPIRED", "EXPIRED",
+        "TRADE", "PositionsChanged", "TRADE", "PositionsChanged", "EXPIRED", "EXPIRED", "BookChanged",
     ]  # fmt: skip
     found = [pit.engine.order("BTCUSDT", each.order_id) for each in (*resting, plain)]
     assert [(each.status, each.filled_lots) for each in found] == [
@@ -220,7 +220,7 @@ def test_an_amended_order_keeps_its_ids_and_loses_its_place(pit: Any) -> None:
     pit.engine.drain()
     amended = amend(pit, first.order_id, "0.2", "29000")
     assert (amended.order_id, amended.client_order_id, amended.quantity_lots) == (1, "c1", 200)
-    assert kinds(pit.engine.drain()) == ["AMENDMENT"]
+    assert kinds(pit.engine.drain()) == ["AMENDMENT", "BookChanged"]
     assert [each.order_id for each in pit.engine.history.open["BTCUSDT"].values()] == [second.order_id, 1]
     other = pit.make()
     other.load(pit.engine.dump())
@@ -372,7 +372,7 @@ def test_a_closed_market_expires_what_is_open_and_takes_nothing(pit: Any) -> Non
     pit.wait("BUY", "STOP_MARKET", "31000")
     pit.engine.drain()
     pit.engine.set_trading("BTCUSDT", False, pit.tick())
-    assert kinds(pit.engine.drain()) == ["MarketChanged", "EXPIRED", "ConditionalChanged"]
+    assert kinds(pit.engine.drain()) == ["MarketChanged", "EXPIRED", "ConditionalChanged", "BookChanged"]
     refused = (-4108, "Symbol is on delivering or delivered or settling or closed or pre-trading.")
     assert pit.refusal(pit.place, "BUY") == refused
     assert pit.refusal(pit.wait, "BUY", "STOP_MARKET", "31000") == refused
