@@ -267,6 +267,8 @@ class AmendOrder(Message, frozen=True):
     """For the order's replacement, where the venue does not change it in its place."""
     request: OrderRequest
     """The order as it shall be; its quantity is the total."""
+    rest_order_id: str = ""
+    """For what is left of it, where the venue first has to withdraw it: no id is ever sent twice."""
 
 
 class OrderEvent(Message, frozen=True):

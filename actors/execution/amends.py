@@ -63,7 +63,7 @@ class Amends:
     def begin(self, order: Sent, command: AmendOrder) -> None:
         """Have the venue change an order it has taken."""
         request = command.request
-        order.amend = Amendment(command.new_order_id, request)
+        order.amend = Amendment(command.new_order_id, command.rest_order_id, request)
         total_lots = request.quantity_lots - order.before_lots
         if total_lots <= order.said_lots:
             self._withdraw(order)
@@ -194,7 +194,7 @@ class Amends:
         if rest_lots <= 0:
             return None, end, _NOTHING_LEFT
         request = msgspec.structs.replace(amend.request, quantity_lots=rest_lots)
-        rest = Sent(amend.new_order_id, request, before_lots=before_lots, replaces=order.order_id, held=True)
+        rest = Sent(amend.rest_order_id, request, before_lots=before_lots, replaces=order.order_id, held=True)
         self._sent[rest.order_id] = rest
         return rest, end, reason
 

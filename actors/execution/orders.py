@@ -165,7 +165,7 @@ class Execution:
         self._emit(CancelOrder(order_id))
 
     def on_amend_request(self, request: AmendRequest) -> None:
-        """Have the venue change an order; the id of its replacement is drawn here, whether or not it will be used."""
+        """Have the venue change an order; the ids it may need for that are drawn here, used or not."""
         order_id = self._by_ref.get((request.strategy, request.ref))
         if order_id is None:
             return
@@ -181,7 +181,7 @@ class Execution:
             limit_ticks=request.limit_ticks,
             stop_ticks=request.stop_ticks,
         )
-        self._emit(AmendOrder(order_id, self._next_id(), wanted))
+        self._emit(AmendOrder(order_id, self._next_id(), wanted, self._next_id()))
 
     def on_accepted(self, event: Accepted) -> None:
         """Follow the venue."""

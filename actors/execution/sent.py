@@ -13,6 +13,7 @@ class Amendment(msgspec.Struct):
     """A change of an order whose outcome is not known yet."""
 
     new_order_id: str
+    rest_order_id: str
     request: OrderRequest
     """The order as it shall be; its quantity is the total."""
     stage: Literal["sent", "settling", "withdrawing"] = "sent"

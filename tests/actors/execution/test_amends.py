@@ -19,8 +19,8 @@ from strategies.rows import FeatureRows
 
 MINUTE = 60_000_000_000
 UNIT = 10**8
-OLD, NEW = "pbn0n1", "pbn0n2"
-"""Ids of the order and of what replaces it: the core's counter draws them."""
+OLD, NEW, REST = "pbn0n1", "pbn0n2", "pbn0n3"
+"""Ids of the order, of what replaces it, and of its rest once it was withdrawn: the core's counter draws them."""
 Scripted = Callable[..., Strategy]
 Of = Callable[[type[Any], list[m.Message]], list[Any]]
 
@@ -92,7 +92,7 @@ class Desk:
         assert self.venue.ready
 
     def reported(self, order_id: str, state: Any, filled: int, **more: Any) -> m.OrderReported:
-        number = {OLD: "77", NEW: "78"}[order_id]
+        number = {OLD: "77", NEW: "78", REST: "79"}[order_id]
         return m.OrderReported(order_id, number, state, filled, **more)
 
     def traded(self, order_id: str, number: int, lots: int) -> m.TradeReported:
@@ -158,11 +158,11 @@ def test_the_venue_is_told_what_it_shall_have_of_an_order_that_took_anothers_pla
     desk.post(desk.reported(OLD, "open", 0), desk.traded(OLD, 1, 4))
     desk.bar()
     desk.post(m.AmendRefused(OLD, NEW, "x", withdraw_first=True), desk.reported(OLD, "cancelled", 4))
-    desk.post(desk.reported(NEW, "open", 0))
+    desk.post(desk.reported(REST, "open", 0))
     (sent,) = of(m.SendAmend, desk.bar())
-    assert (sent.order_id, sent.request.quantity_lots, sent.booked_lots) == (NEW, 8, 0)
-    (amended,) = of(m.Amended, desk.post(m.OrderReported("pbn0n3", "79", "open", 0)))
-    assert (amended.new_order_id, amended.quantity_lots) == ("pbn0n3", 12)
+    assert (sent.order_id, sent.request.quantity_lots, sent.booked_lots) == (REST, 8, 0)
+    (amended,) = of(m.Amended, desk.post(m.OrderReported("pbn0n4", "80", "open", 0)))
+    assert (amended.new_order_id, amended.quantity_lots) == ("pbn0n4", 12)
 
 
 @pytest.mark.parametrize("state", ["link lost", "linked and not compared", "long ago"])
@@ -289,10 +289,10 @@ ROWS: dict[str, Story] = {
             d.traded(OLD, 1, 4),
             m.AmendRefused(OLD, NEW, "restricted", withdraw_first=True),
             d.reported(OLD, "cancelled", 4),
-            d.reported(NEW, "open", 0),
+            d.reported(REST, "open", 0),
         ],
         ["Fill", "SendCancel", "SendOrder", "Amended"],
-        NEW,
+        REST,
         "working",
     ),
     "withdrawn with more executed than we know: the rest waits for it": (
@@ -300,10 +300,10 @@ ROWS: dict[str, Story] = {
             m.AmendRefused(OLD, NEW, "restricted", withdraw_first=True),
             d.reported(OLD, "cancelled", 4),
             d.traded(OLD, 1, 4),
-            d.reported(NEW, "open", 0),
+            d.reported(REST, "open", 0),
         ],
         ["SendCancel", "AskOrder", "Fill", "SendOrder", "Amended"],
-        NEW,
+        REST,
         "working",
     ),
     "withdrawn, and wholly executed meanwhile": (
@@ -337,7 +337,7 @@ ROWS: dict[str, Story] = {
         lambda d: [
             m.AmendRefused(OLD, NEW, "x", withdraw_first=True),
             d.reported(OLD, "cancelled", 0),
-            d.reported(NEW, "rejected", 0, reason="no money"),
+            d.reported(REST, "rejected", 0, reason="no money"),
         ],
         ["SendCancel", "SendOrder", "Cancelled"],
         "",
@@ -347,8 +347,8 @@ ROWS: dict[str, Story] = {
         lambda d: [
             m.AmendRefused(OLD, NEW, "x", withdraw_first=True),
             d.reported(OLD, "cancelled", 0),
-            m.OrderInDoubt(NEW, "x"),
-            m.OrderAbsent(NEW),
+            m.OrderInDoubt(REST, "x"),
+            m.OrderAbsent(REST),
         ],
         ["SendCancel", "SendOrder", "AskOrder", "Cancelled"],
         "",
@@ -408,10 +408,10 @@ def test_what_works_after_a_change_is_never_more_than_the_total(scripted: Script
     desk.post(desk.traded(OLD, 1, 4), m.AmendRefused(OLD, NEW, "x", withdraw_first=True))
     desk.post(desk.traded(OLD, 2, 3))
     (sent,) = of(m.SendOrder, desk.post(desk.reported(OLD, "cancelled", 7)))
-    assert (sent.order_id, sent.request.quantity_lots, sent.request.limit_ticks) == (NEW, 5, 99)
-    (amended,) = of(m.Amended, desk.post(desk.reported(NEW, "open", 0)))
-    assert (amended.order_id, amended.new_order_id, amended.quantity_lots) == (OLD, NEW, 12)
-    (fill,) = of(m.Fill, desk.post(desk.traded(NEW, 3, 5)))
+    assert (sent.order_id, sent.request.quantity_lots, sent.request.limit_ticks) == (REST, 5, 99)
+    (amended,) = of(m.Amended, desk.post(desk.reported(REST, "open", 0)))
+    assert (amended.order_id, amended.new_order_id, amended.quantity_lots) == (OLD, REST, 12)
+    (fill,) = of(m.Fill, desk.post(desk.traded(REST, 3, 5)))
     assert fill.remaining_lots == 0
     assert desk.core.ledger.holdings["a", desk.symbol].quantity_lots == 12
 
@@ -583,9 +583,9 @@ def test_a_cancel_while_the_rest_is_on_its_way_withdraws_the_rest(scripted: Scri
     desk = make(scripted)
     desk.post(m.AmendRefused(OLD, NEW, "x", withdraw_first=True), desk.reported(OLD, "cancelled", 0))
     (cancel,) = of(m.SendCancel, desk.bar())
-    assert cancel.order_id == NEW
-    assert names(desk.post(desk.reported(NEW, "open", 0))) == ["Amended"], "it is asked to leave already"
-    assert names(desk.post(desk.reported(NEW, "cancelled", 0))) == ["Cancelled"]
+    assert cancel.order_id == REST
+    assert names(desk.post(desk.reported(REST, "open", 0))) == ["Amended"], "it is asked to leave already"
+    assert names(desk.post(desk.reported(REST, "cancelled", 0))) == ["Cancelled"]
 
 
 @pytest.mark.parametrize("command", [m.Pause("c1"), m.Flatten("c1"), m.Stop("c1"), m.Halt("because")])
@@ -603,7 +603,7 @@ def test_the_rest_waits_for_a_lost_link_and_for_the_accounts(scripted: Scripted,
     desk.post(m.VenueLink(up=True))
     said = desk.reconcile(orders=(desk.reported(OLD, "cancelled", 0),))
     (sent,) = of(m.SendOrder, said)
-    assert sent.order_id == NEW
+    assert sent.order_id == REST
     assert names(said)[-1] == "SendOrder"
 
 
@@ -652,6 +652,6 @@ def test_a_strategy_hears_what_became_of_its_change(scripted: Scripted) -> None:
     desk.bar()
     desk.post(desk.reported(NEW, "open", 0))
     desk.bar()
-    desk.post(m.AmendRefused(NEW, "pbn0n3", "no"), desk.reported(NEW, "open", 0, asked=True))
+    desk.post(m.AmendRefused(NEW, "pbn0n4", "no"), desk.reported(NEW, "open", 0, asked=True))
     assert heard == [(1, "accepted"), (1, "amended"), (1, "amend_rejected")]
-    assert desk.core.execution.counter == 3
+    assert desk.core.execution.counter == 5

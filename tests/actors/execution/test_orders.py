@@ -171,15 +171,15 @@ def test_an_order_that_is_not_yet_there_or_about_to_leave_is_not_amended(
     assert execution.orders["pbn1"].state == state
 
 
-def test_an_amend_names_the_replacement_by_the_counter_and_says_the_whole_order(
+def test_an_amend_names_what_may_be_sent_by_the_counter_and_says_the_whole_order(
     execution: Execution, said: Said
 ) -> None:
     pull(execution, "accept")
     execution.on_amend_request(m.AmendRequest("a", "X", 1, 12, 90, 91))
     wanted = m.OrderRequest("a", "X", 1, m.BUY, 12, limit_ticks=90, stop_ticks=91)
-    assert said() == [m.AmendOrder("pbn1", "pbn2", wanted)]
+    assert said() == [m.AmendOrder("pbn1", "pbn2", wanted, "pbn3")]
     execution.on_request(m.OrderRequest("a", "X", 2, m.BUY, 1))
-    assert "pbn3" in execution.orders
+    assert "pbn4" in execution.orders
 
 
 def test_an_amended_order_lives_on_under_its_new_id_and_terms(execution: Execution, said: Said) -> None:
