@@ -123,6 +123,7 @@ class Limits:
         """Return how long the first ticket has to wait as things stand."""
         self._forget()
         now_s = self._clock()
+        horizon_s = now_s - _WINDOW_S
         paused_s = self._paused_until_s - now_s
         if paused_s > 0:
             return paused_s
@@ -133,7 +134,7 @@ class Limits:
                 break
             excess -= weight
             if excess <= 0:
-                return spent_s + _WINDOW_S - now_s
+                return spent_s - horizon_s  # as `_forget` counts, to the last bit
         return 0.0
 
     def _spend(self, weight: int) -> None:

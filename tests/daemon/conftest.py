@@ -31,7 +31,7 @@ QUIET = f"{STRATEGIES}:Quiet"
 """A strategy without features, so that a start does not load the compiler."""
 HOLDER = f"{STRATEGIES}:Holder"
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 """How long anything may take on a machine that does other things, too."""
 _AMBIENT = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "CREDENTIALS_DIRECTORY", "STATE_DIRECTORY")
 

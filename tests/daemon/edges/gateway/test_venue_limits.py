@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from daemon.edges.venue_limits import SHARES, Limits, Priority
@@ -145,6 +145,7 @@ async def test_a_real_wait_ends_by_itself() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(list(Priority)), st.integers(1, 40), st.floats(0, 20)), max_size=40))
+@example([(Priority.CANCEL, 11, 1.4988559328136448), (Priority.MARKET_DATA, 40, 0.0), (Priority.CANCEL, 11, 0.0)])
 @settings(max_examples=50, deadline=None)
 def test_no_minute_is_overspent(wishes: Iterable[tuple[Priority, int, float]]) -> None:
     """In any 60 seconds at most the limit, and what goes out leaves the share of what is more urgent."""
