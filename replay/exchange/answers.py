@@ -85,7 +85,18 @@ class Answers:
 
     def recent_trades(self, market_id: str, limit: int = 500) -> list[Printed]:
         """Return the newest public trades, oldest first."""
-        return list(self._book(market_id).recent)[-limit:]
+        return self._book(market_id).trades(limit)
+
+    def public_trades(
+        self,
+        market_id: str,
+        from_id: int | None = None,
+        start_ms: int | None = None,
+        end_ms: int | None = None,
+        limit: int = 500,
+    ) -> list[Printed]:
+        """Return public trades oldest first: from an id or a time on if one is given, else the newest."""
+        return self._book(market_id).trades(limit, from_id, start_ms, end_ms)
 
     def market(self, market_id: str) -> Market:
         """Return a market as it stands.

@@ -7,7 +7,6 @@ is the others'.
 
 from __future__ import annotations
 
-from collections import deque
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from actors.instrument import ATOM, Instrument, InstrumentSpec, to_atoms
 from actors.messages import BUY
 from replay.exchange.candles import BASE_INTERVAL, CandleSeries, Kept
 from replay.exchange.model import BookChanged, Printed
+from replay.exchange.public_trades import PublicTrades, TradesState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -27,7 +27,6 @@ LEVELS = 10
 """Levels of the book on each side, a tick apart."""
 _UPDATES = 2 * LEVELS
 """Update ids a change of the book takes, however many levels it moves."""
-_RECENT_MAX = 1_000
 
 _NO_PRICE = 2**62
 
@@ -58,8 +57,10 @@ class BookState(msgspec.Struct, array_like=True):
     update_id: int
     trade_id: int
     recent: list[tuple[int, int, int, int, bool]]
+    """Trades as an older release kept them."""
     candles: dict[str, tuple[bool, list[Kept]]]
     changed: Changed = Changed()
+    trades: TradesState = TradesState()
 
 
 class Book:
@@ -86,7 +87,7 @@ class Book:
         self.last_ticks = 0
         """0 before the first print."""
         self.resting: Resting = ({}, {})
-        self.recent: deque[Printed] = deque(maxlen=_RECENT_MAX)
+        self._trades = PublicTrades(market.id)
         self._spread_ticks = spread_ticks
         self._level_lots = max(1, int(1 / market.lot))
         self._update_id = 0
@@ -167,6 +168,12 @@ class Book:
         bids, asks = self._levels()
         return self._update_id, list(bids)[:limit], list(asks)[:limit]
 
+    def trades(
+        self, limit: int, from_id: int | None = None, start_ms: int | None = None, end_ms: int | None = None
+    ) -> list[Printed]:
+        """Return public trades oldest first: from an id or a time on if one is given, else the newest."""
+        return self._trades.between(self._trade_id, limit, from_id, start_ms, end_ms)
+
     def candles(self, interval: str) -> CandleSeries:
         """Return the candles of an interval, which are kept up to date from now on."""
         series = self._series.get(interval)
@@ -219,7 +226,7 @@ class Book:
         self.last_ticks = price_ticks
         self._trade_id += 1
         printed = Printed(self.market.id, self._trade_id, price_ticks, quantity_lots, time_ms, buyer_is_maker)
-        self.recent.append(printed)
+        self._trades.add(printed)
         return printed
 
     def _changed_from(self, before: Sides, first_update_id: int, time_ms: int) -> BookChanged:
@@ -252,12 +259,10 @@ class Book:
             self.last_ticks,
             self._update_id,
             self._trade_id,
-            [
-                (each.trade_id, each.price_ticks, each.quantity_lots, each.time_ms, each.buyer_is_maker)
-                for each in self.recent
-            ],
+            [],
             {series.interval: (series.closed, series.kept) for series in self._told},
             self._changed,
+            self._trades.dump(),
         )
 
     def load(self, state: BookState) -> None:
@@ -265,8 +270,7 @@ class Book:
         self.last_ticks = state.last_ticks
         self._update_id = state.update_id
         self._trade_id = state.trade_id
-        self.recent.clear()
-        self.recent.extend(Printed(self.market.id, *fields) for fields in state.recent)
+        self._trades.load(state.trades, state.recent)
         for series in self._told:
             series.closed, series.kept = state.candles.get(series.interval, (True, []))
             for candle in series.kept:

@@ -364,6 +364,15 @@ class PositionsChanged(msgspec.Struct, frozen=True, tag=True):
     positions: tuple[PositionView, ...]
 
 
+class MarginCalled(msgspec.Struct, frozen=True, tag=True):
+    """What is held is near its liquidation: positions that share one margin."""
+
+    time_ms: int
+    positions: tuple[PositionView, ...]
+    cross_atoms: int | None
+    """The cross wallet, None for an isolated position."""
+
+
 class MarkPrice(msgspec.Struct, frozen=True, tag=True):
     """The mark price of a perpetual, once a second while somebody asked for it."""
 
@@ -405,6 +414,7 @@ Event = (
     | Executed
     | BalancesChanged
     | PositionsChanged
+    | MarginCalled
     | MarkPrice
     | LeverageChanged
     | ConditionalChanged

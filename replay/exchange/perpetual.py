@@ -19,17 +19,25 @@ from replay.exchange.book import BookState
 from replay.exchange.conditional import Conditional, ConditionalsState, make_conditional
 from replay.exchange.contract_orders import check_notional, make_contract_order, to_lots, to_ticks
 from replay.exchange.history import HistoryState
-from replay.exchange.model import MAX_NUM_ORDERS, ConditionalChanged, VenueError
+from replay.exchange.model import MAX_NUM_ORDERS, ConditionalChanged, MarginCalled, VenueError
 from replay.exchange.operations import Amend, CancelConditional, CancelConditionals, PlaceConditional
 from replay.exchange.orders import LIVE, Order
-from replay.exchange.perpetual_account import AccountState, PerpetualAccount
+from replay.exchange.perpetual_account import CALL_PERCENT, AccountState, PerpetualAccount
 from replay.exchange.positions import Position, PositionsState
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
     from replay.exchange.book import Book
-    from replay.exchange.model import ConditionalStatus, ConditionalView, NewConditional, NewOrder, OrderView, Side
+    from replay.exchange.model import (
+        ConditionalStatus,
+        ConditionalView,
+        ContractOrderType,
+        NewConditional,
+        NewOrder,
+        OrderView,
+        Side,
+    )
     from replay.exchange.operations import AnyOperation
 
 _REDUCE_ONLY = "ReduceOnly Order is rejected."
@@ -316,6 +324,18 @@ class PerpetualEngine(PerpetualAccount):
         for each in list(self.conditionals.open[market_id].values()):
             self._change(each, "EXPIRED", now_ms)
 
+    def _close_market(self, market_id: str, now_ms: int) -> None:
+        """End what is open, and settle what is held at the mark, as a delisting does."""
+        super()._close_market(market_id, now_ms)
+        position = self.account.positions[market_id]
+        if position.amount_lots:
+            isolated = position.isolated
+            owed_atoms = self._force(position, "settlement_autoclose-", "MARKET", now_ms)
+            if isolated and owed_atoms > 0:
+                self._insure(market_id, owed_atoms, now_ms)
+        assert not position.amount_lots, position
+        self._finish(now_ms)
+
     # --- what is triggered --------------------------------------------------------------------------
 
     def _working_ticks(self, conditional: Conditional, book: Book) -> int:
@@ -367,18 +387,30 @@ class PerpetualEngine(PerpetualAccount):
     # --- what is liquidated -------------------------------------------------------------------------
 
     def _watch_margin(self, now_ms: int) -> None:
-        while doomed := self.account.doomed():
+        strained = self.account.strained(CALL_PERCENT)
+        if strained or self._called:
+            self._call_for_margin(strained, now_ms)
+        while strained and (doomed := self.account.doomed()):
             isolated, settle = doomed[0].isolated, self.account.settle[doomed[0].id]
             for market_id, position in self.account.positions.items():
                 shares = position is doomed[0] if isolated else not position.isolated
                 if shares and self.account.settle[market_id] == settle:
                     self._expire_all(market_id, now_ms)
             for position in doomed:
-                owed_atoms = self._liquidate(position, now_ms)
+                owed_atoms = self._force(position, "autoclose-", "LIQUIDATION", now_ms)
                 if isolated and owed_atoms > 0:
                     self._insure(position.id, owed_atoms, now_ms)
 
-    def _liquidate(self, position: Position, now_ms: int) -> int:
+    def _call_for_margin(self, strained: dict[str, list[Position]], now_ms: int) -> None:
+        """Say once of what shares a margin that it is nearly used up; again only after it was not."""
+        for key, positions in strained.items():
+            if key not in self._called:
+                views = tuple(self.account.position_view(each.id) for each in positions)
+                cross_atoms = None if positions[0].isolated else self.account.cross_atoms(key)
+                self.events.append(MarginCalled(now_ms, views, cross_atoms))
+        self._called = set(strained)
+
+    def _force(self, position: Position, prefix: str, kind: ContractOrderType, now_ms: int) -> int:
         """Close a position at its mark; return what that cost beyond what was set aside for it, in atoms."""
         book, mark_ticks = self.books[position.id], self.account.mark_ticks(position.id)
         lots = abs(position.amount_lots)
@@ -386,10 +418,10 @@ class PerpetualEngine(PerpetualAccount):
         order_id = self.history.next_order_id
         order = Order(
             order_id,
-            f"autoclose-{now_ms}{order_id}",
+            f"{prefix}{now_ms}{order_id}",
             position.id,
             "SELL" if position.amount_lots > 0 else "BUY",
-            "LIQUIDATION",
+            kind,
             "IOC",
             mark_ticks,
             0,

@@ -42,6 +42,8 @@ LEVERAGE = 20
 LEVERAGE_MAX = 125
 MAINTENANCE_RATE = Decimal("0.004")
 """Maintenance margin as a fraction of a position's value: one bracket, whatever its size."""
+CALL_PERCENT = 80
+"""How much of the margin maintenance may take before the account is warned."""
 FUNDING_RATE = Decimal("0.0001")
 """Of a market whose rate was never set, per settlement."""
 FUNDING_HOURS = 8
@@ -118,6 +120,8 @@ class PerpetualAccount(TradingEngine):
         """Those that were set."""
         self._fundings: list[FundingView] = []
         self._countdowns: dict[str, _Countdown] = {}
+        self._called: set[str] = set()
+        """What was warned of, by `Positions.strained`'s names; after a restart once more."""
         self._due_ms = 0
         self._reason: PositionReason = "ORDER"
         self._watched: dict[str, int] = {}

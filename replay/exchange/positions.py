@@ -254,18 +254,26 @@ class Positions:
 
     def doomed(self) -> list[Position]:
         """Return the positions whose margin is used up: of one settle asset all that share it, or one isolated."""
+        return next(iter(self.strained(100).values()), [])
+
+    def strained(self, percent: int) -> dict[str, list[Position]]:
+        """Return the positions whose maintenance takes so much of their margin, or more.
+
+        By their market where the margin is isolated, by their settle asset where they share it.
+        """
+        found: dict[str, list[Position]] = {}
         if not any(position.amount_lots for position in self.positions.values()):
-            return []
+            return found
         for asset in dict.fromkeys(self.settle.values()):
             for position in self.held(asset, isolated=True):
-                if position.isolated_atoms + self.unrealized(position) <= self.maintenance(position):
-                    return [position]
+                left_atoms = position.isolated_atoms + self.unrealized(position)
+                if left_atoms * percent <= 100 * self.maintenance(position):
+                    found[position.id] = [position]
             crossed = self.held(asset, isolated=False)
-            if crossed:
-                left_atoms = self.cross_atoms(asset) + sum(map(self.unrealized, crossed))
-                if left_atoms <= sum(map(self.maintenance, crossed)):
-                    return crossed
-        return []
+            left_atoms = self.cross_atoms(asset) + sum(map(self.unrealized, crossed))
+            if crossed and left_atoms * percent <= 100 * sum(map(self.maintenance, crossed)):
+                found[asset] = crossed
+        return found
 
     def liquidation_ticks(self, position: Position) -> int:
         """Return the mark at which a position is liquidated if no other moves; 0 where there is none."""

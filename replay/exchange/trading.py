@@ -249,8 +249,7 @@ class TradingEngine(Answers, ABC):
         book.set_trading(trading=trading)
         self.events.append(MarketChanged(book.market, now_ms))
         if not trading:
-            self._expire_all(market_id, now_ms)
-            self._settle(now_ms)
+            self._close_market(market_id, now_ms)
         self._record(SetTrading(market_id, trading, now_ms))
         return book.market
 
@@ -444,6 +443,11 @@ class TradingEngine(Answers, ABC):
         """End what is open in a market."""
         for order in list(self.history.open[market_id].values()):
             self._end(order, "EXPIRED", now_ms)
+
+    def _close_market(self, market_id: str, now_ms: int) -> None:
+        """End what is open in a market that does not trade any more."""
+        self._expire_all(market_id, now_ms)
+        self._settle(now_ms)
 
     def _finish(self, now_ms: int) -> None:
         """End an operation that may have led to fills."""

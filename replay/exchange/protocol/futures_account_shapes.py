@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from replay.exchange.model import (
         IncomeView,
         LeverageChanged,
+        MarginCalled,
         PositionsChanged,
         PositionView,
         WalletView,
@@ -206,6 +207,25 @@ def leverage_update(event: LeverageChanged) -> Json:
     """Return what the user stream says about a leverage: ACCOUNT_CONFIG_UPDATE."""
     content = {"s": event.id, "l": event.leverage}
     return {"e": "ACCOUNT_CONFIG_UPDATE", "E": event.time_ms, "T": event.time_ms, "ac": content}
+
+
+def margin_call(texts: dict[str, MarketText], event: MarginCalled) -> Json:
+    """Return what the user stream says about positions that are near their liquidation: MARGIN_CALL."""
+    rows = [
+        {
+            "s": position.id,
+            "ps": "BOTH",
+            "pa": texts[position.id].quantity(position.amount_lots),
+            "mt": "ISOLATED" if position.isolated else "CROSSED",
+            "iw": atoms_text(position.isolated_atoms),
+            "mp": texts[position.id].price(position.mark_ticks),
+            "up": atoms_text(position.unrealized_atoms),
+            "mm": atoms_text(position.maintenance_atoms),
+        }
+        for position in event.positions
+    ]
+    cross = {} if event.cross_atoms is None else {"cw": atoms_text(event.cross_atoms)}
+    return {"e": "MARGIN_CALL", "E": event.time_ms, **cross, "p": rows}
 
 
 def account_update(texts: dict[str, MarketText], event: PositionsChanged, changes: dict[str, int]) -> Json:

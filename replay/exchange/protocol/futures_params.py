@@ -171,7 +171,8 @@ def _check_position_side(params: Params, *, hedge: bool) -> None:
     if hedge != (side != "BOTH"):
         raise VenueError(-4061, "Order's position side does not match user's setting.")
     if hedge:
-        raise VenueError(-1020, "This operation is not supported.")
+        text = "Method is not allowed currently: orders in hedge mode (positionSide LONG or SHORT) are not supported."
+        raise VenueError(-4084, text)
 
 
 def _time_in_force(params: Params, *, needed: bool) -> TimeInForce:

@@ -13,6 +13,7 @@ from replay.exchange.model import (
     Event,
     Executed,
     LeverageChanged,
+    MarginCalled,
     PositionsChanged,
     VenueError,
 )
@@ -36,7 +37,7 @@ _TOO_MANY = 429
 _UNAUTHORIZED = 401
 _NO_SUCH_KEY = "This listenKey does not exist."
 
-UserEvent = Executed | PositionsChanged | LeverageChanged | ConditionalChanged
+UserEvent = Executed | PositionsChanged | LeverageChanged | ConditionalChanged | MarginCalled
 
 log = structlog.get_logger()
 
@@ -160,7 +161,7 @@ class FuturesUserStream:
 
     def _hear(self, events: Sequence[Event]) -> None:
         for event in events:
-            if isinstance(event, (Executed, PositionsChanged, LeverageChanged, ConditionalChanged)):
+            if isinstance(event, UserEvent):
                 self._outlet.put(event)
 
     def _send(self, event: UserEvent) -> None:
@@ -187,6 +188,8 @@ class FuturesUserStream:
             return futures_shapes.order_update(texts[event.order.id], event)
         if isinstance(event, LeverageChanged):
             return futures_account_shapes.leverage_update(event)
+        if isinstance(event, MarginCalled):
+            return futures_account_shapes.margin_call(texts, event)
         if isinstance(event, ConditionalChanged):
             wish = event.conditional
             engine = self._desk.venue.engine
@@ -208,4 +211,6 @@ def _name(event: UserEvent) -> str:
         return f"futures user ACCOUNT_UPDATE {event.reason}"
     if isinstance(event, ConditionalChanged):
         return f"futures user ALGO_UPDATE {event.conditional.status}"
+    if isinstance(event, MarginCalled):
+        return "futures user MARGIN_CALL"
     return "futures user ACCOUNT_CONFIG_UPDATE"

@@ -17,7 +17,6 @@ INTERVALS = ("1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h",
 _DAY_MS = 86_400_000
 DEPTH_MAX = 5_000
 ROWS_MAX = 1_000
-_ALL = 2**31
 _AVERAGE_MINUTES = 5
 
 
@@ -82,7 +81,9 @@ async def trades(call: AnyCall) -> list[Any]:
 def read_trades(call: AnyCall, text: MarketText) -> list[Printed]:
     """Return the trades that are asked for by id."""
     from_id = call.params.integer("fromId")
-    return _trades(call.desk, text, call.params.limit(500, ROWS_MAX), from_id, None, None)
+    limit = call.params.limit(500, ROWS_MAX)
+    found: list[Printed] = call.desk.venue.engine.public_trades(text.market.id, from_id, limit=limit)
+    return found
 
 
 async def aggregate_trades(call: AnyCall) -> list[Any]:
@@ -92,26 +93,18 @@ async def aggregate_trades(call: AnyCall) -> list[Any]:
 
 
 def read_trades_of_time(call: AnyCall, text: MarketText) -> list[Printed]:
-    """Return the trades that are asked for by id or by time."""
+    """Return the trades that are asked for by id or by time; none where none was.
+
+    Raises:
+        VenueError: -1128, by both.
+    """
     params = call.params
     from_id, start_ms, end_ms = params.integer("fromId"), params.integer("startTime"), params.integer("endTime")
-    return _trades(call.desk, text, params.limit(500, ROWS_MAX), from_id, start_ms, end_ms)
-
-
-def _trades(
-    desk: Desk[Any], text: MarketText, limit: int, from_id: int | None, start_ms: int | None, end_ms: int | None
-) -> list[Printed]:
-    """Return trades oldest first: from a start on if there is one, else the newest."""
-    begun = from_id is not None or start_ms is not None
-    kept = desk.venue.engine.recent_trades(text.market.id, _ALL if begun or end_ms is not None else limit)
-    found = [
-        trade
-        for trade in kept
-        if (from_id is None or trade.trade_id >= from_id)
-        and (start_ms is None or trade.time_ms >= start_ms)
-        and (end_ms is None or trade.time_ms <= end_ms)
-    ]
-    return found[:limit] if begun else found[-limit:]
+    if from_id is not None and (start_ms is not None or end_ms is not None):
+        raise VenueError(-1128, "Combination of optional parameters invalid.")
+    asked = (from_id, start_ms, end_ms, params.limit(500, ROWS_MAX))
+    found: list[Printed] = call.desk.venue.engine.public_trades(text.market.id, *asked)
+    return found
 
 
 async def average_price(call: AnyCall) -> Json:

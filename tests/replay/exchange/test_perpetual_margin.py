@@ -262,3 +262,64 @@ def test_a_mark_set_by_hand_liquidates_where_the_price_does_not(pit: Any) -> Non
     assert pit.position().amount_lots == 0
     (trade,) = pit.engine.my_trades("BTCUSDT")[1:]
     assert trade.price_ticks == 280_000
+
+
+# --- what is warned of, and what a closed market leaves -------------------------------------------------
+
+
+def calls(told: list[x.Event]) -> list[tuple[tuple[str, ...], int | None]]:
+    found = [each for each in told if isinstance(each, x.MarginCalled)]
+    return [(tuple(position.id for position in each.positions), each.cross_atoms) for each in found]
+
+
+def test_a_margin_that_is_nearly_used_up_is_called_once_until_there_is_enough_again(pit: Any) -> None:
+    pit.place("BUY", "6")
+    once = [(("BTCUSDT",), 10_000 * ATOMS)]
+    assert calls(pit.print(28_480)) == [], "maintenance takes 78% of the margin"
+    assert calls(pit.print(28_470)) == once, "83%"
+    assert calls(pit.print(28_465)) == []
+    assert calls(pit.print(29_000)) == []
+    assert calls(pit.print(28_470)) == once
+    assert pit.position().amount_lots == 6_000
+
+
+def test_a_fall_that_liquidates_at_once_is_called_first(pit: Any) -> None:
+    pit.engine.set_margin_type("BTCUSDT", True, pit.tick())
+    pit.place("BUY", "1")
+    told = pit.print(28_000)
+    (called,) = [index for index, each in enumerate(told) if isinstance(each, x.MarginCalled)]
+    (forced,) = [i for i, each in enumerate(told) if isinstance(each, x.Executed) and each.kind == "CALCULATED"]
+    assert called < forced
+    assert calls(told) == [(("BTCUSDT",), None)]
+
+
+@pytest.mark.parametrize("isolated", [False, True])
+@pytest.mark.parametrize(("side", "profit"), [("BUY", 100), ("SELL", -100)])
+def test_a_closed_market_settles_what_is_held_at_the_mark(
+    make_pit: Any, isolated: bool, side: str, profit: int
+) -> None:
+    pit = make_pit(taker_fee=Decimal("0.001"))
+    if isolated:
+        pit.engine.set_margin_type("BTCUSDT", True, pit.tick())
+    pit.place(side)
+    pit.place("BUY", price="29000")
+    pit.place("BUY", "1", id="ETHUSDT")
+    pit.engine.set_mark("BTCUSDT", 310_000, pit.tick())
+    pit.engine.drain()
+    pit.engine.set_trading("BTCUSDT", False, pit.tick())
+    told = [each for each in pit.engine.drain() if isinstance(each, x.Executed)]
+    assert [each.kind for each in told] == ["EXPIRED", "NEW", "CALCULATED"]
+    order, trade = told[-1].order, told[-1].trade
+    assert trade is not None
+    assert order.client_order_id.startswith("settlement_autoclose-")
+    assert (order.type, order.status, trade.price_ticks, trade.realized_atoms) == (
+        "MARKET", "FILLED", 310_000, profit * ATOMS,
+    )  # fmt: skip
+    assert (pit.position().amount_lots, pit.position("ETHUSDT").amount_lots) == (0, 1_000)
+    assert pit.usdt() == 10_000 + profit - Decimal(3) - Decimal("3.1") - 2
+    assert pit.wallet().cross_wallet_atoms == pit.wallet().wallet_atoms
+    pit.engine.audit()
+    again = pit.make()
+    for operation in pit.operations:
+        again.apply(operation)
+    assert again.dump() == pit.engine.dump()

@@ -241,6 +241,9 @@ async def test_position_mode_is_read_and_set_and_hedge_mode_takes_no_plain_order
     for params in ({}, {"triggerPrice": 51000}):
         with pytest.raises(ccxt.ExchangeError, match="-4061"):
             await usdm.create_order(CONTRACT, "market", "buy", 0.1, None, params)
+        for side in ("LONG", "SHORT"):
+            with pytest.raises(ccxt.ExchangeError, match=r"-4084.*hedge mode .* not supported"):
+                await usdm.create_order(CONTRACT, "market", "buy", 0.1, None, params | {"positionSide": side})
     await usdm.set_position_mode(False)
     with pytest.raises(ccxt.ExchangeError, match="-4061"):
         await usdm.create_order(CONTRACT, "market", "buy", 0.1, None, {"positionSide": "LONG"})

@@ -314,3 +314,13 @@ async def test_refusals_over_the_socket_are_those_of_rest(usdm: Any) -> None:
         await soon(usdm.cancel_order_ws("99", CONTRACT))
     with pytest.raises(ccxt.BaseError, match="-1020"):
         await soon(usdm.fetch_my_trades_ws(CONTRACT))
+
+
+async def test_a_margin_call_is_told_on_the_user_stream(exchange: Exchange, usdm: Any) -> None:
+    await usdm.create_order(CONTRACT, "market", "sell", 20)
+    near = lambda: exchange.print_trade(CONTRACT, "54700", "0.01")  # noqa: E731
+    told = (await raw_events(exchange, usdm, near, "MARGIN_CALL"))[-1]
+    (row,) = told["p"]
+    assert (told["e"], row["s"], row["ps"], row["mt"]) == ("MARGIN_CALL", "BTCUSDT", "BOTH", "CROSSED")
+    assert (row["pa"], row["mp"], row["mm"]) == ("-20.00000000", "54700.00000000", "4376.00000000")
+    assert float(told["cw"]) + float(row["up"]) < 4376 / 0.8

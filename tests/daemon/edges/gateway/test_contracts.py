@@ -349,6 +349,25 @@ async def test_a_liquidation_halts_by_name(
         assert not [words for words in trader.all(m.Reconciled)[-1].differences if "we expect" in words]
 
 
+async def test_a_delisted_contract_is_settled_and_the_forced_trade_is_booked(
+    exchange: Exchange, loopback: ExchangeSettings, open_desk: Any
+) -> None:
+    client = await connect(loopback, needs_keys=True, environment=keys_of(exchange))
+    trader = Trader(Instrument(client.specs[SYMBOL]), ("a",))
+    await client.close()
+    async with open_desk(loopback, keys=keys_of(exchange), clerk=trader) as desk:
+        await desk.until(lambda: trader.venue.ready)
+        trader.wish(lambda s: s.buy(2))
+        await desk.until(lambda: trader.lots() == 2_000)
+        market_id = exchange.futures.markets[0].id
+        await exchange.futures.commit(lambda engine, now_ms: engine.set_trading(market_id, False, now_ms))
+        await trader.take(m.TimerFired("venue", "reconcile", 0))
+        await desk.until(lambda: "settlement: the venue's order settlement_autoclose-" in trader.halted)
+        assert "sold 2 at" in trader.halted
+        await compare(trader, desk)
+        assert not [words for words in trader.all(m.Reconciled)[-1].differences if "we expect" in words]
+
+
 async def test_somebody_elses_trade_halts_and_says_what_differs(
     exchange: Exchange, loopback: ExchangeSettings, open_desk: Any
 ) -> None:
