@@ -5,12 +5,23 @@ are floats as the venue publishes them; what we order, own or owe is an exact in
 quantities in lots, money in atoms (1e-8 of the quote asset). New fields go last and have defaults; a
 type or a meaning never changes, because journals outlive releases.
 
-Every struct encodes as an array that starts with its tag, which is its class name. What markets and real venues
-say is defined in `actors.market_messages` and `actors.venue_messages`, and read through this module, too.
+Every struct encodes as an array that starts with its tag, which is its class name. What markets, operators and
+real venues say is defined in `actors.market_messages`, `actors.control_messages` and `actors.venue_messages`, and
+read through this module, too.
 """
 
 from typing import Any, Literal
 
+from actors.control_messages import (
+    Flatten,
+    Flattened,
+    Halt,
+    Pause,
+    Resume,
+    Stop,
+    TimerFired,
+    TradingStateChanged,
+)
 from actors.market_messages import (
     AggregateClosed,
     Bar,
@@ -59,10 +70,13 @@ __all__ = [
     "DataRejected",
     "FeedResumed",
     "FeedStale",
+    "Flatten",
+    "Flattened",
     "ForcedTrade",
     "ForeignOrder",
     "Funding",
     "FundingPaid",
+    "Halt",
     "HistoryBar",
     "InstrumentChanged",
     "Liquidity",
@@ -71,12 +85,17 @@ __all__ = [
     "OrderAbsent",
     "OrderInDoubt",
     "OrderReported",
+    "Pause",
     "PositionReported",
     "Quote",
     "Reconciled",
+    "Resume",
+    "Stop",
     "TapeEnded",
+    "TimerFired",
     "Trade",
     "TradeReported",
+    "TradingStateChanged",
     "VenueLink",
     "WarmUp",
 ]  # what other rooms of the vocabulary define and is read through this one
@@ -86,62 +105,6 @@ TimeInForce = Literal["gtc", "ioc", "fok"]
 
 BUY = 1
 SELL = -1
-
-
-# --- time and control -------------------------------------------------------------------------------
-
-
-class TimerFired(Message, frozen=True):
-    """A timer armed by `actor` under `name` is due."""
-
-    actor: str
-    name: str
-    due_ns: int
-
-
-class Pause(Message, frozen=True):
-    """Veto whatever increases a position; exits and cancels pass."""
-
-    command_id: str
-    idempotency_key: str = ""
-
-
-class Resume(Message, frozen=True):
-    """Trade again after a pause or a halt."""
-
-    command_id: str
-    idempotency_key: str = ""
-
-
-class Flatten(Message, frozen=True):
-    """Cancel all orders, close all positions, then stay paused."""
-
-    command_id: str
-    idempotency_key: str = ""
-
-
-class Stop(Message, frozen=True):
-    """Cancel all orders and seal the session; positions stay."""
-
-    command_id: str
-    idempotency_key: str = ""
-
-
-class TradingStateChanged(Message, frozen=True):
-    """The account's trading state, from the control actor to all who must obey it."""
-
-    state: str
-    reason: str
-
-
-class Halt(Message, frozen=True):
-    """Stop trading: a limit was breached."""
-
-    reason: str
-
-
-class Flattened(Message, frozen=True):
-    """No order works and no position is open any more."""
 
 
 # --- decisions --------------------------------------------------------------------------------------
