@@ -159,10 +159,10 @@ class RemoteVenue:
     def on_cancel(self, command: CancelOrder) -> None:
         """Ask the venue to withdraw an order; a lost link will ask again once it is back."""
         order = self.sent.get(command.order_id) or self._amends.replacement_of(command.order_id)
-        if order is None:
-            ended = self._ended.get(command.order_id)
-            assert ended is not None, f"{command.order_id} was never at the venue"
-            self._emit(CancelRejected(*identity(ended), "too late"))
+        if (
+            order is None
+        ):  # it ended with the input in hand: what ended it is said before or after this, and is the answer
+            assert command.order_id in self._ended, f"{command.order_id} was never at the venue"
         elif order.held:
             self._end(order, "cancelled", "before it was sent")
         elif not order.cancel_asked:

@@ -3,48 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Any
 
 from actors import messages as m
-from actors.instrument import InstrumentSpec
-from replay.exchange.model import Market, OrderView, TradeView
+from replay.exchange.model import OrderView
 from strategies.base import Strategy
+from tests.simulation.venues import STATES
 
 MS = 1_000_000
 SECOND = 1_000 * MS
 MINUTE = 60 * SECOND
 UNIT = 10**8
-LOTS_PER_STEP = 1_000
-"""The venue counts in steps of 1e-5, the core books lots of 1e-8."""
-
-SYMBOL = "BTC/USDT"
-VENUE_MARKET = Market(symbol=SYMBOL, id="BTCUSDT", base="BTC", quote="USDT", tick=Decimal("0.01"), lot=Decimal("1e-5"))
-SPEC = InstrumentSpec(
-    symbol=SYMBOL,
-    tick=Decimal("0.01"),
-    lot=Decimal("1e-8"),
-    step=Decimal("1e-5"),
-    min_notional=Decimal(5),
-    base="BTC",
-    quote="USDT",
-    long_only=True,
-)
-STATES: dict[str, Any] = {
-    "NEW": "open",
-    "PARTIALLY_FILLED": "open",
-    "FILLED": "filled",
-    "CANCELED": "cancelled",
-    "REJECTED": "rejected",
-    "EXPIRED": "expired",
-}
-TYPES: dict[str, Any] = {"market": "MARKET", "limit": "LIMIT", "stop": "STOP_LOSS", "stop_limit": "STOP_LOSS_LIMIT"}
 
 
 class Restless(Strategy):
     """Does all a strategy can do, as its own numbers tell it; long only, for there is no short on spot."""
 
     seed: int = 1
+    unit: float = 0.002
+    """Size of an order, in base units."""
 
     def on_start(self) -> None:
         self.random = self.seed
@@ -55,19 +32,19 @@ class Restless(Strategy):
         return (self.random >> 33) % choices
 
     def on_bar(self, bar: m.Bar, _: Any, /) -> None:
-        size = 0.002 * (1 + self.draw(3))
+        size = self.unit * (1 + self.draw(3))
         away = bar.close * (1 + self.draw(5)) / 2_000
         held = self.position
         action = self.draw(16)
         if action == 0:
             self.refs.append(self.buy(size))
-        elif action == 1 and held > 0.001:
+        elif action == 1 and held > self.unit / 2:
             self.refs.append(self.sell(held / 2))
         elif action in (2, 3):
             self.refs.append(self.buy(size, limit=bar.close - away))
-        elif action == 4 and held > 0.001:
+        elif action == 4 and held > self.unit / 2:
             self.refs.append(self.sell(held / 2, limit=bar.close + away))
-        elif action == 5 and held > 0.001:
+        elif action == 5 and held > self.unit / 2:
             self.refs.append(self.sell(held / 2, stop=bar.close - away))
         elif action == 6:
             self.refs.append(self.buy(size, stop=bar.close + away, limit=bar.close + 2 * away))
@@ -96,6 +73,38 @@ class Restless(Strategy):
             self.amend(ref, stop=price - away)
 
 
+class BothWays(Restless):
+    """Long and short on a contract, through zero; no stops, which are another desk's there."""
+
+    def on_bar(self, bar: m.Bar, _: Any, /) -> None:
+        size = self.unit * (1 + self.draw(3))
+        away = bar.close * (1 + self.draw(5)) / 2_000
+        side = 1 if self.draw(2) else -1
+        order = self.buy if side > 0 else self.sell
+        action = self.draw(13)
+        if action == 0:
+            self.refs.append(order(size))
+        elif action in (1, 2):
+            self.refs.append(order(size, limit=bar.close - side * away))
+        elif action == 3:
+            self.refs.append(order(size, limit=bar.close + side * away, time_in_force="ioc"))
+        elif action == 4:
+            self.refs.append(order(size, limit=bar.close - side * away, post_only=True))
+        elif action == 5 and self.position:
+            close = self.sell if self.position > 0 else self.buy
+            self.refs.append(close(abs(self.position), reduce_only=True))
+        elif action in (6, 7):
+            self.target(side * size)
+        elif action == 8:
+            self.target(0)
+        elif action in (9, 10) and self.refs:
+            self.cancel(self.refs[self.draw(len(self.refs))])
+        elif action > 10 and self.refs:
+            ref = self.refs[self.draw(len(self.refs))]
+            self.amend(ref, limit=bar.close - side * away, quantity=size if self.draw(2) else None)
+        del self.refs[:-8]
+
+
 class Totals:
     """What may be executed of each wish, and by which orders: the newest total that was asked for or is in force."""
 
@@ -115,7 +124,7 @@ class Totals:
     def sent(self, order_id: str, request: m.OrderRequest) -> None:
         self.orders.setdefault((request.strategy, request.ref), set()).add(order_id)
 
-    def excess(self, request: m.OrderRequest, find: Callable[[str], OrderView | None]) -> str:
+    def excess(self, request: m.OrderRequest, find: Callable[[str], OrderView | None], per_step: int) -> str:
         """Say what a wish's orders may still execute beyond its total; empty if nothing."""
         key = (request.strategy, request.ref)
         lots = 0
@@ -124,27 +133,4 @@ class Totals:
             if order is not None:
                 lots += order.quantity_lots if STATES[order.status] == "open" else order.filled_lots
         most = max(self.asked[key], self.in_force[key])
-        return (
-            "" if lots * LOTS_PER_STEP <= most else f"{key}: {lots * LOTS_PER_STEP} lots at work or done, {most} asked"
-        )
-
-
-def reported(order: OrderView) -> m.OrderReported:
-    return m.OrderReported(
-        order.client_order_id, str(order.order_id), STATES[order.status], order.filled_lots * LOTS_PER_STEP
-    )
-
-
-def traded(order_id: str, trade: TradeView) -> m.TradeReported:
-    return m.TradeReported(
-        order_id,
-        SYMBOL,
-        trade.trade_id,
-        m.BUY if trade.side == "BUY" else m.SELL,
-        trade.price_ticks,
-        trade.quantity_lots * LOTS_PER_STEP,
-        trade.commission_asset,
-        trade.commission_atoms,
-        "maker" if trade.is_maker else "taker",
-        trade.time_ms * MS,
-    )
+        return "" if lots * per_step <= most else f"{key}: {lots * per_step} lots at work or done, {most} asked"

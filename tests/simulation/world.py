@@ -8,40 +8,30 @@ seed always tells the same story.
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import random
 from collections.abc import Callable
-from decimal import Decimal
 from functools import partial
 from itertools import count
 
 import msgspec
 
 from actors import messages as m
+from actors.execution.booking import PANIC_MARK
+from actors.execution.remote import RemoteVenue
 from actors.instrument import Instrument
 from actors.ledger import Account
 from actors.runtime.journal import decode_input, encode_input
 from actors.system import Core, CoreSnapshot, SeriesPlan, StrategyPlan
 from config.load import check_settings
-from replay.exchange.engine import Engine
-from replay.exchange.model import Executed, NewOrder, OrderView, TradeView, VenueError
+from replay.exchange.model import NewOrder, OrderView, VenueError
 from strategies.rows import FeatureRows
-from tests.simulation.parts import (
-    LOTS_PER_STEP,
-    MINUTE,
-    MS,
-    SECOND,
-    SPEC,
-    SYMBOL,
-    TYPES,
-    UNIT,
-    VENUE_MARKET,
-    Restless,
-    Totals,
-    reported,
-    traded,
-)
+from tests.simulation.parts import MINUTE, MS, SECOND, UNIT, BothWays, Restless, Totals
+from tests.simulation.venues import LEAST, QUOTE, Venue, draw_venue
 
+OWN = "pbsim0"
+"""What the ids of our orders begin with."""
 RECV_WINDOW = 5 * SECOND
 TIMEOUT = 2 * SECOND
 
@@ -63,6 +53,12 @@ class Faults(msgspec.Struct):
     """Per minute: `kill -9` of the daemon."""
     busy: float = 0.0
     """The venue refuses to take a request just now, and says so."""
+    clock_differs: float = 0.0
+    """It refuses one for its time stamp."""
+    rules_change: float = 0.0
+    """Per minute: the venue changes a step or its minimum, or trades a symbol no more, for a while."""
+    panics: float = 0.0
+    """Per minute: the daemon is killed, and its account made flat from outside."""
 
 
 class World:
@@ -81,16 +77,7 @@ class World:
         self._queue: list[tuple[int, int, Callable[[], None]]] = []
         self._order = count()
         self._seed = seed
-        self.engine = Engine(
-            (VENUE_MARKET,),
-            {"BTC": Decimal(2), "USDT": Decimal(50_000)},
-            maker_fee=Decimal("0.001"),
-            taker_fee=Decimal("0.001"),
-            spread_ticks=2,
-            fee_asset="auto",
-            bounded=seed % 2 == 1,
-        )
-        self.price_ticks = 3_000_000
+        self.venue: Venue = draw_venue(seed)
         self.placed: dict[str, list[m.OrderRequest]] = {}
         """What was sent under each client order id, each time it was sent."""
         self.taken: dict[str, int] = {}
@@ -100,10 +87,11 @@ class World:
         self.excesses: list[str] = []
         """Wishes of which more could have been executed than was asked for, and books that sold what they had not."""
         self.amended = 0
-        self.one_step = seed % 4 != 3
-        """Whether the venue can replace an order in one step."""
         self.fills: list[tuple[int, m.Fill]] = []
         """Booked executions with the number of their input."""
+        self.adopted: list[tuple[int, m.Adopted]] = []
+        """Shares of what panic executed, likewise."""
+        self.panicked = 0
         self.journal: list[tuple[int, bytes, bytes]] = []
         """Every input with its time and the digest after it."""
         self.durable = 0
@@ -114,7 +102,7 @@ class World:
         """Number of the process: what an earlier one was waiting for reaches nobody."""
         self._effects: list[tuple[int, m.Message]] = []
         self._hearing = False
-        self._bar: list[int] = []
+        self._bars: dict[str, list[int]] = {name: [] for name in self.venue.prices}
         self.start()
 
     # --- the clockwork ------------------------------------------------------------------------------
@@ -150,6 +138,9 @@ class World:
             link_breaks=draw((0.0, 0.05, 0.3)),
             dies=draw((0.0, 0.05, 0.2)),
             busy=draw((0.0, 0.1)),
+            clock_differs=draw((0.0, 0.05)),
+            rules_change=draw((0.0, 0.0, 0.02)),
+            panics=draw((0.0, 0.0, 0.01)),
         )
 
     # --- the market ---------------------------------------------------------------------------------
@@ -159,43 +150,91 @@ class World:
         end = self.now + minutes * MINUTE
         while self.now < end:
             minute_end = self.now - self.now % MINUTE + MINUTE
-            for _ in range(self.random.randrange(6, 18)):
-                self.at(self.random.randrange(minute_end - self.now), self._print)
+            for name in self.venue.prices:
+                for _ in range(self.random.randrange(6, 18)):
+                    self.at(self.random.randrange(minute_end - self.now), partial(self._print, name))
             self.at(minute_end - self.now, self._close_bar)
             if self.happens("dies"):
                 self.at(self.random.randrange(MINUTE), self.die)
             if self.happens("link_breaks"):
                 self.at(self.random.randrange(MINUTE), self.break_link)
+            if self.happens("rules_change"):
+                self.at(self.random.randrange(MINUTE), self.change_rules)
+            if self.happens("panics"):
+                self.at(self.random.randrange(MINUTE), self.panic)
             self.run(minute_end - self.now)
 
-    def _print(self) -> None:
-        self.price_ticks = max(100_000, self.price_ticks + round(self.random.gauss(0, 1_500)))
-        self.engine.print_trade("BTCUSDT", self.price_ticks, self.random.randrange(1, 1_000), self.now // MS)
-        self._bar.append(self.price_ticks)
+    def _print(self, name: str) -> None:
+        swing = self.venue.prices[name] / 2_000
+        ticks = max(10_000, self.venue.prices[name] + round(self.random.gauss(0, swing)))
+        self.venue.prices[name] = ticks
+        (market,) = [each for each in self.venue.printed() if each.symbol.partition(":")[0] == name]
+        self.venue.engine.print_trade(market.id, ticks, self.random.randrange(1, 1_000), self.now // MS)
+        self._bars[name].append(ticks)
         self._push_events()
 
     def _close_bar(self) -> None:
-        ticks = self._bar or [self.price_ticks]
-        self._bar = []
-        opened, high, low, closed = (value / 100 for value in (ticks[0], max(ticks), min(ticks), ticks[-1]))
-        self.post(m.Bar(SYMBOL, MINUTE, self.now - MINUTE, self.now, opened, high, low, closed, float(len(ticks))))
+        for symbol in self.venue.markets:
+            name = symbol.partition(":")[0]
+            ticks = self._bars[name] or [self.venue.prices[name]]
+            self._bars[name] = []
+            opened, high, low, closed = (value / 100 for value in (ticks[0], max(ticks), min(ticks), ticks[-1]))
+            self.post(m.Bar(symbol, MINUTE, self.now - MINUTE, self.now, opened, high, low, closed, float(len(ticks))))
+
+    # --- the venue's rules --------------------------------------------------------------------------
+
+    def change_rules(self) -> None:
+        """Change something for a while."""
+        symbol = self.random.choice(list(self.venue.markets))
+        market = self.venue.markets[symbol]
+        what = self.random.randrange(4)
+        if what == 0:
+            self.venue.set_trading(symbol, self.now, trading=False)
+        elif what == 1:
+            self.venue.change_rules(symbol, self.now, lot=market.lot * 10)
+        elif what == 2:
+            self.venue.change_rules(symbol, self.now, tick=market.tick * 10)
+        else:
+            self.venue.change_rules(symbol, self.now, min_notional=LEAST * 3)
+        self._push_events()
+        self.for_this_life(self.random.randrange(MINUTE), self.look_at_rules)
+        self.at(self.random.randrange(MINUTE, 30 * MINUTE), self.restore_rules)
+
+    def restore_rules(self) -> None:
+        for symbol, market in self.venue.markets.items():
+            self.venue.set_trading(symbol, self.now, trading=True)
+            self.venue.change_rules(symbol, self.now, tick=market.tick, lot=market.lot, min_notional=LEAST)
+        self._push_events()
+        self.for_this_life(self.random.randrange(MINUTE), self.look_at_rules)
+
+    def look_at_rules(self) -> None:
+        """Tell the core what it does not know, as the gateway does on its period and at its start."""
+        venue = self.core.venue
+        assert isinstance(venue, RemoteVenue)
+        for symbol in self.venue.markets:
+            now, known = self.venue.rules(symbol), venue.rules.told.get(symbol)
+            spec = self.venue.specs[symbol]
+            began = m.InstrumentChanged(symbol, "", True, spec.tick, spec.step or spec.lot, LEAST)
+            if _terms(now) != _terms(known or began):
+                self.post(now)
 
     # --- the daemon ---------------------------------------------------------------------------------
 
     def make_core(self) -> Core:
         settings = check_settings({"exchange": {"reconcile_s": 120}}, "simulation")
         strategies = [
-            StrategyPlan(name, SYMBOL, MINUTE, Restless(seed=self._seed + number), FeatureRows({}))
+            StrategyPlan(f"{name}{index}", symbol, MINUTE, self._strategy(symbol, number + index), FeatureRows({}))
+            for index, symbol in enumerate(self.venue.markets)
             for number, name in enumerate("ab"[: 1 + self._seed % 3 % 2], start=1)
         ]
-        noted = (m.Fill, m.PositionChanged, m.OrderRequest, m.AmendRequest, m.Amended)
+        noted = (m.Fill, m.Adopted, m.PositionChanged, m.OrderRequest, m.AmendRequest, m.Amended)
         heard = (m.SendOrder, m.SendCancel, m.SendAmend, m.AskOrder, m.AskAccount, *noted)
         core = Core(
             settings,
-            {SYMBOL: Instrument(SPEC)},
-            [SeriesPlan(SYMBOL, MINUTE)],
+            {symbol: Instrument(spec) for symbol, spec in self.venue.specs.items()},
+            [SeriesPlan(symbol, MINUTE) for symbol in self.venue.markets],
             strategies,
-            Account(50_000 * UNIT),
+            Account(QUOTE * UNIT),
             nonce="sim0",
             start_ns=0,
             real=True,
@@ -204,6 +243,11 @@ class World:
         for actor in core.strategies:
             actor.start()
         return core
+
+    def _strategy(self, symbol: str, number: int) -> Restless:
+        unit = 0.03 if symbol.startswith("ETH") else 0.002
+        kind = BothWays if self.venue.specs[symbol].contract else Restless
+        return kind(seed=self._seed + number, unit=unit)
 
     def start(self) -> None:
         """Begin, or go on from what is durable."""
@@ -230,7 +274,37 @@ class World:
         if self.alive:
             self.alive = False
             self.fills = [(seq, fill) for seq, fill in self.fills if seq <= self.durable]
+            self.adopted = [(seq, share) for seq, share in self.adopted if seq <= self.durable]
             self.at(self.random.randrange(SECOND, 3 * MINUTE), self.start)
+
+    def panic(self) -> None:
+        """Kill the daemon, withdraw what it has open and close what it holds, by orders of another make."""
+        if not self.alive:
+            return
+        self.die()
+        for symbol, market in self.venue.markets.items():
+            for order in self.venue.engine.open_orders(market.id):
+                if order.client_order_id.startswith(OWN):
+                    self.venue.cancel(symbol, order.client_order_id, self.now)
+            lots = 0
+            for trade in self.venue.trades_after(symbol, 0):
+                if trade.order_id.startswith(OWN):
+                    lots += trade.side * trade.quantity_lots
+                    lots -= trade.fee_atoms if trade.fee_asset == market.base and not market.settle else 0
+            steps = abs(lots) // self.venue.per_step[symbol]
+            if not steps:
+                continue
+            self.panicked += 1
+            new = NewOrder(
+                id=market.id,
+                side="SELL" if lots > 0 else "BUY",
+                type="MARKET",
+                quantity=steps * market.lot,
+                client_order_id=f"{OWN}{PANIC_MARK}{self.panicked}",
+            )
+            with contextlib.suppress(VenueError):  # too little, or not traded just now
+                self.venue.engine.place(new, self.now // MS)
+        self.venue.engine.drain()
 
     def hear(self, message: m.Message) -> None:
         if not self._hearing:
@@ -239,19 +313,23 @@ class World:
         if isinstance(message, m.Fill):
             self.fills.append((seq, message))
             return
+        if isinstance(message, m.Adopted):
+            self.adopted.append((seq, message))
+            return
         if isinstance(message, m.PositionChanged):
-            if (
-                message.quantity_lots <= -LOTS_PER_STEP
-            ):  # less is a fee that was taken from it after it was ordered away
+            spec, per_step = self.venue.specs[message.symbol], self.venue.per_step[message.symbol]
+            # less is a fee that was taken from it after it was ordered away
+            if spec.long_only and message.quantity_lots <= -per_step:
                 self.excesses.append(f"{message.strategy} sold {-message.quantity_lots} lots it did not have")
             return
         if isinstance(message, m.OrderRequest | m.AmendRequest | m.Amended):
             self.totals.hear(message)
             self.amended += isinstance(message, m.Amended)
             return
-        paused = self.core.control.trading == "paused"
-        if paused and isinstance(message, m.SendOrder | m.SendAmend) and message.request.side == m.BUY:
-            self.entries_while_paused.append(message.order_id)
+        if self.core.control.trading == "paused" and isinstance(message, m.SendOrder | m.SendAmend):
+            request = message.request
+            if self.venue.specs[request.symbol].long_only and request.side == m.BUY:
+                self.entries_while_paused.append(message.order_id)
         self._effects.append((seq, message))
 
     def post(self, message: m.Message) -> None:
@@ -291,6 +369,7 @@ class World:
     def connect(self) -> None:
         self.linked = True
         self.post(m.VenueLink(up=True))
+        self.look_at_rules()
 
     def break_link(self) -> None:
         if self.alive and self.linked:
@@ -303,8 +382,12 @@ class World:
         match message:
             case m.SendOrder():
                 self._note_sent(message.order_id, message.request)
-                self._request(message.order_id, lambda: self._place(message.order_id, message.request))
-            case m.SendAmend() if not self.one_step or message.booked_lots:
+                self._request(
+                    message.order_id,
+                    lambda: self._place(message.order_id, message.request, reduce_only=message.reduce_only),
+                    is_new=True,
+                )
+            case m.SendAmend() if not self.venue.one_step or message.booked_lots:
                 names = (message.order_id, message.new_order_id)
                 refused = m.AmendRefused(*names, "it cannot be changed in one step", withdraw_first=True)
                 self.for_this_life(self.trip(), lambda: self.post(refused))
@@ -318,7 +401,7 @@ class World:
             case m.AskAccount():
                 self._ask(lambda: self._answer_account(message, asked_at))
 
-    def _request(self, order_id: str, work: Callable[[], m.Message | list[m.Message]]) -> None:
+    def _request(self, order_id: str, work: Callable[[], m.Message | list[m.Message]], *, is_new: bool = False) -> None:
         """Send something that changes the venue: once, whatever becomes of it."""
         sent_at, life = self.now, self.life
         if self.happens("request_lost"):
@@ -330,6 +413,11 @@ class World:
         def arrive() -> None:
             if self.now > sent_at + RECV_WINDOW:
                 return  # too old: refused, and nobody waits for the refusal any more
+            if not late and self.happens("clock_differs"):
+                refused = m.OrderReported(order_id, "", "rejected", 0, "timestamp outside of the recvWindow")
+                told = refused if is_new else m.OrderInDoubt(order_id, "refused for its time stamp")
+                self.for_this_life(self.trip(), lambda: self.post(told))
+                return
             answer = work()
             messages = answer if isinstance(answer, list) else [answer]
             self._push_events()
@@ -349,48 +437,38 @@ class World:
     def _replace(self, message: m.SendAmend) -> list[m.Message]:
         """Cancel and replace, unless anything was executed; a new order that is refused leaves the old one gone."""
         names = (message.order_id, message.new_order_id)
-        old = self._find(message.order_id)
+        symbol = message.request.symbol
+        old = self._find(symbol, message.order_id)
         if self.happens("busy"):
             return [m.AmendRefused(*names, "too many requests")]
         if old is None or old.status not in ("NEW", "PARTIALLY_FILLED"):
             return [m.AmendRefused(*names, "unknown order")]
         if old.filled_lots:
+            self.placed[message.new_order_id].pop()  # proved never to become an order
             return [m.AmendRefused(*names, "restricted", withdraw_first=True)]
-        self.engine.cancel("BTCUSDT", self.now // MS, client_order_id=message.order_id)
+        self.venue.cancel(symbol, message.order_id, self.now)
         placed = self._place(message.new_order_id, message.request)
         if isinstance(placed[-1], m.OrderReported) and placed[-1].state == "rejected":
             return [m.AmendRefused(*names, placed[-1].reason)]
         return placed
 
-    def _place(self, order_id: str, request: m.OrderRequest) -> list[m.Message]:
+    def _place(self, order_id: str, request: m.OrderRequest, *, reduce_only: bool = False) -> list[m.Message]:
         if self.happens("busy"):
             return [m.OrderReported(order_id, "", "rejected", 0, "too many requests")]
-        kind = "LIMIT_MAKER" if request.post_only else TYPES[request.kind]
         try:
-            order = self.engine.place(
-                NewOrder(
-                    id="BTCUSDT",
-                    side="BUY" if request.side > 0 else "SELL",
-                    type=kind,  # type: ignore[arg-type]
-                    quantity=request.quantity_lots * SPEC.lot,
-                    price=request.limit_ticks * SPEC.tick if request.limit_ticks else None,
-                    stop_price=request.stop_ticks * SPEC.tick if request.stop_ticks else None,
-                    time_in_force=request.time_in_force.upper(),  # type: ignore[arg-type]
-                    client_order_id=order_id,
-                ),
-                self.now // MS,
-            )
+            order = self.venue.place(order_id, request, self.now, reduce_only=reduce_only)
         except VenueError as error:
             return [m.OrderReported(order_id, "", "rejected", 0, str(error))]
         self.taken[order_id] = self.taken.get(order_id, 0) + 1
-        excess = self.totals.excess(request, self._find)
+        per_step = self.venue.per_step[request.symbol]
+        excess = self.totals.excess(request, partial(self._find, request.symbol), per_step)
         if excess:
             self.excesses.append(excess)
-        return [*(traded(order_id, trade) for trade in order.trades), reported(order)]
+        return [*(self.venue.traded(order_id, trade) for trade in order.trades), self.venue.reported(order)]
 
     def _cancel(self, message: m.SendCancel) -> m.Message:
         try:
-            return reported(self.engine.cancel("BTCUSDT", self.now // MS, client_order_id=message.order_id))
+            return self.venue.reported(self.venue.cancel(message.symbol, message.order_id, self.now))
         except VenueError as error:
             return m.CancelRefused(message.order_id, str(error))
 
@@ -413,55 +491,48 @@ class World:
 
         self.for_this_life(self.trip(), arrive)
 
-    def _find(self, order_id: str) -> OrderView | None:
+    def _find(self, symbol: str, order_id: str) -> OrderView | None:
         try:
-            return self.engine.order("BTCUSDT", client_order_id=order_id)
+            return self.venue.find(symbol, order_id)
         except VenueError:
             return None
 
     def _answer_order(self, message: m.AskOrder, asked_at: int) -> list[m.Message] | None:
-        order = self._find(message.order_id)
+        order = self._find(message.symbol, message.order_id)
         if order is not None:
-            answer = msgspec.structs.replace(reported(order), asked=True)
-            return [*(traded(message.order_id, trade) for trade in self._trades_of(order)), answer]
+            answer = msgspec.structs.replace(self.venue.reported(order), asked=True)
+            return [*self.venue.trades_of(order), answer]
         if self.now <= asked_at + RECV_WINDOW:
             return None  # a request of ours may still be under way
         return [m.OrderAbsent(message.order_id)]
 
     def _answer_account(self, message: m.AskAccount, asked_at: int) -> list[m.Message] | None:
         reports: list[m.OrderReported] = []
-        trades: dict[int, m.TradeReported] = {}
+        trades: dict[tuple[str, int], m.TradeReported] = {}
         absent: list[str] = []
-        for order_id, _ in message.orders:
-            order = self._find(order_id)
+        for order_id, symbol in message.orders:
+            order = self._find(symbol, order_id)
             if order is not None:
-                reports.append(reported(order))
-                trades |= {trade.trade_id: traded(order_id, trade) for trade in self._trades_of(order)}
+                reports.append(self.venue.reported(order))
+                trades |= {(symbol, trade.trade_id): trade for trade in self.venue.trades_of(order)}
             elif self.now <= asked_at + RECV_WINDOW:
                 return None
             else:
                 absent.append(order_id)
-        for _, trade_id in message.trades_after:
-            for trade in self.engine.my_trades("BTCUSDT", from_id=trade_id + 1, limit=1_000):
-                order = self.engine.order("BTCUSDT", order_id=trade.order_id)
-                trades[trade.trade_id] = traded(order.client_order_id, trade)
-        balances = tuple(
-            m.BalanceReported(each.asset, each.free_atoms + each.locked_atoms) for each in self.engine.balances()
-        )
-        ordered = tuple(trades[number] for number in sorted(trades))
-        return [m.AccountReported(message.reason, tuple(reports), tuple(absent), ordered, balances, (), message.ask)]
-
-    def _trades_of(self, order: OrderView) -> list[TradeView]:
-        return list(self.engine.my_trades("BTCUSDT", order_id=order.order_id, limit=1_000))
+        for symbol, trade_id in message.trades_after:
+            for trade in self.venue.trades_after(symbol, trade_id):
+                trades[symbol, trade.trade_id] = trade
+        balances, positions = self.venue.holdings()
+        ordered = tuple(trades[key] for key in sorted(trades))
+        funding = tuple(self.venue.funding(dict(message.funding_after)))
+        told = (message.reason, tuple(reports), tuple(absent), ordered, balances, ())
+        return [m.AccountReported(*told, message.ask, positions, funding)]
 
     def _push_events(self) -> None:
         """Tell the daemon's user stream what happened, if it is connected and nothing goes wrong."""
-        for event in self.engine.drain():
-            if not isinstance(event, Executed) or not self.linked or self.happens("push_lost"):
+        for messages in self.venue.told():
+            if not self.linked or self.happens("push_lost"):
                 continue
-            messages: list[m.Message] = [reported(event.order)]
-            if event.trade is not None:
-                messages.insert(0, traded(event.order.client_order_id, event.trade))
             for _ in range(2 if self.happens("push_twice") else 1):
                 delay = self.random.randrange(20 * SECOND) if self.happens("push_late") else self.trip()
                 self.for_this_life(delay, partial(self.post_all, messages))
@@ -472,9 +543,14 @@ class World:
         """Heal everything, flatten, and let the dust settle."""
         self.faults = Faults()
         self.run(5 * MINUTE)
+        self.restore_rules()
+        self.run(2 * MINUTE)
         if not self.linked:
             self.connect()
+        self.look_at_rules()
         for _ in range(20):
+            if self.core.control.trading == "halted":
+                self.post(m.Resume(f"resume{self.now}"))
             self.post(m.Flatten(f"flatten{self.now}"))
             self.play(3)
             if not self.core.execution.orders and self.core.control.trading != "flattening":
@@ -487,31 +563,33 @@ class World:
         core, venue = self.core, self.core.venue
         if core.control.trading not in ("paused", "running"):
             found.append(f"trading ended {core.control.trading}: {core.control.reason}")
-        ours = {order.client_order_id for order in self.engine.open_orders("BTCUSDT")}
+        ours = {
+            order.client_order_id
+            for market in self.venue.markets.values()
+            for order in self.venue.engine.open_orders(market.id)
+        }
         if ours != set(core.execution.orders):
             found.append(f"open at the venue {sorted(ours)}, in the core {sorted(core.execution.orders)}")
         if core.execution.orders:
             found.append(f"orders without an end: {sorted(core.execution.orders)}")
-        held = sum(holding.quantity_lots for holding in core.ledger.holdings.values())
-        if abs(held) >= LOTS_PER_STEP and abs(held) * self.price_ticks > 4 * UNIT * 100:
-            found.append(f"not flat: {held} lots")
+        for (strategy, symbol), book in core.ledger.holdings.items():
+            if self.venue.is_left(symbol, book.quantity_lots):
+                found.append(f"not flat: {book.quantity_lots} lots of {symbol} ({strategy})")
         for order_id, requests in self.placed.items():
             if len(requests) > 1:
                 found.append(f"{order_id} was sent {len(requests)} times")
         found.extend(f"{order_id} was taken {times} times" for order_id, times in self.taken.items() if times > 1)
         found.extend(f"too much: {excess}" for excess in self.excesses)
         found.extend(f"{order_id}: an entry while paused" for order_id in self.entries_while_paused)
-        trades = {trade.trade_id: trade for trade in self.engine.my_trades("BTCUSDT", limit=2**31)}
-        booked = [fill.trade_id for _, fill in self.fills]
-        if sorted(trades) != sorted(booked):
-            odd = sorted(number for number in booked if booked.count(number) > 1 or number not in trades)
-            found.append(f"trades not booked: {sorted(set(trades) - set(booked))}; booked twice or made up: {odd}")
-        balances = {each.asset: each.free_atoms + each.locked_atoms for each in self.engine.balances()}
-        cash_change = core.ledger.cash_atoms - 50_000 * UNIT
-        if balances["USDT"] - 50_000 * UNIT != cash_change:
-            found.append(f"USDT: the venue changed by {balances['USDT'] - 50_000 * UNIT}, the ledger by {cash_change}")
-        if balances["BTC"] - 2 * UNIT != held:
-            found.append(f"BTC: the venue changed by {balances['BTC'] - 2 * UNIT}, the ledger holds {held}")
+        there = {
+            (symbol, trade.trade_id) for symbol in self.venue.markets for trade in self.venue.trades_after(symbol, 0)
+        }
+        booked = [(fill.symbol, fill.trade_id) for _, fill in self.fills]
+        here = [*booked, *{(share.symbol, share.trade_id) for _, share in self.adopted}]
+        if sorted(there) != sorted(here):
+            odd = sorted(key for key in here if here.count(key) > 1 or key not in there)
+            found.append(f"trades not booked: {sorted(there - set(here))}; booked twice or made up: {odd}")
+        found += self.venue.money_differs(core)
         if venue.last is None or venue.last.differences:  # type: ignore[union-attr]
             found.append(f"reconciled: {venue.last}")  # type: ignore[union-attr]
         again = self.make_core()
@@ -535,6 +613,10 @@ class Ear:
 
     def on_message(self, message: m.Message) -> None:
         self._world.hear(message)
+
+
+def _terms(rules: m.InstrumentChanged) -> tuple[object, ...]:
+    return rules.trading, rules.tick, rules.step, rules.min_notional
 
 
 def apply(core: Core, ts_ns: int, payload: bytes) -> None:

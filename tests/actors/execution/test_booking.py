@@ -57,6 +57,22 @@ def test_a_session_finds_what_panic_sold_while_it_was_away(desk: Desk, of: Of) -
     assert desk.halted == ""
 
 
+def test_a_halt_withdraws_nothing_of_which_the_same_news_says_that_it_is_gone(scripted: Scripted) -> None:
+    """The halt is heard first; what was withdrawn had never been heard to be accepted."""
+    desk = Desk(scripted({0: lambda s: s.buy(10e-5, limit=100), 1: lambda s: s.buy(10e-5, limit=99)}))
+    desk.connect()
+    desk.bar()
+    desk.post(trade(1, 10))
+    desk.bar()
+    desk.post(m.VenueLink(up=False, reason="killed"))
+    desk.post(m.VenueLink(up=True))
+    gone = m.OrderReported("pbn0n2", "78", "cancelled", 0)
+    desk.reconcile("0", "100000", trades=(trade(2, 10, order=PANIC, side=m.SELL),), orders=(gone,))
+    assert desk.halted
+    assert desk.core.execution.orders == {}
+    assert desk.venue.sent == {}
+
+
 def test_what_was_bought_and_sold_by_panic_while_away_is_booked_in_one_go(scripted: Scripted, of: Of) -> None:
     """The ledger hears of neither before both are booked."""
     desk = Desk(scripted({0: lambda s: s.buy(10e-5, limit=100)}))
