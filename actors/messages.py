@@ -41,9 +41,12 @@ from actors.market_messages import (
 )
 from actors.venue_messages import (
     AccountReported,
+    Adopted,
     AmendRefused,
     BalanceReported,
     CancelRefused,
+    FeeInAsset,
+    FeeInBase,
     ForcedTrade,
     ForeignOrder,
     FundingPaid,
@@ -60,6 +63,7 @@ from actors.venue_messages import (
 
 __all__ = [
     "AccountReported",
+    "Adopted",
     "AggregateClosed",
     "AmendRefused",
     "BalanceReported",
@@ -68,6 +72,8 @@ __all__ = [
     "BookSnapshot",
     "CancelRefused",
     "DataRejected",
+    "FeeInAsset",
+    "FeeInBase",
     "FeedResumed",
     "FeedStale",
     "Flatten",
@@ -304,46 +310,6 @@ class Fill(OrderEvent, frozen=True):
     """The venue's time of the trade; it is known to us at the input's time, never before."""
     synthetic: bool = False
     """Filled at the last close because the tape had ended."""
-
-
-class Adopted(Message, frozen=True):
-    """A book's share of what `pitboss panic` had executed, which no order of the session did."""
-
-    strategy: str
-    symbol: str
-    order_id: str
-    """Of panic's."""
-    trade_id: int
-    side: int
-    price_ticks: int
-    quantity_lots: int
-    fee_atoms: int
-    """Of the quote asset, with what rounding the shares has left; positive is paid."""
-    executed_ns: int
-
-
-class FeeInBase(Message, frozen=True):
-    """The venue kept part of what a fill bought as its fee; the fill itself then carries none."""
-
-    strategy: str
-    symbol: str
-    trade_id: int
-    quantity_lots: int
-    value_atoms: int
-    """Its value at the fill's price."""
-
-
-class FeeInAsset(Message, frozen=True):
-    """The venue charged the fee of a fill in an asset that is not traded here; the fill itself then carries none."""
-
-    strategy: str
-    symbol: str
-    trade_id: int
-    asset: str
-    amount_atoms: int
-    """Of that asset (1e-8); positive is paid."""
-    value_atoms: int
-    """What it was worth in quote units, signed alike."""
 
 
 class PositionChanged(Message, frozen=True):
