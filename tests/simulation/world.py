@@ -184,11 +184,11 @@ class World:
     # --- the venue's rules --------------------------------------------------------------------------
 
     def change_rules(self) -> None:
-        """Change something for a while."""
+        """Change something for a while; a perpetual is not closed, for that would settle it and end its trading."""
         symbol = self.random.choice(list(self.venue.markets))
         market = self.venue.markets[symbol]
         what = self.random.randrange(4)
-        if what == 0:
+        if what == 0 and not market.settle:
             self.venue.set_trading(symbol, self.now, trading=False)
         elif what == 1:
             self.venue.change_rules(symbol, self.now, lot=market.lot * 10)
@@ -444,7 +444,6 @@ class World:
         if old is None or old.status not in ("NEW", "PARTIALLY_FILLED"):
             return [m.AmendRefused(*names, "unknown order")]
         if old.filled_lots:
-            self.placed[message.new_order_id].pop()  # proved never to become an order
             return [m.AmendRefused(*names, "restricted", withdraw_first=True)]
         self.venue.cancel(symbol, message.order_id, self.now)
         placed = self._place(message.new_order_id, message.request)
