@@ -239,7 +239,9 @@ def test_what_lives_as_long_as_the_daemon_is_kept_from_the_collector(start: Nurs
         "from pitboss import Strategy\n\n"
         "class Look(Strategy):\n"
         "    def on_bar(self, bar, f):\n"
-        f"        Path({str(told)!r}).write_text(str(gc.get_freeze_count()))\n"
+        f"        told = Path({str(told)!r})\n"
+        "        if not told.exists():\n"
+        "            told.write_text(str(gc.get_freeze_count()))\n"
     )
 
     daemon = start(strategy=f"{file}:Look")
