@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from actors.execution.booking import PANIC_MARK
+from actors.execution.adoption import PANIC_MARK
 from actors.execution.orders import ORDER_ID_MAX, PREFIX, base36
 from actors.instrument import ATOM, Instrument, InstrumentSpec
 from actors.messages import AccountReported, ForcedTrade, TradeReported

@@ -22,6 +22,7 @@ What a report leads to, by what is known of the order ("booked" is what we have 
 | absent | accepted | halt: the venue forgot an order it had taken |
 | open, after a doubt | to be withdrawn | ask the venue again to withdraw it |
 | cancel refused | open | ask; after the third time it works on |
+| trade of `pitboss panic`, new | none of ours | halt; the books follow in the next comparison (`adoption`) |
 | forced by the venue, new | none of ours | halt by its name; the contract is not traded any more |
 | funding, new | | shared among the books of the contract |
 | anything else | ended | nothing |
@@ -35,9 +36,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from actors.execution.adoption import Adoption, is_of_panic
 from actors.execution.amends import Amends
-from actors.execution.booking import PANIC_MARK, Booking
+from actors.execution.booking import Booking
 from actors.execution.contracts import Contracts
+from actors.execution.inquiry import Inquiry
 from actors.execution.reconciliation import Accounts
 from actors.execution.remote_state import RemoteState
 from actors.execution.rules import Rules
@@ -49,7 +52,6 @@ from actors.messages import (
     AmendOrder,
     AmendRefused,
     AmendRejected,
-    AskAccount,
     AskOrder,
     Bar,
     Cancelled,
@@ -85,9 +87,6 @@ _CANCEL_TRIES = 3
 _LATE_BARS = 2
 _LATE = "decided on market data of long ago"
 _NOT_CONNECTED = "the venue is not connected, or its account is not yet compared with ours"
-_RECONCILE = "reconcile"
-_PASSED_MAX = 30
-"""Periods that may go by before a question about the account counts as lost."""
 
 
 class RemoteVenue:
@@ -113,11 +112,6 @@ class RemoteVenue:
         self._context = context
         self._emit = context.emit
         self._instruments = instruments
-        self._reconcile_ns = reconcile_ns
-        self._linked = False
-        self._was_linked = False
-        self.ready = False
-        """Whether orders may leave: the link is up and the account was compared since it came up."""
         self.sent: dict[str, Sent] = {}
         self._ended: dict[str, Sent] = {}
         self._ended_at_ns = -1
@@ -125,18 +119,19 @@ class RemoteVenue:
         self._accounts = Accounts(instruments, books)
         self.contracts = Contracts(context, instruments, self._accounts, books)
         self._booking = Booking(context, instruments, self._accounts, self.contracts, books)
+        self._adoption = Adoption(context, instruments, self._accounts, self.contracts, self._booking)
         self.rules = Rules(context, instruments)
         self._amends = Amends(context.emit, self.sent)
+        self.inquiry = Inquiry(
+            context, self.name, reconcile_ns, self.sent, self._booking, self._adoption, self.contracts, self._amends
+        )
         self.last: Reconciled | None = None
         """The newest comparison."""
-        self._asked = 0
-        """Number of the newest question about the account."""
-        self._booked_when_asked = 0
-        """How much was booked when it was asked."""
-        self._answered = 0
-        """Number of the newest question that was answered."""
-        self._passed = 0
-        """Periods that went by since the newest question, while it was not."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether orders may leave: the link is up and the account was compared since it came up."""
+        return self.inquiry.ready
 
     # --- the venue port -----------------------------------------------------------------------------
 
@@ -159,9 +154,8 @@ class RemoteVenue:
     def on_cancel(self, command: CancelOrder) -> None:
         """Ask the venue to withdraw an order; a lost link will ask again once it is back."""
         order = self.sent.get(command.order_id) or self._amends.replacement_of(command.order_id)
-        if (
-            order is None
-        ):  # it ended with the input in hand: what ended it is said before or after this, and is the answer
+        if order is None:
+            # it ended with the input in hand: what ended it is said before or after this, and is the answer
             assert command.order_id in self._ended, f"{command.order_id} was never at the venue"
         elif order.held:
             self._end(order, "cancelled", "before it was sent")
@@ -202,40 +196,15 @@ class RemoteVenue:
         bar = self._context.lane(request.symbol).bar
         return bar is not None and self._context.now_ns - bar.close_ns > _LATE_BARS * bar.timeframe_ns
 
-    # --- the link -----------------------------------------------------------------------------------
+    # --- the link, and the rules --------------------------------------------------------------------
 
     def on_link(self, message: VenueLink) -> None:
         """Compare the accounts whenever the link is up again; until then orders are refused, or wait if they close."""
-        self._linked = message.up
-        self.ready = False
-        if message.up:
-            self._ask_account("reconnect" if self._was_linked else "start")
-            self._was_linked = True
+        self.inquiry.on_link(message)
 
     def on_timer(self, timer: TimerFired) -> None:
         """Compare the accounts now and then."""
-        if timer.actor != self.name or not self._linked:
-            return
-        if self._answered < self._asked and self._passed < _PASSED_MAX:
-            self._passed += 1  # asking anew would take back a question that takes longer than the period
-            self._wait_a_period()
-        else:
-            self._ask_account("period")
-
-    def _ask_account(self, reason: str) -> None:
-        sent = [order for order in self.sent.values() if not order.held]
-        for order in sent:
-            order.in_doubt = order.in_doubt or "not yet asked for"
-        asked = tuple((order.order_id, order.request.symbol) for order in sent)
-        self._asked += 1
-        self._booked_when_asked = self._booking.count
-        self._emit(AskAccount(reason, asked, self._booking.newest(), self._asked, self.contracts.funding_after()))
-        self._amends.ask_again()
-        self._passed = 0
-        self._wait_a_period()
-
-    def _wait_a_period(self) -> None:
-        self._context.timers.arm(self.name, _RECONCILE, self._context.now_ns + self._reconcile_ns)
+        self.inquiry.on_timer(timer)
 
     def on_instrument_changed(self, message: InstrumentChanged) -> None:
         """Take in the venue's rules of a symbol."""
@@ -280,6 +249,8 @@ class RemoteVenue:
     def on_trade(self, trade: TradeReported) -> None:
         """Book an execution, once."""
         self._book(trade)
+        if self._adoption.waiting and is_of_panic(trade.order_id):
+            self.inquiry.on_panic()
 
     def on_funding(self, paid: FundingPaid) -> None:
         """Share a payment among the books, once."""
@@ -376,13 +347,13 @@ class RemoteVenue:
         """Book an execution; return whether it was new."""
         if self._booking.is_known(trade):
             return False
+        if is_of_panic(trade.order_id):
+            self._adoption.hear(trade)
+            return False
         order = self.sent.get(trade.order_id)
         if order is not None and self._amends.keeps_back(order, trade, self._instruments[trade.symbol].spec):
             return False
         self._booking.note(trade)
-        if order is None and PANIC_MARK in trade.order_id:
-            self._booking.adopt(trade)
-            return True
         if order is None:
             self._emit(Halt(f"{trade.symbol}: trade {trade.trade_id} executed order {trade.order_id}, which had ended"))
             return True
@@ -425,11 +396,12 @@ class RemoteVenue:
         for paid in account.funding:
             self.on_funding(paid)
         differences = [f"{each.symbol}: {each.venue_order_id} is open and not ours" for each in account.foreign]
-        if account.ask != self._asked:
+        if account.ask != self.inquiry.asked:
             return  # a newer question is under way
-        self._answered = account.ask
-        missing = any(order.said_lots > order.booked_lots or order.kept_back for order in self.sent.values())
-        if missing or self._booking.count > self._booked_when_asked:
+        self.inquiry.answered = account.ask
+        missing = {order.request.symbol for order in self.sent.values() if order.is_missing_executions}
+        applied += self._adoption.follow({(trade.symbol, trade.trade_id) for trade in account.trades}, missing)
+        if missing or self._adoption.waiting or self._booking.count > self.inquiry.booked_when_asked:
             doubtful = not self.ready  # the next comparison on the period will do
         else:
             compared = self._accounts.compare(account)
@@ -440,9 +412,9 @@ class RemoteVenue:
         self.last = Reconciled(account.reason, tuple(differences), applied)
         self._emit(self.last)
         if doubtful:
-            self._ask_account("doubt")  # what the venue said of trades and of balances may be a moment apart
-        elif self._linked:
-            self.ready = True
+            self.inquiry.ask("doubt")  # what the venue said of trades and of balances may be a moment apart
+        elif self.inquiry.linked:
+            self.inquiry.ready = True
             self._release_held()
 
     def _release_held(self) -> None:
@@ -456,45 +428,50 @@ class RemoteVenue:
 
     def dump(self) -> bytes:
         """Return the state."""
+        inquiry = self.inquiry
         return msgspec.msgpack.encode(
             RemoteState(
-                self._linked,
-                self.ready,
-                self._was_linked,
+                inquiry.linked,
+                inquiry.ready,
+                inquiry.was_linked,
                 list(self.sent.values()),
                 {symbol: list(known) for symbol, known in self._booking.known.items()},
                 self._accounts.assets,
                 self.last,
                 {symbol: bar for symbol in self._instruments if (bar := self._context.lane(symbol).bar) is not None},
-                self._asked,
+                inquiry.asked,
                 self._booking.count,
-                self._booked_when_asked,
+                inquiry.booked_when_asked,
                 self._accounts.rest,
                 self._accounts.positions,
                 self.contracts.dump(),
                 self.rules.dump(),
                 [(*book, lots) for book, lots in self._booking.lots.items()],
-                self._answered,
-                self._passed,
+                inquiry.answered,
+                inquiry.passed,
+                list(self._adoption.waiting.values()),
             )
         )
 
     def load(self, state: bytes) -> None:
         """Restore the state."""
         kept = msgspec.msgpack.decode(state, type=RemoteState)
-        self._linked, self.ready, self._was_linked = kept.linked, kept.ready, kept.was_linked
+        inquiry = self.inquiry
+        inquiry.linked, inquiry.ready, inquiry.was_linked = kept.linked, kept.ready, kept.was_linked
+        inquiry.asked, inquiry.answered, inquiry.passed = kept.asked, kept.answered, kept.passed
+        inquiry.booked_when_asked = kept.booked_when_asked
         self.sent.clear()
         self.sent.update({order.order_id: order for order in kept.sent})
         for symbol, known in kept.trades.items():
             self._booking.known[symbol].clear()
             self._booking.known[symbol].extend(known)
+        self._booking.count = kept.booked
         self._booking.lots = {(strategy, symbol): lots for strategy, symbol, lots in kept.lots}
+        self._adoption.waiting = {(trade.symbol, trade.trade_id): trade for trade in kept.waiting}
         self._accounts.assets, self._accounts.rest = kept.assets, kept.rest
         self._accounts.positions |= kept.positions
         self.contracts.load(kept.contracts)
         self.rules.load(kept.rules)
-        self._answered, self._passed = kept.answered, kept.passed
         self.last = kept.last
         for symbol in self._instruments:
             self._context.lane(symbol).bar = kept.bars.get(symbol)
-        self._asked, self._booking.count, self._booked_when_asked = kept.asked, kept.booked, kept.booked_when_asked

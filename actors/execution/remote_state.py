@@ -7,7 +7,7 @@ import msgspec
 from actors.execution.contracts import ContractsState
 from actors.execution.reconciliation import Asset, Position
 from actors.execution.sent import Sent
-from actors.messages import Bar, InstrumentChanged, Reconciled
+from actors.messages import Bar, InstrumentChanged, Reconciled, TradeReported
 
 
 class RemoteState(msgspec.Struct):
@@ -31,3 +31,4 @@ class RemoteState(msgspec.Struct):
     lots: list[tuple[str, str, int]] = []
     answered: int = 0
     passed: int = 0
+    waiting: list[TradeReported] = []

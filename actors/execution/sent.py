@@ -54,9 +54,10 @@ class Sent(msgspec.Struct):
     amend: Amendment | None = None
 
     @property
-    def kept_back(self) -> bool:
-        """Whether executions of it wait to be booked."""
-        return self.amend is not None and bool(self.amend.kept_back)
+    def is_missing_executions(self) -> bool:
+        """Whether more was executed of it than is booked."""
+        kept_back = self.amend is not None and bool(self.amend.kept_back)
+        return self.said_lots > self.booked_lots or kept_back
 
     @property
     def leaving(self) -> bool:

@@ -84,7 +84,7 @@ class Desk:
         for asset in self.venue._accounts.assets.values():
             asset.baseline_atoms = None
         values: dict[str, Any] = {"orders": (), "absent": (), "trades": (), "foreign": (), "balances": ()} | parts
-        return self.post(m.AccountReported("start", ask=self.venue._asked, **values))
+        return self.post(m.AccountReported("start", ask=self.venue.inquiry.asked, **values))
 
     def connect(self) -> None:
         self.post(m.VenueLink(up=True))
@@ -655,3 +655,21 @@ def test_a_strategy_hears_what_became_of_its_change(scripted: Scripted) -> None:
     desk.post(m.AmendRefused(NEW, "pbn0n4", "no"), desk.reported(NEW, "open", 0, asked=True))
     assert heard == [(1, "accepted"), (1, "amended"), (1, "amend_rejected")]
     assert desk.core.execution.counter == 5
+
+
+# --- panic meanwhile --------------------------------------------------------------------------------
+
+
+def test_what_panic_closed_of_an_execution_that_was_kept_back_is_closed_in_our_books(
+    scripted: Scripted, of: Of
+) -> None:
+    """Killed after the change left: the order was filled on its new terms, and panic sold what it had bought."""
+    desk = make(scripted, contract=True, quantity=0.014)
+    desk.post(m.VenueLink(up=False, reason="killed"), m.VenueLink(up=True))
+    bought = desk.traded(OLD, 19, 10), desk.traded(OLD, 20, 4)
+    sold = m.TradeReported("pbn0n-k3x90", desk.symbol, 21, m.SELL, 100, 14, "USDT", 0, "taker", 5)
+    filled = desk.reported(OLD, "filled", 14, quantity_lots=14, limit_ticks=100)
+    said = desk.reconcile(orders=(filled,), absent=(NEW,), trades=(*bought, sold))
+    assert [share.quantity_lots for share in of(m.Adopted, said)] == [14]
+    assert desk.core.ledger.holdings["a", desk.symbol].quantity_lots == 0
+    assert "the books have followed" in desk.halted

@@ -98,7 +98,7 @@ class Desk:
         values: dict[str, Any] = {"orders": (), "absent": (), "trades": (), "foreign": ()} | parts
         balances = (m.BalanceReported("USDT", int(Decimal(usdt) * UNIT)),)
         positions = (m.PositionReported(X, lots),) if lots else ()
-        ask = self.venue._asked
+        ask = self.venue.inquiry.asked
         return self.post(m.AccountReported("start", balances=balances, positions=positions, ask=ask, **values))
 
     def book(self, name: str = "a") -> Holding:

@@ -91,7 +91,7 @@ class Desk:
 
     def reconcile(self, btc: str, usdt: str, **parts: Any) -> list[Any]:
         """Answer the newest question about the account."""
-        return self.post(account(btc, usdt, ask=self.venue._asked, **parts))
+        return self.post(account(btc, usdt, ask=self.venue.inquiry.asked, **parts))
 
     @property
     def halted(self) -> str:
@@ -470,7 +470,7 @@ def test_a_question_that_takes_longer_than_the_period_is_not_taken_back(desk: De
     said = desk.reconcile("0", "100000", reason="period", orders=(reported("open", 0),))
     assert last(said).reason == "period"
     assert [each.reason for _ in range(2) for each in of(m.AskAccount, desk.bar())] == ["period"]
-    assert ask.ask + 1 == desk.venue._asked
+    assert ask.ask + 1 == desk.venue.inquiry.asked
 
 
 def test_a_question_that_is_never_answered_is_asked_again_in_the_end(desk: Desk, of: Of) -> None:

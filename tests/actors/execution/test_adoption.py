@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors import messages as m
+from actors.execution.adoption import Adoption
 from actors.execution.booking import Booking
 from actors.execution.contracts import Contracts
 from actors.execution.reconciliation import Accounts
@@ -33,11 +34,17 @@ SPOT = InstrumentSpec(
 @pytest.fixture
 def desk(scripted: Scripted) -> Desk:
     """A desk that has bought 10 steps at 100."""
-    desk = Desk(scripted({0: lambda s: s.buy(10e-5, limit=100)}))
+    desk = Desk(scripted({0: lambda s: s.buy(10e-5, limit=100), 1: lambda s: s.buy(5e-5, limit=100)}))
     desk.connect()
     desk.bar()
     desk.post(trade(1, 10))
     return desk
+
+
+def told(desk: Desk, sold: m.TradeReported) -> None:
+    """Have the stream tell of an execution of panic's, and the next comparison as well."""
+    desk.post(sold)
+    desk.reconcile("0", "100000", trades=(sold,))
 
 
 def test_a_session_finds_what_panic_sold_while_it_was_away(desk: Desk, of: Of) -> None:
@@ -84,15 +91,81 @@ def test_what_was_bought_and_sold_by_panic_while_away_is_booked_in_one_go(script
     said = desk.reconcile("0", "0", trades=missed)
     assert [share.quantity_lots for share in of(m.Adopted, said)] == [9 * LOT]
     assert desk.core.ledger.holdings["a", "BTC/USDT"].quantity_lots == LOT - 7
-    desk.post(trade(4, 2, order=PANIC, side=m.SELL))
+    told(desk, trade(4, 2, order=PANIC, side=m.SELL))
     assert desk.core.ledger.holdings["a", "BTC/USDT"].quantity_lots == 0, "the fee in base has left the book, too"
 
 
-def test_what_was_told_of_panic_by_the_stream_is_booked_at_once(desk: Desk) -> None:
-    desk.post(trade(2, 4, order=PANIC, side=m.SELL))
-    desk.post(trade(3, 6, order=PANIC, side=m.SELL, fee=("BNB", 7), fee_value=4_200))
+def test_what_was_told_of_panic_by_the_stream_halts_at_once_and_is_booked_with_the_next_comparison(
+    desk: Desk, of: Of
+) -> None:
+    first, second = (
+        trade(2, 4, order=PANIC, side=m.SELL),
+        trade(3, 6, order=PANIC, side=m.SELL, fee=("BNB", 7), fee_value=4_200),
+    )
+    (ask,) = of(m.AskAccount, desk.post(first))
+    assert desk.halted == "BTC/USDT: pitboss panic sold 0.00004; the books follow"
+    assert (ask.reason, ask.trades_after) == ("panic", (("BTC/USDT", 1),))
+    assert not desk.is_ready()
+    assert of(m.AskAccount, desk.post(second)) == [], "one question at a time"
+    said = desk.reconcile("0.0001", "99999.99", trades=(first,))
+    assert [share.trade_id for share in of(m.Adopted, said)] == [2], "the other was told after the question"
+    (ask,) = of(m.AskAccount, said)
+    assert ask.trades_after == (("BTC/USDT", 2),)
+    desk.reconcile("0", "100000", trades=(first, second))
     assert desk.core.ledger.holdings["a", "BTC/USDT"].quantity_lots == 0
     assert desk.core.ledger.others["BNB"].value_atoms == -4_200
+    assert not desk.is_ready(), "balances that may be of before were not compared"
+    desk.reconcile("0", "100000", others={"BNB": -7})
+    assert desk.is_ready()
+
+
+def test_an_execution_of_ours_that_the_stream_lost_is_booked_before_panic_closes_it(desk: Desk, of: Of) -> None:
+    """And one of panic's that it lost is asked for, although a newer one was heard of."""
+    lost, also_lost, heard = (
+        trade(2, 5, order="pbn0n2"),
+        trade(3, 6, order=PANIC, side=m.SELL),
+        trade(4, 9, order=PANIC, side=m.SELL),
+    )
+    desk.bar()
+    desk.reconcile("0.0001", "99999.99")
+    (ask,) = of(m.AskAccount, desk.post(heard))
+    assert ask.trades_after == (("BTC/USDT", 1),)
+    desk.reconcile("0", "100000", trades=(lost, also_lost, heard))
+    assert desk.core.ledger.holdings["a", "BTC/USDT"].quantity_lots == 0
+    assert desk.core.ledger.cash_atoms == 100_000 * UNIT
+
+
+def test_the_books_follow_only_once_all_of_ours_is_booked(desk: Desk, of: Of) -> None:
+    desk.bar()
+    filled = m.OrderReported("pbn0n2", "78", "filled", 5 * LOT)
+    sold = trade(3, 15, order=PANIC, side=m.SELL)
+    desk.post(sold)
+    said = desk.reconcile("0", "100000", trades=(sold,), orders=(filled,))
+    assert of(m.Adopted, said) == []
+    (ask,) = of(m.AskAccount, said)
+    assert ask.trades_after == (("BTC/USDT", 1),)
+    desk.post(trade(2, 5, order="pbn0n2"))
+    said = desk.reconcile("0", "100000", trades=(sold,))
+    assert [share.quantity_lots for share in of(m.Adopted, said)] == [15 * LOT]
+    assert desk.core.ledger.holdings["a", "BTC/USDT"].quantity_lots == 0
+
+
+def test_what_waits_for_the_books_to_follow_survives_a_snapshot(desk: Desk, scripted: Scripted, of: Of) -> None:
+    sold = trade(2, 10, order=PANIC, side=m.SELL)
+    desk.post(sold)
+    other = Desk(scripted({0: lambda s: s.buy(10e-5, limit=100)}))
+    other.core.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(desk.core.snapshot()), type=CoreSnapshot))
+    said = other.reconcile("0", "100000", trades=(sold,))
+    assert [share.quantity_lots for share in of(m.Adopted, said)] == [10 * LOT]
+    said = other.reconcile("0", "100000", trades=(sold,))
+    assert of(m.Adopted, said) == []
+    assert other.is_ready()
+
+
+def test_an_order_of_ours_has_a_prefix_of_its_own_and_one_of_the_venue_with_a_dash_is_none(desk: Desk) -> None:
+    desk.post(trade(2, 10, order="settlement_autoclose-3", side=m.SELL))
+    assert desk.halted == "BTC/USDT: trade 2 executed order settlement_autoclose-3, which had ended"
+    assert desk.core.ledger.holdings["a", "BTC/USDT"].quantity_lots == 10 * LOT
 
 
 def test_what_panic_sold_beyond_our_books_is_not_ours(scripted: Scripted) -> None:
@@ -100,7 +173,7 @@ def test_what_panic_sold_beyond_our_books_is_not_ours(scripted: Scripted) -> Non
     desk.connect(btc="0.5")
     desk.bar()
     desk.post(trade(1, 10))
-    desk.post(trade(2, 30, order=PANIC, side=m.SELL))
+    told(desk, trade(2, 30, order=PANIC, side=m.SELL))
     assert desk.core.ledger.cash_atoms == 100_000 * UNIT, "of the price of 30 steps that of 10 is ours"
     assert desk.core.ledger.holdings["a", "BTC/USDT"].quantity_lots == 0
     desk.post(m.VenueLink(up=True))
@@ -113,7 +186,7 @@ def test_what_panic_sold_beyond_our_books_is_not_ours(scripted: Scripted) -> Non
 def test_an_execution_that_closes_nothing_of_ours_changes_no_book(scripted: Scripted) -> None:
     desk = Desk(scripted({}))
     desk.connect()
-    desk.post(trade(2, 30, order=PANIC, side=m.SELL))
+    told(desk, trade(2, 30, order=PANIC, side=m.SELL))
     assert desk.core.ledger.cash_atoms == 100_000 * UNIT
     assert desk.core.ledger.holdings == {}
     assert "pitboss panic sold" in desk.halted
@@ -122,12 +195,12 @@ def test_an_execution_that_closes_nothing_of_ours_changes_no_book(scripted: Scri
 def test_a_recovered_core_knows_whose_the_lots_are(desk: Desk, scripted: Scripted) -> None:
     other = Desk(scripted({0: lambda s: s.buy(10e-5, limit=100)}))
     other.core.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(desk.core.snapshot()), type=CoreSnapshot))
-    other.post(trade(2, 10, order=PANIC, side=m.SELL))
+    told(other, trade(2, 10, order=PANIC, side=m.SELL))
     assert other.core.ledger.holdings["a", "BTC/USDT"].quantity_lots == 0
 
 
 def test_a_fee_of_panic_that_cannot_be_valued_is_said(desk: Desk) -> None:
-    desk.post(trade(2, 10, order=PANIC, side=m.SELL, fee=("BNB", 7)))
+    told(desk, trade(2, 10, order=PANIC, side=m.SELL, fee=("BNB", 7)))
     assert "the books have followed" in desk.halted
     assert "was charged in BNB, whose worth in USDT is not known" in desk.halted
 
@@ -156,10 +229,14 @@ def test_the_shares_add_up_to_the_unit(lots: list[int], sold: int, price: int, f
 
     context.emit = emit
     accounts = Accounts(instruments, books)
-    booking = Booking(context, instruments, accounts, Contracts(context, instruments, accounts, books), books)
+    contracts = Contracts(context, instruments, accounts, books)
+    booking = Booking(context, instruments, accounts, contracts, books)
     taken = m.TradeReported(PANIC, "BTC/USDT", 7, side, price, sold, "USDT", fee, "taker", 5)
 
-    booking.adopt(taken)
+    adoption = Adoption(context, instruments, accounts, contracts, booking)
+    adoption.hear(taken)
+
+    assert adoption.follow({("BTC/USDT", 7)}, set()) == 1
 
     closable = sum(abs(held) for held in lots if held * side < 0)
     shares = [message for message in said if isinstance(message, m.Adopted)]
