@@ -80,13 +80,6 @@ class Adoption:
             self._adopt(self.waiting.pop(key))
         return len(ready)
 
-    def asked_from(self, newest: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
-        """Return (symbol, trade id) after which executions are asked for: those that still wait are told again."""
-        after = dict(newest)
-        for symbol, number in self.waiting:
-            after[symbol] = min(number - 1, after.get(symbol, number - 1))
-        return tuple(after.items())
-
     def _adopt(self, trade: TradeReported) -> None:
         """Let our books follow one execution, and stop until somebody says go on."""
         self._booking.note(trade)

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from actors.execution.fees import fees_of
 from actors.execution.sent import identity
-from actors.messages import FeeInBase, Fill
+from actors.messages import SELL, FeeInBase, Fill
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
 
     from actors.execution.contracts import Contracts
     from actors.execution.reconciliation import Accounts
     from actors.execution.sent import Sent
     from actors.instrument import Instrument
-    from actors.messages import FeeInAsset, TradeReported
+    from actors.messages import FeeInAsset, OrderRequest, TradeReported
     from actors.runtime.scheduler import Context
 
 _TRADES_KEPT = 2_000
@@ -47,18 +47,40 @@ class Booking:
         self._accounts = accounts
         self._contracts = contracts
         self.known: dict[str, deque[int]] = {symbol: deque(maxlen=_TRADES_KEPT) for symbol in instruments}
+        self.complete: dict[str, int] = {}
+        """The trade id up to which the venue was asked and has told of every execution, by symbol."""
         self.count = 0
         """Whatever was booked so far, executions and payments."""
         self.lots = {(strategy, symbol): lots for strategy, symbol, lots in books}
         """What each book holds, signed."""
 
-    def newest(self) -> dict[str, int]:
-        """Return the newest trade id of every symbol that has one."""
-        return {symbol: max(ids) for symbol, ids in self.known.items() if ids}
+    def asked_from(self) -> tuple[tuple[str, int], ...]:
+        """Return (symbol, trade id) after which executions are asked for, of every symbol that has one.
+
+        That is not after the newest we know: a stream may have lost one before it. Nor is it from before what is
+        remembered, as what is told again must be known again.
+        """
+        return tuple(
+            (symbol, max(self.complete.get(symbol, 0), min(ids) - 1)) for symbol, ids in self.known.items() if ids
+        )
+
+    def hear_all(self, trades: Iterable[TradeReported], but: Container[str]) -> None:
+        """Take in that the venue told of every execution up to these, but of these symbols."""
+        for trade in trades:
+            if trade.symbol not in but:
+                self.complete[trade.symbol] = max(self.complete.get(trade.symbol, 0), trade.trade_id)
 
     def is_known(self, trade: TradeReported) -> bool:
         """Return whether an execution was booked before."""
         return trade.trade_id in self.known[trade.symbol]
+
+    def is_too_large(self, request: OrderRequest) -> bool:
+        """Return whether an order that may only close would close more than its book holds."""
+        spec = self._instruments[request.symbol].spec
+        if not (request.closing or request.reduce_only or (spec.long_only and request.side == SELL)):
+            return False
+        closable_lots = -request.side * self.lots.get((request.strategy, request.symbol), 0)
+        return request.quantity_lots > closable_lots
 
     def note(self, trade: TradeReported) -> None:
         """Remember an execution."""

@@ -13,7 +13,6 @@ from actors.messages import AskAccount
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from actors.execution.adoption import Adoption
     from actors.execution.amends import Amends
     from actors.execution.booking import Booking
     from actors.execution.contracts import Contracts
@@ -35,7 +34,6 @@ class Inquiry:
         period_ns: the account is asked for this often.
         sent: every order that is not known to have ended, by id.
         booking: what was executed, and for whom.
-        adoption: what `pitboss panic` executed.
         contracts: the contracts among the instruments.
         amends: the changes under way.
     """
@@ -47,7 +45,6 @@ class Inquiry:
         period_ns: int,
         sent: Mapping[str, Sent],
         booking: Booking,
-        adoption: Adoption,
         contracts: Contracts,
         amends: Amends,
     ) -> None:
@@ -56,7 +53,6 @@ class Inquiry:
         self._period_ns = period_ns
         self._sent = sent
         self._booking = booking
-        self._adoption = adoption
         self._contracts = contracts
         self._amends = amends
         self.linked = False
@@ -104,8 +100,8 @@ class Inquiry:
         asked = tuple((order.order_id, order.request.symbol) for order in sent)
         self.asked += 1
         self.booked_when_asked = self._booking.count
-        trades_after = self._adoption.asked_from(self._booking.newest())
-        self._context.emit(AskAccount(reason, asked, trades_after, self.asked, self._contracts.funding_after()))
+        trades_after, funding_after = self._booking.asked_from(), self._contracts.funding_after()
+        self._context.emit(AskAccount(reason, asked, trades_after, self.asked, funding_after))
         self._amends.ask_again()
         self.passed = 0
         self._wait_a_period()

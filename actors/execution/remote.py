@@ -122,9 +122,7 @@ class RemoteVenue:
         self._adoption = Adoption(context, instruments, self._accounts, self.contracts, self._booking)
         self.rules = Rules(context, instruments)
         self._amends = Amends(context.emit, self.sent)
-        self.inquiry = Inquiry(
-            context, self.name, reconcile_ns, self.sent, self._booking, self._adoption, self.contracts, self._amends
-        )
+        self.inquiry = Inquiry(context, self.name, reconcile_ns, self.sent, self._booking, self.contracts, self._amends)
         self.last: Reconciled | None = None
         """The newest comparison."""
 
@@ -401,6 +399,7 @@ class RemoteVenue:
         self.inquiry.answered = account.ask
         missing = {order.request.symbol for order in self.sent.values() if order.is_missing_executions}
         applied += self._adoption.follow({(trade.symbol, trade.trade_id) for trade in account.trades}, missing)
+        self._booking.hear_all(account.trades, missing | {symbol for symbol, _ in self._adoption.waiting})
         if missing or self._adoption.waiting or self._booking.count > self.inquiry.booked_when_asked:
             doubtful = not self.ready  # the next comparison on the period will do
         else:
@@ -423,6 +422,8 @@ class RemoteVenue:
             refusal = self._refusal(order.request) or (_LATE if self._is_late(order.request) else "")
             if refusal:
                 self._end(order, "rejected", refusal)
+            elif self._booking.is_too_large(order.request):
+                self._end(order, "expired", "what it was to close has changed while it waited")
             else:
                 self._send(order.order_id, order.request)
 
@@ -450,6 +451,7 @@ class RemoteVenue:
                 inquiry.answered,
                 inquiry.passed,
                 list(self._adoption.waiting.values()),
+                self._booking.complete,
             )
         )
 
@@ -465,7 +467,7 @@ class RemoteVenue:
         for symbol, known in kept.trades.items():
             self._booking.known[symbol].clear()
             self._booking.known[symbol].extend(known)
-        self._booking.count = kept.booked
+        self._booking.count, self._booking.complete = kept.booked, kept.complete
         self._booking.lots = {(strategy, symbol): lots for strategy, symbol, lots in kept.lots}
         self._adoption.waiting = {(trade.symbol, trade.trade_id): trade for trade in kept.waiting}
         self._accounts.assets, self._accounts.rest = kept.assets, kept.rest

@@ -32,3 +32,4 @@ class RemoteState(msgspec.Struct):
     answered: int = 0
     passed: int = 0
     waiting: list[TradeReported] = []
+    complete: dict[str, int] = {}

@@ -278,11 +278,10 @@ class World:
             self.at(self.random.randrange(SECOND, 3 * MINUTE), self.start)
 
     def panic(self) -> None:
-        """Withdraw what the daemon has open and close what it holds, by orders of another make; mostly it is dead."""
+        """Kill the daemon, withdraw what it has open and close what it holds, by orders of another make."""
         if not self.alive:
             return
-        if self.random.random() < 0.7:
-            self.die()
+        self.die()
         for symbol, market in self.venue.markets.items():
             for order in self.venue.engine.open_orders(market.id):
                 if order.client_order_id.startswith(OWN):

@@ -104,13 +104,13 @@ def test_what_was_told_of_panic_by_the_stream_halts_at_once_and_is_booked_with_t
     )
     (ask,) = of(m.AskAccount, desk.post(first))
     assert desk.halted == "BTC/USDT: pitboss panic sold 0.00004; the books follow"
-    assert (ask.reason, ask.trades_after) == ("panic", (("BTC/USDT", 1),))
+    assert (ask.reason, ask.trades_after) == ("panic", (("BTC/USDT", 0),))
     assert not desk.is_ready()
     assert of(m.AskAccount, desk.post(second)) == [], "one question at a time"
-    said = desk.reconcile("0.0001", "99999.99", trades=(first,))
+    said = desk.reconcile("0.0001", "99999.99", trades=(trade(1, 10), first))
     assert [share.trade_id for share in of(m.Adopted, said)] == [2], "the other was told after the question"
     (ask,) = of(m.AskAccount, said)
-    assert ask.trades_after == (("BTC/USDT", 2),)
+    assert ask.trades_after == (("BTC/USDT", 0),), "the other still waits"
     desk.reconcile("0", "100000", trades=(first, second))
     assert desk.core.ledger.holdings["a", "BTC/USDT"].quantity_lots == 0
     assert desk.core.ledger.others["BNB"].value_atoms == -4_200
@@ -127,7 +127,7 @@ def test_an_execution_of_ours_that_the_stream_lost_is_booked_before_panic_closes
         trade(4, 9, order=PANIC, side=m.SELL),
     )
     desk.bar()
-    desk.reconcile("0.0001", "99999.99")
+    desk.reconcile("0.0001", "99999.99", trades=(trade(1, 10),))
     (ask,) = of(m.AskAccount, desk.post(heard))
     assert ask.trades_after == (("BTC/USDT", 1),)
     desk.reconcile("0", "100000", trades=(lost, also_lost, heard))
@@ -143,11 +143,28 @@ def test_the_books_follow_only_once_all_of_ours_is_booked(desk: Desk, of: Of) ->
     said = desk.reconcile("0", "100000", trades=(sold,), orders=(filled,))
     assert of(m.Adopted, said) == []
     (ask,) = of(m.AskAccount, said)
-    assert ask.trades_after == (("BTC/USDT", 1),)
+    assert ask.trades_after == (("BTC/USDT", 0),)
     desk.post(trade(2, 5, order="pbn0n2"))
     said = desk.reconcile("0", "100000", trades=(sold,))
     assert [share.quantity_lots for share in of(m.Adopted, said)] == [15 * LOT]
     assert desk.core.ledger.holdings["a", "BTC/USDT"].quantity_lots == 0
+
+
+def test_a_close_that_waited_for_the_link_is_not_sent_for_what_panic_has_sold_meanwhile(desk: Desk, of: Of) -> None:
+    """It would sell what the account holds beside our books."""
+    desk.post(m.VenueLink(up=False, reason="killed"))
+    desk.post(m.Flatten("c1"))
+    (held,) = desk.venue.sent.values()
+    assert held.held
+    assert held.request.quantity_lots == 10 * LOT
+    desk.post(m.VenueLink(up=True))
+    sold = trade(2, 9, order=PANIC, side=m.SELL)
+    heard = desk.reconcile("0.00001", "99999.999", trades=(sold,))
+    heard += desk.reconcile("0.00001", "99999.999", trades=(sold,))
+    assert of(m.Expired, heard) == [
+        m.Expired(held.order_id, "a", "BTC/USDT", held.request.ref, "what it was to close has changed while it waited")
+    ]
+    assert [send.request.quantity_lots for send in of(m.SendOrder, heard)] == [1 * LOT], "what is left of it"
 
 
 def test_what_waits_for_the_books_to_follow_survives_a_snapshot(desk: Desk, scripted: Scripted, of: Of) -> None:
