@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import anyio
 import structlog
 
+from actors.execution.booking import PANIC_MARK
 from actors.messages import AccountReported, ForcedTrade, ForeignOrder, OrderReported, TradeReported
 from daemon.edges.venue_errors import RequestError, broken
 from daemon.edges.venue_limits import Priority
@@ -245,7 +246,7 @@ class Questions:
                 priority, WEIGHT_OPEN_ORDERS, partial(self._client.open_orders, symbol)
             ):
                 name = self._names.learn(row)
-                if name:
+                if name and PANIC_MARK not in name:
                     reports[name] = order_report(row, name, instrument)
                 else:
                     foreign.append(ForeignOrder(str(row.get("clientOrderId") or ""), str(row.get("id")), symbol))

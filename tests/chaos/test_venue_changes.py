@@ -1,4 +1,4 @@
-"""What changes under a session that trades: rules, a symbol that is gone, panic from outside, a fault of the core."""
+"""What changes under a session that trades: rules, a symbol that is gone, a fault of the core."""
 
 from __future__ import annotations
 
@@ -131,16 +131,6 @@ def test_a_minimum_notional_that_changes_stops_nothing(this: Round) -> None:
     assert this.status()["state"] == "running"
     assert len(sessions(this)) == 1
     finish(this)
-
-
-def test_a_session_whose_account_panic_made_flat_finds_its_books_flat(this: Round) -> None:
-    trade_for_a_while(this)
-    this._panic()
-    this.bring_up_daemon("the session goes on")
-    halted(this, "pitboss panic sold")
-    assert this.status()["positions"] == []
-    finish(this)
-    assert len(sessions(this)) == 1
 
 
 def test_a_fault_of_the_core_ends_it_and_leaves_its_orders_to_the_next_start(this: Round) -> None:

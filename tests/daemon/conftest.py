@@ -30,6 +30,7 @@ STRATEGIES = Path(__file__).parent / "user_strategies.py"
 QUIET = f"{STRATEGIES}:Quiet"
 """A strategy without features, so that a start does not load the compiler."""
 HOLDER = f"{STRATEGIES}:Holder"
+KEEPER = f"{STRATEGIES}:Keeper"
 
 PATIENCE_S = 60.0
 """How long anything may take on a machine that does other things, too."""
@@ -212,6 +213,7 @@ class Nursery:
 
     quiet = QUIET
     holder = HOLDER
+    keeper = KEEPER
     eventually = staticmethod(eventually)
 
     def __init__(self, folder: Path) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from pitboss import Bar, Execution, OrderUpdate, Strategy
+from pitboss import Bar, Execution, OrderUpdate, Strategy, Trade
 
 
 class Quiet(Strategy):
@@ -46,3 +46,32 @@ class Holder(Strategy):
     def on_order(self, update: OrderUpdate, /) -> None:
         """Count."""
         self.updates[update.state] = self.updates.get(update.state, 0) + 1
+
+
+class Keeper(Strategy):
+    """Buys once and has one order rest far below, each asked for again only where it was refused."""
+
+    quantity: float = 0.5
+
+    def on_start(self) -> None:
+        """Begin with nothing asked for."""
+        self.bought = self.rests = 0
+
+    def on_bar(self, bar: Bar, _: Any, /) -> None:
+        """Ask for what is missing."""
+        self.keep(bar.close)
+
+    def on_trade(self, trade: Trade, /) -> None:
+        """Ask for what is missing, also where no bar closes."""
+        self.keep(trade.price)
+
+    def keep(self, price: float) -> None:
+        """Buy, and have an order rest."""
+        self.bought = self.bought or self.buy(self.quantity)
+        self.rests = self.rests or self.buy(self.quantity, limit=price * 0.8)
+
+    def on_order(self, update: OrderUpdate, /) -> None:
+        """Ask again for what was refused, and for nothing else."""
+        if update.state in ("vetoed", "rejected"):
+            self.bought = 0 if update.ref == self.bought else self.bought
+            self.rests = 0 if update.ref == self.rests else self.rests

@@ -27,12 +27,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 QUICK = ("--set", "exchange.recv_window_ms=500", "--set", "exchange.timeout_ms=1000")
-REAL = (
-    *("--mode", "real", "--set", "exchange.clock=venue", "--set", "live.armed=true"),
-    *("--set", "risk.max_daily_loss=5000", "--set", "risk.max_notional=90000"),
-    *("--set", "risk.max_orders_per_minute=60"),
-)
-
 Panic = Callable[..., "Run"]
 
 
@@ -75,37 +69,11 @@ def actions(run: Run) -> list[str]:
     return [deed["action"] for deed in run.json["deeds"]]
 
 
-# --- with a daemon's own journal --------------------------------------------------------------------
-
-
-def test_after_a_killed_daemon_what_it_held_is_sold_and_what_it_asked_for_is_withdrawn(
-    exchange_at: Callable[[float], Loopback], start: Nursery, panic: Panic, state: Path
-) -> None:
-    with exchange_at(600.0) as loopback:
-        daemon = start(
-            *loopback.settings, *REAL, state_dir=state, tape=(), strategy=start.holder, speed=None, ready=False
-        ).wait_ready()
-        daemon.eventually(lambda: "NEW" in loopback.statuses().values(), "an order rests")
-        daemon.eventually(lambda: daemon.status()["positions"], "something is held")
-
-        refused = panic()
-        assert f"in use by another daemon (process {daemon.pid}); it would trade on" in refused.refusal
-        assert "NEW" in loopback.statuses().values()
-
-        daemon.kill()
-        run = panic()
-
-        assert (run.code, run.json["flat"], run.json["left"]) == (0, True, []), run
-        assert set(actions(run)) == {"cancel", "sell"}
-        assert set(loopback.statuses().values()) == {"FILLED", "CANCELED"}
-        assert 1 <= loopback.total("BTC") < 1.00001, "the coin that was there before stays"
-        assert "books these trades when it next looks, and is halted until it is resumed" in run.json["notes"][0]
-        orders = len(loopback.book()["orders"])
-        again = panic()
-        assert (again.code, again.json["deeds"], len(loopback.book()["orders"])) == (0, [], orders)
+# --- beside a daemon --------------------------------------------------------------------------------
 
 
 def test_with_force_it_flattens_beside_a_daemon(loopback: Loopback, start: Nursery, panic: Panic, state: Path) -> None:
+    """What a kill leaves of a daemon's own journal, and of panic, is told in `test_cut_off`."""
     daemon = start(state_dir=state)
     loopback.order("pb0000000a", "buy", "0.1", "50")
 
