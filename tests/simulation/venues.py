@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, ClassVar
@@ -38,7 +39,7 @@ QUOTE = 50_000
 LEAST = Decimal(5)
 
 
-class Venue:
+class Venue(ABC):
     """One engine and what the core is told of it.
 
     Attributes:
@@ -165,9 +166,9 @@ class Venue:
         """Return payments from a time on, by symbol."""
         return []
 
+    @abstractmethod
     def holdings(self) -> tuple[tuple[m.BalanceReported, ...], tuple[m.PositionReported, ...]]:
         """Return balances and positions."""
-        raise NotImplementedError
 
     def rules(self, symbol: str) -> m.InstrumentChanged:
         """Return the rules as they are."""
@@ -183,9 +184,9 @@ class Venue:
 
     # --- the judge ----------------------------------------------------------------------------------
 
+    @abstractmethod
     def money_differs(self, core: Core) -> list[str]:
         """Return in words what is off between the account and the ledger, to the unit."""
-        raise NotImplementedError
 
     def is_left(self, symbol: str, lots: int) -> bool:
         """Return whether a position is one that could have been closed."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -14,93 +12,18 @@ import anyio
 import pytest
 
 from actors import messages as m
-from actors.execution.remote import RemoteVenue
 from actors.instrument import Instrument, from_atoms
-from actors.ledger import Account, Holding
-from actors.system import Core, SeriesPlan, StrategyPlan
 from config.errors import UserError
-from config.load import check_settings
 from config.schema import Exchange as ExchangeSettings
 from daemon.edges.contract_client import ContractClient
 from daemon.edges.venue_client import connect
-from daemon.venue import EFFECTS
 from replay.exchange.server import Exchange, running
-from strategies.base import Strategy
-from strategies.rows import FeatureRows
+from tests.daemon.edges.gateway.trader import Trader
 
 pytestmark = pytest.mark.slow
 
 SYMBOL = "BTC/USDT:USDT"
 ID = "BTCUSDT"
-BAR_NS = 1_000_000
-Wish = Callable[[Any], object]
-
-
-def wishful(wishes: deque[Wish]) -> Strategy:
-    """Return a strategy that does with each bar what the test wants next."""
-
-    def on_bar(self: Any, _: m.Bar, __: Any) -> None:
-        if wishes:
-            wishes.popleft()(self)
-
-    kind: type[Strategy] = type(Strategy)("Wishful", (Strategy,), {"on_bar": on_bar})
-    return kind()
-
-
-class Trader:
-    """A core whose effects go to the gateway at once; it has no journal that they could wait for."""
-
-    def __init__(self, instrument: Instrument, names: tuple[str, ...]) -> None:
-        self.wishes: dict[str, deque[Wish]] = {name: deque() for name in names}
-        self.isolated, self.name = False, "trader"
-        self.close_ns = 0
-        self.gateway: Any = None
-        self.heard: list[m.Message] = []
-        kinds = [kind for kind in vars(m).values() if isinstance(kind, type) and issubclass(kind, m.Message)]
-        self.core = Core(
-            check_settings({}, "test"),
-            {SYMBOL: instrument},
-            [SeriesPlan(SYMBOL, BAR_NS)],
-            [StrategyPlan(name, SYMBOL, BAR_NS, wishful(self.wishes[name]), FeatureRows({})) for name in names],
-            Account(100_000 * 10**8),
-            nonce="test",
-            start_ns=time.time_ns(),
-            real=True,
-            observers={kind: [self.on_any] for kind in kinds},
-        )
-        for strategy in self.core.strategies:
-            strategy.start()
-
-    @property
-    def venue(self) -> RemoteVenue:
-        assert isinstance(self.core.venue, RemoteVenue)
-        return self.core.venue
-
-    @property
-    def halted(self) -> str:
-        return self.core.control.reason if self.core.control.trading == "halted" else ""
-
-    def on_any(self, message: m.Message) -> None:
-        self.heard.append(message)
-        if isinstance(message, EFFECTS):
-            self.gateway.send(message)
-
-    async def take(self, message: m.Message) -> None:
-        self.core.scheduler.post(max(time.time_ns(), self.core.context.now_ns), message)
-
-    def wish(self, wish: Wish, *, of: str = "a", price: float = 100.0) -> None:
-        """Have a strategy act, on a bar of now."""
-        self.wishes[of].append(wish)
-        close_ns = self.close_ns = max(self.close_ns + BAR_NS, time.time_ns() // BAR_NS * BAR_NS)
-        bar = m.Bar(SYMBOL, BAR_NS, close_ns - BAR_NS, close_ns, price, price, price, price, 1.0)
-        self.core.scheduler.post(max(close_ns, time.time_ns(), self.core.context.now_ns), bar)
-
-    def all(self, kind: type[Any]) -> list[Any]:
-        return [each for each in self.heard if isinstance(each, kind)]
-
-    def lots(self, of: str = "a") -> int:
-        held: Holding | None = self.core.ledger.holdings.get((of, SYMBOL))
-        return 0 if held is None else held.quantity_lots
 
 
 @pytest.fixture
@@ -134,17 +57,29 @@ def keys_of(exchange: Exchange) -> dict[str, str]:
 
 
 @pytest.fixture
-def trade(exchange: Exchange, loopback: ExchangeSettings, open_desk: Any) -> Any:
-    """Run a core and a gateway until the block ends; then both books must agree."""
+def begin(exchange: Exchange, loopback: ExchangeSettings, open_desk: Any) -> Any:
+    """Run a core and a gateway until the block ends."""
 
     @asynccontextmanager
-    async def trading(names: tuple[str, ...] = ("a",)) -> AsyncIterator[tuple[Trader, Any]]:
+    async def beginning(names: tuple[str, ...] = ("a",)) -> AsyncIterator[tuple[Trader, Any]]:
         client = await connect(loopback, needs_keys=True, environment=keys_of(exchange))
         spec = client.specs[SYMBOL]
         await client.close()
         trader = Trader(Instrument(spec), names)
         async with open_desk(loopback, keys=keys_of(exchange), clerk=trader) as desk:
             await desk.until(lambda: trader.venue.ready)
+            yield trader, desk
+
+    return beginning
+
+
+@pytest.fixture
+def trade(exchange: Exchange, begin: Any) -> Any:
+    """Run a core and a gateway until the block ends; then both books must agree."""
+
+    @asynccontextmanager
+    async def trading(names: tuple[str, ...] = ("a",)) -> AsyncIterator[tuple[Trader, Any]]:
+        async with begin(names) as (trader, desk):
             yield trader, desk
             await desk.until(lambda: not trader.venue.sent)
             await compare(trader, desk)
@@ -326,44 +261,37 @@ async def test_funding_that_the_stream_did_not_tell_comes_with_the_comparison(ex
 # --- what the venue, or somebody, does on his own ---------------------------------------------------
 
 
+async def liquidate(exchange: Exchange) -> None:
+    await exchange.print_trade(SYMBOL, "89.30", "1")
+
+
+async def delist(exchange: Exchange) -> None:
+    market_id = exchange.futures.markets[0].id
+    await exchange.futures.commit(lambda engine, now_ms: engine.set_trading(market_id, False, now_ms))
+
+
 @pytest.mark.parametrize("told", [True, False], ids=["the stream tells", "the comparison finds it"])
-async def test_a_liquidation_halts_by_name(
-    exchange: Exchange, loopback: ExchangeSettings, open_desk: Any, told: bool
+@pytest.mark.parametrize(
+    ("force", "quantity", "words"),
+    [
+        (liquidate, 9_000, "liquidation: the venue's order autoclose-"),
+        (delist, 2, "settlement: the venue's order settlement_autoclose-"),
+    ],
+)
+async def test_a_position_the_venue_closes_by_force_halts_by_name_and_is_booked(
+    exchange: Exchange, begin: Any, force: Any, quantity: int, words: str, told: bool
 ) -> None:
-    client = await connect(loopback, needs_keys=True, environment=keys_of(exchange))
-    trader = Trader(Instrument(client.specs[SYMBOL]), ("a",))
-    await client.close()
-    async with open_desk(loopback, keys=keys_of(exchange), clerk=trader) as desk:
-        await desk.until(lambda: trader.venue.ready)
-        trader.wish(lambda s: s.buy(9_000))
-        await desk.until(lambda: trader.lots() == 9_000_000)
+    async with begin() as (trader, desk):
+        trader.wish(lambda s: s.buy(quantity))
+        await desk.until(lambda: trader.lots() == quantity * 1_000)
         if not told:
             exchange.faults.set("message_lost", 1.0, on="user")
-        await exchange.print_trade(SYMBOL, "89.30", "1")
+        await force(exchange)
         exchange.faults.set("message_lost", 0.0)
         if not told:
             await trader.take(m.TimerFired("venue", "reconcile", 0))
-        await desk.until(lambda: "liquidation: the venue's order autoclose-" in trader.halted)
-        assert "sold 9000 at" in trader.halted
-        await compare(trader, desk)
-        assert not [words for words in trader.all(m.Reconciled)[-1].differences if "we expect" in words]
-
-
-async def test_a_delisted_contract_is_settled_and_the_forced_trade_is_booked(
-    exchange: Exchange, loopback: ExchangeSettings, open_desk: Any
-) -> None:
-    client = await connect(loopback, needs_keys=True, environment=keys_of(exchange))
-    trader = Trader(Instrument(client.specs[SYMBOL]), ("a",))
-    await client.close()
-    async with open_desk(loopback, keys=keys_of(exchange), clerk=trader) as desk:
-        await desk.until(lambda: trader.venue.ready)
-        trader.wish(lambda s: s.buy(2))
-        await desk.until(lambda: trader.lots() == 2_000)
-        market_id = exchange.futures.markets[0].id
-        await exchange.futures.commit(lambda engine, now_ms: engine.set_trading(market_id, False, now_ms))
-        await trader.take(m.TimerFired("venue", "reconcile", 0))
-        await desk.until(lambda: "settlement: the venue's order settlement_autoclose-" in trader.halted)
-        assert "sold 2 at" in trader.halted
+        await desk.until(lambda: words in trader.halted)
+        assert f"sold {quantity} at" in trader.halted
         await compare(trader, desk)
         assert not [words for words in trader.all(m.Reconciled)[-1].differences if "we expect" in words]
 
@@ -433,14 +361,8 @@ async def test_modes_that_are_configured_are_taken(exchange: Exchange) -> None:
 
 
 @pytest.mark.parametrize("what", MODES)
-async def test_a_mode_that_changes_in_mid_session_halts_by_name(
-    exchange: Exchange, loopback: ExchangeSettings, open_desk: Any, what: str
-) -> None:
-    client = await connect(loopback, needs_keys=True, environment=keys_of(exchange))
-    trader = Trader(Instrument(client.specs[SYMBOL]), ("a",))
-    await client.close()
-    async with open_desk(loopback, keys=keys_of(exchange), clerk=trader) as desk:
-        await desk.until(lambda: trader.venue.ready)
+async def test_a_mode_that_changes_in_mid_session_halts_by_name(exchange: Exchange, begin: Any, what: str) -> None:
+    async with begin() as (trader, desk):
         await set_modes(exchange, what)
         await compare(trader, desk)
         assert what in trader.halted

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -14,92 +12,17 @@ import anyio
 import pytest
 
 from actors import messages as m
-from actors.execution.remote import RemoteVenue
 from actors.instrument import Instrument
-from actors.ledger import Account
-from actors.system import Core, SeriesPlan, StrategyPlan
-from config.load import check_settings
 from config.schema import Exchange as ExchangeSettings
 from daemon.edges.venue_client import connect
-from daemon.venue import EFFECTS
 from replay.exchange.server import Exchange, running
-from strategies.base import Strategy
-from strategies.rows import FeatureRows
+from tests.daemon.edges.gateway.trader import Trader
 
 pytestmark = pytest.mark.slow
 
 SPOT, CONTRACT = "BTC/USDT", "BTC/USDT:USDT"
 BAR_NS = 5_000_000_000
-Wish = Callable[[Any], object]
 REQUESTS = {SPOT: "POST /api/v3/order/cancelReplace", CONTRACT: "PUT /fapi/v1/order"}
-
-
-class Trader:
-    """A core whose effects go to the gateway at once."""
-
-    def __init__(self, instrument: Instrument) -> None:
-        self.symbol = instrument.symbol
-        self.wishes: deque[Wish] = deque()
-        wishes = self.wishes
-
-        def on_bar(strategy: Any, _: m.Bar, __: Any) -> None:
-            if wishes:
-                wishes.popleft()(strategy)
-
-        kind: type[Strategy] = type(Strategy)("Wishful", (Strategy,), {"on_bar": on_bar})
-        self.isolated, self.name = False, "trader"
-        self.close_ns = 0
-        self.gateway: Any = None
-        self.heard: list[m.Message] = []
-        kinds = [kind for kind in vars(m).values() if isinstance(kind, type) and issubclass(kind, m.Message)]
-        self.core = Core(
-            check_settings({}, "test"),
-            {self.symbol: instrument},
-            [SeriesPlan(self.symbol, BAR_NS)],
-            [StrategyPlan("a", self.symbol, BAR_NS, kind(), FeatureRows({}))],
-            Account(100_000 * 10**8),
-            nonce="test",
-            start_ns=time.time_ns(),
-            real=True,
-            observers={kind: [self.on_any] for kind in kinds},
-        )
-        for strategy in self.core.strategies:
-            strategy.start()
-
-    @property
-    def venue(self) -> RemoteVenue:
-        assert isinstance(self.core.venue, RemoteVenue)
-        return self.core.venue
-
-    def on_any(self, message: m.Message) -> None:
-        self.heard.append(message)
-        if isinstance(message, EFFECTS):
-            self.gateway.send(message)
-
-    async def take(self, message: m.Message) -> None:
-        self.core.scheduler.post(max(time.time_ns(), self.core.context.now_ns), message)
-
-    def wish(self, wish: Wish, *, price: float = 100.0) -> None:
-        """Have the strategy act, on a bar of now."""
-        self.wishes.append(wish)
-        close_ns = self.close_ns = max(self.close_ns + BAR_NS, time.time_ns() // BAR_NS * BAR_NS)
-        bar = m.Bar(self.symbol, BAR_NS, close_ns - BAR_NS, close_ns, price, price, price, price, 1.0)
-        self.core.scheduler.post(max(close_ns, time.time_ns(), self.core.context.now_ns), bar)
-
-    def all(self, kind: type[Any]) -> list[Any]:
-        return [each for each in self.heard if isinstance(each, kind)]
-
-    def orders(self) -> list[Any]:
-        return list(self.core.execution.orders.values())
-
-    def is_settled(self) -> bool:
-        """Whether nothing is under way: every order works, or has ended."""
-        return all(order.state in ("working", "partly_filled") for order in self.orders())
-
-    def filled(self, ref: int = 1) -> Decimal:
-        """Return what was executed of a wish, in base units."""
-        instrument = self.core.instruments[self.symbol]
-        return instrument.quantity(sum(fill.quantity_lots for fill in self.all(m.Fill) if fill.ref == ref))
 
 
 @pytest.fixture
@@ -133,7 +56,7 @@ def trade(exchange: Exchange, open_desk: Any) -> Trade:
         client = await connect(settings, needs_keys=True, environment=keys)
         spec = client.specs[symbol]
         await client.close()
-        trader = Trader(Instrument(spec))
+        trader = Trader(Instrument(spec), bar_ns=BAR_NS)
         async with open_desk(settings, keys=keys, clerk=trader, window_s=1.6) as desk:
             await desk.until(lambda: trader.venue.ready)
             yield trader, desk
