@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import anyio
 import structlog
 
-from actors.execution.booking import PANIC_MARK
+from actors.execution.adoption import is_of_panic
 from actors.messages import AccountReported, ForcedTrade, ForeignOrder, OrderReported, TradeReported
 from daemon.edges.venue_errors import RequestError, broken
 from daemon.edges.venue_limits import Priority
@@ -246,7 +246,7 @@ class Questions:
                 priority, WEIGHT_OPEN_ORDERS, partial(self._client.open_orders, symbol)
             ):
                 name = self._names.learn(row)
-                if name and PANIC_MARK not in name:
+                if name and not is_of_panic(name):
                     reports[name] = order_report(row, name, instrument)
                 else:
                     foreign.append(ForeignOrder(str(row.get("clientOrderId") or ""), str(row.get("id")), symbol))

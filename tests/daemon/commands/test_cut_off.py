@@ -153,7 +153,7 @@ def test_a_panic_that_was_killed_half_way_is_finished_by_the_next(account: Accou
     assert 1 <= account.loopback.total("BTC") < 1.00001, "the coin that was there before stays"
 
     daemon = account.daemon()
-    halted = daemon.wait_for(lambda status: "pitboss panic sold" in status["reason"], "it has heard of panic")
+    halted = daemon.wait_for(lambda status: "the books have followed" in status["reason"], "it has heard of panic")
     assert (halted["state"], halted["positions"], halted["orders"]) == ("halted", [], [])
     finish(account, daemon)
     adopted = [(each.order_id, each.quantity_lots) for each in decided(account.state, m.Adopted)]
@@ -169,7 +169,7 @@ def test_a_daemon_after_half_a_panic_tells_what_that_left_open_and_follows_the_n
     account.kill_panic("POST", account.panics)
 
     daemon = account.daemon()
-    halted = daemon.wait_for(lambda status: "pitboss panic sold" in status["reason"], "it has heard of panic")
+    halted = daemon.wait_for(lambda status: "the books have followed" in status["reason"], "it has heard of panic")
     assert [row["quantity"] for row in halted["positions"]] == [0.25]
     (left,) = account.panics()
     words = f"{CONTRACT}: {left['order_id']} is open and not ours"
