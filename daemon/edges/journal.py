@@ -18,6 +18,7 @@ import msgspec
 
 from actors import messages as m
 from actors.runtime.journal import SCHEMA, UPGRADES, Record, check_version, damaged, decode_effects, seal_snapshot
+from config.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -59,7 +60,8 @@ async def open_journal(path: Path, settings: JournalSettings) -> aiosqlite.Conne
     """Open the journal for writing, creating it if it is missing.
 
     Raises:
-        UserError: the file is no journal, is damaged, or comes from a newer pitboss.
+        UserError: the file is no journal, is damaged, comes from a newer pitboss, or is old and there is no room to
+            bring it up to date.
     """
     try:
         sqlite3.connect(path).close()  # what cannot be opened fails here, where no thread is left to complain again
@@ -77,13 +79,22 @@ async def open_journal(path: Path, settings: JournalSettings) -> aiosqlite.Conne
             if fresh:
                 await db.executescript(f"BEGIN IMMEDIATE;{SCHEMA}COMMIT;")
             while (version := await _number(db, "PRAGMA user_version")) in UPGRADES:
-                await db.executescript(f"BEGIN IMMEDIATE;{UPGRADES[version]}COMMIT;")
+                await _upgrade(db, path, version)
         except BaseException:
             await db.close()
             raise
     except sqlite3.Error as error:
         raise damaged(path, error) from error
     return db
+
+
+async def _upgrade(db: aiosqlite.Connection, path: Path, version: int) -> None:
+    """Make a file one of the next version, or leave it as it is."""
+    try:
+        await db.executescript(f"BEGIN IMMEDIATE;{UPGRADES[version]}COMMIT;")
+    except sqlite3.OperationalError as error:
+        message = f"{path}: cannot be brought up from schema {version}, and stays as it was: {error}"
+        raise UserError(message) from error
 
 
 async def _check_version(db: aiosqlite.Connection, path: Path) -> None:

@@ -151,12 +151,26 @@ async def test_an_upgrade_that_fails_anywhere_is_tried_again_by_the_next_start(
             monkeypatch.undo()
         if not trouble:
             break
-        assert trouble.endswith("interrupted")
+        assert trouble.endswith(": interrupted")
         failures += 1
         assert content(old) == before, f"moment {moment}"
 
     assert failures > 10
     assert content(old) == {**before, "version": SCHEMA_VERSION}
+
+
+async def test_an_upgrade_there_is_no_room_for_is_refused_by_name_and_leaves_the_journal_as_it_was(old: Path) -> None:
+    many = "WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < 7000)"
+    rest = "seq, executed_ns, order_id, strategy, symbol, side, price_ticks, quantity_lots, fee_atoms"
+    with closing(sqlite3.connect(old)) as db, db:
+        db.execute(f"{many} INSERT INTO fills SELECT session, i, {rest} FROM n, (SELECT * FROM fills LIMIT 1)")
+    before = content(old)
+
+    with pytest.raises(UserError, match=r"cannot be brought up from schema 1, and stays as it was: .* is full"):
+        await open_journal(old, Journal(size_mb_max=1))
+
+    assert content(old) == before
+    assert await upgraded(old) == {**before, "version": SCHEMA_VERSION}
 
 
 def leave_as_killed(path: Path, strategy: Path) -> bytes:
