@@ -96,6 +96,10 @@ class LiveDriver:
         self._data: deque[tuple[int, Message, anyio.Event | None]] = deque()
         self._commands: deque[tuple[int, Message, anyio.Event]] = deque()
         self._arrived = anyio.Event()
+        self._idle = False
+        """Whether the pump waits for an input and nothing has woken it: what comes then is taken on the spot."""
+        self._failure: BaseException | None = None
+        """What went wrong on the spot; the pump's to raise, not the edge's that handed the input in."""
         self._room = anyio.Event()
         self._last_snapshot_seq = core.scheduler.seq
         self._unreleased: deque[tuple[int, int]] = deque()
@@ -116,17 +120,30 @@ class LiveDriver:
 
     async def _put(self, message: Message, taken: anyio.Event | None) -> None:
         posted_ns = time.perf_counter_ns()
+        if self._idle and not self.journal.full and self.journal.trouble() is None:
+            self._take_at_once(posted_ns, message)
+            if taken is not None:
+                taken.set()
+            return
         while len(self._data) >= self._settings.feed.mailbox_max:
             self._room = anyio.Event()
             await self._room.wait()
         self._data.append((posted_ns, message, taken))
-        self._arrived.set()
+        self._wake()
+
+    def _take_at_once(self, posted_ns: int, message: Message) -> None:
+        """Run an input without waking the pump first, one at most until it has gone round."""
+        self._wake()
+        try:
+            self._take(posted_ns, message)
+        except BaseException as error:  # noqa: BLE001 - raised by the pump
+            self._failure = error
 
     def post_command(self, message: Message) -> anyio.Event:
         """Hand in a command, to be taken before all waiting data; the event is set once it has been run."""
         taken = anyio.Event()
         self._commands.append((time.perf_counter_ns(), message, taken))
-        self._arrived.set()
+        self._wake()
         return taken
 
     @property
@@ -150,6 +167,8 @@ class LiveDriver:
             CoreError: an invariant broke.
         """
         while True:
+            if self._failure is not None:
+                raise self._failure
             if self._stopped():
                 await self.journal.durable(self.core.scheduler.seq)
                 if not self.core.execution.orders:
@@ -162,11 +181,19 @@ class LiveDriver:
             self._take_slice()
             await anyio.lowlevel.checkpoint()
 
+    def _wake(self) -> None:
+        self._idle = False
+        self._arrived.set()
+
     async def _wait(self) -> None:
         """Wait for an input, or by the wall for a timer."""
         self._arrived = anyio.Event()
-        with anyio.move_on_after(self._until_timer_s()) as waiting:
-            await self._arrived.wait()
+        self._idle = True
+        try:
+            with anyio.move_on_after(self._until_timer_s()) as waiting:
+                await self._arrived.wait()
+        finally:
+            self._idle = False
         if waiting.cancelled_caught:
             self._fire_timers()
 
@@ -259,7 +286,7 @@ class LiveDriver:
     def _release(self, durable_seq: int) -> None:
         """Let the effects of durable inputs go; a commit that failed wakes the driver, which then halts."""
         if self.journal.failure is not None:
-            self._arrived.set()
+            self._wake()
         now_ns = time.perf_counter_ns()
         if self.on_durable is not None:
             self.on_durable(durable_seq)

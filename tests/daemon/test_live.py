@@ -14,6 +14,7 @@ import pytest
 from actors.messages import Bar, Halt, Pause, Quote, Resume, Stop, TapeEnded, TimerFired
 from actors.runtime.clock import TapeClock
 from actors.runtime.journal import CHAIN_GENESIS, Record, decode_effects, decode_input, link
+from actors.runtime.scheduler import CoreError
 from actors.system import CoreSnapshot
 from config.load import load_settings
 from daemon.edges.tape_feed import TapeFeed
@@ -195,6 +196,68 @@ async def test_the_mailbox_makes_the_feed_wait_at_its_bound() -> None:
 
     assert posted == BARS
     assert [record.ts_ns for record in world.journal.records] == [bar.close_ns for bar in world.bars]
+
+
+async def test_what_comes_while_the_core_is_idle_is_decided_on_the_spot_and_the_rest_in_turn() -> None:
+    """No task has to be woken between an input and the decision; but no edge keeps the others from their turn."""
+    world = World()
+    first, second, third = world.bars[:3]
+    async with anyio.create_task_group() as group:
+        group.start_soon(world.driver.run)
+        await anyio.wait_all_tasks_blocked()
+        await world.driver.post(first)
+        assert world.journal.inputs() == [first]
+        await world.driver.post(second)
+        taken = world.driver.post_command(Pause("p"))
+        await world.driver.post(third)
+        assert world.journal.inputs() == [first]
+        await taken.wait()
+        await anyio.wait_all_tasks_blocked()
+        group.cancel_scope.cancel()
+    assert world.journal.inputs() == [first, Pause("p"), second, third]
+
+
+async def test_a_command_and_trouble_with_the_journal_come_before_what_arrives_after_them() -> None:
+    world = World()
+    first, second = world.bars[:2]
+    async with anyio.create_task_group() as group:
+        group.start_soon(world.driver.run)
+        await anyio.wait_all_tasks_blocked()
+        world.driver.post_command(Pause("p"))
+        await world.driver.post(first)
+        await anyio.wait_all_tasks_blocked()
+        world.journal.fail("journal: full")
+        await world.driver.post(second)
+        await anyio.wait_all_tasks_blocked()
+        assert world.journal.inputs() == [Pause("p"), first]
+        world.journal.commit()
+        await anyio.wait_all_tasks_blocked()
+        group.cancel_scope.cancel()
+    assert world.journal.inputs() == [Pause("p"), first, Halt("journal: full"), second]
+
+
+async def test_what_fails_on_the_spot_ends_the_driver_and_not_the_edge(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+
+    def fail(*_: object) -> bytes:
+        message = "cash went missing"
+        raise CoreError(message)
+
+    ended = []
+
+    async def drive() -> None:
+        try:
+            await world.driver.run()
+        except CoreError as error:
+            ended.append(str(error))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(drive)
+        await anyio.wait_all_tasks_blocked()
+        monkeypatch.setattr(world.core.scheduler, "post", fail)
+        await world.driver.post(world.bars[0])
+        assert ended == []
+    assert ended == ["cash went missing"]
 
 
 async def test_who_delivers_waits_until_the_core_has_taken_it() -> None:
