@@ -28,6 +28,7 @@ AMBIENT = {
 
 BROAD_HANDLERS = {
     "actors/runtime/scheduler.py": "the dispatch boundary",
+    "daemon/live.py": "the pump raises what failed in an edge's turn",
     "daemon/supervisor.py": "the supervisor",
     "replay/plan.py": "the user's own features() and on_start(), turned into one line",
     "strategies/loader.py": "the user's own file, turned into one line",
