@@ -47,32 +47,47 @@ FAULTS: dict[str, Any] = {
     "banned": {"rate": 0.02, "seconds": 1},
     "order_rejected": 0.1,
     "partial_fill": 0.4,
-    "slow_snapshot": 0.2,
+    "slow_snapshot": {"rate": 0.7, "seconds": 1},
     "clock_skew": {"rate": 0.02, "seconds": 20},
     "event_before_reply": 0.3,
     "reply_before_event": 0.3,
     "handshake_refused": 0.1,
-    "server_disconnect": {"rate": 0.1, "seconds": 6},
+    "server_disconnect": {"rate": 0.4, "seconds": 1.5},
     "close": 0.02,
     "abort": 0.02,
     "reset": 0.02,
     "truncated_frame": 0.01,
     "stall": {"rate": 0.01, "seconds": 8},
-    "pings_unanswered": 0.2,
+    "pings_unanswered": 0.25,
     "message_lost": 0.05,
     "message_late": {"rate": 0.05, "seconds": 1},
     "duplicate": 0.2,
     "out_of_order": 0.1,
-    "book_gap": 0.05,
+    "book_gap": 0.2,
     "subscribe_rejected": 0.1,
     "subscribe_ignored": 0.1,
     "ack_lost": 0.1,
     "user_stream_terminated": 0.05,
-    "ws_unanswered": 0.1,
+    "listen_key_expired": 0.05,
+    "ws_unanswered": 0.7,
 }
 """What goes wrong in a round, about this often: all there is but a key that may withdraw, which no start survives."""
 TOGETHER = 6
 """Kinds of faults at a time."""
+_PRIVATE = {"abort": {"rate": 0.5, "on": "user", "times": 1}}
+_PUBLIC = {"reset": {"rate": 0.1, "on": "@", "times": 2}}
+ALONG: dict[str, dict[str, Any]] = {
+    "handshake_refused": _PRIVATE | _PUBLIC,
+    "server_disconnect": _PUBLIC,
+    "subscribe_rejected": _PUBLIC,
+    "subscribe_ignored": _PUBLIC,
+    "ack_lost": _PUBLIC,
+    "slow_snapshot": {"book_gap": {"rate": 0.3, "times": 3}},
+    "ws_unanswered": _PRIVATE,
+}
+"""What goes along with faults that strike only while a socket or a book is opened: what has it opened anew."""
+PING_MS = 1_000
+"""The daemon asks its sockets this often whether they live: a step is over before the usual 10 s are."""
 
 
 def free_port() -> int:
@@ -120,7 +135,11 @@ class Round:
         self.world = world or list(WORLDS.values())[seed % len(WORLDS)]
         self.seed = seed
         self.steps = steps
+        self.hand: list[str] = []
+        """Kinds of faults of which this round has yet to choose before any comes again."""
         self.exchange_dir, self.daemon_dir = folder / "exchange", folder / "daemon"
+        self.clients = folder / "clients.json"
+        """What the exchange says its clients need, with pings more often."""
         self.folder = folder
         self.ports = free_port(), free_port()
         self.exchange: subprocess.Popen[bytes] | None = None
@@ -151,6 +170,11 @@ class Round:
             ],
         )  # fmt: skip
         eventually(lambda: http(f"{self.admin}/control/book") is not None, "the exchange answers")
+        said = self.exchange_dir / "ccxt.json"
+        clients = eventually(lambda: json.loads(said.read_bytes()), "the exchange says what its clients need")
+        for arguments in clients.values():
+            arguments["streaming"] = {"keepAlive": PING_MS}
+        self.clients.write_text(json.dumps(clients))
 
     def start_daemon(self) -> None:
         """Start the daemon on its session, or the one after; it is not waited for."""
@@ -158,7 +182,7 @@ class Round:
             "daemon",
             [
                 "run", "--mode", "real", "--state-dir", str(self.daemon_dir), "--port", "0",
-                "--set", "feed.source=exchange", "--set", f"exchange.file={self.exchange_dir / 'ccxt.json'}",
+                "--set", "feed.source=exchange", "--set", f"exchange.file={self.clients}",
                 "--set", "exchange.clock=venue", "--set", "exchange.timeout_ms=2000",
                 "--set", "exchange.streams=['bars', 'trades', 'book']",
                 "--set", "exchange.recv_window_ms=3000", "--set", "exchange.stall_s=5",
@@ -236,18 +260,30 @@ class Round:
             self._panic,
         )
         for _ in range(self.steps):
-            self._set_faults(self.random.sample(sorted(FAULTS), TOGETHER))
+            self._set_faults(self.deal())
             time.sleep(self.random.uniform(2, 5))
             for body in self.world.meddling():
                 http(f"{self.admin}/control/market", body)
             if self.random.random() < 0.4:
                 self.random.choice(moments)()
             with contextlib.suppress(AssertionError):  # if the faults let it
-                self.bring_up_daemon("ready", within_s=10)
+                self.bring_up_daemon("ready", within_s=6)
             self.command("resume")
+
+    def deal(self) -> list[str]:
+        """Return the next kinds of faults: all of them come before any comes again."""
+        dealt: list[str] = []
+        while len(dealt) < TOGETHER:
+            if not self.hand:
+                self.hand = sorted(FAULTS.keys() - set(dealt))
+                self.random.shuffle(self.hand)
+            dealt.append(self.hand.pop())
+        return dealt
 
     def _set_faults(self, names: list[str]) -> None:
         settings: dict[str, Any] = dict.fromkeys(FAULTS, 0)
+        for name in names:
+            settings |= ALONG.get(name, {})
         for name in names:
             usual = FAULTS[name] if isinstance(FAULTS[name], dict) else {"rate": FAULTS[name]}
             settings[name] = usual | {"rate": min(1.0, round(self.random.uniform(0.5, 2) * usual["rate"], 3))}
@@ -366,7 +402,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--world", choices=sorted(WORLDS), help="what is traded; drawn from the seed unless given")
     arguments = parser.parse_args()
-    totals: Counter[str] = Counter()
+    totals = Counter(dict.fromkeys(FAULTS, 0))
     failed = 0
     for seed in range(arguments.first, arguments.first + arguments.rounds):
         folder = Path(tempfile.mkdtemp(prefix=f"pitboss-chaos-{seed}-"))
@@ -386,6 +422,7 @@ def main() -> int:
     for name, number in sorted(totals.items()):
         if number:
             print(f"{name:>42} {number:>8,}")
+    print(f"never struck: {', '.join(name for name in FAULTS if not totals[name]) or 'none'}")
     print(f"{arguments.rounds} rounds, {failed} failed: orders lost or doubled, or money off, in {failed}")
     return 1 if failed else 0
 
