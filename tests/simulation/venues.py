@@ -191,9 +191,11 @@ class Venue(ABC):
     def is_left(self, symbol: str, lots: int) -> bool:
         """Return whether a position is one that could have been closed."""
         name = symbol.partition(":")[0]
-        worth = abs(lots) * self.specs[symbol].lot * self.prices[name] * self.specs[symbol].tick
         steps = abs(lots) // self.per_step[symbol]
-        return bool(steps) and (self.specs[symbol].contract or worth > LEAST * Decimal("0.8"))
+        step = self.per_step[symbol] * self.specs[symbol].lot
+        worth = steps * step * self.prices[name] * self.specs[symbol].tick
+        # what was worth just too little when it was looked at may be worth a little more by now
+        return bool(steps) and (self.specs[symbol].contract or worth > LEAST * Decimal("1.05"))
 
 
 class Spot(Venue):
