@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pitboss import Bar, Strategy
+from pitboss import Bar, Execution, OrderUpdate, Strategy
 
 
 class Busy(Strategy):
@@ -16,16 +16,43 @@ class Busy(Strategy):
         """Remember the orders."""
         self.random = self.seed
         self.refs: list[int] = []
+        self.resting = 0
+        """An order far from the market that works, or is about to; 0 for none."""
+        self.works = False
 
     def draw(self, choices: int) -> int:
         """Return a number below `choices`."""
         self.random = (self.random * 6364136223846793005 + 1442695040888963407) % 2**64
         return (self.random >> 33) % choices
 
+    def on_order(self, update: OrderUpdate, /) -> None:
+        """Learn whether the resting order works."""
+        if update.ref == self.resting:
+            self.works = update.state in ("accepted", "amended", "amend_rejected")
+            if update.state in ("rejected", "cancelled", "expired", "vetoed"):
+                self.resting = 0
+
+    def on_fill(self, execution: Execution, /) -> None:
+        """Learn that the market came to the resting order."""
+        if execution.ref == self.resting and execution.done:
+            self.resting, self.works = 0, False
+
+    def move(self, price: float, size: float) -> None:
+        """Have an order rest at the venue, and change it there: farther, nearer, larger, or into the market."""
+        far = price * (1 - (1 + self.draw(8)) / 500)
+        if not self.resting:
+            self.resting, self.works = self.buy(size, limit=far), False
+        elif self.works:
+            self.works = False
+            self.amend(self.resting, limit=price * 1.001 if self.draw(6) == 0 else far, quantity=size)
+
     def on_bar(self, bar: Bar, _: Any, /) -> None:
         """Trade."""
         size = self.unit * (1 + self.draw(3))
         away = bar.close * (1 + self.draw(4)) / 5_000
+        if self.draw(3) == 0:
+            self.move(bar.close, size)
+            return
         held = self.position
         action = self.draw(10)
         if action < 2:
@@ -66,6 +93,9 @@ class BothWays(Busy):
         """Trade."""
         size = self.unit * (1 + self.draw(3))
         away = bar.close * (1 + self.draw(4)) / 5_000
+        if self.draw(3) == 0:
+            self.move(bar.close, size)
+            return
         side = 1 if self.draw(2) else -1
         order = self.buy if side > 0 else self.sell
         action = self.draw(10)
