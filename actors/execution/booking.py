@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 from actors.execution.fees import fees_of
@@ -46,7 +45,8 @@ class Booking:
         self._instruments = instruments
         self._accounts = accounts
         self._contracts = contracts
-        self.known: dict[str, deque[int]] = {symbol: deque(maxlen=_TRADES_KEPT) for symbol in instruments}
+        self.known: dict[str, dict[int, None]] = {symbol: {} for symbol in instruments}
+        """Ids of the newest executions, by symbol, in the order they were booked."""
         self.complete: dict[str, int] = {}
         """The trade id up to which the venue was asked and has told of every execution, by symbol."""
         self.count = 0
@@ -84,7 +84,10 @@ class Booking:
 
     def note(self, trade: TradeReported) -> None:
         """Remember an execution."""
-        self.known[trade.symbol].append(trade.trade_id)
+        known = self.known[trade.symbol]
+        known[trade.trade_id] = None
+        if len(known) > _TRADES_KEPT:
+            del known[next(iter(known))]
         self.count += 1
 
     def execute(self, order: Sent, trade: TradeReported) -> str:

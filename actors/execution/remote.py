@@ -465,8 +465,7 @@ class RemoteVenue:
         self.sent.clear()
         self.sent.update({order.order_id: order for order in kept.sent})
         for symbol, known in kept.trades.items():
-            self._booking.known[symbol].clear()
-            self._booking.known[symbol].extend(known)
+            self._booking.known[symbol] = dict.fromkeys(known)
         self._booking.count, self._booking.complete = kept.booked, kept.complete
         self._booking.lots = {(strategy, symbol): lots for strategy, symbol, lots in kept.lots}
         self._adoption.waiting = {(trade.symbol, trade.trade_id): trade for trade in kept.waiting}
