@@ -326,7 +326,11 @@ class Core:
                 *(s.on_fill for s in strategies if s.hears_fills),
             ],
             m.Adopted: [decided, ledger.on_fill],
-            m.FeeInBase: [decided, ledger.on_fee_in_base],
+            m.FeeInBase: [
+                decided,
+                ledger.on_fee_in_base,
+                *([venue.on_fee_in_base] if isinstance(venue, RemoteVenue) else []),
+            ],
             m.FeeInAsset: [decided, ledger.on_fee_in_asset],
             m.FundingShared: [decided, ledger.on_funding_shared],
             m.PositionChanged: [

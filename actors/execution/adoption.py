@@ -59,8 +59,7 @@ class Adoption:
         self._accounts = accounts
         self._contracts = contracts
         self._booking = booking
-        self.waiting: dict[tuple[str, int], TradeReported] = {}
-        """Executions told and not yet adopted, by symbol and number."""
+        self.waiting = booking.waiting
 
     def hear(self, trade: TradeReported) -> None:
         """Keep an execution for the next comparison of the accounts, and stop at once."""

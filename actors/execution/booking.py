@@ -49,6 +49,8 @@ class Booking:
         """Ids of the newest executions, by symbol, in the order they were booked."""
         self.complete: dict[str, int] = {}
         """The trade id up to which the venue was asked and has told of every execution, by symbol."""
+        self.waiting: dict[tuple[str, int], TradeReported] = {}
+        """Executions of `pitboss panic`, told and not yet adopted, by symbol and number."""
         self.count = 0
         """Whatever was booked so far, executions and payments."""
         self.lots = {(strategy, symbol): lots for strategy, symbol, lots in books}
@@ -58,11 +60,13 @@ class Booking:
         """Return (symbol, trade id) after which executions are asked for, of every symbol that has one.
 
         That is not after the newest we know: a stream may have lost one before it. Nor is it from before what is
-        remembered, as what is told again must be known again.
+        remembered, as what is told again must be known again. What waits to be told again is asked for in any case,
+        also where nothing else of the symbol is known.
         """
-        return tuple(
-            (symbol, max(self.complete.get(symbol, 0), min(ids) - 1)) for symbol, ids in self.known.items() if ids
-        )
+        after = {symbol: max(self.complete.get(symbol, 0), min(ids) - 1) for symbol, ids in self.known.items() if ids}
+        for symbol, trade_id in self.waiting:
+            after[symbol] = min(after.get(symbol, trade_id - 1), trade_id - 1)
+        return tuple(after.items())
 
     def hear_all(self, trades: Iterable[TradeReported], but: Container[str]) -> None:
         """Take in that the venue told of every execution up to these, but of these symbols."""

@@ -59,6 +59,7 @@ from actors.messages import (
     CancelRefused,
     CancelRejected,
     Expired,
+    FeeInBase,
     ForcedTrade,
     FundingPaid,
     Halt,
@@ -86,6 +87,7 @@ if TYPE_CHECKING:
 _CANCEL_TRIES = 3
 _LATE_BARS = 2
 _LATE = "decided on market data of long ago"
+_TOO_LARGE = "its book holds less by now"
 _NOT_CONNECTED = "the venue is not connected, or its account is not yet compared with ours"
 
 
@@ -134,15 +136,19 @@ class RemoteVenue:
     # --- the venue port -----------------------------------------------------------------------------
 
     def on_submit(self, command: SubmitOrder) -> None:
-        """Send an order, or refuse it while nobody could say what became of it."""
+        """Send an order, or refuse it while nobody could say what became of it; what closes waits instead.
+
+        It waits as well where it was decided on an execution whose fee, taken in base, was not heard of yet.
+        """
         request = command.request
-        if not self.ready and request.closing:
+        if request.closing and (not self.ready or self._booking.is_too_large(request)):
             self.sent[command.order_id] = Sent(command.order_id, request, held=True)
             return
         if not self.ready:
             self._emit(Rejected(command.order_id, request.strategy, request.symbol, request.ref, _NOT_CONNECTED))
             return
         refusal = self._refusal(request) or (_LATE if self._is_late(request) else "")
+        refusal = refusal or (_TOO_LARGE if self._booking.is_too_large(request) else "")
         if refusal:
             self._emit(Rejected(command.order_id, request.strategy, request.symbol, request.ref, refusal))
             return
@@ -193,6 +199,10 @@ class RemoteVenue:
             return False
         bar = self._context.lane(request.symbol).bar
         return bar is not None and self._context.now_ns - bar.close_ns > _LATE_BARS * bar.timeframe_ns
+
+    def on_fee_in_base(self, _: FeeInBase) -> None:
+        """Look again at what waited for the books to hear of a fee."""
+        self._release_held()
 
     # --- the link, and the rules --------------------------------------------------------------------
 
@@ -385,6 +395,8 @@ class RemoteVenue:
         Balances are compared only if nothing was booked since they were asked for: else they may be of before.
         """
         applied = sum(self._book(trade) for trade in account.trades)
+        if self._adoption.waiting:
+            self.inquiry.ready = False  # a close by books that have not followed would close twice
         for report in account.orders:
             self.on_reported(report)
         for order_id in account.absent:
@@ -468,7 +480,8 @@ class RemoteVenue:
             self._booking.known[symbol] = dict.fromkeys(known)
         self._booking.count, self._booking.complete = kept.booked, kept.complete
         self._booking.lots = {(strategy, symbol): lots for strategy, symbol, lots in kept.lots}
-        self._adoption.waiting = {(trade.symbol, trade.trade_id): trade for trade in kept.waiting}
+        self._adoption.waiting.clear()
+        self._adoption.waiting.update({(trade.symbol, trade.trade_id): trade for trade in kept.waiting})
         self._accounts.assets, self._accounts.rest = kept.assets, kept.rest
         self._accounts.positions |= kept.positions
         self.contracts.load(kept.contracts)

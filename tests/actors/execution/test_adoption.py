@@ -21,7 +21,7 @@ from actors.ledger import Account, Holding, Ledger
 from actors.runtime.scheduler import Context
 from actors.system import CoreSnapshot
 from strategies.base import Strategy
-from tests.actors.execution.test_remote import LOT, UNIT, Desk, trade
+from tests.actors.execution.test_remote import LOT, MINUTE, UNIT, Desk, trade
 
 Scripted = Callable[..., Strategy]
 Of = Callable[[type[Any], list[m.Message]], list[Any]]
@@ -165,6 +165,58 @@ def test_a_close_that_waited_for_the_link_is_not_sent_for_what_panic_has_sold_me
         m.Expired(held.order_id, "a", "BTC/USDT", held.request.ref, "what it was to close has changed while it waited")
     ]
     assert [send.request.quantity_lots for send in of(m.SendOrder, heard)] == [1 * LOT], "what is left of it"
+
+
+def test_nothing_closes_while_the_books_have_not_followed_what_a_comparison_on_the_period_told(
+    desk: Desk, of: Of
+) -> None:
+    """The stream had lost it, and orders could leave until then."""
+    desk.bar()
+    desk.core.scheduler.fire_before(5 * MINUTE)
+    assert desk.is_ready()
+    filled = m.OrderReported("pbn0n2", "78", "filled", 5 * LOT)
+    sold = trade(3, 15, order=PANIC, side=m.SELL)
+    said = desk.reconcile("0", "100000", trades=(sold,), orders=(filled,))
+    assert [ask.reason for ask in of(m.AskAccount, said)] == ["doubt"]
+    said = desk.post(trade(2, 5, order="pbn0n2"))
+    said += desk.post(m.Flatten("c1"))
+    assert of(m.SendOrder, said) == []
+    said = desk.reconcile("0", "100000", trades=(sold,))
+    said += desk.reconcile("0", "100000", trades=(sold,))
+    assert of(m.SendOrder, said) == []
+    assert desk.core.ledger.holdings["a", "BTC/USDT"].quantity_lots == 0
+    assert desk.is_ready()
+
+
+def test_a_halt_that_flattens_closes_nothing_that_panic_has_sold(scripted: Scripted, of: Of) -> None:
+    desk = Desk(scripted({0: lambda s: s.buy(10e-5, limit=100)}), supervision={"safe_state": "flatten"})
+    desk.connect(btc="1")
+    desk.bar()
+    desk.post(trade(1, 10))
+    desk.core.scheduler.fire_before(5 * MINUTE)
+    sold = trade(2, 10, order=PANIC, side=m.SELL)
+    said = desk.reconcile("1", "100000", trades=(sold,))
+    said += desk.reconcile("1", "100000", trades=(sold,))
+    assert of(m.SendOrder, said) == []
+    assert desk.core.control.trading == "halted"
+    assert desk.core.ledger.holdings["a", "BTC/USDT"].quantity_lots == 0
+
+
+def test_what_panic_did_is_asked_for_where_nothing_else_of_the_symbol_is_known(scripted: Scripted, of: Of) -> None:
+    """Else no answer ever told of it, and no order would leave again."""
+    desk = Desk(scripted({}), held=(Holding("a", "BTC/USDT", 10 * LOT, UNIT // 100),))
+    desk.connect(btc="0.0001")
+    second, first = trade(8, 6, order=PANIC, side=m.SELL), trade(7, 4, order=PANIC, side=m.SELL)
+    (ask,) = of(m.AskAccount, desk.post(second))
+    assert ask.trades_after == (("BTC/USDT", 7),)
+    desk.post(first)
+    said = desk.reconcile("0", "100000.01", trades=(second,))
+    (ask,) = of(m.AskAccount, said)
+    assert ask.trades_after == (("BTC/USDT", 6),), "the one that was told later came first"
+    desk.reconcile("0", "100000.01", trades=(first, second))
+    desk.reconcile("0", "100000.01")
+    assert desk.is_ready()
+    assert desk.core.ledger.holdings["a", "BTC/USDT"].quantity_lots == 0
 
 
 def test_what_waits_for_the_books_to_follow_survives_a_snapshot(desk: Desk, scripted: Scripted, of: Of) -> None:

@@ -39,12 +39,18 @@ Of = Callable[[type[Any], list[m.Message]], list[Any]]
 class Desk:
     """A core that trades at a real venue; whoever holds it plays the venue."""
 
-    def __init__(self, strategy: Strategy, held: tuple[Holding, ...] = (), **risk: Any) -> None:
+    def __init__(
+        self,
+        strategy: Strategy,
+        held: tuple[Holding, ...] = (),
+        supervision: dict[str, Any] | None = None,
+        **risk: Any,
+    ) -> None:
         self.heard: list[m.Message] = []
         kinds = [kind for kind in vars(m).values() if isinstance(kind, type) and issubclass(kind, m.Message)]
         self.isolated, self.name = False, "desk"
         self.core = Core(
-            check_settings({"risk": risk}, "test"),
+            check_settings({"risk": risk, "supervision": supervision or {}}, "test"),
             {"BTC/USDT": Instrument(BTC)},
             [SeriesPlan("BTC/USDT", MINUTE)],
             [StrategyPlan("a", "BTC/USDT", MINUTE, strategy, FeatureRows({}))],
@@ -340,6 +346,32 @@ def test_what_is_left_below_a_step_is_flat_to_a_flatten(scripted: Scripted, of: 
     sold = trade(2, 9, order=send.order_id, side=m.SELL)
     assert of(m.Flattened, desk.post(sold)) == [m.Flattened()]
     assert desk.core.ledger.holdings["a", "BTC/USDT"].quantity_lots == LOT - 10
+
+
+def test_a_close_of_what_was_bought_in_a_flatten_leaves_out_the_fee_in_base(scripted: Scripted, of: Of) -> None:
+    """It is decided on the execution, before the fee is heard of; the rest would be sold from what is not ours."""
+    desk = Desk(scripted({0: lambda s: s.buy(10e-5, limit=100)}))
+    desk.connect(btc="1")
+    desk.bar()
+    desk.post(m.Flatten("c1"))
+    said = desk.post(trade(1, 10, fee=("BTC", 10)))
+    assert [send.request.quantity_lots for send in of(m.SendOrder, said)] == [9 * LOT]
+
+
+def test_what_is_sold_on_an_execution_is_no_more_than_its_fee_has_left(scripted: Scripted, of: Of) -> None:
+    once = iter((10e-5, 9e-5))
+    desk = Desk(
+        scripted(
+            {0: lambda s: s.buy(10e-5, limit=100), 1: lambda s: s.sell(next(once))},
+            on_fill=lambda s, _: s.sell(next(once)),
+        )
+    )
+    desk.connect(btc="1")
+    desk.bar()
+    said = desk.post(trade(1, 10, fee=("BTC", 10)))
+    assert of(m.SendOrder, said) == []
+    assert [rejected.reason for rejected in of(m.Rejected, said)] == ["its book holds less by now"]
+    assert [send.request.quantity_lots for send in of(m.SendOrder, desk.bar())] == [9 * LOT]
 
 
 def test_a_fee_in_an_asset_without_a_price_halts_by_its_name(desk: Desk) -> None:
