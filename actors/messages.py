@@ -390,7 +390,7 @@ class AskAccount(Message, frozen=True):
     orders: tuple[tuple[str, str], ...] = ()
     """(order id, symbol) of every order we believe open: each is asked for by name if no listing has it."""
     trades_after: tuple[tuple[str, int], ...] = ()
-    """(symbol, trade id): executions after these are wanted; of a symbol that is not named none was heard of."""
+    """(symbol, trade id): executions after these are wanted, after -1 only the number of the newest."""
     ask: int = 0
     """Number of the question, which its answer repeats."""
     funding_after: tuple[tuple[str, int], ...] = ()

@@ -180,6 +180,8 @@ class AccountReported(Message, frozen=True):
     """Paid since the time that was asked for, ours or not."""
     forced: tuple[ForcedTrade, ...] = ()
     """Executions the venue itself ordered, since the last one of ours that was known."""
+    newest: tuple[tuple[str, int], ...] = ()
+    """(symbol, number of its newest execution on the account), where only that was asked for; 0 where there is none."""
 
 
 class Reconciled(Message, frozen=True):

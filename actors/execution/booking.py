@@ -9,7 +9,7 @@ from actors.execution.sent import identity
 from actors.messages import SELL, FeeInBase, Fill
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping
+    from collections.abc import Collection, Container, Iterable, Mapping
 
     from actors.execution.contracts import Contracts
     from actors.execution.reconciliation import Accounts
@@ -39,7 +39,7 @@ class Booking:
         instruments: Mapping[str, Instrument],
         accounts: Accounts,
         contracts: Contracts,
-        books: Iterable[tuple[str, str, int]],
+        books: Collection[tuple[str, str, int]],
     ) -> None:
         self._emit = context.emit
         self._instruments = instruments
@@ -53,6 +53,8 @@ class Booking:
         """Executions of `pitboss panic`, told and not yet adopted, by symbol and number."""
         self.count = 0
         """Whatever was booked so far, executions and payments."""
+        self._inherited = dict.fromkeys(symbol for _, symbol, lots in books if lots)
+        """Symbols of which something is held when the session begins."""
         self.lots = {(strategy, symbol): lots for strategy, symbol, lots in books}
         """What each book holds, signed."""
 
@@ -61,12 +63,21 @@ class Booking:
 
         That is not after the newest we know: a stream may have lost one before it. Nor is it from before what is
         remembered, as what is told again must be known again. What waits to be told again is asked for in any case,
-        also where nothing else of the symbol is known.
+        also where nothing else of the symbol is known; -1 asks only for the number of the newest there is.
         """
         after = {symbol: max(self.complete.get(symbol, 0), min(ids) - 1) for symbol, ids in self.known.items() if ids}
+        for symbol in self._inherited:
+            after.setdefault(symbol, self.complete.get(symbol, -1))
         for symbol, trade_id in self.waiting:
-            after[symbol] = min(after.get(symbol, trade_id - 1), trade_id - 1)
+            known_to = after.get(symbol, -1)
+            after[symbol] = trade_id - 1 if known_to < 0 else min(known_to, trade_id - 1)
         return tuple(after.items())
+
+    def hear_newest(self, newest: Iterable[tuple[str, int]]) -> None:
+        """Take in the newest execution of symbols in which none of ours is known: what is ours comes after it."""
+        for symbol, trade_id in newest:
+            if trade_id and not self.known[symbol]:
+                self.complete.setdefault(symbol, trade_id)
 
     def hear_all(self, trades: Iterable[TradeReported], but: Container[str]) -> None:
         """Take in that the venue told of every execution up to these, but of these symbols."""

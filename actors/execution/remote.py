@@ -409,6 +409,7 @@ class RemoteVenue:
         if account.ask != self.inquiry.asked:
             return  # a newer question is under way
         self.inquiry.answered = account.ask
+        self._booking.hear_newest(account.newest)
         missing = {order.request.symbol for order in self.sent.values() if order.is_missing_executions}
         applied += self._adoption.follow({(trade.symbol, trade.trade_id) for trade in account.trades}, missing)
         self._booking.hear_all(account.trades, missing | {symbol for symbol, _ in self._adoption.waiting})

@@ -217,6 +217,15 @@ class VenueClient:
             raise broken("question", f"a list of executions whose ids are no numbers: {error}") from error
         return later, self._family and len(trades) >= _TRADES_MAX
 
+    async def newest_trade(self, symbol: str) -> int:
+        """Return the number of the newest execution on the account, anybody's; 0 where there is none."""
+        limit = 1 if self._family else _TRADES_MAX
+        trades = await self._ask("question", self.exchange.fetch_my_trades(symbol, None, limit), list)
+        try:
+            return max((int(each["id"]) for each in trades), default=0)
+        except (TypeError, ValueError, KeyError) as error:
+            raise broken("question", f"a list of executions whose ids are no numbers: {error}") from error
+
     async def trades_since(self, since_ms: int, symbol: str) -> Any:  # noqa: ANN401 - ccxt's structures
         """Return the first executions after a time."""
         return await self._ask("question", self.exchange.fetch_my_trades(symbol, since_ms, _TRADES_MAX), list)

@@ -263,7 +263,14 @@ class Questions:
                 reports[order_id], found = answer
             trades |= {(trade.symbol, trade.trade_id): trade for trade in found}
         forced: list[ForcedTrade] = []
+        newest: list[tuple[str, int]] = []
         for symbol, trade_id in ask.trades_after:
+            if trade_id < 0:
+                number = await self._caller.until_answered(
+                    priority, WEIGHT_TRADES, partial(self._client.newest_trade, symbol)
+                )
+                newest.append((symbol, number))
+                continue
             ours, the_venues = await self.trades_after(trade_id, symbol)
             forced += the_venues
             for trade in ours:
@@ -283,6 +290,7 @@ class Questions:
             positions,
             funding,
             tuple(forced),
+            tuple(newest),
         )
 
     async def trades_after(self, trade_id: int, symbol: str) -> tuple[list[TradeReported], list[ForcedTrade]]:

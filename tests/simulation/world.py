@@ -518,14 +518,19 @@ class World:
                 return None
             else:
                 absent.append(order_id)
+        newest: list[tuple[str, int]] = []
         for symbol, trade_id in message.trades_after:
-            for trade in self.venue.trades_after(symbol, trade_id):
+            listed = self.venue.trades_after(symbol, max(0, trade_id))
+            if trade_id < 0:
+                newest.append((symbol, max((trade.trade_id for trade in listed), default=0)))
+                continue
+            for trade in listed:
                 trades[symbol, trade.trade_id] = trade
         balances, positions = self.venue.holdings()
         ordered = tuple(trades[key] for key in sorted(trades))
         funding = tuple(self.venue.funding(dict(message.funding_after)))
         told = (message.reason, tuple(reports), tuple(absent), ordered, balances, ())
-        return [m.AccountReported(*told, message.ask, positions, funding)]
+        return [m.AccountReported(*told, message.ask, positions, funding, newest=tuple(newest))]
 
     def _push_events(self) -> None:
         """Tell the daemon's user stream what happened, if it is connected and nothing goes wrong."""

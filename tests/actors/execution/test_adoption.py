@@ -219,6 +219,28 @@ def test_what_panic_did_is_asked_for_where_nothing_else_of_the_symbol_is_known(s
     assert desk.core.ledger.holdings["a", "BTC/USDT"].quantity_lots == 0
 
 
+def test_what_panic_sold_of_an_inherited_book_is_asked_for_though_the_session_has_executed_nothing(
+    scripted: Scripted, of: Of
+) -> None:
+    """What was executed before the first look is not asked for: the account may have a long past."""
+    desk = Desk(scripted({}), held=(Holding("a", "BTC/USDT", 10 * LOT, UNIT // 100),))
+    (ask,) = of(m.AskAccount, desk.post(m.VenueLink(up=True)))
+    assert ask.trades_after == (("BTC/USDT", -1),)
+    desk.reconcile("0.0001", "100000", newest=(("BTC/USDT", 41),))
+    assert desk.is_ready()
+    desk.post(m.VenueLink(up=False, reason="killed"))
+    other = Desk(scripted({}), held=(Holding("a", "BTC/USDT", 10 * LOT, UNIT // 100),))
+    other.core.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(desk.core.snapshot()), type=CoreSnapshot))
+    (ask,) = of(m.AskAccount, other.post(m.VenueLink(up=True)))
+    assert ask.trades_after == (("BTC/USDT", 41),)
+    sold = trade(42, 10, order=PANIC, side=m.SELL)
+    said = other.reconcile("0", "100000.01", trades=(sold,))
+    assert [share.quantity_lots for share in of(m.Adopted, said)] == [10 * LOT]
+    other.reconcile("0", "100000.01")
+    assert other.venue.last is not None
+    assert other.venue.last.differences == ()
+
+
 def test_what_waits_for_the_books_to_follow_survives_a_snapshot(desk: Desk, scripted: Scripted, of: Of) -> None:
     sold = trade(2, 10, order=PANIC, side=m.SELL)
     desk.post(sold)

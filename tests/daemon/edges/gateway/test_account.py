@@ -66,6 +66,22 @@ async def test_an_execution_before_the_newest_booked_one_is_found_through_its_or
     assert [each.trade_id for each in account.trades] == [1000, 1001]
 
 
+async def test_of_a_symbol_in_which_nothing_is_known_only_the_newest_number_is_told(
+    stub: Any, desk: Any, make_order: Make
+) -> None:
+    desk.gateway.send(AskAccount("start", (), ((SYMBOL, -1),), 1))
+    [account] = await desk.of(AccountReported)
+    assert account.newest == ((SYMBOL, 0),)
+
+    desk.gateway.send(make_order(1))
+    await desk.of(OrderReported)
+    await stub.fill("pbtest1", "0.0001", tell=False)
+    await stub.fill("pbtest1", "0.0001", tell=False)
+    desk.gateway.send(AskAccount("period", (), ((SYMBOL, -1),), 2))
+    account = (await desk.of(AccountReported, 2))[-1]
+    assert (account.newest, account.trades) == (((SYMBOL, 1001),), ())
+
+
 async def test_executions_come_in_pages(
     stub: Any, desk: Any, make_order: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
