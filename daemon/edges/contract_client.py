@@ -29,6 +29,7 @@ _WEIGHT_PER_MINUTE = 2_400
 """What the venue allows for contracts, which is less than for spot."""
 _STOPS_KEPT = 10_000
 _PAYMENTS_MAX = 1_000
+_WEEK_MS = 7 * 86_400_000
 _SWITCHES = (
     ("dualSidePosition", "the account is in hedge mode: switch it to one-way mode at the venue"),
     ("multiAssetsMargin", "the account is in multi-assets mode: switch it to single-asset mode at the venue"),
@@ -120,6 +121,14 @@ class ContractClient(VenueClient):
     async def trades_of(self, venue_order_id: str, symbol: str) -> Any:  # noqa: ANN401 - ccxt's structures
         """Return the executions of one order; a stop that waits has none."""
         return [] if venue_order_id.startswith(WAITING) else await super().trades_of(venue_order_id, symbol)
+
+    async def trades_since(self, since_ms: int, symbol: str) -> Any:  # noqa: ANN401 - ccxt's structures
+        """Return the first executions after a time, a week at a time: the venue looks no further at once."""
+        while not (trades := await super().trades_since(since_ms, symbol)):
+            since_ms += _WEEK_MS
+            if since_ms > self.exchange.milliseconds():
+                break
+        return trades
 
     async def _stop(self, order_id: str, symbol: str) -> Any:  # noqa: ANN401 - ccxt's structures
         """Return a stop by our id, and note what it became."""

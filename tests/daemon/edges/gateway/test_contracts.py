@@ -316,6 +316,16 @@ async def test_somebody_elses_trade_halts_and_says_what_differs(
 # --- modes ------------------------------------------------------------------------------------------
 
 
+async def test_the_first_executions_after_a_time_are_found_weeks_later(exchange: Exchange, trade: Any) -> None:
+    """The venue looks only a week ahead at once; what is not found would be flat to `pitboss panic`."""
+    async with trade() as (trader, desk):
+        trader.wish(lambda s: s.buy(0.1))
+        await desk.until(lambda: trader.lots() == 100)
+        since_ms = desk.client.exchange.milliseconds() - 20 * 86_400_000
+        found = await desk.client.trades_since(since_ms, SYMBOL)
+        assert sum(Decimal(str(row["amount"])) for row in found) == Decimal("0.1")
+
+
 async def set_modes(exchange: Exchange, what: str) -> None:
     async def commit(work: Callable[[Any, int], object]) -> None:
         await exchange.futures.commit(work)
