@@ -74,6 +74,7 @@ Command = SendOrder | SendCancel | SendAmend | AskOrder | AskAccount
 _AHEAD_S = 1.0
 """A venue takes a time stamp that is this far in its future, so a request of a fast clock lives as much longer."""
 _CANCEL_TRIES = 3
+_ASK_AGAIN_S = 10.0
 _LOST_MAX = 10_000
 
 log = structlog.get_logger()
@@ -452,12 +453,20 @@ class Gateway:
             self._account.cancel()
         with anyio.CancelScope() as scope:
             self._account = scope
-            try:
-                troubles = [] if self._contracts is None else await self._contracts.mode_troubles()
-                account = await self._questions.account(command)
-            except RequestError as failure:
-                await self._post(Halt(f"the account cannot be compared: {failure.reason}"))
-                return
+            told = False
+            while True:
+                try:
+                    troubles = [] if self._contracts is None else await self._contracts.mode_troubles()
+                    account = await self._questions.account(command)
+                    break
+                except (RequestError, OffGridError, UnknownFeeError) as failure:
+                    log.warning("account_not_compared", reason=str(failure))
+                    if isinstance(failure, OffGridError):
+                        self._rules.look_soon(str(failure))
+                    if not told:
+                        await self._post(Halt(f"the account cannot be compared: {failure}"))
+                    told = True
+                await anyio.sleep(_ASK_AGAIN_S)  # nothing leaves before it is: who puts it right need not wait long
             if troubles:
                 await self._post(Halt("; ".join(troubles)))
             await self._post(account)

@@ -126,6 +126,21 @@ async def test_a_question_is_asked_until_it_is_answered(
     assert stub.count("GET account") == 3
 
 
+async def test_an_account_that_could_not_be_compared_is_once_the_key_is_put_right(
+    stub: Any, desk: Any, twists: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nothing would leave for many periods after the resume, not even what closes."""
+    monkeypatch.setattr("daemon.edges.gateway._ASK_AGAIN_S", 0.01)
+    refused = twists["say"](401, '{"code":-2015,"msg":"Invalid API-key, IP, or permissions."}')
+    stub.twist("GET openOrders", refused, refused)
+
+    desk.gateway.send(AskAccount("start"))
+
+    [account] = await desk.of(AccountReported)
+    assert account.reason == "start"
+    assert len(await desk.of(Halt)) == 1
+
+
 async def test_a_question_that_will_never_be_answered_halts(stub: Any, desk: Any, twists: dict[str, Any]) -> None:
     stub.twist("GET openOrders", twists["say"](401, '{"code":-2015,"msg":"Invalid API-key, IP, or permissions."}'))
 
