@@ -183,6 +183,13 @@ def all_measures(bars: int) -> tuple[Measure, ...]:
             repeat_max=1,
         ),
         Measure(
+            name="core",
+            group="durability",
+            title="the core alone: trade to order decided",
+            argv=(sys.executable, "-m", "bench.ours.core"),
+            repeat_max=1,
+        ),
+        Measure(
             name="reaction",
             group="durability",
             title="trade to order, over sockets",

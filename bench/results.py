@@ -18,6 +18,7 @@ LONG_ABOVE_REPLAY_MB_MAX = 50.0
 TIMES_AS_FAST_MIN = {"backtesting": 3.0, "nautilus": 10.0, "backtrader": 10.0}
 DECIDED_US_MAX = {"decided_p50_us": 50.0, "decided_p99_us": 200.0}
 DECIDED_OVER_SOCKETS_P99_US_MAX = 100.0
+DECIDED_ABOVE_CORE_MAX = 1.5
 
 
 @dataclass(slots=True)
@@ -187,5 +188,13 @@ def reactions(results: Results) -> list[Verdict]:
         bound_us = DECIDED_OVER_SOCKETS_P99_US_MAX
         for way in ("daemon", "direct"):
             promise = f"over sockets ({way}): posted to decided, p99 under {bound_us:.0f} us"
-            found.append(below(promise, number_of(results, "reaction", f"{way}.decided_p99"), bound_us, "us"))
+            decided_us = number_of(results, "reaction", f"{way}.decided_p99")
+            found.append(below(promise, decided_us, bound_us, "us"))
+            if "core" in results:
+                alone_us = number_of(results, "core", "after_a_pause.p99_us")
+                ratio = None if decided_us is None or not alone_us else decided_us / alone_us
+                promise = (
+                    f"over sockets ({way}): that within {DECIDED_ABOVE_CORE_MAX} x of the core alone after a pause"
+                )
+                found.append(below(promise, ratio, DECIDED_ABOVE_CORE_MAX, "x"))
     return found
