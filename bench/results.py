@@ -193,8 +193,6 @@ def reactions(results: Results) -> list[Verdict]:
             if "core" in results:
                 alone_us = number_of(results, "core", "after_a_pause.p99_us")
                 ratio = None if decided_us is None or not alone_us else decided_us / alone_us
-                promise = (
-                    f"over sockets ({way}): that within {DECIDED_ABOVE_CORE_MAX} x of the core alone after a pause"
-                )
+                promise = f"over sockets ({way}): that within {DECIDED_ABOVE_CORE_MAX} x of the core alone, paused"
                 found.append(below(promise, ratio, DECIDED_ABOVE_CORE_MAX, "x"))
     return found
