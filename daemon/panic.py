@@ -24,17 +24,9 @@ from config.schema import Exchange as ExchangeSettings
 from daemon.edges.contract_client import ContractClient
 from daemon.edges.venue_errors import RequestError
 from daemon.edges.venue_limits import Limits, Priority
-from daemon.edges.venue_questions import (
-    WEIGHT_BALANCES,
-    WEIGHT_OPEN_ORDERS,
-    WEIGHT_POSITION,
-    WEIGHT_SEND,
-    WEIGHT_TRADES,
-    Caller,
-    Names,
-    Questions,
-)
+from daemon.edges.venue_questions import Caller, Names, Questions
 from daemon.edges.venue_reports import decimal, exact
+from daemon.edges.venue_weights import POSITION, SEND
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -279,14 +271,14 @@ class Flattener:
             look.orders.extend(await self._orders(spec.symbol))
             if self._counted:
                 await self._count(spec)
-        balances = await self._ask(WEIGHT_BALANCES, self._client.balances)
+        balances = await self._ask(self._client.weights.balances, self._client.balances)
         for spec in self._specs:
             await self._weigh(spec, balances, look)
         self.seen = look
         return look
 
     async def _orders(self, symbol: str) -> list[OpenOrder]:
-        rows = await self._ask(WEIGHT_OPEN_ORDERS, lambda: self._client.open_orders(symbol))
+        rows = await self._ask(self._client.weights.open_orders, lambda: self._client.open_orders(symbol))
         orders = []
         for row in rows:
             name = str(row.get("clientOrderId") or "")
@@ -301,7 +293,9 @@ class Flattener:
         """Count the executions of ours that the journal does not know."""
         symbol = spec.symbol
         if symbol not in self._complete_to:
-            first = await self._ask(WEIGHT_TRADES, lambda: self._client.trades_since(self._since_ms, symbol))
+            first = await self._ask(
+                self._client.weights.trades, lambda: self._client.trades_since(self._since_ms, symbol)
+            )
             if not first:
                 return
             self._complete_to[symbol] = min(int(row["id"]) for row in first) - 1
@@ -329,7 +323,9 @@ class Flattener:
             look.notes.append(f"{spec.symbol}: we bought {exact(held)} {spec.base}, the account holds {exact(total)}")
         quantity = _whole(min(held, total), step)
         if quantity > 0 and spec.min_notional:
-            price = decimal(await self._ask(WEIGHT_SEND, lambda: self._client.last_price(spec.symbol))) or Decimal(0)
+            price = decimal(
+                await self._ask(self._client.weights.ticker, lambda: self._client.last_price(spec.symbol))
+            ) or Decimal(0)
             if price and quantity * price < spec.min_notional:
                 quantity = Decimal(0)
         if quantity > 0:
@@ -341,7 +337,7 @@ class Flattener:
 
     async def _weigh_contract(self, client: ContractClient, spec: InstrumentSpec, look: Look) -> None:
         """Add what is to be closed of a contract: ours, but never more than there is, nor beyond flat."""
-        total = await self._ask(WEIGHT_POSITION, lambda: client.position(spec.symbol))
+        total = await self._ask(POSITION, lambda: client.position(spec.symbol))
         held = total if self._everything else self._held.get(spec.symbol, Decimal(0))
         quantity = min(abs(held), abs(total)) if held * total > 0 else Decimal(0)
         if abs(held) > quantity:
@@ -359,7 +355,7 @@ class Flattener:
         try:
             await self._caller.once(
                 Priority.CANCEL,
-                WEIGHT_SEND,
+                SEND,
                 lambda: self._client.cancel_by_venue_id(order.venue_order_id, order.symbol),
             )
             outcome = "cancelled"
@@ -384,7 +380,7 @@ class Flattener:
         try:
             await self._caller.once(
                 Priority.EXIT,
-                WEIGHT_SEND,
+                SEND,
                 lambda: self._client.submit(position.symbol, "market", side, quantity, None, params),
             )
         except RequestError as failure:

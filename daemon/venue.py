@@ -121,6 +121,8 @@ class VenueEdges:
         self._driver = driver
         exchange = self._settings.exchange
         limits = Limits(self._feed_client.weight_per_minute)  # one for all: a venue counts by address, whoever asks
+        for client in (self._feed_client, self._gateway_client):
+            limits.observe((None if client is None else client.used_weight()) or 0)  # by the start, and who was before
         self._feed = MarketFeed(self._feed_client, core, driver, exchange, limits)
         if self._gateway_client is not None:
             from daemon.edges.gateway import Gateway

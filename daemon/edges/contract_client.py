@@ -19,6 +19,7 @@ from daemon.edges.venue_client import VenueClient
 from daemon.edges.venue_errors import RequestError, broken
 from daemon.edges.venue_reports import OffGridError, decimal
 from daemon.edges.venue_stops import WAITING, became_of, waiting, withdrawn
+from daemon.edges.venue_weights import CONTRACTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -43,6 +44,8 @@ class ContractClient(VenueClient):
 
     A request that does not come to a good answer raises `RequestError`, as with spot.
     """
+
+    weights = CONTRACTS
 
     def __init__(self, exchange: Any, settings: ExchangeSettings, failures: tuple[type[BaseException], ...]) -> None:  # noqa: ANN401 - ccxt is not typed
         super().__init__(exchange, settings, failures)

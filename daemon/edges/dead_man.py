@@ -15,6 +15,7 @@ import structlog
 
 from daemon.edges.venue_errors import RequestError
 from daemon.edges.venue_limits import Priority
+from daemon.edges.venue_weights import COUNTDOWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from daemon.edges.contract_client import ContractClient
     from daemon.edges.venue_questions import Caller
 
-_WEIGHT = 10
 _PARTS = 3
 
 log = structlog.get_logger()
@@ -71,7 +71,7 @@ class DeadMan:
             try:
                 await self._caller.once(
                     Priority.EXIT,
-                    _WEIGHT,
+                    COUNTDOWN,
                     lambda symbol=symbol: self._client.arm_countdown(symbol, milliseconds),  # type: ignore[misc]
                 )
             except RequestError as failure:

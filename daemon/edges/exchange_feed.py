@@ -25,6 +25,7 @@ from daemon.edges.direct_path import DirectPath
 from daemon.edges.feed_requests import FeedRequests
 from daemon.edges.kline_tap import KlineTap
 from daemon.edges.streams import FAULTS, Pace, Pump, PumpStatistics, StreamClient, backoff_s
+from daemon.edges.venue_weights import weights_of
 from replay.tape.timeframe import parse_timeframe
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 GRACE_MS = 1_500
 """A bar that is not heard of so long after its close is asked for."""
 _PAGE_BARS_MAX = 1_000
-_PAGE_WEIGHT, _PAGE_WEIGHT_CONTRACT = 2, 5
 _LOOK_S_MIN = 0.25
 """Shortest time between two looks at the venue's clock."""
 
@@ -214,7 +214,7 @@ class _Series:
         self._wanted_by = past.strategies if past is not None else ()
         self._merge = merge
         self._requests = requests
-        self._page_weight = _PAGE_WEIGHT_CONTRACT if ":" in symbol else _PAGE_WEIGHT
+        self._weights = weights_of(symbol)
         self._chance = chance
         self._tapped = isinstance(client, KlineTap)
         timeframe_ms = parse_timeframe(settings.timeframe) // NS_PER_MS
@@ -348,7 +348,8 @@ class _Series:
     async def _page(self, since_ms: int | None, count: int) -> list[Sequence[Any]]:
         self._request_count += 1
         rows = await self._requests.ask(
-            self._page_weight, lambda: self._client.fetch_ohlcv(self._symbol, self._timeframe, since_ms, count)
+            self._weights.page_of_bars(count),
+            lambda: self._client.fetch_ohlcv(self._symbol, self._timeframe, since_ms, count),
         )
         return list(rows)
 

@@ -16,7 +16,6 @@ import structlog
 
 from daemon.edges.venue_errors import RequestError
 from daemon.edges.venue_limits import Priority
-from daemon.edges.venue_questions import WEIGHT_TICKER
 from daemon.edges.venue_reports import OffGridError, decimal
 
 if TYPE_CHECKING:
@@ -105,7 +104,8 @@ class FeeValues:
         usable = self._known(pair, _USABLE_S)
         ask = self._caller.until_answered if usable is None else self._caller.once
         try:
-            last = decimal(await ask(Priority.ORDER_QUESTION, WEIGHT_TICKER, lambda: self._client.last_price(symbol)))
+            weight = self._client.weights.ticker
+            last = decimal(await ask(Priority.ORDER_QUESTION, weight, lambda: self._client.last_price(symbol)))
         except (RequestError, OffGridError) as error:
             log.warning("fee_price_not_told", market=symbol, reason=str(error))
             return usable

@@ -58,8 +58,9 @@ from daemon.edges.venue_contracts import Contracts
 from daemon.edges.venue_errors import RequestError, broken
 from daemon.edges.venue_limits import Limits, LimitStatistics, Priority
 from daemon.edges.venue_pushes import Pushes
-from daemon.edges.venue_questions import WEIGHT_SEND, Caller, Names, Questions, backoff_s
+from daemon.edges.venue_questions import Caller, Names, Questions, backoff_s
 from daemon.edges.venue_reports import OffGridError, UnknownFeeError, order_report, order_terms, trade_report
+from daemon.edges.venue_weights import SEND
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -266,7 +267,7 @@ class Gateway:
         leaving = request.reduce_only or request.closing
         if not job.withdrawn:
             with anyio.move_on_after(None if leaving else self._patience_s) as job.scope:
-                await self._limits.turn(Priority.EXIT if leaving else Priority.ENTRY, WEIGHT_SEND)
+                await self._limits.turn(Priority.EXIT if leaving else Priority.ENTRY, SEND)
                 job.sent = True
         if job.sent:
             return ""
@@ -400,7 +401,7 @@ class Gateway:
         for attempt in range(_CANCEL_TRIES):
             try:
                 reply = await self._caller.once(
-                    Priority.CANCEL, WEIGHT_SEND, lambda: self._client.cancel(order_id, command.symbol)
+                    Priority.CANCEL, SEND, lambda: self._client.cancel(order_id, command.symbol)
                 )
                 if not reply.get("id"):
                     raise broken("cancel", "it names no order")

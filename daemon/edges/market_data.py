@@ -22,6 +22,7 @@ from daemon.edges.feed_requests import FeedRequests
 from daemon.edges.streams import FAULTS, Pace, Pump, PumpStatistics
 from daemon.edges.trade_feed import TradeFeed, time_ns
 from daemon.edges.trade_sequence import TradeSequence, TradeStatistics
+from daemon.edges.venue_weights import weights_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -34,9 +35,8 @@ _BOOK_LEVELS_MIN = 100
 _TRADES_CACHE = 20_000
 """Trades ccxt keeps between two calls; its own 1,000 are gone in one busy moment."""
 _FUNDING_PERIOD_S = 60.0
-_WEIGHT_BOOK = 5
-_WEIGHT_TRADES, _WEIGHT_TRADES_CONTRACT = 4, 20
-"""Binance's request weights; where a venue counts otherwise they are only a measure of how much we ask."""
+_BOOK_LOOK = 5
+"""Levels that are asked for to see whether the book stands still."""
 _AGGREGATES = {"name": "aggTrade"}
 """Of Binance's two streams the one whose numbers its REST side can be asked for without a key."""
 
@@ -128,7 +128,7 @@ class MarketStreams:
             next_id=None if last_id is None else last_id + 1,
             back_max=self._settings.backfill_trades_max,
         )
-        weight = _WEIGHT_TRADES_CONTRACT if self._is_contract(symbol) else _WEIGHT_TRADES
+        weight = weights_of(symbol).public_trades
         chance = random.Random(self._chance.random())  # noqa: S311 - jitter, not a secret
         trades = TradeFeed(self._client, self._inbox.post, sequence, self._requests, weight, chance)
         params = _AGGREGATES if self._family else {}
@@ -169,11 +169,14 @@ class MarketStreams:
     def _add_book(self, symbol: str) -> None:
         levels = self._settings.book_levels
         asked = max(levels, _BOOK_LEVELS_MIN)
+        weights = weights_of(symbol)
         latest = _Latest(self._inbox)
 
         async def quiet() -> bool:
             try:
-                raw = await self._requests.ask(_WEIGHT_BOOK, lambda: self._client.fetch_order_book(symbol, 5))
+                raw = await self._requests.ask(
+                    weights.book_of(_BOOK_LOOK), lambda: self._client.fetch_order_book(symbol, _BOOK_LOOK)
+                )
             except FAULTS:
                 return False
             now, shown = _book(symbol, raw, 1), latest.newest
@@ -186,7 +189,7 @@ class MarketStreams:
             lambda raw: latest.put(_book(symbol, raw, levels)),
             on_break=lambda _: latest.forget(),
             quiet=quiet,
-            pace=_CostlyPace(self._pace, self._requests, _WEIGHT_BOOK),
+            pace=_CostlyPace(self._pace, self._requests, weights.book_of(asked)),
         )
         self._keep_latest(symbol, "book", pump, latest)
 

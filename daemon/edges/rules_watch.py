@@ -18,7 +18,6 @@ from config.errors import UserError
 from daemon.edges.venue_errors import RequestError, broken
 from daemon.edges.venue_filters import instrument_spec
 from daemon.edges.venue_limits import Priority
-from daemon.edges.venue_questions import WEIGHT_RULES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -82,7 +81,9 @@ class RulesWatch:
             self._wanted = anyio.Event()
             try:
                 rows = await self._caller.until_answered(
-                    Priority.ACCOUNT_QUESTION, WEIGHT_RULES, lambda: _market_rows(self._client, list(self._known))
+                    Priority.ACCOUNT_QUESTION,
+                    self._client.weights.rules,
+                    lambda: _market_rows(self._client, list(self._known)),
                 )
             except RequestError as failure:
                 log.warning("rules_not_told", reason=failure.reason)

@@ -26,6 +26,7 @@ from daemon.edges.kline_tap import is_marked, tapped
 from daemon.edges.venue_errors import RequestError, broken, explain
 from daemon.edges.venue_filters import instrument_spec
 from daemon.edges.venue_stream import private_stream
+from daemon.edges.venue_weights import SPOT
 from daemon.log import hide
 
 if TYPE_CHECKING:
@@ -76,6 +77,9 @@ class VenueClient:
         self._failures = failures
         self._family = is_family(exchange)
         """Whether it is Binance or made from it, whose own parameters narrow lists."""
+
+    weights = SPOT
+    """What its requests weigh."""
 
     @property
     def weight_per_minute(self) -> int:

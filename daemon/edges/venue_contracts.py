@@ -16,8 +16,9 @@ import structlog
 from actors.messages import PositionReported
 from daemon.edges.venue_errors import RequestError
 from daemon.edges.venue_limits import Priority
-from daemon.edges.venue_questions import WEIGHT_INCOME, WEIGHT_MODES, WEIGHT_POSITION, backoff_s
+from daemon.edges.venue_questions import backoff_s
 from daemon.edges.venue_reports import OffGridError, count, funding_report
+from daemon.edges.venue_weights import INCOME, MODES, POSITION
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -68,8 +69,9 @@ class Contracts:
         Raises:
             RequestError: the venue will never answer.
         """
+        weight = MODES * (1 + len(self._instruments))
         return await self._caller.until_answered(
-            Priority.ACCOUNT_QUESTION, WEIGHT_MODES, lambda: self._client.mode_troubles(self._instruments)
+            Priority.ACCOUNT_QUESTION, weight, lambda: self._client.mode_troubles(self._instruments)
         )
 
     async def positions(self) -> tuple[PositionReported, ...]:
@@ -82,7 +84,7 @@ class Contracts:
         reports = []
         for symbol, instrument in self._instruments.items():
             amount = await self._caller.until_answered(
-                Priority.ACCOUNT_QUESTION, WEIGHT_POSITION, partial(self._client.position, symbol)
+                Priority.ACCOUNT_QUESTION, POSITION, partial(self._client.position, symbol)
             )
             lots = count(str(amount), instrument.spec.lot, f"{symbol}: position")
             if lots:
@@ -143,6 +145,6 @@ class Contracts:
     async def _list(self, symbol: str, after_ns: int, priority: Priority) -> list[FundingPaid]:
         since_ms = after_ns // _NS_PER_MS
         rows = await self._caller.until_answered(
-            priority, WEIGHT_INCOME, partial(self._client.funding_since, since_ms, symbol)
+            priority, INCOME, partial(self._client.funding_since, since_ms, symbol)
         )
         return sorted({funding_report(row, symbol) for row in rows}, key=lambda paid: (paid.paid_ns, paid.funding_id))

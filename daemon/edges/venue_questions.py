@@ -32,18 +32,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Binance's request weights; where a venue counts otherwise they are only a measure of how much we ask.
-WEIGHT_SEND = 1
-WEIGHT_ORDER = 4
-WEIGHT_OPEN_ORDERS = 6
-WEIGHT_TRADES = 20
-WEIGHT_BALANCES = 20
-WEIGHT_TICKER = 2
-WEIGHT_INCOME = 30
-WEIGHT_POSITION = 5
-WEIGHT_MODES = 10
-WEIGHT_RULES = 20
-
 _BACKOFF_S = 0.1
 _BACKOFF_MAX_S = 5.0
 _TRADE_TRIES = 6
@@ -197,7 +185,9 @@ class Questions:
             asked_s = time.monotonic()
             try:
                 row = await self._caller.until_answered(
-                    priority, WEIGHT_ORDER, lambda: self._named(order_id, self._client.order(order_id, symbol))
+                    priority,
+                    self._client.weights.order,
+                    lambda: self._named(order_id, self._client.order(order_id, symbol)),
                 )
             except RequestError as failure:
                 if failure.outcome != "absent":
@@ -217,7 +207,9 @@ class Questions:
             return trades
         for attempt in range(_TRADE_TRIES):
             rows = await self._caller.until_answered(
-                priority, WEIGHT_TRADES, lambda: self._client.trades_of(report.venue_order_id, symbol)
+                priority,
+                self._client.weights.order_trades,
+                lambda: self._client.trades_of(report.venue_order_id, symbol),
             )
             instrument = self._instruments[symbol]
             trades = [
@@ -243,7 +235,7 @@ class Questions:
         foreign: list[ForeignOrder] = []
         for symbol, instrument in self._instruments.items():
             for row in await self._caller.until_answered(
-                priority, WEIGHT_OPEN_ORDERS, partial(self._client.open_orders, symbol)
+                priority, self._client.weights.open_orders, partial(self._client.open_orders, symbol)
             ):
                 name = self._names.learn(row)
                 if name and not is_of_panic(name):
@@ -267,7 +259,7 @@ class Questions:
         for symbol, trade_id in ask.trades_after:
             if trade_id < 0:
                 number = await self._caller.until_answered(
-                    priority, WEIGHT_TRADES, partial(self._client.newest_trade, symbol)
+                    priority, self._client.weights.order_trades, partial(self._client.newest_trade, symbol)
                 )
                 newest.append((symbol, number))
                 continue
@@ -278,7 +270,7 @@ class Questions:
         contracts = self._contracts
         positions = () if contracts is None else await contracts.positions()
         funding = () if contracts is None else await contracts.since(ask.funding_after)
-        balances = await self._caller.until_answered(priority, WEIGHT_BALANCES, self._client.balances)
+        balances = await self._caller.until_answered(priority, self._client.weights.balances, self._client.balances)
         return AccountReported(
             ask.reason,
             tuple(reports.values()),
@@ -301,7 +293,7 @@ class Questions:
         while more:
             rows, more = await self._caller.until_answered(
                 Priority.ACCOUNT_QUESTION,
-                WEIGHT_TRADES,
+                self._client.weights.trades,
                 partial(self._client.trades_after, trade_id, symbol),
             )
             for row in rows:
@@ -321,7 +313,7 @@ class Questions:
             try:
                 row = await self._caller.until_answered(
                     Priority.ACCOUNT_QUESTION,
-                    WEIGHT_ORDER,
+                    self._client.weights.order,
                     lambda: self._client.order_by_venue_id(venue_order_id, symbol),
                 )
             except RequestError as failure:

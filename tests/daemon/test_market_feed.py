@@ -115,11 +115,20 @@ async def test_what_the_feed_asks_is_spent_from_the_gateways_weight(tmp_path: Pa
     async with world(tmp_path, real=True) as (_, edges, inbox):
         gateway = edges._gateway
         assert gateway is not None
-        assert gateway.statistics().limits.spent == 0
+        before = gateway.statistics().limits.spent
         edges._told.set()
         async with run(edges, "feed"):
             await until(lambda: any(isinstance(each, m.Bar) for each in inbox.told), "bars")
-        assert gateway.statistics().limits.spent > 0
+        assert gateway.statistics().limits.spent > before
+
+
+async def test_a_session_begins_with_the_weight_the_venue_has_counted(tmp_path: Path) -> None:
+    async with world(tmp_path, real=True) as (_, edges, _):
+        gateway, client = edges._gateway, edges._gateway_client
+        assert gateway is not None
+        assert client is not None
+        counted = int(client.exchange.last_response_headers["x-mbx-used-weight-1m"])
+        assert gateway.statistics().limits.spent >= counted > 0
 
 
 async def test_every_stream_has_a_row(tmp_path: Path) -> None:
