@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from actors.messages import Message, Trade
     from config.schema import Exchange
 
-_BOOK_LEVELS_MIN = 100
-"""ccxt keeps a book of as many levels as were asked for, and one of few loses the deeper ones for good."""
+_BOOK_LEVELS = (100, 500, 1_000)
+"""ccxt keeps a book of as many levels as were asked for, and one of few loses the deeper ones for good. Contracts
+of Binance's have books of certain depths only; these are among them."""
 _TRADES_CACHE = 20_000
 """Trades ccxt keeps between two calls; its own 1,000 are gone in one busy moment."""
 _FUNDING_PERIOD_S = 60.0
@@ -168,7 +169,7 @@ class MarketStreams:
 
     def _add_book(self, symbol: str) -> None:
         levels = self._settings.book_levels
-        asked = max(levels, _BOOK_LEVELS_MIN)
+        asked = next(most for most in _BOOK_LEVELS if levels <= most)
         weights = weights_of(symbol)
         latest = _Latest(self._inbox)
 

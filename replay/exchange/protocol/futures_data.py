@@ -6,6 +6,7 @@ import asyncio
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from replay.exchange.model import VenueError
 from replay.exchange.protocol import futures_shapes as shapes
 from replay.exchange.protocol import market_data
 from replay.exchange.protocol.market_data import DEPTH_MAX, ROWS_MAX, one_or_all, symbols_of
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from replay.exchange.protocol.shapes import Json
 
 INTERVALS = tuple(interval for interval in market_data.INTERVALS if interval != "1s")
+_DEPTHS = frozenset({5, 10, 20, 50, 100, 500, 1_000})
+"""Numbers of levels a book may be asked for with; on spot any may."""
 _CAP = "0.02000000"
 """No rate of funding is beyond it."""
 
@@ -43,6 +46,8 @@ async def depth(call: Call[PerpetualEngine]) -> Json:
     """Return a snapshot of the book; a slow one is taken first and sent later."""
     text = call.market()
     limit = call.params.limit(500, DEPTH_MAX)
+    if limit not in _DEPTHS:
+        raise VenueError(-4021, f"'{limit}' is not valid depth limit.")
     now_ms = call.now_ms()
     recorded = call.desk.recorded.get(text.market.id)
     if recorded is not None:

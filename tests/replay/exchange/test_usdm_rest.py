@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from ccxt.base.errors import BadRequest
 
 from replay.exchange.server import Exchange
 
@@ -51,6 +52,14 @@ async def test_candles_are_what_was_traded(usdm: Any, exchange: Exchange) -> Non
 async def test_what_is_traded_on_spot_does_not_move_the_perpetual(usdm: Any, exchange: Exchange) -> None:
     await exchange.print_trade("BTC/USDT", "60000", "1")
     assert (await usdm.fetch_ticker(CONTRACT))["last"] == 50000.0
+
+
+async def test_a_book_is_told_in_the_depths_there_are_only(usdm: Any) -> None:
+    for limit in (5, 100, 1_000):
+        assert len((await usdm.fetch_order_book(CONTRACT, limit))["bids"]) <= limit
+    for limit in (7, 200, 5_000):
+        with pytest.raises(BadRequest, match="-4021"):
+            await usdm.fetch_order_book(CONTRACT, limit)
 
 
 async def test_public_trades_come_oldest_first_and_under_their_own_symbol(usdm: Any, exchange: Exchange) -> None:
