@@ -259,7 +259,7 @@ class Questions:
         for symbol, trade_id in ask.trades_after:
             if trade_id < 0:
                 number = await self._caller.until_answered(
-                    priority, self._client.weights.order_trades, partial(self._client.newest_trade, symbol)
+                    priority, self._client.weights.trades, partial(self._client.newest_trade, symbol)
                 )
                 newest.append((symbol, number))
                 continue

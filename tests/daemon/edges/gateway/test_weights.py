@@ -107,7 +107,8 @@ async def nowhere(_: Message) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-async def test_a_comparison_of_the_accounts_is_counted_as_the_venue_counts_it(family: str) -> None:
+@pytest.mark.parametrize("after", [0, -1])
+async def test_a_comparison_of_the_accounts_is_counted_as_the_venue_counts_it(family: str, after: int) -> None:
     async with till(family) as each:
         instruments = {symbol: Instrument(spec) for symbol, spec in each.client.specs.items()}
         contracts = (
@@ -118,7 +119,7 @@ async def test_a_comparison_of_the_accounts_is_counted_as_the_venue_counts_it(fa
         questions = Questions(each.client, each.caller, instruments, Names("pb"), at_once, unvalued, contracts)
         symbol = SYMBOLS[family]
         funding = ((symbol, 0),) if contracts is not None else ()
-        await questions.account(AskAccount("test", trades_after=((symbol, 0),), funding_after=funding))
+        await questions.account(AskAccount("test", trades_after=((symbol, after),), funding_after=funding))
         assert each.limits.counted == each.charged
 
 
