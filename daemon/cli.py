@@ -270,8 +270,9 @@ def panic(
 ) -> None:
     """Flatten an account at a real venue without the daemon: cancel our orders, sell our positions at market.
 
-    The journal says what is ours and which venue it is at, unless --set exchange... does. Exit 0 only when a second
-    look shows nothing of ours open.
+    The journal says what is ours and which venue it is at, unless --set exchange... does.
+
+    Exit 0 only when a second look shows nothing of ours open.
     """
     from daemon.commands.panic import panic_command
 

@@ -77,7 +77,9 @@ async def _look(settings: Settings, kept: Mapping[str, InstrumentSpec], has_keys
     except UserError as error:
         return [Finding("venue", "error", f"{error}; see exchange.id, exchange.file and exchange.urls")]
     try:
-        findings = [Finding("venue", "ok", f"{exchange.id} answers, {len(client.exchange.markets)} markets")]
+        count = len(client.exchange.markets)
+        markets = f"{count} market{'' if count == 1 else 's'}"
+        findings = [Finding("venue", "ok", f"{exchange.id} answers, {markets}")]
         findings.append(await _clock(settings, client))
         findings += [_symbol(client, symbol, kept.get(symbol)) for symbol in exchange.symbols]
         if isinstance(client, ContractClient):

@@ -224,7 +224,8 @@ def reserve_address(settings: Http, port: int | None = None) -> socket.socket:
             raise
     except OSError as error:
         reason = error.strerror or str(error)
-        message = f"http: cannot listen on {settings.host} port {wanted}: {reason}"
+        remedy = "; choose another with --port" if wanted else ""
+        message = f"http: cannot listen on {settings.host} port {wanted}: {reason}{remedy}"
         raise UserError(message) from error
     return listener
 

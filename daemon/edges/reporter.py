@@ -36,6 +36,7 @@ _HEARD = (
     m.BarRejected,
     m.DataRejected,
     m.Reconciled,
+    m.VenueLink,
 )
 
 
@@ -45,6 +46,8 @@ class Reporter(Outbox):
     def __init__(self) -> None:
         super().__init__("reporter", _HEARD, self._write, _LINES_MAX)
         self._rejected: Counter[m.DataRejected] = Counter()
+        self._compared = True
+        """Whether the accounts were compared since the link came up."""
 
     def _write(self, seq: int, message: m.Message) -> None:
         core = self._core
@@ -101,8 +104,11 @@ class Reporter(Outbox):
             case m.TradingStateChanged():
                 write = log.error if message.state == "halted" else log.info
                 write("trading_state", seq=seq, state=message.state, reason=message.reason)
+            case m.VenueLink():
+                self._compared = False
             case m.Reconciled():
-                usual = message.reason == "period" and not message.applied
+                usual = self._compared and message.reason == "period" and not message.applied
+                self._compared = True
                 write = log.warning if message.differences else log.debug if usual else log.info
                 write("reconciled", seq=seq, **_fields(message))
             case _:

@@ -53,7 +53,10 @@ def test_a_port_that_is_taken_is_refused_and_leaves_no_session_behind(
 
         run = invoke("run", "--state-dir", str(tmp_path / "state"), "--port", port, "--synthetic", "7:50")
 
-    assert run.refusal == f"http: cannot listen on 127.0.0.1 port {port}: Address already in use"
+    assert (
+        run.refusal
+        == f"http: cannot listen on 127.0.0.1 port {port}: Address already in use; choose another with --port"
+    )
     assert not (tmp_path / "state" / "journal.sqlite").exists()
     assert not (tmp_path / "state" / "endpoint.json").exists()
 

@@ -46,7 +46,7 @@ def test_where_all_is_well_it_says_what_it_saw(diagnose: Diagnose, loopback: Loo
 
     assert code == 0
     assert findings["keys"] == ("ok", f"from {loopback.file}")
-    assert findings["venue"] == ("ok", "binance answers, 1 markets")
+    assert findings["venue"] == ("ok", "binance answers, 1 market")
     assert findings["symbol BTC/USDT"] == (
         "ok",
         "price step 0.01, quantity step 0.00001, at least 5 USDT an order",
