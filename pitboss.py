@@ -16,7 +16,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from actors.messages import Bar, BookSnapshot, Funding, Mark, Quote, Trade
+    from actors.messages import (
+        Bar,
+        BookSnapshot,
+        External,
+        Funding,
+        Liquidation,
+        Mark,
+        OpenInterest,
+        Quote,
+        Trade,
+    )
     from actors.strategy_port import Execution, OrderUpdate
     from config.errors import UserError
     from config.schema import Settings
@@ -32,11 +42,14 @@ __all__ = [
     "Bar",
     "BookSnapshot",
     "Execution",
+    "External",
     "Funding",
     "Indicator",
     "JournalSummary",
+    "Liquidation",
     "Mark",
     "Meta",
+    "OpenInterest",
     "OrderUpdate",
     "Quote",
     "ReplayResult",
@@ -63,7 +76,17 @@ __all__ = [
 ]
 
 _HOMES = {
-    "actors.messages": ("Bar", "BookSnapshot", "Funding", "Mark", "Quote", "Trade"),
+    "actors.messages": (
+        "Bar",
+        "BookSnapshot",
+        "External",
+        "Funding",
+        "Liquidation",
+        "Mark",
+        "OpenInterest",
+        "Quote",
+        "Trade",
+    ),
     "actors.strategy_port": ("Execution", "OrderUpdate"),
     "config.errors": ("UserError",),
     "config.schema": ("Settings",),

@@ -193,7 +193,9 @@ class Ledger:
         self.cash_atoms += funding.amount_atoms
         assert -_COUNT_MAX < held.funding_atoms < _COUNT_MAX, _TOO_MUCH
         self._assert_conserved(held)
-        self._settle_change(held)
+        bar = self._context.lane(funding.symbol).bar
+        is_behind = bar is not None and bar.close_ns == self._context.now_ns
+        self._settle_change(held, self._context.now_ns + is_behind)
 
     def preload(self, symbol: str, columns: Any, timeframe_ns: int) -> bool:  # noqa: ANN401 - a column per field of a bar
         """Mark the next chunk of `symbol` at once, when its bars have been played; return whether that can be.
@@ -294,12 +296,16 @@ class Ledger:
         self._reopen(symbol)
         return chunk.closes_ns, equity_atoms
 
-    def _settle_change(self, held: Holding) -> None:
-        """After a book changed: bring its value up to date, and say how it stands."""
+    def _settle_change(self, held: Holding, when_ns: int | None = None) -> None:
+        """After a book changed: bring its value up to date, and say how it stands.
+
+        It counts at the close of the first bar that ends at `when_ns` or later; now, unless given.
+        """
         if self._chunk is None:
             self._reopen(held.symbol)
         else:
-            self._chunk.changes.append((self._context.now_ns, self.cash_atoms, held.strategy, held.quantity_lots))
+            when_ns = self._context.now_ns if when_ns is None else when_ns
+            self._chunk.changes.append((when_ns, self.cash_atoms, held.strategy, held.quantity_lots))
         self._emit(
             PositionChanged(
                 held.strategy,

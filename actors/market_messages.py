@@ -111,6 +111,43 @@ class Funding(Message, frozen=True):
     """The venue's time of the announcement, 0 where it does not say."""
 
 
+class OpenInterest(Message, frozen=True):
+    """How much of a contract is held open."""
+
+    symbol: str
+    quantity: float
+    """Base units or contracts, as the venue counts."""
+    value: float
+    """In quote units; 0.0 where the venue does not say."""
+    time_ns: int
+    """When it could be known, 0 where nobody says."""
+
+
+class Liquidation(Message, frozen=True):
+    """An order by which the venue closed somebody's position."""
+
+    symbol: str
+    side: int
+    """BUY (1) or SELL (-1), of that order: a SELL ended a long position."""
+    price: float
+    quantity: float
+    """Base units."""
+    time_ns: int
+    """When it could be known, 0 where nobody says."""
+
+
+class External(Message, frozen=True):
+    """A value of a series that is no market's own: sentiment, a score, a flow."""
+
+    name: str
+    """The series' name, as it was given with `--series`."""
+    value: float
+    ts_ns: int
+    """What time the value speaks of."""
+    published_ns: int
+    """When it could be known: the time of this input."""
+
+
 class TapeEnded(Message, frozen=True):
     """Every series of the tape has been played; no further market data will come."""
 
@@ -124,9 +161,10 @@ class BarRejected(Message, frozen=True):
 
 
 class DataRejected(Message, frozen=True):
-    """A trade, quote, book, mark or funding that cannot be true, or is out of date, was kept from the others."""
+    """What came between bars and cannot be true, or is out of date, was kept from the others."""
 
     symbol: str
+    """Of an external value the name of its series."""
     kind: str
     """The name of the message that was kept back."""
     reason: str

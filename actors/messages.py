@@ -28,12 +28,15 @@ from actors.market_messages import (
     BarRejected,
     BookSnapshot,
     DataRejected,
+    External,
     FeedResumed,
     FeedStale,
     Funding,
     HistoryBar,
+    Liquidation,
     Mark,
     Message,
+    OpenInterest,
     Quote,
     TapeEnded,
     Trade,
@@ -72,6 +75,7 @@ __all__ = [
     "BookSnapshot",
     "CancelRefused",
     "DataRejected",
+    "External",
     "FeeInAsset",
     "FeeInBase",
     "FeedResumed",
@@ -85,9 +89,11 @@ __all__ = [
     "Halt",
     "HistoryBar",
     "InstrumentChanged",
+    "Liquidation",
     "Liquidity",
     "Mark",
     "Message",
+    "OpenInterest",
     "OrderAbsent",
     "OrderInDoubt",
     "OrderReported",
@@ -416,7 +422,7 @@ class ActorRestarted(Message, frozen=True):
 
 
 Input = (
-    Bar | WarmUp | Trade | Quote | BookSnapshot | Mark | Funding | TapeEnded
+    Bar | WarmUp | Trade | Quote | BookSnapshot | Mark | Funding | OpenInterest | Liquidation | External | TapeEnded
     | TimerFired | Pause | Resume | Flatten | Stop | Halt
     | VenueLink | OrderReported | OrderInDoubt | OrderAbsent | CancelRefused | TradeReported | AccountReported
     | FundingPaid | ForcedTrade | InstrumentChanged | AmendRefused

@@ -21,12 +21,15 @@ from actors.messages import (
     BookSnapshot,
     Cancelled,
     Expired,
+    External,
     FeatureRow,
     Fill,
     Funding,
     HistoryRow,
     Intent,
+    Liquidation,
     Mark,
+    OpenInterest,
     OrderKind,
     PositionChanged,
     Quote,
@@ -303,6 +306,13 @@ class StrategyActor:
             self._tell_tick(message)
             self._settle()
 
+    def on_external(self, message: External) -> None:
+        """Tell the strategy what was published; it is for everybody who listens."""
+        if not self.abandoned:
+            self._since.append((self._context.now_ns, message))
+            self.hears_ticks[External](message)
+            self._settle()
+
     def _tell_tick(self, message: Tick) -> None:
         price = middle(message)
         if price:
@@ -405,8 +415,10 @@ class StrategyActor:
         match message:
             case HistoryRow():
                 self._see_history(message)
-            case Trade() | Quote() | BookSnapshot() | Mark() | Funding():
+            case Trade() | Quote() | BookSnapshot() | Mark() | Funding() | OpenInterest() | Liquidation():
                 self._tell_tick(message)
+            case External():
+                self.hears_ticks[External](message)
             case FeatureRow():
                 self._reference_bar = message.bar
                 self._strategy.on_bar(message.bar, message.values)

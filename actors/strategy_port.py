@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import msgspec
 
 if TYPE_CHECKING:
-    from actors.messages import Bar, BookSnapshot, Funding, Mark, Quote, Trade
+    from actors.messages import (
+        Bar,
+        BookSnapshot,
+        External,
+        Funding,
+        Liquidation,
+        Mark,
+        OpenInterest,
+        Quote,
+        Trade,
+    )
     from actors.strategy import StrategyActor
 
 
@@ -78,6 +88,18 @@ class StrategyPort(Protocol):
 
     def on_funding(self, funding: Funding, /) -> None:
         """Learn of an announced funding rate."""
+        ...
+
+    def on_open_interest(self, interest: OpenInterest, /) -> None:
+        """Learn of a contract's open interest."""
+        ...
+
+    def on_liquidation(self, liquidation: Liquidation, /) -> None:
+        """Learn of a liquidation."""
+        ...
+
+    def on_external(self, external: External, /) -> None:
+        """Learn of a published value of an external series."""
         ...
 
     def bind(self, desk: StrategyActor, /) -> None:

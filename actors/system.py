@@ -255,7 +255,9 @@ class Core:
             m.ForcedTrade: [],
         }
         for kind, method in TICKS.items():
-            table[kind] = [getattr(self.ticks, method), *(s.on_tick for s in strategies if kind in s.hears_ticks)]
+            hearing = [s for s in strategies if kind in s.hears_ticks]
+            heard: list[Handler] = [s.on_external if kind is m.External else s.on_tick for s in hearing]
+            table[kind] = [getattr(self.ticks, method), *heard]
         if self.paper_funding is not None:
             table[m.Mark].insert(1, self.paper_funding.on_mark)
             table[m.Funding].insert(1, self.paper_funding.on_funding)

@@ -1,4 +1,4 @@
-"""Ticks: the only door for what a market does between its bars: trades, quotes, books, marks, funding.
+"""Ticks: the only door for what comes between bars: trades, quotes, books, marks, funding, and values from outside.
 
 Keeps out what cannot be true and what is out of date, so that a strategy sees each trade once and in order, and
 of the rest nothing older than what it has seen. The newest of each is kept, for whoever has to know it later.
@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from actors.messages import BookSnapshot, DataRejected, Funding, Mark, Quote, Trade
+from actors.messages import (
+    BUY,
+    SELL,
+    BookSnapshot,
+    DataRejected,
+    External,
+    Funding,
+    Liquidation,
+    Mark,
+    OpenInterest,
+    Quote,
+    Trade,
+)
 from actors.runtime.scheduler import WithheldError
 
 if TYPE_CHECKING:
@@ -19,7 +31,8 @@ if TYPE_CHECKING:
 
     from actors.messages import Message
 
-Tick = Trade | Quote | BookSnapshot | Mark | Funding
+Tick = Trade | Quote | BookSnapshot | Mark | Funding | OpenInterest | Liquidation
+"""What comes between the bars of a symbol."""
 
 TICKS: dict[type[Message], str] = {
     Trade: "on_trade",
@@ -27,8 +40,11 @@ TICKS: dict[type[Message], str] = {
     BookSnapshot: "on_book",
     Mark: "on_mark",
     Funding: "on_funding",
+    OpenInterest: "on_open_interest",
+    Liquidation: "on_liquidation",
+    External: "on_external",
 }
-"""What comes between bars, and the method of a strategy that hears it."""
+"""What comes between bars, and the method of a strategy that hears it: of its symbol, and every external value."""
 
 _INFINITY = float("inf")
 _NOT_NUMBERS = "prices and quantities must be finite and positive"
@@ -47,6 +63,13 @@ class Seen(msgspec.Struct):
     book_ns: int = 0
     mark: Mark | None = None
     funding: Funding | None = None
+    open_interest_ns: int = 0
+    liquidation_ns: int = 0
+
+
+class _State(msgspec.Struct):
+    seen: dict[str, Seen]
+    published_ns: dict[str, int]
 
 
 class Ticks:
@@ -58,6 +81,8 @@ class Ticks:
         """Serve `symbols`."""
         self.name = "ticks"
         self._seen = {symbol: Seen() for symbol in symbols}
+        self._published_ns: dict[str, int] = {}
+        """When the newest value of each external series was published."""
 
     def on_trade(self, trade: Trade) -> None:
         """Let a trade through if it is the next one, or a later one."""
@@ -114,17 +139,47 @@ class Ticks:
             raise _withheld(funding, _OLD)
         seen.funding = funding
 
+    def on_open_interest(self, interest: OpenInterest) -> None:
+        """Let an open interest through that is not older than the last."""
+        seen = self._known(interest)
+        if not (0.0 <= interest.quantity < _INFINITY and 0.0 <= interest.value < _INFINITY):
+            raise _withheld(interest, "an open interest must be finite and not negative")
+        if 0 < interest.time_ns < seen.open_interest_ns:
+            raise _withheld(interest, _OLD)
+        seen.open_interest_ns = max(seen.open_interest_ns, interest.time_ns)
+
+    def on_liquidation(self, liquidation: Liquidation) -> None:
+        """Let a liquidation through that is not older than the last."""
+        seen = self._known(liquidation)
+        if not (0.0 < liquidation.price < _INFINITY and 0.0 < liquidation.quantity < _INFINITY):
+            raise _withheld(liquidation, _NOT_NUMBERS)
+        if liquidation.side not in (BUY, SELL):
+            raise _withheld(liquidation, "the side must be 1 or -1")
+        if 0 < liquidation.time_ns < seen.liquidation_ns:
+            raise _withheld(liquidation, _OLD)
+        seen.liquidation_ns = max(seen.liquidation_ns, liquidation.time_ns)
+
+    def on_external(self, external: External) -> None:
+        """Let a value through that was not published before the last of its series."""
+        if not isfinite(external.value):
+            raise _withheld(external, "the value must be finite")
+        if external.published_ns < self._published_ns.get(external.name, 0):
+            raise _withheld(external, _OLD)
+        self._published_ns[external.name] = external.published_ns
+
     def last_trade_ids(self) -> dict[str, int]:
         """Return the newest trade's id of every symbol that had one with an id."""
         return {symbol: seen.trade_id for symbol, seen in self._seen.items() if seen.trade_id}
 
     def dump(self) -> bytes:
         """Return the state."""
-        return msgspec.msgpack.encode(self._seen)
+        return msgspec.msgpack.encode(_State(self._seen, self._published_ns))
 
     def load(self, state: bytes) -> None:
         """Restore the state."""
-        self._seen.update(msgspec.msgpack.decode(state, type=dict[str, Seen]))
+        kept = msgspec.msgpack.decode(state, type=_State)
+        self._seen.update(kept.seen)
+        self._published_ns = kept.published_ns
 
     def _known(self, message: Tick) -> Seen:
         try:
@@ -158,5 +213,6 @@ def _book_fault(book: BookSnapshot) -> str:
     return _CROSSED if book.bids and book.asks and book.bids[0][0] >= book.asks[0][0] else ""
 
 
-def _withheld(message: Tick, reason: str) -> WithheldError:
-    return WithheldError(DataRejected(message.symbol, type(message).__name__, reason))
+def _withheld(message: Tick | External, reason: str) -> WithheldError:
+    about = message.name if isinstance(message, External) else message.symbol
+    return WithheldError(DataRejected(about, type(message).__name__, reason))

@@ -93,8 +93,11 @@ class MarketFeed:
         )
         for actor in core.strategies:
             for kind in actor.hears_ticks:
-                if STREAMS[kind] not in settings.streams:
-                    log.warning("stream_not_asked_for", strategy=actor.id, method=TICKS[kind], stream=STREAMS[kind])
+                stream = STREAMS.get(kind)
+                if stream is None:
+                    log.warning("not_from_a_live_feed", strategy=actor.id, method=TICKS[kind])
+                elif stream not in settings.streams:
+                    log.warning("stream_not_asked_for", strategy=actor.id, method=TICKS[kind], stream=stream)
 
     def edges(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
         """Return the edges by name, in start order."""

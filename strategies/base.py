@@ -26,7 +26,20 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_args
 import msgspec
 from msgspec import Meta
 
-from actors.messages import BUY, SELL, Bar, BookSnapshot, Funding, Mark, Quote, TimeInForce, Trade
+from actors.messages import (
+    BUY,
+    SELL,
+    Bar,
+    BookSnapshot,
+    External,
+    Funding,
+    Liquidation,
+    Mark,
+    OpenInterest,
+    Quote,
+    TimeInForce,
+    Trade,
+)
 from actors.strategy_port import Execution, OrderUpdate
 from strategies.state import dump_state, load_state
 
@@ -42,9 +55,12 @@ __all__ = [
     "Bar",
     "BookSnapshot",
     "Execution",
+    "External",
     "Funding",
+    "Liquidation",
     "Mark",
     "Meta",
+    "OpenInterest",
     "OrderUpdate",
     "Quote",
     "Strategy",
@@ -89,7 +105,7 @@ class Strategy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=Tr
     def on_timer(self, name: str, /) -> None:
         """Act on a timer set with `set_timer`."""
 
-    # What follows comes from a live feed that was asked for it (`exchange.streams`); a tape of bars has none of it.
+    # What follows comes from a live feed that was asked for it (`exchange.streams`); or from `--series`.
 
     def on_trade(self, trade: Trade, /) -> None:
         """Learn of a public trade: each one once, in order of `trade_id`."""
@@ -104,7 +120,18 @@ class Strategy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=Tr
         """Learn of the price a contract is valued at; under load the newest only."""
 
     def on_funding(self, funding: Funding, /) -> None:
-        """Learn of a contract's funding rate when it is announced or changes."""
+        """Learn of a contract's funding rate when it is announced or changes; from a series, when it is paid."""
+
+    # What follows comes from `--series`, beside the bars of a tape.
+
+    def on_open_interest(self, interest: OpenInterest, /) -> None:
+        """Learn of a contract's open interest when it is published."""
+
+    def on_liquidation(self, liquidation: Liquidation, /) -> None:
+        """Learn of an order by which the venue closed somebody's position."""
+
+    def on_external(self, external: External, /) -> None:
+        """Learn of a value when it is published, never before; of every series, whatever symbol is traded."""
 
     # --- what a strategy can do ---------------------------------------------------------------------
 

@@ -2,7 +2,10 @@
 
 At the time a venue has announced, every book pays position x mark x rate, or gets it, at the newest mark and the
 newest rate for that time. Without a mark nothing is paid: nobody could say how much. A real venue says itself what
-it took; a tape of bars announces nothing.
+it took.
+
+A tape of bars announces nothing, but a series of what was paid may lie beside it: such a rate is told at the time it
+is paid, and is taken at the close of the newest bar where no mark is known.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ _NS_PER_MS = 1_000_000
 class _State(msgspec.Struct):
     positions: list[tuple[str, str, int]]
     marks: dict[str, float]
-    announced: dict[str, tuple[float, int]]
+    announced: dict[str, tuple[float, int, bool]]
 
 
 class PaperFunding:
@@ -47,8 +50,8 @@ class PaperFunding:
         }
         self._positions = {(strategy, symbol): lots for strategy, symbol, lots in positions}
         self._marks: dict[str, float] = {}
-        self._announced: dict[str, tuple[float, int]] = {}
-        """The newest rate of each symbol, and when it is paid."""
+        self._announced: dict[str, tuple[float, int, bool]] = {}
+        """The newest rate of each symbol, when it is paid, and whether it was told no sooner."""
 
     def on_position_changed(self, message: PositionChanged) -> None:
         """Follow the books."""
@@ -64,8 +67,10 @@ class PaperFunding:
         known = self._announced.get(funding.symbol)
         if known is not None and known[1] < funding.next_ns:
             self._settle(funding.symbol)
-        if funding.symbol in self._instruments and funding.next_ns > self._context.now_ns:
-            self._announced[funding.symbol] = (funding.rate, funding.next_ns)
+        now_ns = self._context.now_ns
+        is_record = funding.time_ns == funding.next_ns == now_ns
+        if funding.symbol in self._instruments and (funding.next_ns > now_ns or is_record):
+            self._announced[funding.symbol] = (funding.rate, funding.next_ns, is_record)
             self._context.timers.arm(self.name, funding.symbol, funding.next_ns)
 
     def on_timer(self, timer: TimerFired) -> None:
@@ -74,9 +79,12 @@ class PaperFunding:
             self._settle(timer.name)
 
     def _settle(self, symbol: str) -> None:
-        rate, due_ns = self._announced.pop(symbol)
+        rate, due_ns, is_record = self._announced.pop(symbol)
         self._context.timers.disarm(self.name, symbol)
         mark = self._marks.get(symbol)
+        bar = self._context.lane(symbol).bar
+        if mark is None and is_record and bar is not None:
+            mark = bar.close
         if mark is None:
             return
         for (strategy, held), lots in self._positions.items():

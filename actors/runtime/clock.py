@@ -9,15 +9,20 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol
 
-from actors.messages import Bar, BookSnapshot, Funding, Mark, Quote, Trade
+from actors.messages import Bar, BookSnapshot, External, Funding, Liquidation, Mark, OpenInterest, Quote, Trade
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.messages import Message
 
-_TIMES: dict[type[Message], Callable[[Message], int]] = {Bar: attrgetter("close_ns")}
-_TIMES |= {kind: attrgetter("time_ns") for kind in (Trade, Quote, BookSnapshot, Mark, Funding)}
+_TIMES: dict[type[Message], Callable[[Message], int]] = {
+    Bar: attrgetter("close_ns"),
+    External: attrgetter("published_ns"),
+}
+_TIMES |= {
+    kind: attrgetter("time_ns") for kind in (Trade, Quote, BookSnapshot, Mark, Funding, OpenInterest, Liquidation)
+}
 
 
 def knowable_ns(message: Message) -> int | None:

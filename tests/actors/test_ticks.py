@@ -213,3 +213,113 @@ def test_the_newest_of_everything_is_part_of_a_snapshot(rig: Any, of: Any) -> No
     for old in (trade(5), quote(time_ns=8), book(6, 8), m.Mark("X", 1.0, 0.0, 8), m.Funding("X", 1.0, 0, 8)):
         assert of(m.DataRejected, again.post(old)), old
     assert of(m.Intent, again.post(trade(6, price=7.0)))[0].reference_price == 7.0
+
+
+class Reader(Strategy):
+    """Keeps what it reads; buys where a value is 7, fails at 13."""
+
+    def on_start(self) -> None:
+        self.heard: list[Any] = []
+
+    def on_open_interest(self, interest: m.OpenInterest, /) -> None:
+        self.heard.append(["interest", interest.quantity])
+
+    def on_liquidation(self, liquidation: m.Liquidation, /) -> None:
+        self.heard.append(["liquidation", liquidation.price])
+
+    def on_external(self, external: m.External, /) -> None:
+        self.heard.append([external.name, external.value])
+        if external.value == 7.0:
+            self.buy(1)
+        if external.value == 13.0:
+            message = "unlucky"
+            raise ValueError(message)
+
+
+@pytest.fixture
+def reader() -> Any:
+    return Reader()
+
+
+def value(number: float, published_ns: int = 5, name: str = "fng") -> m.External:
+    return m.External(name, number, 1, published_ns)
+
+
+def liquidation(price: float = 90.0, quantity: float = 2.0, side: int = m.SELL, time_ns: int = 0) -> m.Liquidation:
+    return m.Liquidation("X", side, price, quantity, time_ns)
+
+
+def test_what_a_market_and_the_world_tell_is_heard(rig: Any, reader: Any) -> None:
+    bench = rig(reader)
+    for message in (m.OpenInterest("X", 5.0, 500.0, 0), liquidation(), value(30.0)):
+        bench.post(message)
+    assert reader.heard == [["interest", 5.0], ["liquidation", 90.0], ["fng", 30.0]]
+
+
+def test_an_external_value_is_for_every_strategy_whatever_it_trades(rig: Any) -> None:
+    readers = [Reader(), Reader()]
+    bench = rig((readers[0], "X"), (readers[1], "Y"), symbols=("X", "Y"))
+    bench.post(value(30.0))
+    bench.post(m.OpenInterest("Y", 5.0, 0.0, 0))
+    assert [one.heard for one in readers] == [[["fng", 30.0]], [["fng", 30.0], ["interest", 5.0]]]
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (m.OpenInterest("X", -1.0, 0.0, 0), "not negative"),
+        (m.OpenInterest("X", 1.0, NAN, 0), "not negative"),
+        (m.OpenInterest("Y", 1.0, 0.0, 0), "not subscribed"),
+        (liquidation(price=0.0), "finite and positive"),
+        (liquidation(quantity=INFINITY), "finite and positive"),
+        (liquidation(side=0), "the side must be"),
+        (value(NAN), "must be finite"),
+    ],
+)
+def test_what_cannot_be_true_from_outside_is_kept_back(
+    rig: Any, reader: Any, of: Any, message: Any, reason: str
+) -> None:
+    (rejected,) = of(m.DataRejected, rig(reader).post(message))
+    assert reader.heard == []
+    assert rejected.kind == type(message).__name__
+    assert reason in rejected.reason
+
+
+@pytest.mark.parametrize(
+    ("new", "old"),
+    [
+        (m.OpenInterest("X", 1.0, 0.0, 9), m.OpenInterest("X", 2.0, 0.0, 8)),
+        (liquidation(time_ns=9), liquidation(time_ns=8)),
+        (value(1.0, 9), value(2.0, 8)),
+    ],
+)
+def test_what_is_older_than_what_is_known_is_kept_back_also_after_a_restart(
+    rig: Any, reader: Any, of: Any, new: Any, old: Any
+) -> None:
+    bench = rig(reader)
+    bench.post(new)
+    kept = bench.snapshot()
+    again = rig(Reader())
+    again.restore(kept)
+    for each in (bench, again):
+        assert [one.reason for one in of(m.DataRejected, each.post(old))] == ["older than what is known"]
+        assert not of(m.DataRejected, each.post(new)), "what is just as new is taken"
+
+
+def test_values_of_other_series_have_times_of_their_own(rig: Any, reader: Any) -> None:
+    bench = rig(reader)
+    bench.post(value(1.0, 9, "late"))
+    bench.post(value(2.0, 8, "early"))
+    assert reader.heard == [["late", 1.0], ["early", 2.0]]
+
+
+def test_a_value_can_be_traded_on_and_a_poisonous_one_costs_nothing_else(rig: Any, reader: Any, of: Any) -> None:
+    bench = rig(reader)
+    bench.flat(100)
+    assert len(of(m.Intent, bench.post(value(7.0)))) == 1
+    assert of(m.Fill, bench.flat(101))[0].price_ticks == 101
+    failed = bench.post(value(13.0))
+    assert of(m.ActorRestarted, failed)
+    assert not of(m.Intent, failed), "what it said before is not said again"
+    bench.post(value(1.0))
+    assert reader.heard == [["fng", 7.0], ["fng", 1.0]]

@@ -107,3 +107,37 @@ def test_spot_has_no_funding(rig: Any, scripted: Any, of: Any) -> None:
     announce(bench, 0.01, 1)
     assert of(m.FundingShared, bench.flat(100, 5)) == []
     assert bench.core.paper_funding is None
+
+
+def record(bench: Any, rate: float) -> list[m.Message]:
+    """Tell what is paid at this very time, as a series beside a tape does."""
+    said: list[m.Message] = bench.post(m.Funding("X", rate, bench.now_ns, bench.now_ns))
+    return said
+
+
+def test_a_record_of_what_was_paid_is_taken_at_the_close_of_the_newest_bar(rig: Any, scripted: Any, of: Any) -> None:
+    bench = rig(buyer(3, scripted), contract=True)
+    bench.flat(100, 2)
+    bench.bar(100, close=110)
+    paid_ns = bench.now_ns
+    assert of(m.FundingShared, record(bench, 0.01)) == [], "who decides at that time does so before it is paid"
+    (shared,) = of(m.FundingShared, bench.flat(500))
+    assert shared == m.FundingShared("a", "X", paid_ns // 1_000_000, -round(3.3 * UNIT), paid_ns)
+
+
+def test_a_mark_goes_before_the_close(rig: Any, scripted: Any, of: Any) -> None:
+    bench = rig(buyer(3, scripted), contract=True)
+    bench.flat(100, 2)
+    bench.post(m.Mark("X", 120.0, 0.0, bench.now_ns))
+    record(bench, 0.01)
+    (shared,) = of(m.FundingShared, bench.flat(100))
+    assert shared.amount_atoms == -round(3.6 * UNIT)
+
+
+def test_a_record_waits_through_a_restart(rig: Any, scripted: Any, of: Any) -> None:
+    bench = rig(buyer(3, scripted), contract=True)
+    bench.flat(100, 2)
+    record(bench, 0.01)
+    again = rig(buyer(3, scripted), contract=True)
+    again.restore(bench.snapshot())
+    assert of(m.FundingShared, again.flat(100)) == of(m.FundingShared, bench.flat(100)) != []
