@@ -15,6 +15,10 @@ from config.errors import UserError, nearest
 ColumnType = Literal["time", "float", "int", "side", "flag"]
 """Nanoseconds as Int64, Float64, Int64, Int8 (+1 or -1, 0 for unknown), Boolean."""
 
+Identity = Literal["key", "occurrence", "message"]
+"""By the key; by all values and how often they came (what happened twice in one instant is two things); or by the key
+of the whole message that the row is a part of."""
+
 POLARS_NAMES: dict[ColumnType, str] = {
     "time": "Int64",
     "float": "Float64",
@@ -53,6 +57,10 @@ class Kind(msgspec.Struct, frozen=True):
     """Two rows with equal values here are about the same thing."""
     has_timeframe: bool = False
     """Whether the rows stand on a grid of time."""
+    identity: Identity = "key"
+    """How it is told that two rows are one and the same."""
+    by_day: bool = False
+    """Whether there is so much of it that the catalogue keeps a file for each day, not for each month."""
 
     def types(self) -> dict[str, ColumnType]:
         """Return all columns there may be."""
@@ -72,11 +80,14 @@ KINDS = {
             {"ts": "time", "price": "float", "quantity": "float", "side": "side"},
             {"id": "int"},
             key=("ts", "id"),
+            by_day=True,
         ),
         Kind(
             "quotes",
             "best bid and ask",
             {"ts": "time", "bid": "float", "bid_quantity": "float", "ask": "float", "ask_quantity": "float"},
+            identity="occurrence",
+            by_day=True,
         ),
         Kind(
             "book",
@@ -89,7 +100,9 @@ KINDS = {
                 "price": "float",
                 "quantity": "float",
             },
-            key=("ts", "seq", "side", "price"),
+            key=("ts", "seq", "snapshot"),
+            identity="message",
+            by_day=True,
         ),
         Kind(
             "funding",
@@ -107,7 +120,7 @@ KINDS = {
             "liquidations",
             "orders by which the venue closed positions; the side is the order's",
             {"ts": "time", "side": "side", "price": "float", "quantity": "float"},
-            key=("ts", "side", "price", "quantity"),
+            identity="occurrence",
         ),
         Kind(
             "values",

@@ -1,0 +1,316 @@
+"""Writing, reading, finding and removing series."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+import polars as pl
+
+from config.errors import UserError, nearest
+from replay.tape.catalogue.folders import (
+    Staging,
+    disk,
+    locked,
+    remove_empty,
+    remove_leftovers,
+    replace_file,
+    sha256_of,
+    sync,
+)
+from replay.tape.catalogue.keys import SeriesKey
+from replay.tape.catalogue.manifest import (
+    MANIFEST_NAME,
+    Import,
+    Manifest,
+    encode_manifest,
+    manifest_of,
+    read_manifest,
+)
+from replay.tape.catalogue.merging import EXAMPLES_MAX, Conflict, OnConflict, canonical
+from replay.tape.catalogue.spill import Spill
+from replay.tape.kinds import POLARS_NAMES, kind_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from replay.tape.catalogue.manifest import Part
+
+
+class Provenance(msgspec.Struct, frozen=True):
+    """Where rows come from."""
+
+    source: str
+    """A file's name, or whom they were downloaded from."""
+    sha256: str = ""
+    """Of the file; empty where there is none."""
+    layout: str = ""
+    """How it was read, in words."""
+
+
+class WriteReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What an import has changed."""
+
+    key: SeriesKey
+    rows_read: int
+    rows_new: int
+    """Rows that the series has more than before."""
+    rows_same: int
+    """Rows that were already there, or came twice."""
+    conflicts: int
+    """Rows (of books, messages) that differ from another one about the same thing; `on_conflict` has decided."""
+    examples: tuple[Conflict, ...]
+    on_conflict: OnConflict
+    changed: bool
+    """Whether anything was written at all."""
+    manifest: Manifest
+
+
+class ConflictError(UserError):
+    """Rows that came differ from those that are there, and nobody said which ones count; nothing was written."""
+
+    def __init__(self, text: str, conflicts: int, examples: tuple[Conflict, ...]) -> None:
+        super().__init__(text)
+        self.conflicts = conflicts
+        self.examples = examples
+
+
+class Catalogue:
+    """All series in one directory; it need not exist before the first one is written."""
+
+    __slots__ = ("root",)
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def series(self) -> list[Manifest]:
+        """Return the manifests of all series, sorted by kind, venue, symbol and timeframe.
+
+        Raises:
+            UserError: a manifest or a folder cannot be read.
+        """
+        with disk(self.root):
+            found = [read_manifest(path.parent) for path in self.root.glob(f"[!.]*/*/*/*/{MANIFEST_NAME}")]
+        return sorted((each for each in found if each is not None), key=_by_key)
+
+    def find(self, kind: str, venue: str, symbol: str, timeframe_ns: int | None = None) -> Manifest | None:
+        """Return the manifest of a series, ``None`` if there is no such series.
+
+        Raises:
+            UserError: a part of the name is no such thing, or the manifest cannot be read.
+        """
+        return self.manifest(SeriesKey(kind, venue, symbol, timeframe_ns))
+
+    def manifest(self, key: SeriesKey) -> Manifest | None:
+        """Return the manifest of a series, ``None`` if there is no such series.
+
+        Raises:
+            UserError: it cannot be read.
+        """
+        manifest = read_manifest(self.folder(key))
+        return manifest if manifest is not None and manifest.symbol == key.symbol else None
+
+    def existing(self, key: SeriesKey) -> Manifest:
+        """Return the manifest of a series.
+
+        Raises:
+            UserError: there is no such series; it says which one is meant, perhaps.
+        """
+        manifest = self.manifest(key)
+        if manifest is None:
+            known = [str(each.key) for each in self.series()]
+            message = f"there is no series {key} in {self.root}{nearest(str(key), known)}"
+            raise UserError(message)
+        return manifest
+
+    def folder(self, key: SeriesKey) -> Path:
+        """Return where a series is, or would be."""
+        return self.root / key.folder
+
+    def scan(self, key: SeriesKey) -> pl.LazyFrame:
+        """Return the rows of a series, lazily, in the columns and the order of its kind.
+
+        What is read is the series as it is now, also if it is written to meanwhile; it stays readable until the
+        second write from now.
+
+        Raises:
+            UserError: there is no such series, or a file of it is missing.
+        """
+        manifest = self.existing(key)
+        types = kind_of(key.kind).types()
+        frames = []
+        for path, part in zip(self.paths(manifest), manifest.parts, strict=True):
+            absent = (
+                pl.lit(None, getattr(pl, POLARS_NAMES[types[name]])).alias(name)
+                for name in manifest.columns
+                if name not in part.columns
+            )
+            frames.append(
+                pl.scan_parquet(path, glob=False, hive_partitioning=False)
+                .with_columns(*absent)
+                .select(manifest.columns)
+            )
+        return pl.concat(frames)
+
+    def paths(self, manifest: Manifest) -> list[Path]:
+        """Return the files of a series, in order of time.
+
+        Raises:
+            UserError: one is missing.
+        """
+        paths = [self.folder(manifest.key) / part.file for part in manifest.parts]
+        for path in paths:
+            if not path.is_file():
+                message = f"{path}: this file of {manifest.key} is missing; import it again"
+                raise UserError(message)
+        return paths
+
+    def damaged(self, manifest: Manifest) -> list[str]:
+        """Return the names of files that are missing or not what they were when they were written."""
+        folder = self.folder(manifest.key)
+        damaged = []
+        for part in manifest.parts:
+            path = folder / part.file
+            if not path.is_file() or sha256_of(path) != part.sha256:
+                damaged.append(part.file)
+        return damaged
+
+    def write(
+        self,
+        key: SeriesKey,
+        frames: Iterable[pl.DataFrame],
+        provenance: Provenance,
+        on_conflict: OnConflict = "fail",
+    ) -> WriteReport:
+        """Add rows to a series: all of them, or none if anything fails.
+
+        Args:
+            key: which series; it need not exist.
+            frames: its rows in any order, in the columns of the kind (`replay.tape.kinds`), read once, one at a time.
+                In memory there are a million rows at most, or a month of them (a day of trades, quotes and books).
+            provenance: where they come from; kept in the manifest.
+            on_conflict: what is done with rows that differ from those they should equal.
+
+        Raises:
+            ConflictError: there are such rows, and `on_conflict` is ``fail``.
+            UserError: a value is missing, bars overlap, there are no rows, or the disk refuses. Whatever is raised,
+                also by `frames` itself, nothing was written.
+        """
+        kind = kind_of(key.kind)
+        folder = self.folder(key)
+        with disk(self.root), locked(self.root, key.folder):
+            self._check_owner(key)
+            staging = Staging(folder)
+        try:
+            spill = Spill(key, kind, staging.path, on_conflict)
+            rows = 0
+            for frame in frames:
+                checked = canonical(frame, kind, rows + 1, provenance.source)
+                rows += frame.height
+                if checked.height:
+                    with disk(self.root):
+                        spill.take(checked)
+            if rows == 0:
+                message = f"{provenance.source}: there are no rows"
+                raise UserError(message)
+            with disk(self.root):
+                spill.finish()
+                with locked(self.root, key.folder):
+                    return self._commit(key, spill, rows, provenance, on_conflict)
+        finally:
+            with disk(self.root), locked(self.root, key.folder):
+                staging.close()
+                remove_empty(folder, self.root)
+
+    def remove(self, key: SeriesKey) -> Manifest:
+        """Remove a series; return what it was.
+
+        Raises:
+            UserError: there is no such series, or the disk refuses.
+        """
+        self.existing(key)
+        folder = self.folder(key)
+        with disk(self.root), locked(self.root, key.folder):
+            manifest = self.existing(key)
+            (folder / MANIFEST_NAME).unlink()
+            sync(folder)
+            remove_leftovers(folder, set())
+            remove_empty(folder, self.root)
+        return manifest
+
+    def _commit(
+        self, key: SeriesKey, spill: Spill, rows: int, provenance: Provenance, on_conflict: OnConflict
+    ) -> WriteReport:
+        """Merge what was spilled with what is there and make it the series; under its lock."""
+        folder = self.folder(key)
+        self._check_owner(key)
+        before = self.manifest(key)
+        parts: dict[str, Part] = {} if before is None else {part.period: part for part in before.parts}
+        remove_leftovers(folder, {part.file for part in parts.values()})
+        runs = []
+        for period in sorted(spill.runs):
+            run = spill.united(period)
+            base = parts.get(period)
+            if base is not None and base.sha256 != run.part.sha256:
+                run = spill.unite(period, folder / base.file, run)
+            if base is None or base.sha256 != run.part.sha256:
+                runs.append(run)
+                parts[period] = run.part
+        examples = tuple(spill.examples[:EXAMPLES_MAX])
+        if spill.conflicts and on_conflict == "fail":
+            raise _conflict(key, provenance, spill.conflicts, examples)
+        imports = [] if before is None else list(before.imports)
+        entry = Import(
+            source=provenance.source,
+            sha256=provenance.sha256,
+            rows=rows,
+            at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            layout=provenance.layout,
+        )
+        known = any(each.sha256 == entry.sha256 for each in imports)
+        after = manifest_of(key, tuple(kind_of(key.kind).types()), list(parts.values()), [*imports, entry])
+        changed = bool(runs) or (entry.sha256 != "" and not known)
+        if changed:
+            for run in runs:
+                run.path.replace(folder / run.part.file)
+            sync(folder)
+            replace_file(folder / MANIFEST_NAME, encode_manifest(after))
+        elif before is not None:
+            after = before
+        new = after.rows - (0 if before is None else before.rows)
+        return WriteReport(
+            key=key,
+            rows_read=rows,
+            rows_new=new,
+            rows_same=rows - new - spill.conflicts,
+            conflicts=spill.conflicts,
+            examples=examples,
+            on_conflict=on_conflict,
+            changed=changed,
+            manifest=after,
+        )
+
+    def _check_owner(self, key: SeriesKey) -> None:
+        """Refuse a symbol whose folder another one has: ``BTC/USDT`` and ``BTC-USDT`` share one.
+
+        Raises:
+            UserError: it is taken.
+        """
+        manifest = read_manifest(self.folder(key))
+        if manifest is not None and manifest.symbol != key.symbol:
+            message = f"{key}: its folder is taken by {manifest.symbol}; name it so, or remove that series first"
+            raise UserError(message)
+
+
+def _conflict(key: SeriesKey, provenance: Provenance, conflicts: int, examples: tuple[Conflict, ...]) -> ConflictError:
+    text = (
+        f"{provenance.source}: {conflicts:,} row{'s differ' if conflicts != 1 else ' differs'} from another one of "
+        f"{key} {examples[0]}; nothing was written (--on-conflict keep or replace decides)"
+    )
+    return ConflictError(text, conflicts, examples)
+
+
+def _by_key(manifest: Manifest) -> tuple[str, str, str, int]:
+    return manifest.kind, manifest.venue, manifest.symbol, manifest.timeframe_ns or 0
