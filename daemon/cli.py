@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from config.errors import UserError
+from daemon.data_cli import data_app
 
 EXIT_DIFFERENT = 1
 EXIT_USER = 2
@@ -25,6 +26,7 @@ ctl_app = typer.Typer(help="Steer a running daemon.", no_args_is_help=True)
 journal_app = typer.Typer(help="Replay, compare or export what a session recorded.", no_args_is_help=True)
 app.add_typer(ctl_app, name="ctl")
 app.add_typer(journal_app, name="journal")
+app.add_typer(data_app, name="data")
 
 TapeOption = Annotated[
     list[str] | None,

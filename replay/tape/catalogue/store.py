@@ -19,7 +19,7 @@ from replay.tape.catalogue.folders import (
     sha256_of,
     sync,
 )
-from replay.tape.catalogue.keys import SeriesKey
+from replay.tape.catalogue.keys import SeriesKey, parse_name
 from replay.tape.catalogue.manifest import (
     MANIFEST_NAME,
     Import,
@@ -124,6 +124,45 @@ class Catalogue:
             message = f"there is no series {key} in {self.root}{nearest(str(key), known)}"
             raise UserError(message)
         return manifest
+
+    def named(self, name: str, kind: str | None = None, timeframe_ns: int | None = None) -> Manifest:
+        """Return the manifest of the series of this name.
+
+        Args:
+            name: ``VENUE:SYMBOL`` or ``VENUE:SYMBOL:TIMEFRAME``.
+            kind: which kind, where series of several kinds have this name.
+            timeframe_ns: which timeframe, where the name does not say it.
+
+        Raises:
+            UserError: there is no such series, or there are several; it says which.
+        """
+        venue, symbol, named_ns = parse_name(name)
+        if kind is not None:
+            kind_of(kind)
+        series = self.series()
+        of_kind = [each for each in series if kind in {None, each.kind}]
+        timeframe_ns = named_ns or timeframe_ns
+        found = [
+            each
+            for each in of_kind
+            if (each.venue, each.symbol) == (venue, symbol) and timeframe_ns in {None, each.timeframe_ns}
+        ]
+        if not found:
+            what = "series" if kind is None else f"series of {kind}"
+            hint = nearest(name, [each.name for each in of_kind])
+            message = f"there is no {what} {name} in {self.root}{hint}"
+            raise UserError(message)
+        if len(found) > 1:
+            listed = ", ".join(str(each.key) for each in found)
+            how = "--kind" if len({each.kind for each in found}) > 1 else "its timeframe"
+            message = f"{name} may be {listed}; say which by {how}"
+            raise UserError(message)
+        return found[0]
+
+    def bytes_of(self, manifest: Manifest) -> int:
+        """Return how much room the files of a series take, in bytes."""
+        paths = (self.folder(manifest.key) / part.file for part in manifest.parts)
+        return sum(path.stat().st_size for path in paths if path.is_file())
 
     def folder(self, key: SeriesKey) -> Path:
         """Return where a series is, or would be."""

@@ -32,6 +32,10 @@ COMMANDS = [
     ("journal", "replay"),
     ("journal", "diff"),
     ("journal", "export"),
+    ("data",),
+    ("data", "list"),
+    ("data", "show"),
+    ("data", "rm"),
 ]
 HEAVY = ("numba", "polars", "aiohttp", "textual", "numpy", "anyio", "uvloop", "aiosqlite")
 
@@ -53,7 +57,7 @@ def test_the_exit_codes_are_documented(invoke: Callable[..., Run]) -> None:
     assert "2 it was asked wrongly" in text
 
 
-@pytest.mark.parametrize("command", [(), ("ctl",), ("journal",)])
+@pytest.mark.parametrize("command", [(), ("ctl",), ("journal",), ("data",)])
 def test_a_group_without_a_command_shows_its_help(invoke: Callable[..., Run], command: tuple[str, ...]) -> None:
     run = invoke(*command)
 

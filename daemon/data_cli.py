@@ -1,0 +1,63 @@
+"""The command line of the data: each command imports what it needs when it runs, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+data_app = typer.Typer(help="Import, check and keep market data.", no_args_is_help=True)
+
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option("--data-dir", metavar="DIR", help="Where series are kept; $PITBOSS_DATA_DIR, or a place of its own."),
+]
+KindOption = Annotated[
+    str | None, typer.Option("--kind", metavar="KIND", help="bars, trades, funding, ...; where the name leaves doubt.")
+]
+NameArgument = Annotated[
+    str, typer.Argument(metavar="VENUE:SYMBOL[:TIMEFRAME]", help="Name of a series, as `pitboss data list` shows it.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+@data_app.command("list")
+def data_list(kind: KindOption = None, data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
+    """List the series there are: their span, rows and gaps."""
+    from daemon.commands.data import list_command
+
+    list_command(kind, data_dir, as_json=as_json)
+
+
+@data_app.command("show")
+def data_show(
+    name: NameArgument,
+    kind: KindOption = None,
+    data_dir: DataDirOption = None,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Also read every file and compare it with its SHA-256; exit 1 if one differs."),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one series: where it came from, and its months.
+
+    Example: pitboss data show binance:BTCUSDT:1m
+    """
+    from daemon.commands.data import show_command
+
+    show_command(name, kind, data_dir, verify=verify, as_json=as_json)
+
+
+@data_app.command("rm")
+def data_rm(
+    name: NameArgument,
+    kind: KindOption = None,
+    data_dir: DataDirOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove one series and all its files."""
+    from daemon.commands.data import remove_command
+
+    remove_command(name, kind, data_dir, yes=yes)
