@@ -46,6 +46,8 @@ class SeriesPlan(msgspec.Struct, frozen=True):
 
     symbol: str
     timeframe_ns: int
+    ticks: bool = False
+    """Whether the simulated venue matches on what comes between its bars."""
 
 
 class StrategyPlan(msgspec.Struct, frozen=True):

@@ -190,7 +190,11 @@ class _Run:
         self._feed: TapeFeed | None = None
         if options.tape is not None:
             self._feed = TapeFeed(
-                options.tape, self._driver, speed=settings.feed.speed, skip=opened.bars_played, ended=opened.tape_ended
+                options.tape,
+                self._driver,
+                speed=settings.feed.speed,
+                skip=opened.inputs_played,
+                ended=opened.tape_ended,
             )
         if venue is not None:
             venue.attach(core, self._driver)

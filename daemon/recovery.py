@@ -25,6 +25,7 @@ from config.errors import UserError
 from daemon.code_hash import code_hash
 from replay.journal import apply_record, decode_plan, describe_difference, encode_plan
 from replay.plan import SIMULATED_NONCE, SessionPlan, build_core, difference, inherited, plan_session, start_core
+from replay.tape.inputs import PLAYED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +56,8 @@ class Opened(msgspec.Struct, kw_only=True):
     chain: bytes
     recovered_inputs: int
     """Records of the tail that were run again."""
-    bars_played: int
+    inputs_played: int
+    """What the journal holds of a tape."""
     tape_ended: bool
 
 
@@ -167,7 +169,7 @@ async def _begin(db: aiosqlite.Connection, plan: SessionPlan, core: Core) -> Ope
         plan=plan,
         chain=CHAIN_GENESIS,
         recovered_inputs=0,
-        bars_played=0,
+        inputs_played=0,
         tape_ended=False,
     )
 
@@ -203,7 +205,7 @@ def _recover(reader: JournalReader, session: SessionRow, wanted: SessionPlan, ob
         plan=plan,
         chain=chain,
         recovered_inputs=inputs,
-        bars_played=core.scheduler.entered(m.Bar),
+        inputs_played=sum(core.scheduler.entered(kind) for kind in PLAYED),
         tape_ended=core.scheduler.entered(m.TapeEnded) > 0,
     )
 

@@ -199,7 +199,7 @@ class _Markets:
 
     def __init__(self, plan: SessionPlan) -> None:
         self.series = [
-            MarketSeries(series.symbol, series.timeframe_ns, spec, plan.start_ns)
+            MarketSeries(series.symbol, series.timeframe_ns, spec, plan.start_ns, series.ticks)
             for series, spec in zip(plan.series, plan.instruments, strict=True)
         ]
         self.fingerprint = plan.tape_fingerprint

@@ -14,16 +14,21 @@ import msgspec
 
 from actors.instrument import from_atoms
 from actors.messages import TapeEnded
+from actors.runtime.clock import knowable_ns
 from replay.metrics import EquityCurve
 from replay.plan import SessionPlan, build_core, plan_session, start_core
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from actors.runtime.scheduler import Scheduler
     from actors.system import Core
     from config.schema import Settings
     from replay.record import Recorder
     from replay.tape import Columns, Series, Tape
+
+_SETTLE_INPUTS = 16_384
+"""Inputs between two looks at the equity, where there are ticks."""
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +93,7 @@ def play(
     recorder: Recorder | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> int:
-    """Run every bar of `tape` through `core`; return how many there were."""
+    """Run everything on `tape` through `core`; return how many bars there were."""
     scheduler = core.scheduler
 
     def settle() -> None:
@@ -103,7 +108,10 @@ def play(
         settle()
         core.preload(series.symbol, columns)
 
-    scheduler.post_bars(tape.bars(on_chunk=on_chunk))
+    if tape.has_ticks:
+        _play_inputs(scheduler, tape, settle)
+    else:
+        scheduler.post_bars(tape.bars(on_chunk=on_chunk))
     settle()
     last_ns = core.context.now_ns
     scheduler.fire_before(last_ns + 1)
@@ -111,6 +119,19 @@ def play(
     settle()
     curve.finish()
     return core.bars()
+
+
+def _play_inputs(scheduler: Scheduler, tape: Tape, settle: Callable[[], None]) -> None:
+    """Run ticks and bars one by one, as the live driver does."""
+    timers = scheduler.context.timers
+    for count, message in enumerate(tape.inputs()):
+        ts_ns = knowable_ns(message)
+        assert ts_ns is not None, message
+        if timers.next_hint_ns < ts_ns:
+            scheduler.fire_before(ts_ns)
+        scheduler.post(ts_ns, message)
+        if count % _SETTLE_INPUTS == 0:
+            settle()
 
 
 def summarize(

@@ -51,6 +51,8 @@ class MarketSeries(msgspec.Struct, frozen=True):
     timeframe_ns: int
     instrument: InstrumentSpec
     first_open_ns: int
+    ticks: bool = False
+    """Whether the simulated venue matches on what comes between its bars."""
 
 
 class Markets(Protocol):
@@ -108,7 +110,7 @@ def plan_session(
         check_quotes(one.symbol for one in markets.series)
     except ValueError as error:
         raise UserError(str(error)) from error
-    series = [SeriesPlan(one.symbol, one.timeframe_ns) for one in markets.series]
+    series = [SeriesPlan(one.symbol, one.timeframe_ns, bool(one.ticks)) for one in markets.series]
     base = {plan.symbol: plan.timeframe_ns for plan in series}
     records: list[StrategyRecord] = []
     for entry in settings.strategies:

@@ -1,4 +1,4 @@
-"""A tape as a live feed: the same bars in the same order, paced by the wall clock.
+"""A tape as a live feed: the same inputs in the same order, paced by the wall clock.
 
 The core's time over a tape is the tape's; the wall only paces. A restarted feed goes on at the cursor the
 journal gives it.
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from actors.messages import TapeEnded
+from actors.runtime.clock import knowable_ns
 
 if TYPE_CHECKING:
     from daemon.live import LiveDriver
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 _NS_PER_S = 1_000_000_000
 _NAP_NS = 2_000_000
-"""Pauses shorter than this are not worth a trip through the event loop; bars then come in small bunches."""
+"""Pauses shorter than this are not worth a trip through the event loop; inputs then come in small bunches."""
 
 
 class TapeFeed:
@@ -29,7 +30,7 @@ class TapeFeed:
         tape: what to play.
         driver: where to.
         speed: tape seconds per wall second; 0 for as fast as the core takes it.
-        skip: bars the journal holds already.
+        skip: inputs the journal holds already.
         ended: whether the journal holds the tape's end, too.
     """
 
@@ -44,15 +45,16 @@ class TapeFeed:
         """Play to the end, then say so."""
         start_wall_ns = 0
         start_tape_ns: int | None = None
-        for bar in self._tape.bars(skip=self.played):
+        for message in self._tape.inputs(skip=self.played):
             if self._speed:
+                known_ns = knowable_ns(message) or 0
                 if start_tape_ns is None:
-                    start_tape_ns, start_wall_ns = bar.close_ns, time.monotonic_ns()
-                due_ns = start_wall_ns + int((bar.close_ns - start_tape_ns) / self._speed)
+                    start_tape_ns, start_wall_ns = known_ns, time.monotonic_ns()
+                due_ns = start_wall_ns + int((known_ns - start_tape_ns) / self._speed)
                 early_ns = due_ns - time.monotonic_ns()
                 if early_ns > _NAP_NS:
                     await anyio.sleep(early_ns / _NS_PER_S)
-            await self._driver.post(bar)
+            await self._driver.post(message)
             self.played += 1
         if not self._ended:
             self._ended = True

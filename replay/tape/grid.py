@@ -55,6 +55,15 @@ class Grid:
             self._decimals += 1
         return columns
 
+    def widen(self, prices: Floats) -> int | None:
+        """Widen the grid until it holds these prices; return the index of the first that none holds, or None."""
+        while not _on_grid(prices, float(10**self._decimals)):
+            if self._decimals == DECIMALS_MAX:
+                nearest = np.rint(prices * _FINEST) / _FINEST
+                return int(np.argmax(nearest != prices))
+            self._decimals += 1
+        return None
+
     def _round(self, columns: Columns, where: str, first_row: int) -> Columns:
         rounded = round_prices(columns)
         for name in PRICE_NAMES:
@@ -86,13 +95,15 @@ def round_prices(columns: Columns) -> Columns:
 
 def count_off_tick(columns: Columns, tick: Decimal) -> int:
     """Return how many prices are not multiples of `tick`."""
+    return sum(count_off_prices(price, tick) for price in (columns.open, columns.high, columns.low, columns.close))
+
+
+def count_off_prices(prices: Floats, tick: Decimal) -> int:
+    """Return how many of one column's prices are not multiples of `tick`."""
     step = Fraction(tick)
     numerator, denominator = float(step.numerator), float(step.denominator)
-    count = 0
-    for price in (columns.open, columns.high, columns.low, columns.close):
-        nearest = np.rint(price * denominator / numerator) * numerator / denominator
-        count += int(np.count_nonzero(nearest != price))
-    return count
+    nearest = np.rint(prices * denominator / numerator) * numerator / denominator
+    return int(np.count_nonzero(nearest != prices))
 
 
 def _on_grid(prices: Floats, scale: float) -> bool:

@@ -34,11 +34,14 @@ if TYPE_CHECKING:
 
     from replay.tape.arrays import Frame
     from replay.tape.columns import Columns, Source
+    from replay.tape.ticks import TickStream
 
 KEPT_ROWS_MAX = 600_000
 """Rows a tape keeps in memory from its first pass (29 MB): a year of minutes is read only once."""
 LOT = Decimal("1e-8")
 """Quantity step of an instrument nobody described."""
+TICK_TIMEFRAME_NS = 60_000_000_000
+"""Bars built from trades, unless another timeframe is asked for."""
 
 _SYMBOL = re.compile(r"[^\s=]{1,32}")
 _PAIR = re.compile(r"[A-Z0-9]{2,12}?(?:USDT|USDC|BUSD|FDUSD|TUSD|USD|EUR|GBP|JPY|BTC|ETH|BNB)", re.ASCII)
@@ -57,10 +60,11 @@ def open_tape(
 
     Args:
         arguments: ``"FILE"`` or ``"SYMBOL=FILE"``: Parquet or CSV (also gzipped) with the columns
-            ts (open time, UTC milliseconds), open, high, low, close and volume. Without a symbol
-            the file's name is asked for it.
+            ts (open time, UTC milliseconds), open, high, low, close and volume; or Parquet of trades
+            (ts, price, quantity, side, id), and beside these of quotes. Without a symbol the file's
+            name is asked for it.
         timeframe: length of a bar of every file, such as ``"5m"``; each file's most frequent step
-            when ``None``.
+            when ``None``, and 1m for bars that are built from trades.
         tick: smallest price step; read off the prices when ``None``.
         lot: smallest quantity step; 1e-8 when ``None``.
         min_notional: smallest order value; none when ``None``.
@@ -70,9 +74,20 @@ def open_tape(
     """
     opening = _Opening(timeframe, _override(tick, lot, min_notional), KEPT_ROWS_MAX)
     named = [_split(argument) for argument in arguments]
-    check_symbols(named)
+    ticks: dict[str, list[TickStream]] = {}
+    bars: list[tuple[str, str]] = []
     for symbol, where in named:
-        opening.add(_file_source(where), symbol, where)
+        stream = _tick_stream(where)
+        if stream is None:
+            bars.append((symbol, where))
+        else:
+            ticks.setdefault(symbol, []).append(stream)
+    check_symbols(bars + [(symbol, files[0].where) for symbol, files in ticks.items()])
+    for symbol, where in named:
+        if (symbol, where) in bars:
+            opening.add(_file_source(where), symbol, where)
+        elif symbol in ticks:
+            opening.add_ticks(ticks.pop(symbol), symbol)
     return Tape(opening.series)
 
 
@@ -184,13 +199,31 @@ def _path(where: str) -> Path:
         return Path(where)
 
 
-def _file_source(where: str) -> Source:
-    """Return the reader for a file, told by its first bytes rather than by its name.
+def _tick_stream(where: str) -> TickStream | None:
+    """Return the reader for a file of ticks; None for a file of bars.
 
     Raises:
-        UserError: the file is missing, unreadable, empty or of another kind.
+        UserError: the file is missing, unreadable, empty or damaged.
     """
     path = _path(where)
+    if not _is_parquet(path, _magic(path, where)):
+        return None
+    from replay.tape.tick_table import TickTable, kind_of_columns, parquet_columns
+
+    kind = kind_of_columns(parquet_columns(path, where))
+    return None if kind is None else TickTable(path, where, kind)
+
+
+def _is_parquet(path: Path, magic: bytes) -> bool:
+    return magic == b"PAR1" or path.suffix.lower() in {".parquet", ".pq"}
+
+
+def _magic(path: Path, where: str) -> bytes:
+    """Return the first four bytes of a file.
+
+    Raises:
+        UserError: the file is missing, unreadable or empty.
+    """
     try:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
@@ -209,7 +242,18 @@ def _file_source(where: str) -> Source:
     if not magic:
         message = f"{where}: the file is empty"
         raise UserError(message)
-    if magic == b"PAR1" or path.suffix.lower() in {".parquet", ".pq"}:
+    return magic
+
+
+def _file_source(where: str) -> Source:
+    """Return the reader for a file of bars, told by its first bytes rather than by its name.
+
+    Raises:
+        UserError: the file is missing, unreadable, empty or of another kind.
+    """
+    path = _path(where)
+    magic = _magic(path, where)
+    if _is_parquet(path, magic):
         from replay.tape.parquet import ParquetSource
 
         return _File(path, where, ParquetSource(path, where))
@@ -288,6 +332,31 @@ class _Opening:
                 notes=facts.notes,
                 source=BlockSource(kept) if kept else source,
                 rounds=facts.rounds and not kept,
+            )
+        )
+
+    def add_ticks(self, files: Sequence[TickStream], symbol: str) -> None:
+        """Check a symbol's files of ticks; they are read anew whenever they are played.
+
+        Raises:
+            UserError: they are no sound tape.
+        """
+        from replay.tape.ticks import read_ticks
+
+        facts = read_ticks(symbol, files, self._timeframe_ns or TICK_TIMEFRAME_NS, self._override.tick)
+        self.series.append(
+            Series(
+                symbol=symbol,
+                timeframe_ns=facts.timeframe_ns,
+                ordinal=len(self.series),
+                rows=facts.bars,
+                first_open_ns=facts.first_open_ns,
+                last_open_ns=facts.last_open_ns,
+                fingerprint=facts.fingerprint,
+                instrument=_instrument(symbol, facts.tick, self._override),
+                notes=facts.notes,
+                source=facts.source,
+                ticks=facts.source,
             )
         )
 

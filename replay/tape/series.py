@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from actors.instrument import InstrumentSpec
-    from actors.messages import Bar
+    from actors.messages import Bar, Message
     from replay.tape.columns import Columns, Source
+    from replay.tape.ticks import Ticks
 
 CHUNK_ROWS = 16_384
 """Rows turned into bars at once."""
@@ -42,6 +43,8 @@ class Series(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     source: Source
     rounds: bool = False
     """Whether prices are rounded on their way from the source."""
+    ticks: Ticks | None = None
+    """What the bars are built from, where they are built."""
 
     def chunks(self, start_row: int = 0, size: int = CHUNK_ROWS) -> Iterator[Columns]:
         """Yield the bars from `start_row` on, at most `size` at a time, in bounded memory.
@@ -81,6 +84,26 @@ class Tape:
         """Number of bars of all series, ``None`` if there is no end."""
         counts = [each.rows for each in self.series]
         return None if None in counts else sum(count for count in counts if count is not None)
+
+    @property
+    def has_ticks(self) -> bool:
+        """Whether there is more to play than bars."""
+        return any(each.ticks is not None for each in self.series)
+
+    def inputs(self, skip: int = 0) -> Iterator[Message]:
+        """Return everything there is to play in the order it was knowable: bars and, where there are any, ticks.
+
+        Args:
+            skip: number of inputs to leave out at the front, such as those played before a restart.
+
+        Raises:
+            UserError: while iterating, as `Series.chunks` does.
+        """
+        if not self.has_ticks:
+            return self.bars(skip)
+        from replay.tape.inputs import merged_inputs
+
+        return merged_inputs(self.series, skip)
 
     def bars(
         self,

@@ -1,0 +1,279 @@
+"""Parquet files of trades and quotes, read a slice at a time and checked from the first row to the last.
+
+The columns are those of the kinds `trades` and `quotes`. The names exchanges' own dumps use for them are taken, too,
+and so are times in seconds, milliseconds and microseconds: one unit a file, told by the first row.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from actors.messages import Quote, Trade
+from config.errors import UserError, nearest
+from replay.tape.columns import time_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from replay.tape.columns import Floats, Integers
+    from replay.tape.ticks import Take
+
+SLICE_ROWS = 131_072
+PRICE_MAX = 1e15
+
+_UNITS = (
+    (10**8, 10**10, 1_000_000_000),
+    (10**11, 10**13, 1_000_000),
+    (10**14, 10**16, 1_000),
+    (10**17, 2**63 - 1, 1),
+)
+"""Plausible times as numbers (1973 to 2286) and the nanoseconds each counts in."""
+_NAMES: dict[str, tuple[str, ...]] = {
+    "quantity": ("quantity", "qty", "amount", "size"),
+    "bid_quantity": ("bid_quantity", "bid_qty", "bid_size"),
+    "ask_quantity": ("ask_quantity", "ask_qty", "ask_size"),
+}
+_SIDES = {"buy": 1, "sell": -1}
+
+
+class TickColumns(msgspec.Struct, frozen=True, eq=False):
+    """Consecutive rows of one file."""
+
+    time_ns: Integers
+    numbers: dict[str, Floats]
+    """The float columns by the kind's names."""
+    side: Integers
+    """Of trades: 1, -1 or 0."""
+    id: Integers
+    """Of trades; 0 where there is none."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.time_ns)
+
+
+def kind_of_columns(names: Sequence[str]) -> str | None:
+    """Return which kind of ticks a table with these columns holds; None for something else, such as bars."""
+    known = set(names)
+    if "open" in known or "close" in known:
+        return None
+    if {"bid", "ask"} <= known:
+        return "quotes"
+    if "price" in known:
+        return "book" if "seq" in known or "snapshot" in known else "trades"
+    return None
+
+
+def parquet_columns(path: Path, where: str) -> list[str]:
+    """Return the names of a Parquet file's columns.
+
+    Raises:
+        UserError: it is no Parquet file.
+    """
+    try:
+        return pl.scan_parquet(path.absolute(), glob=False, hive_partitioning=False).collect_schema().names()
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        raise _damaged(where, error) from error
+
+
+class TickTable:
+    """A Parquet file of trades or quotes.
+
+    Args:
+        path: the file.
+        where: its name, for errors.
+        kind: "trades" or "quotes".
+
+    Raises:
+        UserError: a column is missing or holds something else.
+    """
+
+    __slots__ = ("_floats", "_ids", "_sides", "_table", "_times", "kind", "rows", "where")
+
+    def __init__(self, path: Path, where: str, kind: str) -> None:
+        self.kind = kind
+        self.where = where
+        try:
+            self._table = pl.scan_parquet(path.absolute(), glob=False, hive_partitioning=False)
+            schema = self._table.collect_schema()
+            self.rows: int = self._table.select(pl.len()).collect().item()
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+            raise _damaged(where, error) from error
+        wanted = ("price", "quantity") if kind == "trades" else ("bid", "bid_quantity", "ask", "ask_quantity")
+        self._floats = {name: _find(name, schema, where) for name in wanted}
+        self._times = [name for name in ("ts", "recv_ns") if name in schema]
+        self._ids = kind == "trades" and "id" in schema
+        self._sides = kind == "trades" and "side" in schema
+        if not self._times:
+            message = f"{where}: there is no column 'ts'; the columns are: {', '.join(schema)}"
+            raise UserError(message)
+        for name in (*self._floats.values(), *self._times):
+            if not (schema[name].is_numeric() or (name == "ts" and isinstance(schema[name], pl.Datetime))):
+                message = f"{where}: column {name!r} holds {schema[name]} values, not numbers"
+                raise UserError(message)
+
+    @property
+    def clocks(self) -> tuple[str, ...]:
+        """Names of the time columns: the exchange's `ts`, the recorder's `recv_ns`."""
+        return tuple(self._times)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The one kind it holds."""
+        return (self.kind,)
+
+    def facts(self, clock: str, take: Take) -> int:
+        """Read all of it once, hand what there is to know to `take`, and return the number of rows.
+
+        Raises:
+            UserError: as `blocks` does.
+        """
+        row = 1
+        for block in self.blocks(clock):
+            take.hash(block.time_ns, *block.numbers.values(), block.side, block.id)
+            for name in ("price", "bid", "ask"):
+                if name in block.numbers:
+                    take.prices(block.numbers[name], self.where, row)
+            if self.kind == "trades":
+                take.trade_times(block.time_ns)
+            row += len(block)
+        return row - 1
+
+    def blocks(self, clock: str) -> Iterator[TickColumns]:
+        """Yield all rows in slices, by the times of one clock, each row checked.
+
+        Raises:
+            UserError: the file is damaged, or a row cannot be true.
+        """
+        last_ns, last_id, unit_ns = 0, -1, 0
+        for start in range(0, self.rows, SLICE_ROWS):
+            try:
+                frame = self._table.slice(start, SLICE_ROWS).collect()
+            except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+                raise _damaged(self.where, error) from error
+            if frame.height != min(SLICE_ROWS, self.rows - start):
+                message = f"{self.where}: the file changed while it was being read"
+                raise UserError(message)
+            times = self._column(frame, clock, start)
+            unit_ns = unit_ns or _unit_ns(times, self.where, clock)
+            block = TickColumns(
+                self._to_ns(times, unit_ns, start, clock),
+                {
+                    name: np.require(self._column(frame, column, start), np.float64, ["C"])
+                    for name, column in self._floats.items()
+                },
+                self._side(frame, start),
+                self._column(frame, "id", start).astype(np.int64) if self._ids else np.zeros(frame.height, np.int64),
+            )
+            self._check(block, start, last_ns, last_id)
+            last_ns, last_id = int(block.time_ns[-1]), int(block.id[-1])
+            yield block
+
+    def messages(self, symbol: str, clock: str) -> Iterator[Trade | Quote]:
+        """Yield the rows as messages.
+
+        Raises:
+            UserError: as `blocks` does.
+        """
+        for block in self.blocks(clock):
+            numbers = {name: column.tolist() for name, column in block.numbers.items()}
+            times_ns = block.time_ns.tolist()
+            if self.kind == "trades":
+                rows = zip(
+                    block.id.tolist(), numbers["price"], numbers["quantity"], block.side.tolist(), times_ns, strict=True
+                )
+                for row in rows:
+                    yield Trade(symbol, *row)
+            else:
+                for quote in zip(*numbers.values(), times_ns, strict=True):
+                    yield Quote(symbol, *quote)
+
+    def _column(self, frame: pl.DataFrame, name: str, start: int) -> NDArray[np.generic]:
+        column = frame.get_column(name)
+        if column.null_count():
+            row = start + 1 + (column.is_null().arg_max() or 0)
+            message = f"{self.where}: row {row}: {name} is empty"
+            raise UserError(message)
+        if column.dtype.is_decimal():
+            column = column.cast(pl.Float64)
+        if isinstance(column.dtype, pl.Datetime):
+            column = column.cast(pl.Datetime("ns")).cast(pl.Int64)
+        return column.to_numpy()
+
+    def _side(self, frame: pl.DataFrame, start: int) -> Integers:
+        if not self._sides:
+            return np.zeros(frame.height, np.int64)
+        values = self._column(frame, "side", start)
+        if values.dtype.kind in "OU":
+            sides = np.array([_SIDES.get(str(value).lower(), 2) for value in values.tolist()], np.int64)
+        else:
+            sides = values.astype(np.int64)
+        wrong = (sides < -1) | (sides > 1)
+        if wrong.any():
+            row = int(wrong.argmax())
+            message = (
+                f"{self.where}: row {start + row + 1}: side is {values.tolist()[row]!r}; it is buy or sell, 1, -1 or 0"
+            )
+            raise UserError(message)
+        return sides
+
+    def _to_ns(self, times: NDArray[np.generic], unit_ns: int, start: int, clock: str) -> Integers:
+        low, high = next((low, high) for low, high, unit in _UNITS if unit == unit_ns)
+        plausible = (times >= low) & (times < high)  # type: ignore[operator]
+        if not plausible.all():
+            row = int(np.argmin(plausible))
+            message = f"{self.where}: row {start + row + 1}: {clock} {times[row]} is no time in the unit of row 1"
+            raise UserError(message)
+        return times.astype(np.int64) * unit_ns
+
+    def _check(self, block: TickColumns, start: int, last_ns: int, last_id: int) -> None:
+        """Refuse rows that cannot be true, naming the first."""
+        faults: list[tuple[int, str]] = []
+
+        def find(wrong: NDArray[np.bool_], text: str) -> None:
+            if wrong.any():
+                faults.append((int(wrong.argmax()), text))
+
+        for name, values in block.numbers.items():
+            top = np.inf if name.endswith("quantity") else PRICE_MAX
+            find(~((values > 0) & (values < top)), f"{name} {{{name}}} is not a positive number")
+        if self.kind == "quotes":
+            find(~(block.numbers["bid"] < block.numbers["ask"]), "crossed: bid {bid} is not below ask {ask}")
+        find(np.diff(block.time_ns, prepend=last_ns) < 0, "time goes backwards, to {time}; sort by time")
+        if self._ids:
+            find(np.diff(block.id, prepend=last_id) <= 0, "id {id} does not follow the id before it")
+        if faults:
+            row, text = min(faults, key=lambda fault: fault[0])
+            values_of_row = {name: values[row].item() for name, values in block.numbers.items()}
+            text = text.format(**values_of_row, time=time_text(int(block.time_ns[row])), id=int(block.id[row]))
+            message = f"{self.where}: row {start + row + 1}: {text}"
+            raise UserError(message)
+
+
+def _find(name: str, schema: Mapping[str, pl.DataType], where: str) -> str:
+    for known in _NAMES.get(name, (name,)):
+        if known in schema:
+            return known
+    message = f"{where}: there is no column {name!r}{nearest(name, list(schema))}; the columns are: {', '.join(schema)}"
+    raise UserError(message)
+
+
+def _unit_ns(times: NDArray[np.generic], where: str, clock: str) -> int:
+    first = int(times[0])
+    for low, high, unit_ns in _UNITS:
+        if low <= first < high:
+            return unit_ns
+    message = f"{where}: row 1: {clock} {first} is not a plausible time"
+    raise UserError(message)
+
+
+def _damaged(where: str, error: BaseException) -> UserError:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return UserError(f"{where}: not a whole Parquet file ({reason})")
