@@ -61,3 +61,25 @@ def data_rm(
     from daemon.commands.data import remove_command
 
     remove_command(name, kind, data_dir, yes=yes)
+
+
+@data_app.command("check")
+def data_check(
+    series: Annotated[list[str], typer.Argument(metavar="FILE|SERIES...", help="Files, or series of the catalogue.")],
+    kind: KindOption = None,
+    timeframe: Annotated[
+        str | None,
+        typer.Option("--timeframe", metavar="5m", help="Length of a bar; the most frequent step unless given."),
+    ] = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what is wrong with market data: gaps, duplicates, impossible prices, local time and more.
+
+    Exit 1 if there is anything that no replay may play; gaps, outages and leaps are only noted.
+
+    Example: pitboss data check prices.csv.gz
+    """
+    from daemon.commands.data_check import check_command
+
+    check_command(series, kind, timeframe, data_dir, as_json=as_json)
