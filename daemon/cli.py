@@ -30,7 +30,11 @@ app.add_typer(data_app, name="data")
 
 TapeOption = Annotated[
     list[str] | None,
-    typer.Option("--tape", metavar="[SYMBOL=]FILE", help="Parquet or CSV of bars; repeat for several series."),
+    typer.Option(
+        "--tape",
+        metavar="[SYMBOL=]FILE|SERIES",
+        help="Parquet or CSV of bars, or VENUE:SYMBOL:TIMEFRAME of `pitboss data list`; repeat for several series.",
+    ),
 ]
 SyntheticOption = Annotated[
     str | None,

@@ -10,6 +10,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from actors.instrument import InstrumentSpec
 from config.errors import UserError
 from config.schema import InstrumentOverride
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from replay.tape.arrays import Frame
+    from replay.tape.catalogue import KeptBars
     from replay.tape.columns import Columns, Source
     from replay.tape.ticks import TickStream
 
@@ -55,36 +58,45 @@ def open_tape(
     tick: Decimal | None = None,
     lot: Decimal | None = None,
     min_notional: Decimal | None = None,
+    data_dir: Path | None = None,
 ) -> Tape:
-    """Return the tape made of files; each is read once from end to end and checked.
+    """Return the tape made of files and series; each is read once from end to end and checked.
 
     Args:
         arguments: ``"FILE"`` or ``"SYMBOL=FILE"``: Parquet or CSV (also gzipped) with the columns
             ts (open time, UTC milliseconds), open, high, low, close and volume; or Parquet of trades
             (ts, price, quantity, side, id), and beside these of quotes. Without a symbol the file's
-            name is asked for it.
+            name is asked for it. Instead of a file, bars of the catalogue: their name
+            ``"VENUE:SYMBOL:TIMEFRAME"`` (or ``"VENUE:SYMBOL"``), or their folder.
         timeframe: length of a bar of every file, such as ``"5m"``; each file's most frequent step
             when ``None``, and 1m for bars that are built from trades.
         tick: smallest price step; read off the prices when ``None``.
         lot: smallest quantity step; 1e-8 when ``None``.
         min_notional: smallest order value; none when ``None``.
+        data_dir: where the catalogue is; the usual place when ``None``.
 
     Raises:
         UserError: one line that names the file, and the row or column where there is one.
     """
     opening = _Opening(timeframe, _override(tick, lot, min_notional), KEPT_ROWS_MAX)
-    named = [_split(argument) for argument in arguments]
+    kept = [_kept_bars(argument, opening.timeframe_ns, data_dir) for argument in arguments]
+    named = [
+        _split(argument) if series is None else (series.symbol, series.where)
+        for argument, series in zip(arguments, kept, strict=True)
+    ]
     ticks: dict[str, list[TickStream]] = {}
     bars: list[tuple[str, str]] = []
-    for symbol, where in named:
-        stream = _tick_stream(where)
+    for (symbol, where), series in zip(named, kept, strict=True):
+        stream = _tick_stream(where) if series is None else None
         if stream is None:
             bars.append((symbol, where))
         else:
             ticks.setdefault(symbol, []).append(stream)
     check_symbols(bars + [(symbol, files[0].where) for symbol, files in ticks.items()])
-    for symbol, where in named:
-        if (symbol, where) in bars:
+    for (symbol, where), series in zip(named, kept, strict=True):
+        if series is not None:
+            opening.add(series.source, symbol, where, series.timeframe_ns)
+        elif (symbol, where) in bars:
             opening.add(_file_source(where), symbol, where)
         elif symbol in ticks:
             opening.add_ticks(ticks.pop(symbol), symbol)
@@ -172,6 +184,28 @@ def _split(argument: str) -> tuple[str, str]:
         message = f"--tape {argument}: write it as FILE or SYMBOL=FILE, such as BTCUSDT=btc.csv"
         raise UserError(message)
     return _checked_symbol(symbol), file
+
+
+def _kept_bars(argument: str, timeframe_ns: int | None, data_dir: Path | None) -> KeptBars | None:
+    """Return the bars of the catalogue that a ``--tape`` argument names; None if it names a file.
+
+    Raises:
+        UserError: it is the name of a series that there is not.
+    """
+    symbol, equals, where = argument.partition("=")
+    # Path.is_file raises for a name that is too long to exist.
+    if os.path.isfile(_path(argument)):  # noqa: PTH113
+        return None
+    if not equals:
+        symbol, where = "", argument
+    if ":" not in where and not os.path.isdir(_path(where)):  # noqa: PTH112
+        return None
+    from replay.tape.catalogue import kept_bars
+
+    series = kept_bars(where, _path(where), timeframe_ns, data_dir)
+    if series is None or not equals:
+        return series
+    return msgspec.structs.replace(series, symbol=_checked_symbol(symbol))
 
 
 def _checked_symbol(symbol: str) -> str:
@@ -296,16 +330,22 @@ class _File:
 class _Opening:
     """Reads one source after the other from end to end and collects the series."""
 
-    __slots__ = ("_keep", "_override", "_timeframe_ns", "series")
+    __slots__ = ("_keep", "_override", "series", "timeframe_ns")
 
     def __init__(self, timeframe: str | None, override: InstrumentOverride, keep: int) -> None:
-        self._timeframe_ns = None if timeframe is None else parse_timeframe(timeframe)
+        self.timeframe_ns = None if timeframe is None else parse_timeframe(timeframe)
         self._override = override
         self._keep = keep
         self.series: list[Series] = []
 
-    def add(self, source: Source, symbol: str, where: str) -> None:
+    def add(self, source: Source, symbol: str, where: str, usual_ns: int | None = None) -> None:
         """Check a source; as long as there is room, its rows stay in memory.
+
+        Args:
+            source: its rows.
+            symbol: whose they are.
+            where: its name, for errors.
+            usual_ns: length of its bars unless another one was asked for; the most frequent step when ``None``.
 
         Raises:
             UserError: the source is no sound tape.
@@ -313,7 +353,7 @@ class _Opening:
         facts, kept = scan(
             source,
             where,
-            timeframe_ns=self._timeframe_ns,
+            timeframe_ns=self.timeframe_ns or usual_ns,
             tick=self._override.tick,
             keep=self._keep,
         )
@@ -343,7 +383,7 @@ class _Opening:
         """
         from replay.tape.ticks import read_ticks
 
-        facts = read_ticks(symbol, files, self._timeframe_ns or TICK_TIMEFRAME_NS, self._override.tick)
+        facts = read_ticks(symbol, files, self.timeframe_ns or TICK_TIMEFRAME_NS, self._override.tick)
         self.series.append(
             Series(
                 symbol=symbol,

@@ -29,16 +29,26 @@ BLOCK_ROWS = 16_384
 
 
 class ParquetSource:
-    """A Parquet file with the columns of a tape."""
+    """A Parquet file with the columns of a tape.
+
+    Args:
+        path: the file.
+        where: its name, for errors.
+        rows: how many rows it has, where that is known.
+        ts_is_ns: whether `ts` holds nanoseconds, as in the catalogue, and not milliseconds.
+
+    Raises:
+        UserError: it is no Parquet file, or lacks a column.
+    """
 
     __slots__ = ("_table", "_where", "rows_guess")
 
-    def __init__(self, path: Path, where: str) -> None:
+    def __init__(self, path: Path, where: str, rows: int | None = None, *, ts_is_ns: bool = False) -> None:
         self._where = where
         try:
             table = pl.scan_parquet(path.absolute(), glob=False, hive_partitioning=False)
             schema = table.collect_schema()
-            self.rows_guess: int = table.select(pl.len()).collect().item()
+            self.rows_guess: int = table.select(pl.len()).collect().item() if rows is None else rows
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
             raise _damaged(where, error) from error
         check_names(schema, where)
@@ -46,6 +56,9 @@ class ParquetSource:
             if not (schema[name].is_numeric() or (name == "ts" and isinstance(schema[name], pl.Datetime | pl.Date))):
                 message = f"{where}: column {name!r} holds {schema[name]} values, not numbers"
                 raise UserError(message)
+        if ts_is_ns:
+            table = table.with_columns(pl.from_epoch("ts", "ns"))
+            schema = pl.Schema(schema | {"ts": pl.Datetime("ns")})
         self._table = table.select(_as_plain(name, schema[name]) for name in COLUMN_NAMES)
 
     def blocks(self, start_row: int) -> Iterator[Columns]:

@@ -122,3 +122,13 @@ def test_a_series_is_removed_only_when_somebody_says_yes(
     assert run.output == "funding of kraken:ETH/EUR: removed, 3 rows in 1 file\n"
     assert [each.kind for each in Catalogue(data_dir).series()] == ["bars"] * 3
     assert not (data_dir / "funding").exists()
+
+
+def test_a_series_is_replayed_by_its_name(invoke: Callable[..., Run], data_dir: Path) -> None:
+    named = json.loads(invoke("replay", "--tape", "kraken:ETH/EUR:1m", "--json").output)
+    (path,) = (data_dir / "bars/kraken/ETH-EUR/1m").glob("*.parquet")
+    file = data_dir / "eth.parquet"
+    pl.read_parquet(path).with_columns(pl.col("ts") // 1_000_000).write_parquet(file)
+    filed = json.loads(invoke("replay", "--tape", f"ETH/EUR={file}", "--json").output)
+    assert (named["bars"], named["digest"]) == (2, filed["digest"])
+    assert "there is no series of bars kraken:ETH/USD" in invoke("replay", "--tape", "kraken:ETH/USD").refusal

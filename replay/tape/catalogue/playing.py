@@ -1,0 +1,96 @@
+"""A series of the catalogue as a source of bars."""
+
+from __future__ import annotations
+
+import os.path
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from config.errors import UserError
+from replay.tape.catalogue.keys import default_data_dir, parse_name
+from replay.tape.catalogue.manifest import MANIFEST_NAME, Manifest, read_manifest
+from replay.tape.catalogue.store import Catalogue
+from replay.tape.kinds import kind_of
+from replay.tape.parquet import ParquetSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from replay.tape.columns import Columns
+
+
+class BarsSource:
+    """The bars a manifest names; what is written to the series later is not played."""
+
+    __slots__ = ("_folder", "_manifest", "_where", "rows_guess")
+
+    def __init__(self, folder: Path, manifest: Manifest, where: str) -> None:
+        self._folder = folder
+        self._manifest = manifest
+        self._where = where
+        self.rows_guess = manifest.rows
+
+    def blocks(self, start_row: int) -> Iterator[Columns]:
+        """Yield the rows from `start_row` on, file by file.
+
+        Raises:
+            UserError: a file is missing or damaged.
+        """
+        first_row = 0
+        for part in self._manifest.parts:
+            if start_row < first_row + part.rows:
+                path = self._folder / part.file
+                if not path.is_file():
+                    message = f"{self._where}: its file {path} is missing; open the tape anew"
+                    raise UserError(message)
+                source = ParquetSource(path, f"{self._where} ({part.file})", part.rows, ts_is_ns=True)
+                yield from source.blocks(max(0, start_row - first_row))
+            first_row += part.rows
+
+
+class KeptBars(msgspec.Struct, frozen=True):
+    """Bars of the catalogue that are about to be played."""
+
+    symbol: str
+    where: str
+    """What they were called, for errors."""
+    timeframe_ns: int
+    source: BarsSource
+
+
+def kept_bars(where: str, path: Path, timeframe_ns: int | None, data_dir: Path | None) -> KeptBars | None:
+    """Return the bars that a name or a folder stands for; None if it can only be meant as a file.
+
+    Args:
+        where: ``VENUE:SYMBOL:TIMEFRAME``, ``VENUE:SYMBOL`` or the folder of a series, as it was written.
+        path: the same as a path.
+        timeframe_ns: which bars, where the name does not say it.
+        data_dir: where the catalogue is; the usual place when ``None``.
+
+    Raises:
+        UserError: it is such a name, but there is no such series; or it is one that is no bars.
+    """
+    if os.path.isfile(path / MANIFEST_NAME):  # noqa: PTH113 - Path.is_file raises for a name that is too long to exist
+        manifest, folder = read_manifest(path), path
+    elif os.path.exists(path) or not _is_name(where):  # noqa: PTH110 - the same
+        return None
+    else:
+        catalogue = Catalogue(default_data_dir() if data_dir is None else data_dir)
+        manifest = catalogue.named(where, "bars", timeframe_ns)
+        folder = catalogue.folder(manifest.key)
+    if manifest is None:
+        return None
+    if manifest.timeframe_ns is None or not kind_of(manifest.kind).has_timeframe:
+        message = f"{where}: these are {manifest.kind}; a tape is played from bars"
+        raise UserError(message)
+    return KeptBars(manifest.symbol, where, manifest.timeframe_ns, BarsSource(folder, manifest, where))
+
+
+def _is_name(where: str) -> bool:
+    try:
+        parse_name(where)
+    except UserError:
+        return False
+    return True

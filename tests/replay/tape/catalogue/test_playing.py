@@ -1,0 +1,129 @@
+"""Bars of the catalogue are played like the file they came from."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+
+from config.errors import UserError
+from replay.run import replay
+from replay.tape import open_tape
+from replay.tape.catalogue import Catalogue, Provenance, SeriesKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MINUTE = 60_000_000_000
+
+
+def kept(catalogue: Catalogue, file: Path | str, symbol: str, timeframe_ns: int = MINUTE) -> SeriesKey:
+    """Put a file with the columns of a tape into the catalogue."""
+    key = SeriesKey("bars", "venue", symbol, timeframe_ns)
+    frame = pl.read_csv(file) if str(file).endswith(".csv") else pl.read_parquet(file)
+    frame = frame.select(pl.col("ts") * 1_000_000, pl.col("open", "high", "low", "close", "volume").cast(pl.Float64))
+    catalogue.write(key, [frame], Provenance(str(file)))
+    return key
+
+
+def test_a_series_has_the_fingerprint_and_the_bars_of_its_file(
+    catalogue: Catalogue, write: Callable[..., str], make_table: Callable[..., dict[str, Any]]
+) -> None:
+    file = write("BTCUSDT.csv", make_table(100_000))
+    key = kept(catalogue, file, "BTCUSDT")
+    expected = open_tape([file])
+    for name in ("venue:BTCUSDT:1m", "venue:BTCUSDT", str(catalogue.folder(key)), "BTCUSDT=venue:BTCUSDT:1m"):
+        tape = open_tape([name], data_dir=catalogue.root)
+        assert tape.fingerprint == expected.fingerprint
+        assert list(tape.bars()) == list(expected.bars())
+    assert list(tape.bars(skip=60_000)) == list(expected.bars(skip=60_000))
+
+
+@pytest.mark.slow
+def test_more_rows_than_stay_in_memory_are_read_from_the_files(
+    catalogue: Catalogue, write: Callable[..., str], make_table: Callable[..., dict[str, Any]]
+) -> None:
+    file = write("BTCUSDT.parquet", make_table(700_000))
+    kept(catalogue, file, "BTCUSDT")
+    expected, tape = open_tape([file]), open_tape(["venue:BTCUSDT"], data_dir=catalogue.root)
+    assert tape.fingerprint == expected.fingerprint
+    assert list(tape.bars(skip=650_001)) == list(expected.bars(skip=650_001))
+
+
+@pytest.mark.slow
+def test_recorded_years_are_replayed_to_the_same_digest(catalogue: Catalogue, shared_data: Path) -> None:
+    file = shared_data / "ohlcv/1h/binance-um_BTCUSDT_1h_2019-2022.parquet"
+    kept(catalogue, file, "BTCUSDT", 60 * MINUTE)
+    names = (str(file), "venue:BTCUSDT:1h")
+    there, here = (replay(open_tape([name], data_dir=catalogue.root)).summary for name in names)
+    assert there.fills > 0
+    assert here.digest == there.digest
+
+
+def test_the_timeframe_chooses_among_series(catalogue: Catalogue, write: Callable[..., str]) -> None:
+    kept(catalogue, write("a.csv"), "BTCUSDT")
+    kept(catalogue, write("b.csv", step_ms=300_000), "BTCUSDT", 5 * MINUTE)
+    with pytest.raises(UserError, match=r"may be venue:BTCUSDT:1m, venue:BTCUSDT:5m; say which by its timeframe"):
+        open_tape(["venue:BTCUSDT"], data_dir=catalogue.root)
+    (series,) = open_tape(["venue:BTCUSDT"], timeframe="5m", data_dir=catalogue.root).series
+    assert series.timeframe_ns == 5 * MINUTE
+
+
+def test_a_single_bar_of_a_series_needs_no_timeframe(catalogue: Catalogue, write: Callable[..., str]) -> None:
+    kept(catalogue, write("a.csv", rows=1), "BTCUSDT")
+    assert open_tape(["venue:BTCUSDT"], data_dir=catalogue.root).rows == 1
+
+
+def test_a_symbol_with_colons_can_be_named(catalogue: Catalogue, write: Callable[..., str]) -> None:
+    kept(catalogue, write("a.csv"), "BTC/USDT:USDT")
+    for name in ("venue:BTC/USDT:USDT", "venue:BTC/USDT:USDT:1m"):
+        (series,) = open_tape([name], data_dir=catalogue.root).series
+        assert series.symbol == "BTC/USDT:USDT"
+
+
+def test_what_is_written_later_is_not_played(catalogue: Catalogue, write: Callable[..., str]) -> None:
+    kept(catalogue, write("a.csv"), "BTCUSDT")
+    tape = open_tape(["venue:BTCUSDT"], data_dir=catalogue.root)
+    kept(catalogue, write("b.csv", rows=20), "BTCUSDT")
+    assert tape.rows == sum(1 for _ in tape.bars()) == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "refusal"),
+    [
+        ("venue:BTCUSD:1m", r"there is no series of bars venue:BTCUSD:1m in .* \(did you mean 'venue:BTCUSDT:1m'\?\)"),
+        ("venue:../BTCUSDT", r"venue:\.\./BTCUSDT: no such file"),
+        ("X=venue:BTCUSD", r"did you mean 'venue:BTCUSDT:1m'"),
+        ("venue:ETHUSDT", "there is no series of bars venue:ETHUSDT"),
+    ],
+)
+def test_a_series_that_there_is_not_is_named(
+    catalogue: Catalogue, write: Callable[..., str], name: str, refusal: str
+) -> None:
+    kept(catalogue, write("a.csv"), "BTCUSDT")
+    catalogue.write(
+        SeriesKey("funding", "venue", "ETHUSDT"), [pl.DataFrame({"ts": [1], "rate": [0.1]})], Provenance("f.csv")
+    )
+    with pytest.raises(UserError, match=refusal):
+        open_tape([name], data_dir=catalogue.root)
+
+
+def test_a_folder_of_another_kind_is_refused(catalogue: Catalogue) -> None:
+    key = SeriesKey("funding", "venue", "ETHUSDT")
+    catalogue.write(key, [pl.DataFrame({"ts": [1], "rate": [0.1]})], Provenance("f.csv"))
+    with pytest.raises(UserError, match=r"these are funding; a tape is played from bars"):
+        open_tape([str(catalogue.folder(key))])
+
+
+def test_a_lost_file_is_named(
+    catalogue: Catalogue, write: Callable[..., str], make_table: Callable[..., dict[str, Any]]
+) -> None:
+    key = kept(catalogue, write("a.csv"), "BTCUSDT")
+    (path,) = catalogue.folder(key).glob("*.parquet")
+    shutil.copy(path, path.with_suffix(".kept"))
+    path.unlink()
+    with pytest.raises(UserError, match=r"venue:BTCUSDT: its file .* is missing"):
+        open_tape(["venue:BTCUSDT"], data_dir=catalogue.root)
