@@ -45,6 +45,14 @@ SyntheticOption = Annotated[
 TimeframeOption = Annotated[
     str | None, typer.Option("--timeframe", metavar="5m", help="Length of a bar, where the file leaves doubt.")
 ]
+SeriesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--series",
+        metavar="NAME=FILE[,delay=8h]",
+        help="Values beside the bars, each visible from when it was published; repeatable.",
+    ),
+]
 StrategyOption = Annotated[
     str | None,
     typer.Option(
@@ -95,6 +103,7 @@ def replay(
     setting: SetOption = None,
     config: ConfigOption = None,
     timeframe: TimeframeOption = None,
+    series: SeriesOption = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -109,7 +118,7 @@ def replay(
     """
     from daemon.commands.replay import replay_command
 
-    replay_command(tape, synthetic, strategy, param, setting, config, timeframe, out, as_json=as_json)
+    replay_command(tape, synthetic, strategy, param, setting, config, timeframe, series, out, as_json=as_json)
 
 
 @app.command()
@@ -126,6 +135,7 @@ def run(
     setting: SetOption = None,
     config: ConfigOption = None,
     timeframe: TimeframeOption = None,
+    series: SeriesOption = None,
     *,
     mode: ModeOption = "paper",
     port: Annotated[
@@ -147,7 +157,7 @@ def run(
     from daemon.commands.run import run_command
 
     run_command(
-        state_dir, tape, synthetic, speed, strategy, param, setting, config, timeframe, port,
+        state_dir, tape, synthetic, speed, strategy, param, setting, config, timeframe, series, port,
         mode=mode, exit_at_end=exit_at_end, new_session=new_session,
     )  # fmt: skip
 

@@ -15,12 +15,14 @@ import msgspec
 from actors.instrument import from_atoms
 from actors.messages import TapeEnded
 from actors.runtime.clock import knowable_ns
+from actors.runtime.timers import NEVER_NS
 from replay.metrics import EquityCurve
 from replay.plan import SessionPlan, build_core, plan_session, start_core
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from actors.messages import Bar, Message
     from actors.runtime.scheduler import Scheduler
     from actors.system import Core
     from config.schema import Settings
@@ -110,6 +112,8 @@ def play(
 
     if tape.has_ticks:
         _play_inputs(scheduler, tape, settle)
+    elif tape.external is not None:
+        scheduler.post_bars(_told(scheduler, tape.bars(on_chunk=on_chunk), tape.external.messages()))
     else:
         scheduler.post_bars(tape.bars(on_chunk=on_chunk))
     settle()
@@ -132,6 +136,19 @@ def _play_inputs(scheduler: Scheduler, tape: Tape, settle: Callable[[], None]) -
         scheduler.post(ts_ns, message)
         if count % _SETTLE_INPUTS == 0:
             settle()
+
+
+def _told(scheduler: Scheduler, bars: Iterator[Bar], others: Iterator[Message]) -> Iterator[Bar]:
+    """Yield `bars`; before each, run what was published by its close, and every timer that was due before."""
+    waiting = next(others, None)
+    waiting_ns = NEVER_NS if waiting is None else knowable_ns(waiting)
+    for bar in bars:
+        while waiting is not None and waiting_ns is not None and waiting_ns <= bar.close_ns:
+            scheduler.fire_before(waiting_ns)
+            scheduler.post(waiting_ns, waiting)
+            waiting = next(others, None)
+            waiting_ns = NEVER_NS if waiting is None else knowable_ns(waiting)
+        yield bar
 
 
 def summarize(
@@ -175,7 +192,7 @@ def summarize(
         ],
         strategies=[{"id": s.id, "symbol": s.symbol, "params": s.params} for s in plan.strategies],
         limits=[f"{name}={value}" for name, value in limits.items() if value is not None],
-        notes=[note for series in tape.series for note in series.notes] + _failures(core),
+        notes=tape.notes + _failures(core),
         dead_letters=core.scheduler.dead_letters.count,
     )
 

@@ -126,11 +126,17 @@ def plan_session(
         strategies=records,
         tape=tape_name,
         tape_fingerprint=markets.fingerprint,
-        start_ns=min((one.first_open_ns for one in markets.series), default=0),
+        start_ns=_start_ns(markets),
         account=account or Account(to_atoms(settings.account.cash)),
         nonce=nonce,
         real=real,
     )
+
+
+def _start_ns(markets: Markets) -> int:
+    """Return the time before the first input: a tape may tell something before its first bar opens."""
+    told: int | None = getattr(markets, "start_ns", None)
+    return min((one.first_open_ns for one in markets.series), default=0) if told is None else told
 
 
 def check_strategies(settings: Settings) -> None:

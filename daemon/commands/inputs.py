@@ -81,3 +81,17 @@ def tape_from(
         message = "instrument.tick: a synthetic tape has a tick of its own, 0.01"
         raise UserError(message)
     return synthetic_tape(spec, lot=override.lot, min_notional=override.min_notional), f"synthetic {spec}"
+
+
+def with_series(tape: Tape, name: str, series: Sequence[str] | None) -> tuple[Tape, str]:
+    """Return the tape with external series beside its bars, and its name for people.
+
+    Raises:
+        UserError: a series that cannot be read, by its file, row and column.
+    """
+    if not series:
+        return tape, name
+    from replay.tape.external_file import open_series
+
+    opened = open_series(series, [each.symbol for each in tape.series])
+    return tape.with_external(opened), ", ".join((name, *series))

@@ -11,7 +11,7 @@ import msgspec
 
 from actors.runtime.scheduler import CoreError
 from config.errors import UserError
-from daemon.commands.inputs import settings_from, tape_from
+from daemon.commands.inputs import settings_from, tape_from, with_series
 from daemon.state_dir import write_atomically
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def replay_command(
     setting: Sequence[str] | None,
     config: Path | None,
     timeframe: str | None,
+    series: Sequence[str] | None,
     out: Path | None,
     *,
     as_json: bool,
@@ -48,10 +49,10 @@ def replay_command(
     check_strategies(settings)
     if out is not None:
         _prepare(out)
-    if tape:
+    if tape or series:
         import_module("polars")  # it reads every file, and its import is no part of the rate reported below
     opened_at = perf_counter()
-    opened, name = tape_from(tape, synthetic, timeframe, settings, None)
+    opened, name = with_series(*tape_from(tape, synthetic, timeframe, settings, None), series)
     if opened.rows is None:
         message = f"{name}: never ends; a replay needs SEED:BARS"
         raise UserError(message)

@@ -10,7 +10,7 @@ import msgspec
 
 from config.errors import UserError, nearest
 from daemon.code_hash import foreign_packages
-from daemon.commands.inputs import settings_from, tape_from
+from daemon.commands.inputs import settings_from, tape_from, with_series
 from daemon.log import configure_logging
 from daemon.state_dir import default_state_dir, prepare_state_dir
 
@@ -36,6 +36,7 @@ def run_command(
     setting: Sequence[str] | None,
     config: Path | None,
     timeframe: str | None,
+    series: Sequence[str] | None,
     port: int | None,
     *,
     mode: str,
@@ -65,15 +66,15 @@ def run_command(
     if mode == "real":
         check_real(settings)
     live = settings.feed.source == "exchange"
-    if live and (tape or synthetic is not None):
-        message = "feed.source=exchange and a tape exclude each other"
+    if live and (tape or synthetic is not None or series):
+        message = "feed.source=exchange and a tape, or a series beside one, exclude each other"
         raise UserError(message)
     configure_logging(settings.log)
     os.umask(0o077)
     folder = prepare_state_dir(state_dir or default_state_dir()).absolute()
     opened, name = None, f"{settings.exchange.id} live"
     if not live:
-        opened, name = tape_from(tape, synthetic, timeframe, settings, _DEFAULT_SYNTHETIC)
+        opened, name = with_series(*tape_from(tape, synthetic, timeframe, settings, _DEFAULT_SYNTHETIC), series)
     options = RunOptions(
         settings=settings,
         state_dir=folder,

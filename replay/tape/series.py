@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from config.errors import UserError
+from replay.tape.external import Playlist
 from replay.tape.grid import round_prices
 from replay.tape.merge import merged_bars, single_bars
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from actors.instrument import InstrumentSpec
     from actors.messages import Bar, Message
     from replay.tape.columns import Columns, Source
+    from replay.tape.external import ExternalSeries
     from replay.tape.ticks import Ticks
 
 CHUNK_ROWS = 16_384
@@ -61,13 +63,20 @@ class Series(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 class Tape:
     """One or several series, played as one sequence of bars; their order gives the ordinals.
 
+    Beside them there may be external series, whose values come when they were published.
+
+    Attributes:
+        series: the bars, and what they are built from.
+        external: what comes between them; None without.
+        fingerprint: hash of all series, in order.
+
     Raises:
         UserError: there is no series, or two of them have the same symbol.
     """
 
-    __slots__ = ("fingerprint", "series")
+    __slots__ = ("external", "fingerprint", "series")
 
-    def __init__(self, series: Sequence[Series]) -> None:
+    def __init__(self, series: Sequence[Series], external: Sequence[ExternalSeries] = ()) -> None:
         if not series:
             message = "there is no tape to play: give one with --tape FILE"
             raise UserError(message)
@@ -76,8 +85,35 @@ class Tape:
         digest = hashlib.sha256()
         for each in self.series:
             digest.update(f"{each.symbol}\n{each.timeframe_ns}\n{each.fingerprint}\n".encode())
+        self.external: Playlist | None = None
+        if external:
+            self.external = Playlist(external, min(each.first_open_ns for each in self.series), self._last_close_ns())
+            digest.update(self.external.fingerprint.encode())
         self.fingerprint = digest.hexdigest()[:32]
-        """Hash of all series, in order."""
+
+    def with_external(self, external: Sequence[ExternalSeries]) -> Tape:
+        """Return this tape with external series; a market that pays funding is a perpetual."""
+        funded = {each.name for each in external if each.kind == "funding"}
+        bars = [
+            msgspec.structs.replace(each, instrument=msgspec.structs.replace(each.instrument, contract=True))
+            if each.symbol in funded
+            else each
+            for each in self.series
+        ]
+        return Tape(bars, external)
+
+    @property
+    def start_ns(self) -> int:
+        """The time before the first input: the open of the first bar, or when what is known by then was published."""
+        first_open_ns = min(each.first_open_ns for each in self.series)
+        first_ns = None if self.external is None else self.external.first_ns()
+        return first_open_ns if first_ns is None else min(first_open_ns, first_ns)
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know about its series, one line each."""
+        told = [] if self.external is None else [note for each in self.external.series for note in each.notes]
+        return [note for each in self.series for note in each.notes] + told
 
     @property
     def rows(self) -> int | None:
@@ -91,7 +127,7 @@ class Tape:
         return any(each.ticks is not None for each in self.series)
 
     def inputs(self, skip: int = 0) -> Iterator[Message]:
-        """Return everything there is to play in the order it was knowable: bars and, where there are any, ticks.
+        """Return everything to play in the order it was knowable: external values, bars and ticks.
 
         Args:
             skip: number of inputs to leave out at the front, such as those played before a restart.
@@ -99,11 +135,16 @@ class Tape:
         Raises:
             UserError: while iterating, as `Series.chunks` does.
         """
-        if not self.has_ticks:
+        if not self.has_ticks and self.external is None:
             return self.bars(skip)
         from replay.tape.inputs import merged_inputs
 
-        return merged_inputs(self.series, skip)
+        return merged_inputs(self.series, self.external, skip)
+
+    def _last_close_ns(self) -> int | None:
+        """Return the close of the last bar, ``None`` if there is no end."""
+        closes = [None if s.last_open_ns is None else s.last_open_ns + s.timeframe_ns for s in self.series]
+        return None if None in closes else max(close for close in closes if close is not None)
 
     def bars(
         self,

@@ -35,6 +35,13 @@ TAPES = {
     "not.parquet": "PAR1 this is not",
 }
 
+VALUES = {
+    "values.csv": "ts,value\n1700000000000,1\n",
+    "no_number.csv": "ts,value\n1700000000000,high\n",
+    "two_columns.csv": "ts,fast,slow\n1700000000000,1,2\n",
+    "mixed_units.csv": "ts,value\n1700000000000,1\n1700000060,2\n",
+}
+
 STRATEGIES = """
 import sys
 from pitboss import Strategy, ema
@@ -62,6 +69,7 @@ class NotAStrategy:
 
 FILES = {
     **TAPES,
+    **VALUES,
     "good.csv": GOOD,
     "mine.py": STRATEGIES,
     "syntax.py": "import os\nclass Broken(:\n",
@@ -115,6 +123,15 @@ WRONG_TAPES: list[Case] = [
     (("--synthetic", "seven:5"), "--synthetic seven:5: write it as SEED:BARS"),
     (("--synthetic", "7:0"), "--synthetic 7:0: the number of bars must be"),
     (("--synthetic", "7:-5"), "--synthetic 7:-5: "),
+    (("--synthetic", "7:5", "--series", "values.csv"), "--series values.csv: write it as NAME=FILE"),
+    (("--synthetic", "7:5", "--series", "a=nope.csv"), "nope.csv: no such file"),
+    (("--synthetic", "7:5", "--series", "a=values.csv,dely=8h"), "(did you mean 'delay'?)"),
+    (("--synthetic", "7:5", "--series", "a=values.csv,delay=later"), "delay 'later': write a whole number and a unit"),
+    (("--synthetic", "7:5", "--series", "a=no_number.csv"), "no_number.csv: row 1: value 'high' is not a number"),
+    (("--synthetic", "7:5", "--series", "a=two_columns.csv"), "two_columns.csv: which column holds the values?"),
+    (("--synthetic", "7:5", "--series", "a=mixed_units.csv"), "mixed_units.csv: row 2: ts '1700000060' is not a time"),
+    (("--synthetic", "7:5", "--series", "a=not.parquet"), "not.parquet: neither a CSV nor a Parquet file"),
+    (("--tape", "BTCUSDT=good.csv", "--series", "BTCUSDT=values.csv"), "values.csv: BTCUSDT is a symbol of the tape"),
 ]
 
 WRONG_SETTINGS: list[Case] = [
