@@ -1,0 +1,179 @@
+"""JSON arrays and JSON lines, of objects or of arrays, read a stretch at a time.
+
+An array as long as the file is cut into its elements by their brackets, so that it need not fit into memory.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+import polars as pl
+
+from config.errors import UserError
+from replay.tape.importing.head import SAMPLE_ROWS, Head
+from replay.tape.importing.times import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from replay.tape.importing.layout import Column, Table
+    from replay.tape.importing.unpacking import Stream
+
+BLOCK_BYTES = 2 * 2**20
+ELEMENT_BYTES_MAX = 2**20
+_BATCH_ROWS = 65_536
+_BOM = b"\xef\xbb\xbf"
+_MARKS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+_DEPTH = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
+
+
+def format_of(head: bytes) -> Literal["json", "jsonl"] | None:
+    """Return whether the beginning of a file is that of one JSON array or of JSON lines, or nothing."""
+    text = head.removeprefix(_BOM).lstrip()
+    if text.startswith(b"{"):
+        return "jsonl"
+    if not text.startswith(b"["):
+        return None
+    inner = text[1:].lstrip()
+    return "json" if inner.startswith((b"[", b"{", b"]")) else "jsonl"
+
+
+def look(stream: Stream, where: str, form: Literal["json", "jsonl"]) -> Head:
+    """Return the first rows.
+
+    Raises:
+        UserError: it is no JSON, or there is no row in it.
+    """
+    rows: list[Any] = []
+    for row in _rows(stream, where, form):
+        rows.append(row)
+        if len(rows) == SAMPLE_ROWS:
+            break
+    if not rows:
+        message = f"{where}: the file is empty"
+        raise UserError(message)
+    first = rows[0]
+    if isinstance(first, dict):
+        names = tuple(first)
+        table = [[row.get(name) if isinstance(row, dict) else None for name in names] for row in rows]
+        return Head(form, names, table, len(names))
+    if isinstance(first, list):
+        table = [list(row)[: len(first)] if isinstance(row, list) else [] for row in rows]
+        return Head(form, None, [row + [None] * (len(first) - len(row)) for row in table], len(first))
+    message = f"{where}: row 1 is {str(first)[:40]!r}, neither an object nor an array"
+    raise UserError(message)
+
+
+def frames(stream: Stream, table: Table) -> Iterator[tuple[int, pl.DataFrame]]:
+    """Yield the number of the first row of each batch, counted from 1, and its columns by their names in the series.
+
+    Raises:
+        UserError: the file is damaged, or a row is not like the first.
+    """
+    form: Literal["json", "jsonl"] = "json" if table.format == "json" else "jsonl"
+    batch: list[Any] = []
+    row = 1
+    for value in _rows(stream, table.where, form):
+        batch.append(value)
+        if len(batch) == _BATCH_ROWS:
+            yield row, _frame(batch, table, row)
+            row += len(batch)
+            batch = []
+    if batch:
+        yield row, _frame(batch, table, row)
+
+
+def _frame(rows: list[Any], table: Table, first_row: int) -> pl.DataFrame:
+    shape = dict if table.has_header else list
+    for number, row in enumerate(rows, first_row):
+        if not isinstance(row, shape) or (shape is list and len(row) != table.width):
+            expected = "an object" if shape is dict else f"an array of {table.width} values"
+            message = f"{table.where}: row {number} is {str(row)[:40]!r}, not {expected}"
+            raise UserError(message)
+    columns = []
+    for column in table.columns:
+        key = column.source if table.has_header else column.index
+        values = [row.get(key) for row in rows] if table.has_header else [row[key] for row in rows]
+        columns.append(_series(column, values))
+    return pl.DataFrame(columns)
+
+
+def _series(column: Column, values: list[Any]) -> pl.Series:
+    """Return values in the type they have in common; text where they have none, or where digits matter."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds <= {int} and all(value is None or -(2**63) <= value < 2**63 for value in values):
+        return pl.Series(column.name, values, pl.Int64)
+    if kinds <= {int, float} and column.reading == "float":
+        return pl.Series(column.name, [None if value is None else float(value) for value in values], pl.Float64)
+    if kinds == {bool}:
+        return pl.Series(column.name, values, pl.Boolean)
+    return pl.Series(column.name, [_text(value) for value in values], pl.String)
+
+
+def _text(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return plain(value) if type(value) in {int, float} else str(value)  # type: ignore[arg-type]
+
+
+def _rows(stream: Stream, where: str, form: Literal["json", "jsonl"]) -> Iterator[Any]:
+    texts = _lines(stream, where) if form == "jsonl" else _elements(stream, where)
+    decode = msgspec.json.Decoder().decode
+    for number, text in enumerate(texts, 1):
+        try:
+            yield decode(text)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            message = f"{where}: row {number} is not JSON ({error})"
+            raise UserError(message) from error
+
+
+def _lines(stream: Stream, where: str) -> Iterator[bytes]:
+    rest = b""
+    is_first = True
+    while data := stream.read(BLOCK_BYTES):
+        *lines, rest = (rest + data.removeprefix(_BOM) if is_first else rest + data).split(b"\n")
+        is_first = False
+        yield from _filled(lines)
+        if len(rest) > ELEMENT_BYTES_MAX:
+            message = f"{where}: a line is longer than {ELEMENT_BYTES_MAX:,} bytes"
+            raise UserError(message)
+    yield from _filled([rest])
+
+
+def _filled(lines: Iterable[bytes]) -> Iterator[bytes]:
+    return (line for line in lines if line.strip())
+
+
+def _elements(stream: Stream, where: str) -> Iterator[bytes]:
+    """Yield the elements of one array, each still as text.
+
+    Raises:
+        UserError: an element is beyond all measure, or the array never ends.
+    """
+    data = stream.read(BLOCK_BYTES).removeprefix(_BOM).lstrip()[1:]
+    while True:
+        start, depth, position = -1, 0, 0
+        ended = False
+        for mark in _MARKS.finditer(data):
+            step = _DEPTH.get(mark[0], 0)
+            if not step:
+                continue
+            if step > 0 and depth == 0:
+                start = mark.start()
+            depth += step
+            if depth < 0:
+                ended = True
+                break
+            if step < 0 and depth == 0:
+                yield data[start : mark.end()]
+                position = mark.end()
+        if ended:
+            return
+        rest = data[position:]
+        more = stream.read(BLOCK_BYTES)
+        if not more or len(rest) > ELEMENT_BYTES_MAX:
+            message = f"{where}: the array is cut off: it does not end" if not more else f"{where}: no array of rows"
+            raise UserError(message)
+        data = rest + more

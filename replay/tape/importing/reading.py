@@ -1,0 +1,54 @@
+"""The rows of a file as the catalogue has them, a stretch at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from replay.tape.importing import csv_text, json_text, typed
+from replay.tape.importing.canonical import canonical, same_symbol
+from replay.tape.importing.unpacking import open_stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from replay.tape.importing.layout import Layout, Table
+
+
+def read(path: str | Path, layout: Layout) -> Iterator[pl.DataFrame]:
+    """Yield the rows of a file in frames of canonical columns; those of a file that is newest first, turned round.
+
+    Args:
+        path: the file that was inspected.
+        layout: what `inspect` found in it.
+
+    Raises:
+        UserError: the file is damaged, or a value has no meaning in its column: file, row and column are named.
+    """
+    symbol: str | None = None
+    for table in layout.tables:
+        sequence = 0
+        for first_row, raw in _raw(Path(path), layout, table):
+            symbol = same_symbol(raw, table, first_row, symbol)
+            frame = canonical(raw, table, first_row, layout.delay_ns)
+            if table.kind == "book" and table.column("seq") is None:
+                frame, sequence = _numbered(frame, sequence)
+            yield frame
+
+
+def _raw(path: Path, layout: Layout, table: Table) -> Iterator[tuple[int, pl.DataFrame]]:
+    if table.format in {"parquet", "feather"}:
+        yield from typed.frames(path, table)
+        return
+    with open_stream(path, layout.compression, table.member, table.where) as stream:
+        yield from (csv_text if table.format == "csv" else json_text).frames(stream, table)
+
+
+def _numbered(frame: pl.DataFrame, before: int) -> tuple[pl.DataFrame, int]:
+    """Return changes of a book numbered by message, where the file numbers none: those of one instant are one."""
+    starts = (pl.col("ts") != pl.col("ts").shift(1)).fill_null(value=True)
+    numbered = frame.with_columns(starts.cast(pl.Int64).cum_sum().alias("seq") + before)
+    last: int = numbered.get_column("seq")[-1]
+    return numbered, last
