@@ -22,6 +22,61 @@ NameArgument = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
+@data_app.command("import")
+def data_import(
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE...", help="CSV, JSON, Parquet or Feather; CSV and JSON also in gzip or zip."),
+    ],
+    venue: Annotated[str, typer.Option("--venue", metavar="V", help="Where it was traded, such as binance-um.")],
+    symbol: Annotated[str, typer.Option("--symbol", metavar="S", help="Of what, such as BTCUSDT or BTC/USDT:USDT.")],
+    kind: Annotated[
+        str | None, typer.Option("--kind", metavar="KIND", help="bars, trades, mark, ...; where its look leaves doubt.")
+    ] = None,
+    timeframe: Annotated[
+        str | None, typer.Option("--timeframe", metavar="5m", help="Length of a bar, where the rows leave doubt.")
+    ] = None,
+    delay: Annotated[
+        str | None,
+        typer.Option(
+            "--delay", metavar="24h", help="From a value's time to its publication, where the file is silent."
+        ),
+    ] = None,
+    data_dir: DataDirOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what was detected and import nothing.")] = False,
+    on_conflict: Annotated[
+        str,
+        typer.Option("--on-conflict", metavar="fail|keep|replace", help="What becomes of rows that differ from known."),
+    ] = "fail",
+    layout: Annotated[
+        str | None,
+        typer.Option("--layout", metavar="NAME", help="jesse, binance-klines, ...; where several would fit."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring files of one series into the catalogue: all of them, or none if anything is wrong.
+
+    What was detected (format, columns, unit of time, order) is shown before anything is written.
+
+    Example: pitboss data import BTCUSDT-1m-2024-*.zip --venue binance --symbol BTCUSDT
+    """
+    from daemon.commands.data_import import import_command
+
+    import_command(
+        files,
+        venue,
+        symbol,
+        kind,
+        timeframe,
+        delay,
+        data_dir,
+        on_conflict,
+        layout,
+        dry_run=dry_run,
+        as_json=as_json,
+    )
+
+
 @data_app.command("list")
 def data_list(kind: KindOption = None, data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
     """List the series there are: their span, rows and gaps."""

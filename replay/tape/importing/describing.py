@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from replay.tape.columns import time_text
 from replay.tape.importing.layout import UNIT_NAMES
-from replay.tape.timeframe import format_timeframe
+from replay.tape.timeframe import NS_PER_S, format_timeframe
 
 if TYPE_CHECKING:
     from replay.tape.importing.layout import Layout, Table
@@ -47,6 +47,9 @@ def described(layout: Layout) -> list[tuple[str, str]]:
         )
     )
     lines.append(("order", "; ".join(dict.fromkeys(table.order for table in layout.tables))))
+    if layout.kind == "values" and first.column("published") is None:
+        later = f"{layout.delay_ns // NS_PER_S:,} s after" if layout.delay_ns else "at"
+        lines.append(("published", f"not in the file: taken as {later} the value's own time (--delay)"))
     notes = dict.fromkeys(note for table in layout.tables for note in table.notes)
     lines += [("note", note) for note in notes]
     return lines

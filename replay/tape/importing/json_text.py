@@ -125,7 +125,8 @@ def _rows(stream: Stream, where: str, form: Literal["json", "jsonl"]) -> Iterato
         try:
             yield decode(text)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            message = f"{where}: row {number} is not JSON ({error})"
+            lined = ": JSON is read as one array of rows, or as one row a line" if form == "jsonl" else ""
+            message = f"{where}: row {number} is not JSON ({error}){lined}"
             raise UserError(message) from error
 
 
@@ -153,27 +154,42 @@ def _elements(stream: Stream, where: str) -> Iterator[bytes]:
         UserError: an element is beyond all measure, or the array never ends.
     """
     data = stream.read(BLOCK_BYTES).removeprefix(_BOM).lstrip()[1:]
+    row = 0
     while True:
         start, depth, position = -1, 0, 0
-        ended = False
         for mark in _MARKS.finditer(data):
             step = _DEPTH.get(mark[0], 0)
-            if not step:
-                continue
-            if step > 0 and depth == 0:
+            if depth == 0 and (step > 0 or mark[0] == b"]"):
+                _refuse_scalar(data[position : mark.start()], where, row + 1)
                 start = mark.start()
             depth += step
             if depth < 0:
-                ended = True
-                break
+                if (data[mark.end() :] + stream.read(1)).strip():
+                    message = f"{where}: there is more behind the end of the array, after row {row}"
+                    raise UserError(message)
+                return
             if step < 0 and depth == 0:
+                row += 1
                 yield data[start : mark.end()]
                 position = mark.end()
-        if ended:
-            return
         rest = data[position:]
         more = stream.read(BLOCK_BYTES)
-        if not more or len(rest) > ELEMENT_BYTES_MAX:
-            message = f"{where}: the array is cut off: it does not end" if not more else f"{where}: no array of rows"
+        if not more:
+            message = f"{where}: the array is cut off: it does not end"
+            raise UserError(message)
+        if len(rest) > ELEMENT_BYTES_MAX:
+            message = f"{where}: row {row + 1} is longer than {ELEMENT_BYTES_MAX:,} bytes"
             raise UserError(message)
         data = rest + more
+
+
+def _refuse_scalar(between: bytes, where: str, row: int) -> None:
+    """Refuse what stands between two rows and is no comma.
+
+    Raises:
+        UserError: naming the row.
+    """
+    text = between.strip(b", \t\r\n")
+    if text:
+        message = f"{where}: row {row} is {text.decode(errors='replace')[:40]!r}, neither an object nor an array"
+        raise UserError(message)

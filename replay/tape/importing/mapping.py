@@ -33,7 +33,6 @@ _FILLED = {
     "side": "no side of the taker: unknown",
     "seq": "no numbers of messages: changes of one instant are one message",
     "snapshot": "no mark of snapshots: every row is a change",
-    "published": "no time of publication: each value counts as published at its own time, or --delay after it",
     "volume": "no volume: zero",
 }
 _SOUND_MIN = 0.9
@@ -72,6 +71,8 @@ def by_names(head: Head, where: str, kind: str | None, layout: str | None, hint:
             places["value"] = 1 - places["ts"]
         has = places.keys() | _MAY_LACK.get(candidate, set())
         lacking[candidate] = [name for name in KINDS[candidate].columns if name not in has]
+        if candidate == "book" and kind is None and "snapshot" not in places:
+            lacking[candidate].append("snapshot")  # without it, a change of a book looks like a trade
         if not lacking[candidate]:
             chosen = hint if kind is None and hint is not None and _looks_alike(candidate, hint) else candidate
             return _finished(head, where, known, chosen, _places(chosen, found) | places)
@@ -105,7 +106,7 @@ def by_places(head: Head, where: str, kind: str | None, layout: str | None, hint
     chosen = kind or (hint if hint is not None and _looks_alike(known.kind, hint) else known.kind)
     makers = frozenset({"side"}) if known.places.get("side") in known.flags else frozenset()
     notes = ["columns by their places: " + ", ".join(f"{place + 1} {name}" for name, place in known.places.items())]
-    notes += [_FILLED[name] for name in _MAY_LACK.get(chosen, ()) if name not in known.places]
+    notes += [_FILLED[name] for name in _FILLED if name in _MAY_LACK.get(chosen, ()) and name not in known.places]
     return Mapping(known.name, chosen, known.places, makers, tuple(notes))
 
 
@@ -159,12 +160,13 @@ def _finished(head: Head, where: str, layout: str, kind: str, places: dict[str, 
     notes = []
     if "id" in places and not all(_is_whole(row[places["id"]]) for row in head.rows):
         notes.append(f"column {names[places.pop('id')]!r} left out: its values are no whole numbers")
-    notes += [_FILLED[name] for name in KINDS[kind].columns if name in _MAY_LACK.get(kind, ()) and name not in places]
+    notes += [_FILLED[name] for name in _FILLED if name in _MAY_LACK.get(kind, ()) and name not in places]
     used = set(places.values())
     symbol = next((found.index(name) for name in SYMBOL_NAMES if name in found), None)
     if symbol is not None and symbol not in used:
         places = {**places, "symbol": symbol}
         used.add(symbol)
+        notes.append(f"symbol in the file: {head.rows[0][symbol]}")
     unused = [name for index, name in enumerate(names) if index not in used]
     if unused:
         shown = ", ".join(unused[:_NAMES_SHOWN]) + (", ..." if len(unused) > _NAMES_SHOWN else "")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def read(path: str | Path, layout: Layout) -> Iterator[pl.DataFrame]:
-    """Yield the rows of a file in frames of canonical columns; those of a file that is newest first, turned round.
+    """Yield the rows of a file in frames of canonical columns; where it is newest first, each frame is turned round.
 
     Args:
         path: the file that was inspected.

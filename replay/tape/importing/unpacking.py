@@ -35,7 +35,7 @@ _FOREIGN = (
     (b"\xfd7zXZ", "xz"),
     (b"Rar!", "RAR"),
 )
-_DAMAGE = (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError)
+_DAMAGE = (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError)
 
 
 class Stream:
