@@ -11,7 +11,7 @@ import msgspec
 
 from actors import messages as m
 from actors.instrument import InstrumentSpec
-from actors.runtime.journal import JournalReader, decode_effects
+from actors.runtime.journal import JournalReader, SessionRow, decode_effects, decode_input
 from replay.journal import decode_plan
 
 UNIT = 10**8
@@ -40,6 +40,10 @@ class Books:
         """Of assets that only fees were paid in."""
         self.funding: dict[tuple[str, int], int] = defaultdict(int)
         """What our books got of each payment, by symbol and the venue's number."""
+        self.funding_of: dict[str, int] = defaultdict(int)
+        """The same by session."""
+        self.with_bars: set[str] = set()
+        """Sessions in which a bar was recorded: the others have nothing that `journal diff` could compare."""
         self._held: dict[tuple[str, str], int] = {}
         self._start_atoms: int | None = None
         reader = JournalReader(path)
@@ -50,14 +54,16 @@ class Books:
                 self.specs |= {spec.symbol: spec for spec in plan.instruments}
                 if self._start_atoms is None:
                     self._start_atoms = plan.account.cash_atoms
-                self._read(reader, session.number)
+                self._read(reader, session)
         finally:
             reader.close()
 
-    def _read(self, reader: JournalReader, session: int) -> None:
+    def _read(self, reader: JournalReader, session: SessionRow) -> None:
         requests: dict[tuple[str, int], m.OrderRequest] = {}
         self._ids: set[str] = set()  # of this session: the next one counts its wishes anew
-        for record in reader.records(session):
+        for record in reader.records(session.number):
+            if isinstance(decode_input(record.payload), m.Bar):
+                self.with_bars.add(session.id)
             for decision in decode_effects(record.effects) if record.effects else ():
                 if isinstance(decision, m.OrderRequest):
                     requests[decision.strategy, decision.ref] = decision
@@ -69,6 +75,7 @@ class Books:
                     self.others_atoms[decision.asset] -= decision.amount_atoms
                 elif isinstance(decision, m.FundingShared):
                     self.funding[decision.symbol, decision.funding_id] += decision.amount_atoms
+                    self.funding_of[session.id] += decision.amount_atoms
                 elif isinstance(decision, m.Adopted):
                     self.adopted[decision.order_id][decision.trade_id] += decision.quantity_lots
                 elif isinstance(decision, m.OrderEvent):

@@ -374,19 +374,20 @@ class Round:
         ours = Books(path)
         found = self.world.differences(ours, book, self.before)
         runs = 0
-        paid = Decimal(0)
         for session in ours.sessions:
             replayed = replay_journal(path, session)
             runs += replayed.runs
             if not replayed.equal:
                 found.append(f"session {session} does not replay to itself: {replayed.first_difference}")
             drift = drift_report(path, session, code_hash=code_hash()).drift
+            if (drift is None) == (session in ours.with_bars):
+                found.append(f"journal diff of {session}: {drift}, {len(ours.with_bars)} sessions have bars")
             if drift is not None:
-                paid += drift.total.cost_funding
+                if drift.total.cost_funding * UNIT != -ours.funding_of[session]:
+                    paid = f"{drift.total.cost_funding} of funding, {-ours.funding_of[session]} atoms it was"
+                    found.append(f"journal diff of {session}: {paid}")
                 if drift.total.cost != drift.equity_replay - drift.equity_live:
                     found.append(f"journal diff of {session}: a cost of {drift.total.cost} that nobody has")
-        if paid * UNIT != -sum(ours.funding.values()):
-            found.append(f"journal diff: {paid} of funding, {-sum(ours.funding.values())} atoms it was")
         orders, executions = self.world.counts(book)
         self.happened.update({"orders": orders, "executions": executions, "runs": runs, "sessions": len(ours.sessions)})
         self.happened["amends"] += ours.amends
