@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from config.errors import UserError
+
 data_app = typer.Typer(help="Import, check and keep market data.", no_args_is_help=True)
 
 DataDirOption = Annotated[
@@ -127,14 +129,33 @@ def data_check(
         typer.Option("--timeframe", metavar="5m", help="Length of a bar; the most frequent step unless given."),
     ] = None,
     data_dir: DataDirOption = None,
+    repair: Annotated[
+        Path | None,
+        typer.Option("--repair", metavar="OUT", help="Write a repaired copy (Parquet); the original stays as it is."),
+    ] = None,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--policy",
+            metavar="NAME=HOW",
+            help="How to repair a finding, for example gap=fill or not_finite=drop; repeatable.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say what is wrong with market data: gaps, duplicates, impossible prices, local time and more.
 
-    Exit 1 if there is anything that no replay may play; gaps, outages and leaps are only noted.
+    Exit 1 if there is anything that no replay may play; gaps, outages and leaps are only noted. A repair sorts rows and
+    drops those that are there twice; whatever else is an error needs a policy, or nothing is written.
 
-    Example: pitboss data check prices.csv.gz
+    Example: pitboss data check prices.csv.gz --repair sound.parquet --policy gap=fill
     """
-    from daemon.commands.data_check import check_command
+    from daemon.commands.data_check import check_command, repair_command
 
-    check_command(series, kind, timeframe, data_dir, as_json=as_json)
+    if repair is not None:
+        repair_command(series, repair, policy or (), kind, timeframe, data_dir, as_json=as_json)
+    elif policy:
+        message = "--policy says how to repair: give the copy's name with --repair OUT"
+        raise UserError(message)
+    else:
+        check_command(series, kind, timeframe, data_dir, as_json=as_json)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from config.errors import UserError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -38,6 +40,46 @@ def check_command(
             print_report(console, report)
     if errors:
         raise SystemExit(EXIT_DEFECTS)
+
+
+def repair_command(
+    series: Sequence[str],
+    out: Path,
+    policies: Sequence[str],
+    kind: str | None,
+    timeframe: str | None,
+    data_dir: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Write a repaired copy of one file or series and print what was done.
+
+    Raises:
+        UserError: there are several, or the policies do not allow it; then nothing is written.
+    """
+    from replay.tape import parse_timeframe
+    from replay.tape.checking import open_series, parse_policies, repair
+
+    if len(series) != 1:
+        message = f"--repair writes one copy, of one file or series; these are {len(series)}"
+        raise UserError(message)
+    timeframe_ns = None if timeframe is None else parse_timeframe(timeframe)
+    rows = open_series(series[0], data_dir, kind)
+    done = repair(rows, out, parse_policies(policies), timeframe_ns=timeframe_ns)
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(done).decode() + "\n")
+        return
+    from rich.console import Console
+
+    console = Console()
+    print_report(console, done.before)
+    console.print(
+        "repaired: " + (", ".join(f"{name}={how}" for name, how in done.policies.items()) or "there was nothing to do"),
+        f"dropped {done.rows_dropped:,} rows, filled in {done.rows_filled:,}, swapped {done.rows_swapped:,}",
+        sep="\n",
+        highlight=False,
+    )
+    print_report(console, done.after)
 
 
 def print_report(console: Console, report: CheckReport) -> None:

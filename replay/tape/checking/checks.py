@@ -43,6 +43,15 @@ def check(rows: Rows, *, timeframe_ns: int | None = None) -> CheckReport:
     Raises:
         UserError: the source cannot be read, or has no rows, or no two bars are a usual step apart.
     """
+    return check_with_leaps(rows, timeframe_ns)[0]
+
+
+def check_with_leaps(rows: Rows, timeframe_ns: int | None) -> tuple[CheckReport, list[int]]:
+    """Return what `check` does, and the numbers of all rows whose price leaps.
+
+    Raises:
+        UserError: as `check` does.
+    """
     found = Collector()
     kind = KINDS[rows.kind]
     survey = surveyed(rows)
@@ -77,7 +86,7 @@ def check(rows: Rows, *, timeframe_ns: int | None = None) -> CheckReport:
             found.drop("partial_last")
             text = f"{time_text(volumes.last_ns)} ends after the file was written, at {time_text(rows.written_ns)}"
             found.add("partial_last", 1, volumes.last_row, volumes.last_ns, text)
-    return CheckReport(
+    report = CheckReport(
         where=rows.where,
         kind=rows.kind,
         rows=survey.rows,
@@ -86,6 +95,7 @@ def check(rows: Rows, *, timeframe_ns: int | None = None) -> CheckReport:
         timeframe_ns=grid_ns,
         findings=found.findings(),
     )
+    return report, [] if leaps is None else leaps.rows
 
 
 def surveyed(rows: Rows) -> Survey:

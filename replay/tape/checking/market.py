@@ -14,6 +14,8 @@ from replay.tape.checking.sequence import joined, taken
 from replay.tape.columns import time_text
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from replay.tape.checking.report import Collector
     from replay.tape.checking.rows import Batch
     from replay.tape.columns import Floats
@@ -152,15 +154,11 @@ class VolumeChecks:
         )
 
     def _find_swaps(self, batch: Batch) -> None:
-        values = batch.values
-        low = values["low"] * (1 - _RANGE_SLACK)
-        high = values["high"] * (1 + _RANGE_SLACK)
-        base, quote = values["volume"], values["quote_volume"]
-        right = (quote >= base * low) & (quote <= base * high)
-        wrong = (base >= quote * low) & (base <= quote * high)
+        right, wrong = volume_places(batch)
         telling = np.flatnonzero(right != wrong)
         if not len(telling):
             return
+        base, quote = batch.values["volume"], batch.values["quote_volume"]
         states = wrong[telling]
         before = states[:1] if self._swapped is None else np.array([self._swapped])
         turns = np.flatnonzero(np.diff(np.concatenate([before, states])))
@@ -174,6 +172,16 @@ class VolumeChecks:
             self._found.add("columns_swapped", count, int(batch.rows[index]), ns, text)
         if self._found.counted("columns_swapped"):
             self._found.figure("columns_swapped", turns=self._swaps)
+
+
+def volume_places(batch: Batch) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return in which bars volume and quote volume give a price of the bar, and in which they do so swapped."""
+    low = batch.values["low"] * (1 - _RANGE_SLACK)
+    high = batch.values["high"] * (1 + _RANGE_SLACK)
+    base, quote = batch.values["volume"], batch.values["quote_volume"]
+    right = (quote >= base * low) & (quote <= base * high)
+    wrong = (base >= quote * low) & (base <= quote * high)
+    return right, wrong
 
 
 def _last_share(tail: Floats) -> float | None:

@@ -78,7 +78,7 @@ class RowChecks:
     def take(self, batch: Batch) -> None:
         """Note what is wrong with these rows."""
         self._rows += len(batch)
-        for kind, name, wrong in self._defects(batch):
+        for kind, name, wrong in defects(self._kind, batch):
             if wrong.any():
                 index = int(wrong.argmax())
                 self._found.add(
@@ -110,29 +110,31 @@ class RowChecks:
                 bottom != "low" and self._extremes[1].max() == self._rows
             ):
                 text = f"the highest price of every row stands in {top!r}, the lowest in {bottom!r}"
-                self._found.add("columns_swapped", self._rows, 1, first_row_ns, text)
+                self._found.add("prices_swapped", self._rows, 1, first_row_ns, text)
 
     @property
     def has_no_volume(self) -> bool:
         """Whether no row so far had a volume."""
         return self._rows == self._no_volume + self._zero_volume
 
-    def _defects(self, batch: Batch) -> Iterator[tuple[str, str, Mask]]:
-        values = batch.values
-        for name, column in values.items():
-            if name == "volume":
-                yield "empty_volume", name, np.isnan(column)
-            if name == "volume" or name in _MAY_BE_EMPTY:
-                yield "not_finite", name, np.isinf(column)
-            elif name != "side":
-                yield "not_finite", name, ~np.isfinite(column)
-        for name in _PRICES.get(self._kind, ()):
-            if name in values:
-                yield "price_not_positive", name, values[name] <= 0
-        for name in _AMOUNTS.get(self._kind, ()):
-            if name in values:
-                yield "negative_volume", name, values[name] < 0
-        yield from _contradictions(batch)
+
+def defects(kind: str, batch: Batch) -> Iterator[tuple[str, str, Mask]]:
+    """Yield each kind of defect of single rows, the column it is told by, and the rows that have it."""
+    values = batch.values
+    for name, column in values.items():
+        if name == "volume":
+            yield "empty_volume", name, np.isnan(column)
+        if name == "volume" or name in _MAY_BE_EMPTY:
+            yield "not_finite", name, np.isinf(column)
+        elif name != "side":
+            yield "not_finite", name, ~np.isfinite(column)
+    for name in _PRICES.get(kind, ()):
+        if name in values:
+            yield "price_not_positive", name, values[name] <= 0
+    for name in _AMOUNTS.get(kind, ()):
+        if name in values:
+            yield "negative_volume", name, values[name] < 0
+    yield from _contradictions(batch)
 
 
 def _contradictions(batch: Batch) -> Iterator[tuple[str, str, Mask]]:

@@ -66,7 +66,12 @@ class SequenceChecks:
         if self._timeframe_ns is not None:
             self._check_steps(whole, self._timeframe_ns)
             self._check_grid(batch, self._timeframe_ns)
-        if self._kind != "book":
+        if self._kind == "book":
+            back = np.flatnonzero(np.diff(whole.values["seq"]) < 0)
+            if len(back):
+                text = f"update {int(whole.values['seq'][back[0] + 1])}"
+                self._note("seq_backwards", len(back), whole, int(back[0]), text)
+        else:
             self._check_duplicates(whole)
         self._last = between(batch, len(batch) - 1, len(batch))
 
@@ -139,7 +144,7 @@ class SequenceChecks:
         if self._kind in _REPEATS:
             index = int(same.argmax())
             self._note("repeated_time", int(same.sum()), whole, index, f"at {time_text(int(whole.ts[index]))}")
-        equal = same & _equal_rows(whole)
+        equal = same & equal_rows(whole)
         keyed = same if self._kind in _ONE_A_TIME else same & (np.diff(ids) == 0) if ids is not None else None
         if keyed is None:
             if equal.any():
@@ -150,8 +155,10 @@ class SequenceChecks:
                 self._note(kind, int(mask.sum()), whole, int(mask.argmax()), _row_text(whole, mask))
 
     def _note(self, kind: str, count: int, whole: Batch, index: int, text: str, **figures: int) -> None:
-        """Note a finding about the row after `index`."""
-        self._found.add(kind, count, int(whole.rows[index + 1]), int(whole.ts[index + 1]), text, **figures)
+        """Note a finding about the row after `index`, or the later one in the file if both are of one time."""
+        same = whole.ts[index] == whole.ts[index + 1]
+        row = int(whole.rows[index : index + 2].max() if same else whole.rows[index + 1])
+        self._found.add(kind, count, row, int(whole.ts[index + 1]), text, **figures)
 
 
 def in_order(batches: Iterable[Batch]) -> Iterator[Batch]:
@@ -209,7 +216,7 @@ def _sorted(batch: Batch) -> Batch:
     return taken(batch, np.lexsort(keys))
 
 
-def _equal_rows(whole: Batch) -> NDArray[np.bool_]:
+def equal_rows(whole: Batch) -> NDArray[np.bool_]:
     """Return which rows equal the row before them, an empty value being equal to another."""
     equal = np.ones(len(whole) - 1, np.bool_)
     for column in whole.values.values():
@@ -218,13 +225,14 @@ def _equal_rows(whole: Batch) -> NDArray[np.bool_]:
 
 
 def _row_text(whole: Batch, mask: NDArray[np.bool_]) -> str:
-    """Return the first row of a mask beside the one it repeats."""
+    """Return the first row of a mask beside the one it repeats, in the order of the file."""
     index = int(mask.argmax())
-    first, second = int(whole.rows[index]), int(whole.rows[index + 1])
+    first, second = sorted((index, index + 1), key=lambda each: int(whole.rows[each]))
     pairs: Iterable[tuple[str, Floats]] = whole.values.items()
     differing = [
-        f"{name} {column[index]:g} and {column[index + 1]:g}"
+        f"{name} {column[first]:g} and {column[second]:g}"
         for name, column in pairs
-        if column[index] != column[index + 1] and not np.isnan(column[index])
+        if column[first] != column[second] and not np.isnan(column[first])
     ]
-    return f"rows {first:,} and {second:,}" + (f": {', '.join(differing[:3])}" if differing else "")
+    rows = f"rows {int(whole.rows[first]):,} and {int(whole.rows[second]):,}"
+    return rows + (f": {', '.join(differing[:3])}" if differing else "")

@@ -75,3 +75,33 @@ def test_the_command_line_tells_defects_from_wrong_questions(invoke: Callable[..
     assert invoke("data", "check", files["good"], files["gappy"], "--json").json["errors"] == 0
     refused = invoke("data", "check", files["good"] + "x")
     assert (refused.code, refused.errors) == (2, f"pitboss: {files['good']}x: no such file\n")
+
+
+def test_a_copy_is_repaired_by_named_policies(
+    invoke: Callable[..., Run], files: dict[str, str], tmp_path: Path
+) -> None:
+    copy = str(tmp_path / "copy.parquet")
+    refused = invoke("data", "check", files["bad"], "--repair", copy)
+    assert (refused.code, "--policy price_not_positive=drop" in refused.errors) == (2, True)
+    wanted = ("--policy", "price_not_positive=drop", "--policy", "outside_range=drop", "--policy", "gap=fill")
+    done = invoke("data", "check", files["bad"], "--repair", copy, *wanted, "--json").json
+    assert (done["rows_dropped"], done["rows_filled"], done["after"]["rows"]) == (1, 0, 11)
+    shown = invoke("data", "check", files["gappy"], "--repair", copy, *wanted).output
+    assert "repaired: gap=fill" in shown
+    assert "filled in 2" in shown
+    assert invoke("data", "check", copy).code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("good", "gappy", "--repair", "x.parquet"), "--repair writes one copy"),
+        (("good", "--policy", "gap=fill"), "give the copy's name with --repair OUT"),
+        (("good", "--repair", "x.parquet", "--policy", "gap=full"), "gap can be treated by: keep, fill, fail"),
+    ],
+)
+def test_a_repair_that_is_asked_wrongly_is_refused(
+    arguments: tuple[str, ...], words: str, invoke: Callable[..., Run], files: dict[str, str]
+) -> None:
+    run = invoke("data", "check", *(files.get(each, each) for each in arguments))
+    assert (run.code, words in run.errors, run.errors.count("\n")) == (2, True, 1)

@@ -193,7 +193,7 @@ def test_prices_in_each_others_place() -> None:
     table = bars()
     table |= {"close": table["open"] + 0.3}
     report = checked({**table, "high": table["close"], "low": table["high"], "close": table["low"]})
-    swapped = report.found("columns_swapped")
+    swapped = report.found("prices_swapped")
     assert swapped is not None
     assert swapped.example == "the highest price of every row stands in 'low', the lowest in 'close'"
 
