@@ -21,6 +21,12 @@ KindOption = Annotated[
 NameArgument = Annotated[
     str, typer.Argument(metavar="VENUE:SYMBOL[:TIMEFRAME]", help="Name of a series, as `pitboss data list` shows it.")
 ]
+ConflictOption = Annotated[
+    str,
+    typer.Option(
+        "--on-conflict", metavar="fail|keep|replace", help="Rows that differ from those there: stop, keep, or replace."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -105,6 +111,47 @@ def data_show(
     from daemon.commands.data import show_command
 
     show_command(name, kind, data_dir, verify=verify, as_json=as_json)
+
+
+@data_app.command("resample")
+def data_resample(
+    name: NameArgument,
+    timeframe: Annotated[str, typer.Argument(metavar="TIMEFRAME", help="Length of the bars to make, such as 1h.")],
+    kind: KindOption = None,
+    offset: Annotated[
+        str | None, typer.Option("--offset", metavar="30m", help="How long after full hours (or days) bars begin.")
+    ] = None,
+    session: Annotated[
+        str | None,
+        typer.Option("--session", metavar="HH:MM-HH:MM", help="Only rows of these hours; bars begin when it opens."),
+    ] = None,
+    timezone: Annotated[
+        str, typer.Option("--timezone", metavar="ZONE", help="Whose clocks a session goes by, summer time included.")
+    ] = "UTC",
+    incomplete: Annotated[
+        str,
+        typer.Option(
+            "--incomplete",
+            metavar="drop|gaps|keep",
+            help="Bars that miss something: none of them; those with a gap inside; the first and the last, too.",
+        ),
+    ] = "drop",
+    on_conflict: ConflictOption = "fail",
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write a Parquet file instead, as --tape takes it.")
+    ] = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make longer bars of a series of bars or trades, and keep them as a series of their own.
+
+    Example: pitboss data resample binance:BTCUSDT:1m 4h
+    """
+    from daemon.commands.data_resample import resample_command
+
+    resample_command(
+        name, timeframe, kind, offset, session, timezone, incomplete, on_conflict, out, data_dir, as_json=as_json
+    )
 
 
 @data_app.command("rm")

@@ -124,6 +124,7 @@ def test_a_series_is_removed_only_when_somebody_says_yes(
     assert not (data_dir / "funding").exists()
 
 
+@pytest.mark.slow
 def test_a_series_is_replayed_by_its_name(invoke: Callable[..., Run], data_dir: Path) -> None:
     named = json.loads(invoke("replay", "--tape", "kraken:ETH/EUR:1m", "--json").output)
     (path,) = (data_dir / "bars/kraken/ETH-EUR/1m").glob("*.parquet")
@@ -132,3 +133,49 @@ def test_a_series_is_replayed_by_its_name(invoke: Callable[..., Run], data_dir: 
     filed = json.loads(invoke("replay", "--tape", f"ETH/EUR={file}", "--json").output)
     assert (named["bars"], named["digest"]) == (2, filed["digest"])
     assert "there is no series of bars kraken:ETH/USD" in invoke("replay", "--tape", "kraken:ETH/USD").refusal
+
+
+@pytest.mark.slow
+def test_longer_bars_are_made_and_made_again_without_a_change(
+    invoke: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PITBOSS_DATA_DIR", str(tmp_path / "data"))
+    catalogue = Catalogue(tmp_path / "data")
+    catalogue.write(SeriesKey("bars", "binance", "BTC/USDT", MINUTE), [bars(63)], Provenance("btc.csv"))
+    run = invoke("data", "resample", "binance:BTC/USDT:1m", "15m")
+    assert run.output.splitlines() == [
+        "binance:BTC/USDT:1m -> binance:BTC/USDT:15m: 4 bars of 63 rows, 4 of them new",
+        "1 bar misses something: left out",
+    ]
+    again = json.loads(invoke("data", "resample", "binance:BTC/USDT:1m", "15m", "--json").output)
+    assert (again["bars"], again["bars_new"], again["conflicts"]) == (4, 0, 0)
+    manifest = catalogue.named("binance:BTC/USDT:15m")
+    assert (manifest.rows, len(manifest.imports), manifest.imports[0].source) == (
+        4,
+        1,
+        "resampled from binance:BTC/USDT:1m",
+    )
+    out = tmp_path / "bars.parquet"
+    invoke("data", "resample", "binance:BTC/USDT:1m", "15m", "--out", str(out))
+    named = json.loads(invoke("replay", "--tape", "binance:BTC/USDT:15m", "--json").output)
+    assert named["digest"] == json.loads(invoke("replay", "--tape", f"BTC/USDT={out}", "--json").output)["digest"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "refusal"),
+    [
+        (("binance:BTC/USDT:1m", "7x"), "'7x' is no timeframe"),
+        (("binance:BTC/USDT:5m", "7m"), "bars of 7m cannot be made of bars of 5m: it is no multiple of it"),
+        (("kraken:ETH/EUR", "1h", "--kind", "funding"), "bars are made of bars or of trades, not of funding"),
+        (("binance:BTC/USDT:1m", "1h", "--incomplete", "dorp"), "it is one of drop, gaps, keep (did you mean 'drop'?)"),
+        (("binance:BTC/USDT:1m", "1h", "--on-conflict", "x"), "--on-conflict x: it is one of fail, keep, replace"),
+        (("binance:BTC/USDT:1m", "1h"), "not one bar of 1h is complete; --incomplete keep makes those there are"),
+        (("binance:BTC/USDT:1m", "3m", "--out", "/nowhere/x.parquet"), "/nowhere/x.parquet: cannot be written"),
+    ],
+)
+def test_bars_that_cannot_be_made_are_refused(
+    invoke: Callable[..., Run], data_dir: Path, arguments: tuple[str, ...], refusal: str
+) -> None:
+    before = Catalogue(data_dir).series()
+    assert refusal in invoke("data", "resample", *arguments).refusal
+    assert Catalogue(data_dir).series() == before

@@ -36,6 +36,7 @@ COMMANDS = [
     ("data", "list"),
     ("data", "show"),
     ("data", "rm"),
+    ("data", "resample"),
     ("data", "check"),
 ]
 HEAVY = ("numba", "polars", "aiohttp", "textual", "numpy", "anyio", "uvloop", "aiosqlite")
