@@ -140,7 +140,9 @@ class Core:
                 [(*book, lots) for book, lots in books.items()],
             )
             if real
-            else SimulatedVenue(context, instruments, settings.venue, positions)
+            else SimulatedVenue(
+                context, instruments, settings.venue, positions, [plan.symbol for plan in series if plan.ticks]
+            )
         )
         if isinstance(self.venue, RemoteVenue):
             self.venue.contracts.take_over(account.funded_ns)
@@ -266,6 +268,10 @@ class Core:
             table[m.TimerFired].insert(0, self.paper_funding.on_timer)
         if isinstance(venue, SimulatedVenue):
             table[m.TapeEnded].append(venue.on_tape_ended)
+            if venue.ticks.markets:
+                table[m.Trade].insert(1, venue.ticks.on_trade)
+                table[m.Quote].insert(1, venue.ticks.on_quote)
+                table[m.BookSnapshot].insert(1, venue.ticks.on_book)
         else:
             table[m.TimerFired].append(venue.on_timer)
             table[m.VenueLink].append(venue.on_link)

@@ -1,7 +1,8 @@
 """The simulated venue: a core actor behind the venue port, for paper trading and replay.
 
 Each strategy is an account of its own here, so reduce-only is exact per book. What it assumes about
-prices inside a bar stands in `actors.execution.matching`; what it assumes about order is this: within a
+prices inside a bar stands in `actors.execution.matching`, what it makes of trades, quotes and books, where a
+symbol has them, in `actors.execution.tick_matching`. What it assumes about order on bars is this: within a
 bar, fills happen along the path, ties in order of arrival, except that a stop goes before a limit of the
 same book and side, unless the limit was met by the very first point.
 
@@ -26,6 +27,8 @@ from actors.execution.matching import (
     point_times,
     within_limit,
 )
+from actors.execution.resting import Resting, drop_amend
+from actors.execution.tick_matching import WOULD_TAKE, TickMarket, TickMatching
 from actors.instrument import Rate
 from actors.messages import (
     BUY,
@@ -39,7 +42,6 @@ from actors.messages import (
     CancelRejected,
     Expired,
     Fill,
-    OrderRequest,
     Rejected,
     SubmitOrder,
     TapeEnded,
@@ -49,30 +51,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from actors.instrument import Instrument
+    from actors.messages import OrderRequest
     from actors.runtime.scheduler import Context
     from config.schema import Venue
 
 _BPS = 10_000
 _NS_PER_MS = 1_000_000
 _AT_ONCE: Position = (0, 0)
-_WOULD_TAKE = "post-only, and it would take liquidity"
-
-
-class Resting(msgspec.Struct):
-    """An order at the venue."""
-
-    order_id: str
-    request: OrderRequest
-    live_from_ns: int
-    open_lots: int
-    arrived: bool = False
-    """Whether it has met the market: post-only and marketability are decided then."""
-    marketable: bool = False
-    triggered: bool = False
-    replaces: str = ""
-    """Id of the order it will take the place of once it arrives; that one rests before it."""
-    until_ns: int = 0
-    """When the order that will take its place arrives; 0 without one."""
 
 
 Found = tuple[Position, int, int, Resting, Match]
@@ -85,10 +70,11 @@ class _State(msgspec.Struct):
     positions: list[tuple[str, str, int]]
     next_trade_id: int
     tape_ended: bool
+    tick_markets: dict[str, TickMarket] = {}
 
 
 class SimulatedVenue:
-    """Matches our orders against bars."""
+    """Matches our orders against bars, or against ticks where there are any."""
 
     isolated = False
 
@@ -98,8 +84,9 @@ class SimulatedVenue:
         instruments: Mapping[str, Instrument],
         settings: Venue,
         positions: Iterable[tuple[str, str, int]],
+        ticks: Iterable[str] = (),
     ) -> None:
-        """Start from `positions`: (strategy, symbol, lots)."""
+        """Start from `positions`: (strategy, symbol, lots); match the symbols `ticks` on what comes between bars."""
         self.name = "venue"
         self._context = context
         self._emit = context.emit
@@ -117,25 +104,28 @@ class SimulatedVenue:
         """Orders that ended with the input in hand: somebody may ask to cancel one before he has heard of its end."""
         self._replaced: set[str] = set()
         """Orders that were amended with the input in hand: to cancel one is asked again under its new id."""
+        self.ticks = TickMatching(context, instruments, ticks, self)
 
     # --- the venue port -----------------------------------------------------------------------------
 
     def on_submit(self, command: SubmitOrder) -> None:
         """Take an order."""
         request = command.request
-        resting = Resting(command.order_id, request, self._context.now_ns + self._latency_ns, request.quantity_lots)
+        resting = Resting(command.order_id, request, self._arrival_ns(request.symbol), request.quantity_lots)
         event = (command.order_id, request.strategy, request.symbol, request.ref)
         if self._tape_ended and request.closing:
             self._ended[command.order_id] = resting
             self._emit(Accepted(*event))
             self._fill_at_last_close(resting)
             return
-        if request.kind == "market":
+        if request.symbol in self.ticks.markets:
+            pass  # it meets the market with the next thing that comes
+        elif request.kind == "market":
             resting.arrived = True
         elif self._latency_ns == 0:
             last = self._lanes[request.symbol].bar
             if last is not None and not self._arrive(resting, self._ticks(last.close, last.symbol)):
-                self._emit(Rejected(*event, _WOULD_TAKE))
+                self._emit(Rejected(*event, WOULD_TAKE))
                 return
         self._resting[request.symbol].append(resting)
         self._emit(Accepted(*event))
@@ -147,14 +137,14 @@ class SimulatedVenue:
                 if resting.order_id == command.order_id:
                     orders.remove(resting)
                     if resting.until_ns:
-                        _drop_amend(resting, orders)
-                    self._emit(Cancelled(*_identity(resting), "as requested"))
+                        drop_amend(resting, orders)
+                    self._emit(Cancelled(*resting.identity(), "as requested"))
                     return
         if command.order_id in self._replaced:
             return
         ended = self._ended.get(command.order_id)
         assert ended is not None, f"{command.order_id} was never at the venue"
-        self._emit(CancelRejected(*_identity(ended), "too late"))
+        self._emit(CancelRejected(*ended.identity(), "too late"))
 
     def on_amend(self, command: AmendOrder) -> None:
         """Change an order, now or once the amend has arrived."""
@@ -164,18 +154,18 @@ class SimulatedVenue:
         if old is None:
             ended = self._ended.get(command.order_id)
             assert ended is not None, f"{command.order_id} was never at the venue"
-            self._emit(AmendRejected(*_identity(ended), "too late"))
+            self._emit(AmendRejected(*ended.identity(), "too late"))
             return
-        arrives_ns = self._context.now_ns + self._latency_ns
+        arrives_ns = self._arrival_ns(request.symbol)
         filled_lots = old.request.quantity_lots - old.open_lots
         new = Resting(command.new_order_id, request, arrives_ns, request.quantity_lots - filled_lots)
         new.replaces = old.order_id
         old.until_ns = arrives_ns
         orders.append(new)
-        if self._latency_ns == 0:
+        if self._latency_ns == 0 and request.symbol not in self.ticks.markets:
             last = self._lanes[request.symbol].bar
             assert last is not None, "an order before the first bar"
-            self._replace(old, new, self._ticks(last.close, last.symbol), orders)
+            self.replace(old, new, self._ticks(last.close, last.symbol), orders)
 
     # --- market data --------------------------------------------------------------------------------
 
@@ -183,9 +173,10 @@ class SimulatedVenue:
         """Match what rests against the bar's path."""
         lane = self._lanes[bar.symbol]
         orders = lane.resting
-        if orders:
-            self._ended.clear()
-            self._replaced.clear()
+        if orders and bar.symbol in self.ticks.markets:
+            self.ticks.arrive_due(bar.symbol)
+        elif orders:
+            self.begin_input()
             first = orders[0]
             if len(orders) == 1 and first.request.kind == "market" and first.live_from_ns <= bar.open_ns:
                 # It needs none of the path but its first point.
@@ -194,13 +185,18 @@ class SimulatedVenue:
                 self._match(bar, orders)
         lane.bar = bar
 
+    def begin_input(self) -> None:
+        """Forget what ended with the input before."""
+        self._ended.clear()
+        self._replaced.clear()
+
     def on_tape_ended(self, _: TapeEnded) -> None:
         """Settle the orders of a flatten: there will be no further price to fill them at."""
         self._tape_ended = True
         self._ended.clear()
         for orders in self._resting.values():
             for resting in [order for order in orders if order.request.closing]:
-                self._end(resting, orders)
+                self.end(resting, orders)
                 self._fill_at_last_close(resting)
 
     def _match(self, bar: Bar, orders: list[Resting]) -> None:
@@ -255,21 +251,21 @@ class SimulatedVenue:
             old = next((each for each in orders if each.order_id == resting.replaces), None)
             if old is None or any(fill[3] is old for fill in found):
                 return False
-            return self._replace(old, resting, arrival_ticks, orders)
+            return self.replace(old, resting, arrival_ticks, orders)
         if self._arrive(resting, arrival_ticks):
             return True
-        self._end(resting, orders)
-        self._emit(Rejected(*_identity(resting), _WOULD_TAKE))
+        self.end(resting, orders)
+        self._emit(Rejected(*resting.identity(), WOULD_TAKE))
         return False
 
-    def _replace(self, old: Resting, new: Resting, market_ticks: int, orders: list[Resting]) -> bool:
+    def replace(self, old: Resting, new: Resting, market_ticks: int, orders: list[Resting]) -> bool:
         """Put an amended order, which has arrived, in the place of the old one; return whether it rests."""
         orders.remove(old)
-        event = _identity(old)
+        event = old.identity()
         if not self._arrive(new, market_ticks):
             orders.remove(new)
             self._ended[old.order_id] = old
-            self._emit(Cancelled(*event, f"amended: {_WOULD_TAKE}"))
+            self._emit(Cancelled(*event, f"amended: {WOULD_TAKE}"))
             return False
         new.replaces = ""
         new.triggered = old.triggered and new.request.stop_ticks == old.request.stop_ticks
@@ -294,22 +290,34 @@ class SimulatedVenue:
             if request.kind == "stop_limit" and find_touch(request.side, request.stop_ticks, points) is not None:
                 resting.triggered = True
             if request.time_in_force != "gtc" and (request.kind == "limit" or resting.triggered):
-                self._end(resting, orders)
-                self._emit(Expired(*_identity(resting), f"{request.time_in_force}: not fillable at once"))
+                self.end(resting, orders)
+                self._emit(Expired(*resting.identity(), f"{request.time_in_force}: not fillable at once"))
         return match
 
     def _execute(
         self, resting: Resting, price_ticks: int, executed_ns: int, orders: list[Resting], *, taker: bool
     ) -> None:
-        self._end(resting, orders)
+        self.end(resting, orders)
         if taker and self._slippage:
             price_ticks = self._slip(resting.request, price_ticks)
-        self._fill(resting, price_ticks, executed_ns, taker=taker)
+        self._fill(resting, price_ticks, executed_ns, resting.open_lots, taker=taker)
 
-    def _end(self, resting: Resting, orders: list[Resting]) -> None:
+    def fill_part(
+        self, resting: Resting, price_ticks: int, executed_ns: int, orders: list[Resting], lots: int, *, taker: bool
+    ) -> bool:
+        """Fill some of an order; return whether there is an end to it."""
+        if taker and self._slippage:
+            price_ticks = self._slip(resting.request, price_ticks)
+        if self._fill(resting, price_ticks, executed_ns, lots, taker=taker):
+            self.end(resting, orders)
+            return True
+        return False
+
+    def end(self, resting: Resting, orders: list[Resting]) -> None:
+        """Take an order off the venue."""
         orders.remove(resting)
         if resting.until_ns:
-            _drop_amend(resting, orders)
+            drop_amend(resting, orders)
         self._ended[resting.order_id] = resting
 
     def _slip(self, request: OrderRequest, price_ticks: int) -> int:
@@ -322,22 +330,37 @@ class SimulatedVenue:
         return max(slipped, request.limit_ticks)
 
     def _fill_at_last_close(self, resting: Resting) -> None:
-        last = self._lanes[resting.request.symbol].bar
-        assert last is not None, "an order before the first bar"
-        self._fill(resting, self._ticks(last.close, last.symbol), last.close_ns, taker=True, synthetic=True)
+        market = self.ticks.markets.get(resting.request.symbol)
+        if market is not None and market.last_ticks:
+            price_ticks, last_ns = market.last_ticks, market.last_ns
+        else:
+            last = self._lanes[resting.request.symbol].bar
+            assert last is not None, "an order before the first bar"
+            price_ticks, last_ns = self._ticks(last.close, last.symbol), last.close_ns
+        self._fill(resting, price_ticks, last_ns, resting.open_lots, taker=True, synthetic=True)
 
     def _fill(
-        self, resting: Resting, price_ticks: int, executed_ns: int, *, taker: bool, synthetic: bool = False
-    ) -> None:
+        self,
+        resting: Resting,
+        price_ticks: int,
+        executed_ns: int,
+        quantity_lots: int,
+        *,
+        taker: bool,
+        synthetic: bool = False,
+    ) -> bool:
+        """Fill so much of an order, or as much as reduce-only allows; return whether that is the end of it."""
         request = resting.request
         book = (request.strategy, request.symbol)
         position_lots = self._positions.get(book, 0)
-        quantity_lots = resting.open_lots
+        reduced = False
         if request.reduce_only:
-            quantity_lots = min(quantity_lots, max(0, -request.side * position_lots))
+            reducible_lots = max(0, -request.side * position_lots)
+            reduced = reducible_lots <= quantity_lots
+            quantity_lots = min(quantity_lots, reducible_lots)
             if not quantity_lots:
-                self._emit(Expired(*_identity(resting), "reduce-only, and nothing is left to reduce"))
-                return
+                self._emit(Expired(*resting.identity(), "reduce-only, and nothing is left to reduce"))
+                return True
         self._positions[book] = position_lots + request.side * quantity_lots
         notional_atoms = self._instruments[request.symbol].value_atoms(price_ticks, quantity_lots)
         remaining_lots = resting.open_lots - quantity_lots
@@ -359,8 +382,15 @@ class SimulatedVenue:
             )
         )
         self._next_trade_id += 1
-        if remaining_lots:
-            self._emit(Expired(*_identity(resting), "reduce-only, and nothing is left to reduce"))
+        resting.open_lots = remaining_lots
+        if remaining_lots and reduced:
+            self._emit(Expired(*resting.identity(), "reduce-only, and nothing is left to reduce"))
+        return reduced or not remaining_lots
+
+    def _arrival_ns(self, symbol: str) -> int:
+        """Return when what is sent now arrives; where there are ticks, never at the time of the one in hand."""
+        travel_ns = max(1, self._latency_ns) if symbol in self.ticks.markets else self._latency_ns
+        return self._context.now_ns + travel_ns
 
     def _ticks(self, price: float, symbol: str) -> int:
         return self._instruments[symbol].price_to_ticks(price)
@@ -374,6 +404,7 @@ class SimulatedVenue:
                 [(strategy, symbol, lots) for (strategy, symbol), lots in self._positions.items()],
                 self._next_trade_id,
                 self._tape_ended,
+                self.ticks.markets,
             )
         )
 
@@ -389,16 +420,7 @@ class SimulatedVenue:
         self._positions = {(strategy, symbol): lots for strategy, symbol, lots in kept.positions}
         self._next_trade_id = kept.next_trade_id
         self._tape_ended = kept.tape_ended
-
-
-def _drop_amend(resting: Resting, orders: list[Resting]) -> None:
-    """Forget an amend that travels: it comes too late."""
-    orders[:] = [each for each in orders if each.replaces != resting.order_id]
-
-
-def _identity(resting: Resting) -> tuple[str, str, str, int]:
-    request = resting.request
-    return (resting.order_id, request.strategy, request.symbol, request.ref)
+        self.ticks.markets.update(kept.tick_markets)
 
 
 def _first_usable(live_from_ns: int, times_ns: tuple[int, int, int, int]) -> int | None:
