@@ -46,7 +46,7 @@ _MEANINGS = {
 }
 
 
-def canonical(raw: pl.DataFrame, table: Table, first_row: int, delay_ns: int) -> pl.DataFrame:
+def canonical(raw: pl.DataFrame, table: Table, first_row: int, delay_ns: int, *, as_is: bool = False) -> pl.DataFrame:
     """Return raw columns as those of the kind, in its order and types.
 
     Args:
@@ -54,6 +54,7 @@ def canonical(raw: pl.DataFrame, table: Table, first_row: int, delay_ns: int) ->
         table: how they are read.
         first_row: number of the first of these rows, counted from 1, for errors.
         delay_ns: from a value's time to when it was published, where the file does not say.
+        as_is: leave the order of the rows, and null where a value other than the time has no meaning.
 
     Raises:
         UserError: a value has no meaning in its column, naming row and column.
@@ -64,7 +65,7 @@ def canonical(raw: pl.DataFrame, table: Table, first_row: int, delay_ns: int) ->
     columns = {column.name: column for column in table.columns}
     made = raw.select(_reading(column, raw.schema[column.name]).alias(column.name) for column in table.columns)
     for name, column in columns.items():
-        if made.get_column(name).null_count():
+        if made.get_column(name).null_count() and (name == "ts" or not as_is):
             _refuse_first(raw.get_column(name), made.get_column(name), column, table, first_row)
     types = KINDS[table.kind].types()
     out = []
@@ -77,7 +78,7 @@ def canonical(raw: pl.DataFrame, table: Table, first_row: int, delay_ns: int) ->
     frame = made.select(out)
     if table.kind in {"mark", "index", "premium"} and "volume" in made.columns:
         frame = frame.with_columns(pl.col("volume").fill_null(0.0))
-    return frame.reverse() if table.order == "newest first" else frame
+    return frame.reverse() if table.order == "newest first" and not as_is else frame
 
 
 def same_symbol(raw: pl.DataFrame, table: Table, first_row: int, before: str | None) -> str | None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
+
 from config.errors import UserError, nearest
 from replay.tape.importing import csv_text, json_text, typed
 from replay.tape.importing.layout import UNIT_NAMES, Column, Layout, Table
@@ -35,6 +37,7 @@ def inspect(
     layout: str | None = None,
     timeframe_ns: int | None = None,
     delay_ns: int = 0,
+    as_is: bool = False,
 ) -> Layout:
     """Return what a file holds.
 
@@ -44,6 +47,7 @@ def inspect(
         layout: one of `LAYOUT_NAMES`, where the columns have no names and several would fit.
         timeframe_ns: length of a bar, where the rows do not tell.
         delay_ns: from a value's time to when it was published, where the file does not say.
+        as_is: leave open how long a bar is, for a check to tell of.
 
     Raises:
         UserError: the file cannot be read, or fits no layout; file, row and column are named.
@@ -59,7 +63,10 @@ def inspect(
     for member in members_of(path) if compression == "zip" else [""]:
         where = f"{path}: {member}" if member else str(path)
         head = _head(path, compression, member, where)
-        tables.append(_table(head, where, path, member, kind, layout, timeframe_ns))
+        table, times = _table(head, where, path, member, kind, layout)
+        if KINDS[table.kind].has_timeframe and not as_is:
+            table = msgspec.structs.replace(table, timeframe_ns=timeframe_of(times, timeframe_ns, where))
+        tables.append(table)
         if tables[-1].kind != tables[0].kind:
             message = (
                 f"{where}: holds {tables[-1].kind}, and {tables[0].member} holds {tables[0].kind}: import them apart"
@@ -69,7 +76,7 @@ def inspect(
     if len(steps) > 1:
         message = f"{path}: its files are of several timeframes: import them apart"
         raise UserError(message)
-    if KINDS[tables[0].kind].has_timeframe and not steps:
+    if KINDS[tables[0].kind].has_timeframe and not steps and not as_is:
         message = f"{path}: one row does not tell the length of a bar: add --timeframe, such as --timeframe 1m"
         raise UserError(message)
     return Layout(str(path), compression, tuple(tables), delay_ns)
@@ -94,8 +101,9 @@ def _head(path: Path, compression: Compression, member: str, where: str) -> Head
 
 
 def _table(
-    head: Head, where: str, path: Path, member: str, kind: str | None, layout: str | None, timeframe_ns: int | None
-) -> Table:
+    head: Head, where: str, path: Path, member: str, kind: str | None, layout: str | None
+) -> tuple[Table, list[int | None]]:
+    """Return a table, but for the length of its bars, and the times of its first rows."""
     hint = _hint(path, member)
     mapping = (by_names if head.names is not None else by_places)(head, where, kind, layout, hint)
     columns = tuple(_column(head, mapping, name, index, where) for name, index in mapping.places.items())
@@ -109,8 +117,7 @@ def _table(
         notes.append("rows out of order: sorted by time")
     if time.reading == "iso" and not time.has_offset:
         notes.append("times name no offset: taken as UTC")
-    step = timeframe_of(times, timeframe_ns, where) if KINDS[mapping.kind].has_timeframe else None
-    return Table(
+    table = Table(
         where,
         member,
         head.format,
@@ -120,13 +127,14 @@ def _table(
         columns,
         order,
         next((ns for ns in times if ns is not None), 0),
-        step,
+        None,
         head.names is not None,
         head.delimiter,
         head.has_decimal_comma,
         head.skipped_bytes,
         tuple(notes),
     )
+    return table, times
 
 
 def _hint(path: Path, member: str) -> str | None:

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from replay.tape.importing.layout import Layout, Table
 
 
-def read(path: str | Path, layout: Layout) -> Iterator[pl.DataFrame]:
+def read(path: str | Path, layout: Layout, *, as_is: bool = False) -> Iterator[pl.DataFrame]:
     """Yield the rows of a file in frames of canonical columns; where it is newest first, each frame is turned round.
 
     Args:
         path: the file that was inspected.
         layout: what `inspect` found in it.
+        as_is: leave the order of the rows, and null where a value other than the time has no meaning, for a check.
 
     Raises:
         UserError: the file is damaged, or a value has no meaning in its column: file, row and column are named.
@@ -32,7 +33,7 @@ def read(path: str | Path, layout: Layout) -> Iterator[pl.DataFrame]:
         sequence = 0
         for first_row, raw in _raw(Path(path), layout, table):
             symbol = same_symbol(raw, table, first_row, symbol)
-            frame = canonical(raw, table, first_row, layout.delay_ns)
+            frame = canonical(raw, table, first_row, layout.delay_ns, as_is=as_is)
             if table.kind == "book" and table.column("seq") is None:
                 frame, sequence = _numbered(frame, sequence)
             yield frame

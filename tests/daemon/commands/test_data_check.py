@@ -74,7 +74,7 @@ def test_the_command_line_tells_defects_from_wrong_questions(invoke: Callable[..
     assert invoke("data", "check", files["bad"]).code == 1
     assert invoke("data", "check", files["good"], files["gappy"], "--json").json["errors"] == 0
     refused = invoke("data", "check", files["good"] + "x")
-    assert (refused.code, refused.errors) == (2, f"pitboss: {files['good']}x: no such file\n")
+    assert (refused.code, refused.errors) == (2, f"pitboss: {files['good']}x: No such file or directory\n")
 
 
 def test_a_copy_is_repaired_by_named_policies(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -348,12 +349,15 @@ def test_a_series_of_the_catalogue_is_checked_by_its_name(tmp_path: Path) -> Non
     ("text", "words"),
     [
         ("", "the file is empty"),
-        ("ts,open,high,low,close,volume\n", "there are no rows"),
-        ("ts,open,high,low\n1700000000000,1,1,1\n", "no kind of series has the columns ts, open, high, low"),
-        ("ts,price,quantity\n1700000000000,1,1\nsoon,1,1\n", "row 2: ts is empty or no time"),
-        ("ts,price,quantity\n1700000000000,1,1\n1700000001,1,1\n", "row 2: ts .* are there two units in one column"),
+        ("ts,open,high,low,close,volume\n", "odd.csv"),
+        ("ts,open,high,low\n1700000000000,1,1,1\n", "there is no column 'close'"),
+        ("ts,price,quantity\n1700000000000,1,1\nsoon,1,1\n", "row 2: column 'ts': 'soon' is not a time"),
+        (
+            "ts,price,quantity\n1700000000000,1,1\n1700000001,1,1\n",
+            "row 2: .* is in seconds, the rows before it in milliseconds",
+        ),
         ("ts,open,high,low,close,volume\n1700000000000,1,1,1,1,1\n", "give the timeframe with --timeframe"),
-        ("7,8\n1,2\n", "there is no header, and 2 columns do not say what they are"),
+        ("7,8\n1,2\n", "no header, and no known layout has such 2 columns"),
     ],
 )
 def test_a_file_without_meaning_is_refused_in_one_line(text: str, words: str, tmp_path: Path) -> None:
@@ -366,12 +370,29 @@ def test_a_file_without_meaning_is_refused_in_one_line(text: str, words: str, tm
 
 
 def test_a_missing_file_and_an_unknown_kind_are_refused(write: Callable[..., str]) -> None:
-    with pytest.raises(UserError, match="no such file"):
+    with pytest.raises(UserError, match="No such file"):
         checking.open_rows("nowhere.csv")
     with pytest.raises(UserError, match="no kind of series 'bar'"):
         checking.open_rows(write(), "bar")
-    with pytest.raises(UserError, match="there is no column 'price', which trades have"):
+    with pytest.raises(UserError, match="there is no column 'price'"):
         checking.open_rows(write(), "trades")
+
+
+def test_a_time_without_meaning_far_into_a_file_is_named_by_its_row(tmp_path: Path) -> None:
+    path = tmp_path / "odd.csv"
+    lines = [f"{1_700_000_000_000 + row},1,1" for row in range(5_000)]
+    lines[4_320] = "1700000004,1,1"
+    path.write_text("\n".join(["ts,price,quantity", *lines]))
+    with pytest.raises(UserError, match=r"odd.csv: row 4321: column 'ts': '1700000004' is in seconds"):
+        check(open_rows(str(path)))
+
+
+def test_an_archive_with_decimal_commas_is_read_as_it_would_be_imported(tmp_path: Path) -> None:
+    lines = [f"{1_700_000_040 + 60 * row};1,5;{'nan' if row == 4 else '1,75'};1,25;1,5;7" for row in range(9)]
+    with zipfile.ZipFile(tmp_path / "BTCUSDT.zip", "w") as archive:
+        archive.writestr("BTCUSDT.csv", "\n".join(["time;open;high;low;close;volume", *lines]))
+    report = check(open_rows(str(tmp_path / "BTCUSDT.zip")))
+    assert (report.rows, found(report)) == (9, {"not_finite": (1, 5)})
 
 
 @pytest.mark.parametrize("name", ["BTCUSDT.csv", "BTCUSDT.csv.gz", "BTCUSDT.parquet"])
