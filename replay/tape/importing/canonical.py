@@ -8,7 +8,7 @@ import polars as pl
 
 from config.errors import UserError
 from replay.tape.importing.layout import UNIT_NAMES
-from replay.tape.importing.times import NS_OF, nanoseconds, unit_of
+from replay.tape.importing.times import NO_TIME, NS_OF, nanoseconds, unit_of
 from replay.tape.kinds import KINDS, POLARS_NAMES
 
 if TYPE_CHECKING:
@@ -118,7 +118,9 @@ def _reading(column: Column, dtype: pl.DataType) -> pl.Expr:
         number = (values.str.strip_chars() if isinstance(dtype, pl.String) else values).cast(pl.Float64, strict=False)
         return pl.when(number.is_finite()).then(number)
     if column.reading == "int":
-        return values.cast(pl.Int64, strict=False)
+        number = values.cast(pl.Float64, strict=False)
+        rounded = pl.when(number == number.round(0)).then(number).cast(pl.Int64, strict=False)
+        return rounded if dtype.is_float() else pl.coalesce(values.cast(pl.Int64, strict=False), rounded)
     if column.reading == "same":
         return values.cast(pl.String)
     words: dict[str, int] | dict[str, bool] = {"side": _SIDES, "buyer_maker": _MAKERS}.get(column.reading, _FLAGS)
@@ -173,7 +175,7 @@ def _what(value: object, column: Column) -> str:
         return f"{str(value)!r} is not {_MEANINGS[column.reading]}"
     found = unit_of(value)
     if found is None:
-        return f"{str(value)!r} is not a time"
+        return f"{str(value)!r} is {NO_TIME}"
     unit = UNIT_NAMES[found[0]]
     if found[0] != column.reading:
         return f"{str(value)!r} is in {unit}, the rows before it in {UNIT_NAMES[column.reading]}: one file, one unit"

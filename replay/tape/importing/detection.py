@@ -16,7 +16,7 @@ from replay.tape.importing import csv_text, json_text, typed
 from replay.tape.importing.layout import UNIT_NAMES, Column, Layout, Table
 from replay.tape.importing.mapping import Mapping, by_names, by_places
 from replay.tape.importing.names import FOLDER_KINDS, LAYOUT_NAMES, WORD_KINDS, folded
-from replay.tape.importing.times import unit_of
+from replay.tape.importing.times import NO_TIME, unit_of
 from replay.tape.importing.timing import order_of, sample_ns, timeframe_of
 from replay.tape.importing.unpacking import compression_of, members_of, open_stream
 from replay.tape.kinds import KINDS, kind_of
@@ -184,7 +184,7 @@ def _unit(head: Head, index: int, where: str, name: str) -> tuple[Reading, bool]
             if number > 1 and str(value) == head.label(index):
                 message = f"{where}: row {number}: a header stands in the middle of the file"
                 raise UserError(message)
-            message = f"{place}: {str(value)!r} is not a time"
+            message = f"{place}: {str(value)!r} is {NO_TIME}"
             raise UserError(message)
         if found is not None and unit[0] != found[0]:
             message = (

@@ -16,16 +16,17 @@ from replay.tape.importing.head import SAMPLE_ROWS, Head
 from replay.tape.importing.times import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from replay.tape.importing.layout import Column, Table
     from replay.tape.importing.unpacking import Stream
 
 BLOCK_BYTES = 2 * 2**20
 ELEMENT_BYTES_MAX = 2**20
-_BATCH_ROWS = 65_536
+_BATCH_ROWS = 16_384
 _BOM = b"\xef\xbb\xbf"
 _MARKS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+_DECODER = msgspec.json.Decoder()
 _DEPTH = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
 
 
@@ -47,10 +48,11 @@ def look(stream: Stream, where: str, form: Literal["json", "jsonl"]) -> Head:
         UserError: it is no JSON, or there is no row in it.
     """
     rows: list[Any] = []
-    for row in _rows(stream, where, form):
-        rows.append(row)
-        if len(rows) == SAMPLE_ROWS:
+    for batch in _batches(stream, where, form):
+        rows += batch
+        if len(rows) >= SAMPLE_ROWS:
             break
+    rows = rows[:SAMPLE_ROWS]
     if not rows:
         message = f"{where}: the file is empty"
         raise UserError(message)
@@ -73,16 +75,11 @@ def frames(stream: Stream, table: Table) -> Iterator[tuple[int, pl.DataFrame]]:
         UserError: the file is damaged, or a row is not like the first.
     """
     form: Literal["json", "jsonl"] = "json" if table.format == "json" else "jsonl"
-    batch: list[Any] = []
     row = 1
-    for value in _rows(stream, table.where, form):
-        batch.append(value)
-        if len(batch) == _BATCH_ROWS:
+    for batch in _batches(stream, table.where, form):
+        if batch:
             yield row, _frame(batch, table, row)
-            row += len(batch)
-            batch = []
-    if batch:
-        yield row, _frame(batch, table, row)
+        row += len(batch)
 
 
 def _frame(rows: list[Any], table: Table, first_row: int) -> pl.DataFrame:
@@ -118,43 +115,83 @@ def _text(value: object) -> str | None:
     return plain(value) if type(value) in {int, float} else str(value)  # type: ignore[arg-type]
 
 
-def _rows(stream: Stream, where: str, form: Literal["json", "jsonl"]) -> Iterator[Any]:
-    texts = _lines(stream, where) if form == "jsonl" else _elements(stream, where)
-    decode = msgspec.json.Decoder().decode
-    for number, text in enumerate(texts, 1):
-        try:
-            yield decode(text)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            lined = ": JSON is read as one array of rows, or as one row a line" if form == "jsonl" else ""
-            message = f"{where}: row {number} is not JSON ({error}){lined}"
-            raise UserError(message) from error
+def _batches(stream: Stream, where: str, form: Literal["json", "jsonl"]) -> Iterator[list[Any]]:
+    """Yield rows a block at a time: decoded at one go, and one by one only where that fails, to name the row."""
+    return _line_batches(stream, where) if form == "jsonl" else _array_batches(stream, where)
 
 
-def _lines(stream: Stream, where: str) -> Iterator[bytes]:
+def _line_batches(stream: Stream, where: str) -> Iterator[list[Any]]:
     rest = b""
-    is_first = True
+    row = 1
     while data := stream.read(BLOCK_BYTES):
-        *lines, rest = (rest + data.removeprefix(_BOM) if is_first else rest + data).split(b"\n")
-        is_first = False
-        yield from _filled(lines)
+        data = (rest + data) if row > 1 or rest else data.removeprefix(_BOM)
+        end = data.rfind(b"\n") + 1
+        lines, rest = data[:end], data[end:]
         if len(rest) > ELEMENT_BYTES_MAX:
             message = f"{where}: a line is longer than {ELEMENT_BYTES_MAX:,} bytes"
             raise UserError(message)
-    yield from _filled([rest])
+        batch = _decoded_lines(lines, where, row)
+        row += len(batch)
+        yield batch
+    yield _decoded_lines(rest, where, row)
 
 
-def _filled(lines: Iterable[bytes]) -> Iterator[bytes]:
-    return (line for line in lines if line.strip())
+def _decoded_lines(lines: bytes, where: str, first_row: int) -> list[Any]:
+    try:
+        return _DECODER.decode_lines(lines)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        texts = [line for line in lines.split(b"\n") if line.strip()]
+        lined = ": JSON is read as one array of rows, or as one row a line"
+        return [_decoded(text, where, row, lined) for row, text in enumerate(texts, first_row)]
 
 
-def _elements(stream: Stream, where: str) -> Iterator[bytes]:
-    """Yield the elements of one array, each still as text.
+def _array_batches(stream: Stream, where: str) -> Iterator[list[Any]]:
+    """Yield the rows of one array, cut at the last row that ends within what was read.
 
-    Raises:
-        UserError: an element is beyond all measure, or the array never ends.
+    Where that cut proves wrong, as rows hold arrays themselves, brackets are counted from there on.
     """
     data = stream.read(BLOCK_BYTES).removeprefix(_BOM).lstrip()[1:]
-    row = 0
+    row = 1
+    while True:
+        more = stream.read(BLOCK_BYTES)
+        end = max(data.rfind(b"],"), data.rfind(b"},")) + 1 if more else len(data.rstrip().removesuffix(b"]"))
+        try:
+            batch: list[Any] = _DECODER.decode(b"[" + data[:end] + b"]")
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            break
+        is_whole = bool(end) if more else data.rstrip().endswith(b"]")
+        if not is_whole or any(not isinstance(value, list | dict) for value in batch):
+            break
+        yield batch
+        row += len(batch)
+        data = data[end:].lstrip(b", \t\r\n") + more
+        if not more:
+            return
+    batch = []
+    for text in _elements(stream, where, data + more, row):
+        batch.append(_decoded(text, where, row))
+        row += 1
+        if len(batch) == _BATCH_ROWS:
+            yield batch
+            batch = []
+    yield batch
+
+
+def _decoded(text: bytes, where: str, row: int, more: str = "") -> Any:  # noqa: ANN401 - as the file has it
+    try:
+        return _DECODER.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        message = f"{where}: row {row} is not JSON ({error}){more}"
+        raise UserError(message) from error
+
+
+def _elements(stream: Stream, where: str, data: bytes, row: int) -> Iterator[bytes]:
+    """Yield the elements of an array from a row on, each still as text.
+
+    Raises:
+        UserError: an element is beyond all measure or no row, or the array never ends.
+    """
+    row -= 1
     while True:
         start, depth, position = -1, 0, 0
         for mark in _MARKS.finditer(data):

@@ -23,6 +23,7 @@ FIRST_NS = 10**17
 """1973-03-03."""
 LAST_NS = 92 * 10**17
 """2261-07-16."""
+NO_TIME = "not a time (a number since 1970, or text such as 2024-01-31 08:00:00+00:00)"
 _FRACTION_DIGITS = 9
 _ISO = (
     r"^\s*(?P<date>\d{4}-\d{2}-\d{2})"

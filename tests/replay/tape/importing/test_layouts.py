@@ -253,6 +253,14 @@ def test_blocks_of_any_size_hold_the_same_rows(tmp_path: Path, monkeypatch: pyte
     assert len(frames) > 3
     assert pl.concat(frames).equals(whole)
     assert taken(tmp_path / "a.json", array)[1].equals(whole)
+    assert taken(tmp_path / "a.json", array[1:-1].replace(",\n", "\n"))[1].equals(whole)
+    nested = (
+        "["
+        + ",".join(f'{{"x": [[1], "],"], "ts": {START_MS + index}, "value": {index}}}' for index in range(500))
+        + "]"
+    )
+    values = taken(tmp_path / "a.json", nested)[1]
+    assert values.get_column("value").to_list() == [float(index) for index in range(500)]
     assert whole.height == 500
 
 
@@ -286,3 +294,13 @@ def test_changes_of_one_instant_are_one_message_of_a_book(tmp_path: Path) -> Non
         (2, False, 1),
         (3, False, -1),
     ]
+
+
+def test_whole_numbers_may_be_written_with_a_point(tmp_path: Path) -> None:
+    content = "ts,open,high,low,close,volume,trades\n1704067200000,5,6,4,5,1,7.0\n1704067260000,5,6,4,5,1,8\n"
+    assert taken(tmp_path / "a.csv", content)[1].get_column("trades").to_list() == [7, 8]
+    pl.read_csv(tmp_path / "a.csv").write_parquet(tmp_path / "a.parquet")
+    layout = inspect(tmp_path / "a.parquet")
+    assert pl.concat(read(layout.path, layout)).get_column("trades").to_list() == [7, 8]
+    with pytest.raises(UserError, match=r"row 1: column 'trades': '7.5' is not a whole number"):
+        taken(tmp_path / "a.csv", content.replace("7.0", "7.5"))
