@@ -1,7 +1,8 @@
 """What becomes of rows that are there twice: within one import, and between an import and what was there before.
 
-Rows are brought into order and told apart by their kind's identity. Equal ones collapse. An optional value that is
-absent agrees with any. Where two rows are about the same thing and differ, it is a conflict, and a policy decides.
+Rows are brought into order and told apart by their kind's identity. Equal ones collapse. Between an import and what was
+there, an optional value that is absent agrees with any. Where two rows are about the same thing and differ, it is a
+conflict, and a policy decides.
 """
 
 from __future__ import annotations
@@ -148,9 +149,13 @@ def _same_as_before(keys: list[str]) -> pl.Expr:
     return pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift(1)) for name in keys).fill_null(value=False)
 
 
+def _which(on_conflict: OnConflict) -> Literal["first", "last"]:
+    return "last" if on_conflict == "replace" else "first"
+
+
 def _settle_keyed(frame: pl.DataFrame, keys: list[str], on_conflict: OnConflict) -> Merged:
     """Collapse equal rows; of different rows of one key the first stays, or at ``replace`` the last."""
-    rows = frame.unique(maintain_order=True, keep="first").sort(keys, maintain_order=True)
+    rows = frame.unique(maintain_order=True, keep=_which(on_conflict)).sort(keys, maintain_order=True)
     rows = rows.with_columns(_same_as_before(keys).alias(_SOURCE))
     doubled = rows.get_column(_SOURCE)
     conflicts = int(doubled.sum())
@@ -207,7 +212,7 @@ def _by_message(base: pl.DataFrame, came: pl.DataFrame | None, kind: Kind, on_co
     heads = rows.group_by(_RUN, maintain_order=True).agg(
         *(pl.first(name) for name in keys), pl.struct(values).hash().bitwise_xor().alias(_DIGEST)
     )
-    heads = heads.unique([*keys, _DIGEST], maintain_order=True, keep="first")
+    heads = heads.unique([*keys, _DIGEST], maintain_order=True, keep=_which(on_conflict))
     heads = heads.sort("ts", "seq", "snapshot", descending=[False, False, True], maintain_order=True)
     doubled = heads.select(_same_as_before(keys).alias("same")).get_column("same")
     conflicts = int(doubled.sum())
