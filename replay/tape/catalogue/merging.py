@@ -44,7 +44,7 @@ class Conflict(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         if not self.kept:
             return f"at {time_text(self.ts_ns)}: two different messages of one number"
-        words = ", ".join(f"{name} {self.kept[name]} and {self.came[name]}" for name in self.kept)
+        words = ", ".join(f"{name} {self.kept[name]} there, {self.came[name]} came" for name in self.kept)
         return f"at {time_text(self.ts_ns)}: {words}"
 
 

@@ -92,11 +92,11 @@ class Spill:
         frames = [pl.read_parquet(run.path, glob=False) for run in runs]
         return self.write(period, self._count(settle(stack(frames, self._kind), self._kind, self._on_conflict)))
 
-    def unite(self, period: str, base: Path, run: Run) -> Run:
-        """Return the run of a stretch together with what was there."""
-        frames = [pl.read_parquet(path, glob=False) for path in (base, run.path)]
-        merged = unite(frames[0], frames[1], self._kind, self._on_conflict, str(self._key))
-        return self.write(period, self._count(merged))
+    def unite(self, period: str, base: Path, run: Run) -> Run | None:
+        """Return the run of a stretch together with what was there; ``None`` if that is all there is to it."""
+        there, came = (pl.read_parquet(path, glob=False) for path in (base, run.path))
+        merged = self._count(unite(there, came, self._kind, self._on_conflict, str(self._key)))
+        return None if merged.equals(there) else self.write(period, merged)
 
     def write(self, period: str, frame: pl.DataFrame) -> Run:
         """Write settled rows to a file, durably; two equal frames make two equal files.

@@ -29,7 +29,7 @@ from replay.tape.catalogue.manifest import (
     read_manifest,
 )
 from replay.tape.catalogue.merging import EXAMPLES_MAX, Conflict, OnConflict, canonical
-from replay.tape.catalogue.spill import Spill
+from replay.tape.catalogue.spill import Run, Spill
 from replay.tape.kinds import POLARS_NAMES, kind_of
 
 if TYPE_CHECKING:
@@ -290,11 +290,12 @@ class Catalogue:
         remove_leftovers(folder, {part.file for part in parts.values()})
         runs = []
         for period in sorted(spill.runs):
-            run = spill.united(period)
+            run: Run | None = spill.united(period)
             base = parts.get(period)
-            if base is not None and base.sha256 != run.part.sha256:
-                run = spill.unite(period, folder / base.file, run)
-            if base is None or base.sha256 != run.part.sha256:
+            if run is not None and base is not None:
+                is_known = base.sha256 == run.part.sha256
+                run = None if is_known else spill.unite(period, folder / base.file, run)
+            if run is not None:
                 runs.append(run)
                 parts[period] = run.part
         examples = tuple(spill.examples[:EXAMPLES_MAX])
@@ -345,8 +346,8 @@ class Catalogue:
 
 def _conflict(key: SeriesKey, provenance: Provenance, conflicts: int, examples: tuple[Conflict, ...]) -> ConflictError:
     text = (
-        f"{provenance.source}: {conflicts:,} row{'s differ' if conflicts != 1 else ' differs'} from another one of "
-        f"{key} {examples[0]}; nothing was written (--on-conflict keep or replace decides)"
+        f"{provenance.source}: {conflicts:,} row{'s differ' if conflicts != 1 else ' differs'} from what is there "
+        f"about the same of {key}, first {examples[0]}; nothing was written (--on-conflict keep or replace decides)"
     )
     return ConflictError(text, conflicts, examples)
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
@@ -146,7 +147,7 @@ def test_rows_that_differ_stop_an_import_unless_told_otherwise(catalogue: Catalo
     other = bars(50_000).with_columns(close=pl.when(pl.col("ts") == START + MINUTE).then(1.5).otherwise("close"))
     before = files_of(catalogue)
     with pytest.raises(
-        ConflictError, match=r"^new\.csv: 1 row differs .*at 2024-01-01 00:01:00: close .* and 1\.5; noth"
+        ConflictError, match=r"^new\.csv: 1 row differs .*first at 2024-01-01 00:01:00: close .* there, 1\.5 came; noth"
     ):
         catalogue.write(KEY, [other], Provenance("new.csv"))
     assert files_of(catalogue) == before
@@ -163,7 +164,7 @@ def test_rows_that_differ_stop_an_import_unless_told_otherwise(catalogue: Catalo
 
 def test_two_different_rows_of_one_time_in_one_file_are_a_conflict(catalogue: Catalogue, bars: Bars) -> None:
     twice = pl.concat([bars(3), bars(1).with_columns(volume=9.0)])
-    with pytest.raises(ConflictError, match=r"volume 1\.0 and 9\.0"):
+    with pytest.raises(ConflictError, match=r"volume 1\.0 there, 9\.0 came"):
         catalogue.write(KEY, [twice], FILE)
     assert catalogue.series() == []
     catalogue.write(KEY, [twice], FILE, "keep")
@@ -187,7 +188,7 @@ def test_trades_of_one_id_are_one_trade(catalogue: Catalogue) -> None:
     catalogue.write(TRADES, [trades([1, 2], (0, 1.0, 1.0), (5, 1.0, 1.0))], FILE)
     report = catalogue.write(TRADES, [trades([2, 3], (5, 1.0, 1.0), (5, 1.0, 1.0))], Provenance("more", "b"))
     assert (report.rows_new, report.rows_same) == (1, 1)
-    with pytest.raises(ConflictError, match=r"price 1\.0 and 2\.0"):
+    with pytest.raises(ConflictError, match=r"price 1\.0 there, 2\.0 came"):
         catalogue.write(TRADES, [trades([3], (5, 2.0, 1.0))], FILE)
     with pytest.raises(UserError, match="have no ids"):
         catalogue.write(TRADES, [trades(None, (5, 1.0, 1.0))], FILE)
@@ -382,3 +383,15 @@ def test_two_processes_that_write_at_once_both_have_written(catalogue: Catalogue
     (manifest,) = catalogue.series()
     assert (manifest.rows, manifest.gaps, len(manifest.imports)) == (70_000, 0, 3)
     assert catalogue.damaged(manifest) == []
+
+
+def test_files_written_by_another_polars_are_not_written_again(catalogue: Catalogue, bars: Bars) -> None:
+    manifest = catalogue.write(KEY, [bars(6)], FILE).manifest
+    path = catalogue.folder(KEY) / manifest.parts[0].file
+    bars(6).write_parquet(path, compression="uncompressed")
+    known = msgspec.structs.replace(manifest.parts[0], sha256="0" * 64)
+    encoded = msgspec.json.encode(msgspec.structs.replace(manifest, parts=(known,)))
+    (catalogue.folder(KEY) / "manifest.json").write_bytes(encoded)
+    before = files_of(catalogue)
+    assert catalogue.write(KEY, [bars(6)], FILE).changed is False
+    assert files_of(catalogue) == before
