@@ -114,6 +114,17 @@ def ours_replay(name: str, group: str, title: str, bars: int, *, repeat_max: int
     )
 
 
+def imports(way: str, title: str) -> Measure:
+    """Return a measure of taking over a file of klines; whoever is first draws it, unmeasured."""
+    return Measure(
+        name=f"import-{way}",
+        group="data",
+        title=title,
+        argv=(sys.executable, "-m", "bench.ours.imports", way),
+        needs=((PEERS_STAMP, PEERS_MISSING) if way == "pandas" else (PITBOSS, PITBOSS_MISSING),),
+    )
+
+
 def all_measures(bars: int) -> tuple[Measure, ...]:
     """Return every measure, in the order in which they are run and shown."""
     tape = str(workload.tape_path(bars))
@@ -203,4 +214,7 @@ def all_measures(bars: int) -> tuple[Measure, ...]:
             argv=(sys.executable, "-m", "bench.ours.flood"),
             repeat_max=1,
         ),
+        imports("polars", "plain polars, scan_csv to sink_parquet"),
+        imports("pitboss", "pitboss data import"),
+        imports("pandas", "pandas, read_csv to Parquet in chunks"),
     )

@@ -93,6 +93,23 @@ def durability_table(results: Results) -> Table:
     return table
 
 
+def data_table(results: Results) -> Table:
+    """Lay out what taking data over costs beside plain polars."""
+    table = new_table("import of CSV klines", "process")
+    for heading in ("rows/s", "start to exit, s", "CPU, s", "peak RSS MB"):
+        table.add_column(heading, justify="right")
+    for result in results.values():
+        if result.measure.group == "data" and result.readings:
+            table.add_row(
+                result.measure.title,
+                counted(result.number("rows_per_s")),
+                counted(result.number("process_s"), 2),
+                counted(result.number("cpu_s"), 2),
+                counted(result.number("peak_rss_mb")),
+            )
+    return table
+
+
 def add_figures(table: Table, result: Result) -> None:
     """Add one row for each figure of a measure."""
     label = result.measure.title
@@ -128,6 +145,8 @@ def print_report(console: Console, results: Results, verdicts: list[Verdict], ba
         console.print(process_table(results))
     if "durability" in groups:
         console.print(durability_table(results))
+    if "data" in groups:
+        console.print(data_table(results))
     console.print(verdict_table(verdicts))
     for result in results.values():
         if result.skipped is not None:

@@ -15,6 +15,7 @@ HELP_S_MAX = 0.4
 STARTUP_ABOVE_IMPORTS_S_MAX = 0.7
 REPLAY_ABOVE_IMPORTS_MB_MAX = 100.0
 LONG_ABOVE_REPLAY_MB_MAX = 50.0
+IMPORT_OVER_POLARS_MAX = 2.0
 TIMES_AS_FAST_MIN = {"backtesting": 3.0, "nautilus": 10.0, "backtrader": 10.0}
 DECIDED_US_MAX = {"decided_p50_us": 50.0, "decided_p99_us": 200.0}
 DECIDED_OVER_SOCKETS_P99_US_MAX = 100.0
@@ -174,6 +175,11 @@ def verdicts(results: Results, bars: int) -> list[Verdict]:
         imports_s = number_of(results, "imports", "elapsed_s")
         above = difference(number_of(results, "startup", "process_s"), imports_s)
         found.append(below(promise, above, STARTUP_ABOVE_IMPORTS_S_MAX, "s"))
+    if "import-pitboss" in results:
+        ours_s, plain_s = (number_of(results, f"import-{way}", "process_s") for way in ("pitboss", "polars"))
+        ratio = None if ours_s is None or not plain_s else ours_s / plain_s
+        promise = f"import of CSV within {IMPORT_OVER_POLARS_MAX:.0f} x of plain polars"
+        found.append(below(promise, ratio, IMPORT_OVER_POLARS_MAX, "x"))
     return found + reactions(results)
 
 
