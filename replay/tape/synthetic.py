@@ -44,18 +44,18 @@ _VERSION = 1
 _BLOCK_BITS = 12
 _BLOCK_ROWS = 1 << _BLOCK_BITS
 _START_CENTS = 3_000_000.0
-_LOG_BITS = 40
-_LOG_BOUND = 2 << _LOG_BITS
+LOG_BITS = 40
+_LOG_BOUND = 2 << LOG_BITS
 _SQUARINGS = 10
-_DEVIATION = 37_837
+DEVIATION = 37_837
 """Standard deviation of the sum of four uniform 16-bit numbers."""
-_VOLATILITY = 17_965
+VOLATILITY = 17_965
 """Scale of a step: with the factors' own spread, returns deviate by 0.0008 a bar."""
-_PERIODS = (16, 256, 4_096)
+PERIODS = (16, 256, 4_096)
 """Lives of the factors of volatility, in bars; divisors of a block."""
 _BLOCK_SCALE = 1_487_815
 """Scale of the coarse walk's step: 0.0008 times the root of a block's rows."""
-_BLOCK_WORDS = (2 * _BLOCK_ROWS, *(_BLOCK_ROWS // period for period in _PERIODS))
+_BLOCK_WORDS = (2 * _BLOCK_ROWS, *(_BLOCK_ROWS // period for period in PERIODS))
 """Words a block takes from the streams of the bars and of each factor."""
 _RAMP = np.arange(_BLOCK_ROWS + 1, dtype=np.int64)
 _USAGE = "write it as SEED:BARS, for example 7:100000, or as SEED:endless"
@@ -117,16 +117,16 @@ def _is_whole(text: str) -> bool:
 
 def _block(draws: list[Words], first_row: int, level: int, target: int) -> Columns:
     """Return one block of bars, whose walk leads from `level` to `level + target`."""
-    bars = _shorts(draws[0]).reshape(-1, 8)
+    bars = shorts(draws[0]).reshape(-1, 8)
     volatility = _volatility(draws[1:])
     walk = np.zeros(_BLOCK_ROWS + 1, np.int64)
-    np.cumsum(_centred(bars[:, :4]) * volatility, out=walk[1:])
+    np.cumsum(centred(bars[:, :4]) * volatility, out=walk[1:])
     walk += (_RAMP * (target - int(walk[-1]))) >> _BLOCK_BITS
     walk += level
-    cents = _cents(walk)
+    cents = cents_of(walk)
     opens, closes = cents[:-1], cents[1:]
     top, bottom = np.maximum(opens, closes), np.minimum(opens, closes)
-    reach = volatility * (_DEVIATION * 2.0**-_LOG_BITS)
+    reach = volatility * (DEVIATION * 2.0**-LOG_BITS)
     top += np.floor(top * reach * (bars[:, 4] * 2.0**-16))
     bottom -= np.floor(bottom * reach * (bars[:, 5] * 2.0**-16))
     activity = (bars[:, 6].astype(np.int64) * bars[:, 7]) >> 16
@@ -142,8 +142,8 @@ def _block(draws: list[Words], first_row: int, level: int, target: int) -> Colum
 
 def _volatility(draws: list[Words]) -> Integers:
     """Return each bar's scale: every factor is uniform between 1/4 and 7/4."""
-    volatility = np.full(_BLOCK_ROWS, _VOLATILITY, np.int64)
-    for words, period in zip(draws, _PERIODS, strict=True):
+    volatility = np.full(_BLOCK_ROWS, VOLATILITY, np.int64)
+    for words, period in zip(draws, PERIODS, strict=True):
         factors = 16_384 + (((words >> np.uint64(48)).astype(np.int64) * 3) >> 1)
         lives = volatility.reshape(-1, period)
         lives *= factors[:, None]
@@ -151,24 +151,24 @@ def _volatility(draws: list[Words]) -> Integers:
     return volatility
 
 
-def _cents(walk: Integers) -> Floats:
+def cents_of(walk: Integers, start_cents: float = _START_CENTS) -> Floats:
     """Return prices in whole cents: the start times (1 + x / 1024) ** 1024, nearly e ** x."""
     folded = _LOG_BOUND - np.abs(((walk + _LOG_BOUND) & (4 * _LOG_BOUND - 1)) - 2 * _LOG_BOUND)
-    cents: Floats = folded * 2.0 ** -(_LOG_BITS + _SQUARINGS)
+    cents: Floats = folded * 2.0 ** -(LOG_BITS + _SQUARINGS)
     cents += 1.0
     for _ in range(_SQUARINGS):
         cents *= cents
-    cents *= _START_CENTS
+    cents *= start_cents
     np.rint(cents, out=cents)
     return cents
 
 
 def _deviates(words: Words) -> Integers:
-    """Return nearly normal integers of deviation `_DEVIATION`, one a word."""
-    return _centred(_shorts(words).reshape(-1, 4))
+    """Return nearly normal integers of deviation `DEVIATION`, one a word."""
+    return centred(shorts(words).reshape(-1, 4))
 
 
-def _centred(shorts: NDArray[np.uint16]) -> Integers:
+def centred(shorts: NDArray[np.uint16]) -> Integers:
     """Return the sums of four uniform 16-bit numbers each, centred at zero."""
     total = shorts[:, 0].astype(np.int64)
     for column in range(1, 4):
@@ -177,6 +177,6 @@ def _centred(shorts: NDArray[np.uint16]) -> Integers:
     return total
 
 
-def _shorts(words: Words) -> NDArray[np.uint16]:
+def shorts(words: Words) -> NDArray[np.uint16]:
     """Return the four 16-bit numbers in each word, least first, whatever the machine's order."""
     return words.astype("<u8", copy=False).view("<u2")
