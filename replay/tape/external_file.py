@@ -1,7 +1,8 @@
 """From `--series NAME=FILE[,delay=8h][,column=rate]` to an external series.
 
-The file is CSV (also gzipped) or Parquet with one column of times and others of numbers. What was read out of it -
-the unit of its times, which column, how many values from when to when - is said in the series' notes.
+The file is CSV (also gzipped) or Parquet with one column of times and others of numbers. Instead of a file, a series of
+the catalogue: its name (``venue:symbol``, ``funding:venue:symbol``) or its folder. What was read out of it - the unit
+of its times, which column, how many values from when to when - is said in the series' notes.
 """
 
 from __future__ import annotations
@@ -371,6 +372,12 @@ def _frame(file: str) -> pl.DataFrame:
         UserError: there is none, or it cannot be read.
     """
     path = Path(file).expanduser()
+    if ":" in file or path.is_dir():
+        from replay.tape.catalogue import kept_rows
+
+        kept = kept_rows(file, path)
+        if kept is not None:
+            return kept
     try:
         with path.open("rb") as opened:
             magic = opened.read(4)

@@ -12,7 +12,7 @@ happened and after which everything has.
 from replay.tape.catalogue.keys import SeriesKey, default_data_dir, parse_name
 from replay.tape.catalogue.manifest import Import, Manifest, Part
 from replay.tape.catalogue.merging import Conflict, OnConflict
-from replay.tape.catalogue.playing import KeptBars, kept_bars
+from replay.tape.catalogue.playing import KeptBars, kept_bars, kept_rows
 from replay.tape.catalogue.store import Catalogue, ConflictError, Provenance, WriteReport
 
 __all__ = [
@@ -29,5 +29,6 @@ __all__ = [
     "WriteReport",
     "default_data_dir",
     "kept_bars",
+    "kept_rows",
     "parse_name",
 ]

@@ -10,7 +10,7 @@ import msgspec
 import platformdirs
 
 from config.errors import UserError
-from replay.tape.kinds import kind_of
+from replay.tape.kinds import KINDS, kind_of
 from replay.tape.timeframe import NS_PER_S, format_timeframe, parse_timeframe
 
 DATA_DIR_VARIABLE = "PITBOSS_DATA_DIR"
@@ -117,6 +117,18 @@ def parse_name(name: str) -> tuple[str, str, int | None]:
         message = f"{name!r} is no name of a series: write VENUE:SYMBOL:TIMEFRAME, such as binance:BTCUSDT:1m"
         raise UserError(message)
     return check_venue(venue), check_symbol(symbol), timeframe_ns
+
+
+def split_kind(name: str) -> tuple[str | None, str, str, int | None]:
+    """Return kind (``None`` if not said), venue, symbol and timeframe of ``[KIND:]VENUE:SYMBOL[:TIMEFRAME]``.
+
+    Raises:
+        UserError: it is written in another way.
+    """
+    first, _, rest = name.partition(":")
+    if first in KINDS and ":" in rest:
+        return first, *parse_name(rest)
+    return None, *parse_name(name)
 
 
 def default_data_dir() -> Path:

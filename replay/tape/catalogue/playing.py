@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+import polars as pl
 
 from config.errors import UserError
-from replay.tape.catalogue.keys import default_data_dir, parse_name
+from replay.tape.catalogue.keys import default_data_dir, split_kind
 from replay.tape.catalogue.manifest import MANIFEST_NAME, Manifest, read_manifest
-from replay.tape.catalogue.store import Catalogue
+from replay.tape.catalogue.store import Catalogue, scan_parts
 from replay.tape.kinds import kind_of
 from replay.tape.parquet import ParquetSource
 
@@ -72,25 +73,55 @@ def kept_bars(where: str, path: Path, timeframe_ns: int | None, data_dir: Path |
     Raises:
         UserError: it is such a name, but there is no such series; or it is one that is no bars.
     """
-    if os.path.isfile(path / MANIFEST_NAME):  # noqa: PTH113 - Path.is_file raises for a name that is too long to exist
-        manifest, folder = read_manifest(path), path
-    elif os.path.exists(path) or not _is_name(where):  # noqa: PTH110 - the same
+    found = _found(where, path, "bars", timeframe_ns, data_dir)
+    if found is None:
         return None
-    else:
-        catalogue = Catalogue(default_data_dir() if data_dir is None else data_dir)
-        manifest = catalogue.named(where, "bars", timeframe_ns)
-        folder = catalogue.folder(manifest.key)
-    if manifest is None:
-        return None
+    manifest, folder = found
     if manifest.timeframe_ns is None or not kind_of(manifest.kind).has_timeframe:
         message = f"{where}: these are {manifest.kind}; a tape is played from bars"
         raise UserError(message)
     return KeptBars(manifest.symbol, where, manifest.timeframe_ns, BarsSource(folder, manifest, where))
 
 
+def kept_rows(where: str, path: Path, data_dir: Path | None = None) -> pl.DataFrame | None:
+    """Return all rows of a series that a name or a folder stands for; None if it can only be meant as a file.
+
+    Args:
+        where: ``VENUE:SYMBOL``, ``KIND:VENUE:SYMBOL`` or the folder of a series, as it was written.
+        path: the same as a path.
+        data_dir: where the catalogue is; the usual place when ``None``.
+
+    Raises:
+        UserError: it is such a name, but there is no such series, or a file of it is missing or damaged.
+    """
+    found = _found(where, path, None, None, data_dir)
+    if found is None:
+        return None
+    manifest, folder = found
+    try:
+        return scan_parts(folder, manifest).collect()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        message = f"{where}: cannot be read ({str(error).strip().splitlines()[0]})"
+        raise UserError(message) from error
+
+
+def _found(
+    where: str, path: Path, kind: str | None, timeframe_ns: int | None, data_dir: Path | None
+) -> tuple[Manifest, Path] | None:
+    """Return the manifest of a series and its folder."""
+    if os.path.isfile(path / MANIFEST_NAME):  # noqa: PTH113 - Path.is_file raises for a name that is too long to exist
+        manifest = read_manifest(path)
+        return None if manifest is None else (manifest, path)
+    if os.path.exists(path) or not _is_name(where):  # noqa: PTH110 - the same
+        return None
+    catalogue = Catalogue(default_data_dir() if data_dir is None else data_dir)
+    manifest = catalogue.named(where, kind, timeframe_ns)
+    return manifest, catalogue.folder(manifest.key)
+
+
 def _is_name(where: str) -> bool:
     try:
-        parse_name(where)
+        split_kind(where)
     except UserError:
         return False
     return True

@@ -19,7 +19,7 @@ from replay.tape.catalogue.folders import (
     sha256_of,
     sync,
 )
-from replay.tape.catalogue.keys import SeriesKey, parse_name
+from replay.tape.catalogue.keys import SeriesKey, split_kind
 from replay.tape.catalogue.manifest import (
     MANIFEST_NAME,
     Import,
@@ -129,14 +129,15 @@ class Catalogue:
         """Return the manifest of the series of this name.
 
         Args:
-            name: ``VENUE:SYMBOL`` or ``VENUE:SYMBOL:TIMEFRAME``.
+            name: ``VENUE:SYMBOL`` or ``VENUE:SYMBOL:TIMEFRAME``, perhaps with ``KIND:`` before it.
             kind: which kind, where series of several kinds have this name.
             timeframe_ns: which timeframe, where the name does not say it.
 
         Raises:
             UserError: there is no such series, or there are several; it says which.
         """
-        venue, symbol, named_ns = parse_name(name)
+        named_kind, venue, symbol, named_ns = split_kind(name)
+        kind = named_kind or kind
         if kind is not None:
             kind_of(kind)
         series = self.series()
@@ -154,8 +155,9 @@ class Catalogue:
             raise UserError(message)
         if len(found) > 1:
             listed = ", ".join(str(each.key) for each in found)
-            how = "--kind" if len({each.kind for each in found}) > 1 else "its timeframe"
-            message = f"{name} may be {listed}; say which by {how}"
+            is_kind_known = len({each.kind for each in found}) == 1
+            one = found[0].name if is_kind_known else f"{found[-1].kind}:{found[-1].name}"
+            message = f"{name} may be {listed}; say which, as in {one}"
             raise UserError(message)
         return found[0]
 
@@ -178,20 +180,8 @@ class Catalogue:
             UserError: there is no such series, or a file of it is missing.
         """
         manifest = self.existing(key)
-        types = kind_of(key.kind).types()
-        frames = []
-        for path, part in zip(self.paths(manifest), manifest.parts, strict=True):
-            absent = (
-                pl.lit(None, getattr(pl, POLARS_NAMES[types[name]])).alias(name)
-                for name in manifest.columns
-                if name not in part.columns
-            )
-            frames.append(
-                pl.scan_parquet(path, glob=False, hive_partitioning=False)
-                .with_columns(*absent)
-                .select(manifest.columns)
-            )
-        return pl.concat(frames)
+        self.paths(manifest)
+        return scan_parts(self.folder(key), manifest)
 
     def paths(self, manifest: Manifest) -> list[Path]:
         """Return the files of a series, in order of time.
@@ -301,6 +291,7 @@ class Catalogue:
         examples = tuple(spill.examples[:EXAMPLES_MAX])
         if spill.conflicts and on_conflict == "fail":
             raise _conflict(key, provenance, spill.conflicts, examples)
+        _check_identity(key, runs, parts)
         imports = [] if before is None else list(before.imports)
         entry = Import(
             source=provenance.source,
@@ -341,6 +332,35 @@ class Catalogue:
         manifest = read_manifest(self.folder(key))
         if manifest is not None and manifest.symbol != key.symbol:
             message = f"{key}: its folder is taken by {manifest.symbol}; name it so, or remove that series first"
+            raise UserError(message)
+
+
+def scan_parts(folder: Path, manifest: Manifest) -> pl.LazyFrame:
+    """Return the rows of the files that a manifest names, lazily; a column that a file lacks is empty there."""
+    types = kind_of(manifest.kind).types()
+    frames = []
+    for part in manifest.parts:
+        absent = (
+            pl.lit(None, getattr(pl, POLARS_NAMES[types[name]])).alias(name)
+            for name in manifest.columns
+            if name not in part.columns
+        )
+        table = pl.scan_parquet(folder / part.file, glob=False, hive_partitioning=False)
+        frames.append(table.with_columns(*absent).select(manifest.columns))
+    return pl.concat(frames)
+
+
+def _check_identity(key: SeriesKey, runs: list[Run], parts: dict[str, Part]) -> None:
+    """Refuse trades with ids beside trades without: nothing could tell whether they are the same.
+
+    Raises:
+        UserError: some have them, some have not.
+    """
+    wanted = kind_of(key.kind).key
+    for run in runs:
+        if any((name in run.part.columns) != (name in part.columns) for name in wanted for part in parts.values()):
+            have = "have no ids" if "id" not in run.part.columns else "have ids"
+            message = f"{key}: these trades of {run.part.period} {have}, unlike others of the series"
             raise UserError(message)
 
 

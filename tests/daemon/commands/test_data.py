@@ -92,8 +92,14 @@ def test_a_changed_file_is_found_and_the_exit_code_says_so(invoke: Callable[...,
 @pytest.mark.parametrize(
     ("arguments", "refusal"),
     [
-        (("binance:BTC/USDT",), "may be binance:BTC/USDT:1m, binance:BTC/USDT:5m; say which by its timeframe"),
-        (("kraken:ETH/EUR",), "may be kraken:ETH/EUR:1m, funding of kraken:ETH/EUR; say which by --kind"),
+        (
+            ("binance:BTC/USDT",),
+            "may be binance:BTC/USDT:1m, binance:BTC/USDT:5m; say which, as in binance:BTC/USDT:1m",
+        ),
+        (
+            ("kraken:ETH/EUR",),
+            "may be kraken:ETH/EUR:1m, funding of kraken:ETH/EUR; say which, as in funding:kraken:ETH/EUR",
+        ),
         (("binance:BTC/USD:1m",), "there is no series binance:BTC/USD:1m in "),
         (("binance:BTC/USD:1m",), "(did you mean 'binance:BTC/USDT:1m'?)"),
         (("BTCUSDT",), "'BTCUSDT' is no name of a series: write VENUE:SYMBOL:TIMEFRAME"),

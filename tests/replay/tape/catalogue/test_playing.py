@@ -13,11 +13,13 @@ from config.errors import UserError
 from replay.run import replay
 from replay.tape import open_tape
 from replay.tape.catalogue import Catalogue, Provenance, SeriesKey
+from replay.tape.external_file import open_series
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 MINUTE = 60_000_000_000
+START = 1_704_067_200_000_000_000
 
 
 def kept(catalogue: Catalogue, file: Path | str, symbol: str, timeframe_ns: int = MINUTE) -> SeriesKey:
@@ -66,7 +68,9 @@ def test_recorded_years_are_replayed_to_the_same_digest(catalogue: Catalogue, sh
 def test_the_timeframe_chooses_among_series(catalogue: Catalogue, write: Callable[..., str]) -> None:
     kept(catalogue, write("a.csv"), "BTCUSDT")
     kept(catalogue, write("b.csv", step_ms=300_000), "BTCUSDT", 5 * MINUTE)
-    with pytest.raises(UserError, match=r"may be venue:BTCUSDT:1m, venue:BTCUSDT:5m; say which by its timeframe"):
+    with pytest.raises(
+        UserError, match=r"may be venue:BTCUSDT:1m, venue:BTCUSDT:5m; say which, as in venue:BTCUSDT:1m"
+    ):
         open_tape(["venue:BTCUSDT"], data_dir=catalogue.root)
     (series,) = open_tape(["venue:BTCUSDT"], timeframe="5m", data_dir=catalogue.root).series
     assert series.timeframe_ns == 5 * MINUTE
@@ -127,3 +131,25 @@ def test_a_lost_file_is_named(
     path.unlink()
     with pytest.raises(UserError, match=r"venue:BTCUSDT: its file .* is missing"):
         open_tape(["venue:BTCUSDT"], data_dir=catalogue.root)
+
+
+def test_values_and_funding_of_the_catalogue_are_heard_beside_the_bars(
+    catalogue: Catalogue, write: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PITBOSS_DATA_DIR", str(catalogue.root))
+    kept(catalogue, write("a.csv"), "BTCUSDT")
+    ts = [START + 60 * MINUTE * hour for hour in range(3)]
+    funding = SeriesKey("funding", "venue", "BTCUSDT")
+    catalogue.write(funding, [pl.DataFrame({"ts": ts, "rate": [0.1, 0.2, 0.3]})], Provenance("f.csv"))
+    later = [each + MINUTE for each in ts]
+    values = pl.DataFrame({"ts": ts, "value": [1.0, 2.0, 3.0], "published": later})
+    catalogue.write(SeriesKey("values", "alternative", "FNG"), [values], Provenance("fng.csv"))
+    for name in ("funding:venue:BTCUSDT", str(catalogue.folder(funding))):
+        (paid,) = open_series([f"BTCUSDT={name}"], ["BTCUSDT"])
+        assert (paid.kind, paid.ts_ns.tolist(), paid.numbers[0].tolist()) == ("funding", ts, [0.1, 0.2, 0.3])
+    (heard,) = open_series(["fng=alternative:FNG"], ["BTCUSDT"])
+    assert (heard.kind, heard.known_ns.tolist(), heard.numbers[0].tolist()) == ("values", later, [1.0, 2.0, 3.0])
+    with pytest.raises(UserError, match=r"venue:BTCUSDT may be .* say which, as in funding:venue:BTCUSDT"):
+        open_series(["BTCUSDT=venue:BTCUSDT"], ["BTCUSDT"])
+    with pytest.raises(UserError, match=r"there is no series alternative:FN in .*did you mean 'alternative:FNG'"):
+        open_series(["fng=alternative:FN"], ["BTCUSDT"])

@@ -190,8 +190,11 @@ def test_trades_of_one_id_are_one_trade(catalogue: Catalogue) -> None:
     assert (report.rows_new, report.rows_same) == (1, 1)
     with pytest.raises(ConflictError, match=r"price 1\.0 there, 2\.0 came"):
         catalogue.write(TRADES, [trades([3], (5, 2.0, 1.0))], FILE)
-    with pytest.raises(UserError, match="have no ids"):
-        catalogue.write(TRADES, [trades(None, (5, 1.0, 1.0))], FILE)
+    before = files_of(catalogue)
+    for day, match in ((0, "these trades have no ids"), (DAY, "these trades of 2024-01-02 have no ids")):
+        with pytest.raises(UserError, match=match):
+            catalogue.write(TRADES, [trades(None, (day + 5, 1.0, 1.0))], FILE)
+    assert files_of(catalogue) == before
 
 
 def test_equal_trades_without_ids_are_as_many_as_came(catalogue: Catalogue) -> None:
