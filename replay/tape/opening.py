@@ -240,12 +240,15 @@ def _tick_stream(where: str) -> TickStream | None:
         UserError: the file is missing, unreadable, empty or damaged.
     """
     path = _path(where)
-    if not _is_parquet(path, _magic(path, where)):
-        return None
+    magic = _magic(path, where)
+    if not _is_parquet(path, magic):
+        from replay.tape.raw_feed import RawFeed, is_raw_feed
+
+        return RawFeed([(path, where)]) if is_raw_feed(path, magic) else None
     from replay.tape.tick_table import TickTable, kind_of_columns, parquet_columns
 
     kind = kind_of_columns(parquet_columns(path, where))
-    return None if kind is None else TickTable(path, where, kind)
+    return None if kind is None else TickTable([path], where, kind)
 
 
 def _is_parquet(path: Path, magic: bytes) -> bool:

@@ -1,7 +1,7 @@
-"""Parquet files of trades and quotes, read a slice at a time and checked from the first row to the last.
+"""Parquet files of trades, quotes and books, read a slice at a time and checked from the first row to the last.
 
-The columns are those of the kinds `trades` and `quotes`. The names exchanges' own dumps use for them are taken, too,
-and so are times in seconds, milliseconds and microseconds: one unit a file, told by the first row.
+The columns are those of the kinds `trades`, `quotes` and `book`. The names exchanges' own dumps use for them are taken,
+too, and so are times in seconds, milliseconds and microseconds: one unit a file, told by the first row.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import polars as pl
 
 from actors.messages import Quote, Trade
 from config.errors import UserError, nearest
+from replay.tape.books import Book
 from replay.tape.columns import time_text
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from actors.messages import BookSnapshot, Message
     from replay.tape.columns import Floats, Integers
     from replay.tape.ticks import Take
 
@@ -52,7 +54,9 @@ class TickColumns(msgspec.Struct, frozen=True, eq=False):
     side: Integers
     """Of trades: 1, -1 or 0."""
     id: Integers
-    """Of trades; 0 where there is none."""
+    """Of trades, and the `seq` of books; 0 where there is none."""
+    snapshot: NDArray[np.bool_]
+    """Of books: whether the row is of a whole book."""
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -84,33 +88,37 @@ def parquet_columns(path: Path, where: str) -> list[str]:
 
 
 class TickTable:
-    """A Parquet file of trades or quotes.
+    """Parquet files of trades, quotes or changes of a book.
 
     Args:
-        path: the file.
-        where: its name, for errors.
-        kind: "trades" or "quotes".
+        paths: the files, in the order of time.
+        where: their name, for errors.
+        kind: "trades", "quotes" or "book".
 
     Raises:
         UserError: a column is missing or holds something else.
     """
 
-    __slots__ = ("_floats", "_ids", "_sides", "_table", "_times", "kind", "rows", "where")
+    __slots__ = ("_floats", "_id", "_paths", "_sides", "_stamps", "_table", "_times", "kind", "rows", "where")
 
-    def __init__(self, path: Path, where: str, kind: str) -> None:
+    def __init__(self, paths: Sequence[Path], where: str, kind: str) -> None:
         self.kind = kind
         self.where = where
         try:
-            self._table = pl.scan_parquet(path.absolute(), glob=False, hive_partitioning=False)
+            self._paths = [path.absolute() for path in paths]
+            self._stamps = self._stamps_now()
+            self._table = pl.scan_parquet(self._paths, glob=False, hive_partitioning=False)
             schema = self._table.collect_schema()
             self.rows: int = self._table.select(pl.len()).collect().item()
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
             raise _damaged(where, error) from error
-        wanted = ("price", "quantity") if kind == "trades" else ("bid", "bid_quantity", "ask", "ask_quantity")
+        wanted = ("bid", "bid_quantity", "ask", "ask_quantity") if kind == "quotes" else ("price", "quantity")
         self._floats = {name: _find(name, schema, where) for name in wanted}
         self._times = [name for name in ("ts", "recv_ns") if name in schema]
-        self._ids = kind == "trades" and "id" in schema
-        self._sides = kind == "trades" and "side" in schema
+        self._id = {"trades": "id" if "id" in schema else "", "quotes": "", "book": "seq"}[kind]
+        self._sides = kind != "quotes" and "side" in schema
+        for name in ("seq", "snapshot", "side") if kind == "book" else ():
+            _find(name, schema, where)
         if not self._times:
             message = f"{where}: there is no column 'ts'; the columns are: {', '.join(schema)}"
             raise UserError(message)
@@ -137,7 +145,7 @@ class TickTable:
         """
         row = 1
         for block in self.blocks(clock):
-            take.hash(block.time_ns, *block.numbers.values(), block.side, block.id)
+            take.hash(block.time_ns, *block.numbers.values(), block.side, block.id, block.snapshot)
             for name in ("price", "bid", "ask"):
                 if name in block.numbers:
                     take.prices(block.numbers[name], self.where, row)
@@ -152,6 +160,9 @@ class TickTable:
         Raises:
             UserError: the file is damaged, or a row cannot be true.
         """
+        if self._stamps_now() != self._stamps:
+            message = f"{self.where}: the file was changed after it was opened"
+            raise UserError(message)
         last_ns, last_id, unit_ns = 0, -1, 0
         for start in range(0, self.rows, SLICE_ROWS):
             try:
@@ -170,18 +181,24 @@ class TickTable:
                     for name, column in self._floats.items()
                 },
                 self._side(frame, start),
-                self._column(frame, "id", start).astype(np.int64) if self._ids else np.zeros(frame.height, np.int64),
+                self._column(frame, self._id, start).astype(np.int64) if self._id else np.zeros(frame.height, np.int64),
+                self._column(frame, "snapshot", start).astype(np.bool_)
+                if self.kind == "book"
+                else np.zeros(frame.height, np.bool_),
             )
             self._check(block, start, last_ns, last_id)
             last_ns, last_id = int(block.time_ns[-1]), int(block.id[-1])
             yield block
 
-    def messages(self, symbol: str, clock: str) -> Iterator[Trade | Quote]:
-        """Yield the rows as messages.
+    def messages(self, symbol: str, clock: str) -> Iterator[Message]:
+        """Yield the rows as messages; books at their own depth and pace.
 
         Raises:
             UserError: as `blocks` does.
         """
+        if self.kind == "book":
+            yield from self._books(symbol, clock)
+            return
         for block in self.blocks(clock):
             numbers = {name: column.tolist() for name, column in block.numbers.items()}
             times_ns = block.time_ns.tolist()
@@ -194,6 +211,33 @@ class TickTable:
             else:
                 for quote in zip(*numbers.values(), times_ns, strict=True):
                     yield Quote(symbol, *quote)
+
+    def _books(self, symbol: str, clock: str) -> Iterator[Message]:
+        """Apply the rows of each message, which share their time and number, and show what the book has become."""
+        book = Book()
+        known: tuple[int, int, bool] | None = None
+        sides: dict[int, list[tuple[float, float]]] = {1: [], -1: []}
+        for block in self.blocks(clock):
+            rows = zip(
+                zip(block.time_ns.tolist(), block.id.tolist(), block.snapshot.tolist(), strict=True),
+                block.side.tolist(),
+                block.numbers["price"].tolist(),
+                block.numbers["quantity"].tolist(),
+                strict=True,
+            )
+            for message, side, price, quantity in rows:
+                if message != known:
+                    if known is not None and (shown := _apply(book, known, sides, symbol)) is not None:
+                        yield shown
+                    known = message
+                sides[side].append((price, quantity))
+        if known is not None and (shown := _apply(book, known, sides, symbol)) is not None:
+            yield shown
+
+    def _stamps_now(self) -> list[tuple[int, int]]:
+        """Return size and time of every file; one that is gone has none."""
+        found = [path.stat() if path.exists() else None for path in self._paths]
+        return [(0, 0) if stat is None else (stat.st_size, stat.st_mtime_ns) for stat in found]
 
     def _column(self, frame: pl.DataFrame, name: str, start: int) -> NDArray[np.generic]:
         column = frame.get_column(name)
@@ -215,7 +259,7 @@ class TickTable:
             sides = np.array([_SIDES.get(str(value).lower(), 2) for value in values.tolist()], np.int64)
         else:
             sides = values.astype(np.int64)
-        wrong = (sides < -1) | (sides > 1)
+        wrong = (sides < -1) | (sides > 1) | ((sides == 0) & (self.kind == "book"))
         if wrong.any():
             row = int(wrong.argmax())
             message = (
@@ -243,18 +287,33 @@ class TickTable:
 
         for name, values in block.numbers.items():
             top = np.inf if name.endswith("quantity") else PRICE_MAX
-            find(~((values > 0) & (values < top)), f"{name} {{{name}}} is not a positive number")
+            low = values >= 0 if self.kind == "book" and name == "quantity" else values > 0
+            find(~(low & (values < top)), f"{name} {{{name}}} is not a positive number")
         if self.kind == "quotes":
             find(~(block.numbers["bid"] < block.numbers["ask"]), "crossed: bid {bid} is not below ask {ask}")
         find(np.diff(block.time_ns, prepend=last_ns) < 0, "time goes backwards, to {time}; sort by time")
-        if self._ids:
-            find(np.diff(block.id, prepend=last_id) <= 0, "id {id} does not follow the id before it")
+        if self._id:
+            least = 0 if self.kind == "book" else 1
+            find(np.diff(block.id, prepend=last_id) < least, f"{self._id} {{id}} does not follow the one before it")
         if faults:
             row, text = min(faults, key=lambda fault: fault[0])
             values_of_row = {name: values[row].item() for name, values in block.numbers.items()}
             text = text.format(**values_of_row, time=time_text(int(block.time_ns[row])), id=int(block.id[row]))
             message = f"{self.where}: row {start + row + 1}: {text}"
             raise UserError(message)
+
+
+def _apply(
+    book: Book, message: tuple[int, int, bool], sides: dict[int, list[tuple[float, float]]], symbol: str
+) -> BookSnapshot | None:
+    """Bring a book up to date with the rows of one message, and show it."""
+    time_ns, sequence, whole = message
+    if whole:
+        book.reset(sequence, sides[1], sides[-1])
+    elif book.known:
+        book.change(sequence, sides[1], sides[-1])
+    sides[1], sides[-1] = [], []
+    return book.shown(symbol, time_ns)
 
 
 def _find(name: str, schema: Mapping[str, pl.DataType], where: str) -> str:

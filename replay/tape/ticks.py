@@ -1,8 +1,8 @@
 """The ticks of one symbol as a series of a tape, and the bars that are built from its trades.
 
-A bar holds the trades from its open time on and before its close. It is played at its close, and only if a trade at
-or after that is on the tape: the last bucket is not complete and is left out. Where nobody traded there is no bar.
-The first bar begins with the first trade; nobody can tell whether there were others before it.
+A bar holds the trades from its open time on and before its close. It is played at its close, and only if the file of
+the trades goes on at or after that: a last bucket that is not complete is left out. Where nobody traded there is no
+bar. The first bar begins with the first trade; nobody can tell whether there were others before it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 import numpy as np
 
-from actors.messages import Bar, Trade
+from actors.messages import Bar, BookSnapshot, Quote, Trade
 from config.errors import UserError
 from replay.tape.columns import Columns, time_text
 from replay.tape.grid import DECIMALS_MAX, Grid, count_off_prices
@@ -26,10 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from decimal import Decimal
 
+    from numpy.typing import NDArray
+
     from actors.messages import Message
     from replay.tape.columns import Floats, Integers
 
 _BLOCK_BARS = 4_096
+_NAMES = {"trades": "trades", "quotes": "quotes", "book": "changes of the book"}
 
 
 class TickStream(Protocol):
@@ -65,19 +68,30 @@ class TickStream(Protocol):
 class Take:
     """Collects, over one pass, what a series of ticks needs to be described."""
 
-    __slots__ = ("_digest", "_grid", "_last_bucket", "_tick", "_timeframe_ns", "buckets", "first_ns", "last_ns", "off")
+    __slots__ = (
+        "_digest",
+        "_grid",
+        "_newest",
+        "_tick",
+        "_timeframe_ns",
+        "buckets",
+        "first_ns",
+        "off",
+        "passed_ns",
+    )
 
     def __init__(self, timeframe_ns: int, tick: Decimal | None) -> None:
         self._timeframe_ns = timeframe_ns
         self._tick = tick
         self._grid = Grid()
         self._digest = hashlib.sha256()
-        self._last_bucket = -1
+        self._newest = [-1]
         self.buckets = 0
         """Bars that have trades."""
         self.first_ns = 0
         """Time of the first trade; 0 before there was one."""
-        self.last_ns = 0
+        self.passed_ns = 0
+        """How far the file of the trades goes."""
         self.off = 0
         """Prices that are no multiples of the given tick."""
 
@@ -86,7 +100,7 @@ class Take:
         """The price step: the given one, or what all prices are multiples of."""
         return self._grid.tick if self._tick is None else self._tick
 
-    def hash(self, *columns: Integers | Floats) -> None:
+    def hash(self, *columns: Integers | Floats | NDArray[np.bool_]) -> None:
         """Make the values part of the fingerprint."""
         for column in columns:
             self._digest.update(np.ascontiguousarray(column).data)
@@ -118,10 +132,14 @@ class Take:
             return
         if not self.first_ns:
             self.first_ns = int(times_ns[0])
-        self.last_ns = int(times_ns[-1])
         buckets = times_ns // self._timeframe_ns
-        self.buckets += int(np.count_nonzero(np.diff(buckets, prepend=self._last_bucket)))
-        self._last_bucket = int(buckets[-1])
+        entered = buckets[np.flatnonzero(np.diff(buckets, prepend=self._newest[-1]))]
+        self.buckets += len(entered)
+        self._newest = [*self._newest, *entered[-2:].tolist()][-2:]
+
+    def opens_ns(self) -> list[int]:
+        """Return the open times of the last two bars that have trades, if there are so many."""
+        return [bucket * self._timeframe_ns for bucket in self._newest if bucket >= 0]
 
     def fingerprint(self) -> str:
         """Return the hash of all that was taken."""
@@ -177,7 +195,7 @@ class Ticks:
 
 
 def with_bars(messages: Iterable[Message], symbol: str, timeframe_ns: int) -> Iterator[Message]:
-    """Yield the messages, and each bar of the trades among them right before the first that is past its close.
+    """Yield the messages, and each bar of the trades among them right before the first message past its close.
 
     A volume is the exact sum of its quantities, rounded once.
     """
@@ -185,12 +203,14 @@ def with_bars(messages: Iterable[Message], symbol: str, timeframe_ns: int) -> It
     first = high = low = last = 0.0
     quantities = array("d")
     for message in messages:
+        assert isinstance(message, Trade | Quote | BookSnapshot), message
+        if close_ns and message.time_ns >= close_ns:
+            open_ns = close_ns - timeframe_ns
+            yield Bar(symbol, timeframe_ns, open_ns, close_ns, first, high, low, last, fsum(quantities))
+            close_ns = 0
         if isinstance(message, Trade):
             price = message.price
-            if message.time_ns >= close_ns:
-                if close_ns:
-                    open_ns = close_ns - timeframe_ns
-                    yield Bar(symbol, timeframe_ns, open_ns, close_ns, first, high, low, last, fsum(quantities))
+            if not close_ns:
                 close_ns = (message.time_ns // timeframe_ns + 1) * timeframe_ns
                 first = high = low = price
                 del quantities[:]
@@ -222,6 +242,7 @@ def read_ticks(symbol: str, files: Sequence[TickStream], timeframe_ns: int, tick
     Raises:
         UserError: there are no trades, or no whole bar of them; clocks that do not agree; a row that cannot be true.
     """
+    files = _one_feed(files)
     names = ", ".join(file.where for file in files)
     _check_kinds(symbol, files)
     clocks = [clock for clock in ("ts", "recv_ns") if all(clock in file.clocks for file in files)]
@@ -234,15 +255,18 @@ def read_ticks(symbol: str, files: Sequence[TickStream], timeframe_ns: int, tick
     counts: dict[str, int] = {}
     for file in ordered:
         take.text("/".join(file.kinds).encode())
-        counts[" and ".join(file.kinds)] = file.facts(clocks[0], take)
-    bars = take.buckets - 1
+        counts[_NAMES.get("/".join(file.kinds), "messages of a recorded feed")] = file.facts(clocks[0], take)
+    opens_ns = take.opens_ns()
+    is_whole = bool(opens_ns) and take.passed_ns >= opens_ns[-1] + timeframe_ns
+    bars = take.buckets - (0 if is_whole else 1)
     if bars < 1:
         message = f"{names}: the trades make no whole {format_timeframe(timeframe_ns)} bar; give a shorter --timeframe"
         raise UserError(message)
     notes = [", ".join(f"{count:,} {kind}" for kind, count in counts.items()) + f" and {bars:,} bars built of them"]
     if take.first_ns % timeframe_ns:
         notes.append(f"the first bar begins with the first trade, at {time_text(take.first_ns)}")
-    notes.append("the last bar is not complete and is left out")
+    if not is_whole:
+        notes.append("the last bar is not complete and is left out")
     if take.off:
         notes.append(f"{take.off:,} prices are not multiples of the tick {tick}")
     return TickFacts(
@@ -250,11 +274,20 @@ def read_ticks(symbol: str, files: Sequence[TickStream], timeframe_ns: int, tick
         timeframe_ns=timeframe_ns,
         bars=bars,
         first_open_ns=take.first_ns // timeframe_ns * timeframe_ns,
-        last_open_ns=take.last_ns // timeframe_ns * timeframe_ns - timeframe_ns,
+        last_open_ns=opens_ns[-1 if is_whole else -2],
         tick=take.tick,
         fingerprint=take.fingerprint(),
         notes=tuple(notes),
     )
+
+
+def _one_feed(files: Sequence[TickStream]) -> list[TickStream]:
+    """Return the files with those that are parts of one recorded feed as one."""
+    from replay.tape.raw_feed import RawFeed
+
+    feeds = [file for file in files if isinstance(file, RawFeed)]
+    others: list[TickStream] = [file for file in files if not isinstance(file, RawFeed)]
+    return [RawFeed([part for feed in feeds for part in feed.files]), *others] if feeds else others
 
 
 def _check_kinds(symbol: str, files: Sequence[TickStream]) -> None:

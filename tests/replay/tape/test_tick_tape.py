@@ -84,6 +84,7 @@ def test_a_bar_is_played_at_its_close_before_the_ticks_of_that_time(put: Put) ->
     assert (first.open, first.high, first.low, first.close, first.volume) == (100.0, 104.0, 100.0, 104.0, 3.0)
     assert (second.open_ns - first.open_ns, second.volume) == (60 * 10**9, 3.0)
     (series,) = tape.series
+    assert (series.first_open_ns, series.last_open_ns) == (first.open_ns, second.open_ns)
     assert series.notes == (
         "4 trades, 2 quotes and 2 bars built of them",
         "the last bar is not complete and is left out",
@@ -167,7 +168,7 @@ def test_other_ticks_are_another_tape(put: Put) -> None:
         ({"quantity": [1.0, 1.0, 0.0]}, "row 3: quantity 0.0 is not a positive number"),
         ({"side": [1, 2, 0]}, "row 2: side is 2; it is buy or sell, 1, -1 or 0"),
         ({"side": ["buy", "sell", "hold"]}, "row 3: side is 'hold'; it is buy or sell, 1, -1 or 0"),
-        ({"id": [4, 4, 5]}, "row 2: id 4 does not follow the id before it"),
+        ({"id": [4, 4, 5]}, "row 2: id 4 does not follow the one before it"),
         ({"id": [4, None, 5]}, "row 2: id is empty"),
         (
             {"ts": [FIRST_MS, FIRST_MS - 1, FIRST_MS]},
