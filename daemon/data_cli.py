@@ -206,3 +206,35 @@ def data_check(
         raise UserError(message)
     else:
         check_command(series, kind, timeframe, data_dir, as_json=as_json)
+
+    check_command(series, kind, timeframe, data_dir, as_json=as_json)
+
+
+@data_app.command("download")
+def data_download(
+    name: NameArgument,
+    since: Annotated[
+        str, typer.Option("--since", metavar="2024-01-31", help="The first time that is wanted, UTC unless it says so.")
+    ],
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="2024-12-31", help="The first one that is not; now unless given.")
+    ] = None,
+    kind: KindOption = None,
+    data_dir: DataDirOption = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="A setting, such as exchange.file=...; repeatable."),
+    ] = None,
+    config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Your settings, as TOML.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Download bars, mark or index bars, trades or funding from an exchange, through ccxt; needs no keys.
+
+    Only what is not there yet is asked for, so the same command goes on where one was cut off. What is missing in
+    between is asked for a second time: in the end the series holds what the exchange lists.
+
+    Example: pitboss data download binance:BTC/USDT:1m --since 2024-01-01 --until 2024-02-01
+    """
+    from daemon.commands.data_download import download_command
+
+    download_command(name, since, until, kind, data_dir, setting, config, as_json=as_json)

@@ -30,10 +30,10 @@ class Loopback:
 
     symbol = SYMBOL
 
-    def __init__(self, folder: Path, speed: float | None = None) -> None:
+    def __init__(self, folder: Path, speed: float | None = None, **terms: Any) -> None:
         self.file = folder / "ccxt.json"
         self.exchange: Exchange
-        self._terms: dict[str, Any] = {} if speed is None else {"tape": made_up_market(), "speed": speed}
+        self._terms: dict[str, Any] = {} if speed is None else {"tape": made_up_market(), "speed": speed, **terms}
         self._loop = asyncio.new_event_loop()
         self._ending = asyncio.Event()
         self._ready: Future[None] = Future()

@@ -1,0 +1,190 @@
+"""`pitboss data download`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from config.errors import UserError, nearest
+from daemon.commands.data import catalogue_in
+from daemon.commands.inputs import settings_from
+from replay.tape.catalogue import SeriesKey, parse_name
+from replay.tape.columns import time_text
+from replay.tape.timeframe import parse_timeframe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from config.schema import Settings
+    from daemon.edges.download import DownloadReport
+    from replay.tape.catalogue import Catalogue
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_BARS = ("bars", "mark", "index")
+
+
+def download_command(
+    name: str,
+    since: str,
+    until: str | None,
+    kind: str | None,
+    data_dir: Path | None,
+    setting: Sequence[str] | None,
+    config: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Download one series and print what it came to."""
+    import anyio
+
+    venue, symbol, timeframe_ns = parse_name(name)
+    key = _key(kind or ("bars" if timeframe_ns else ""), venue, symbol, timeframe_ns, name)
+    settings = settings_from(config, [*(setting or ()), f"exchange.id={venue}"], None, None)
+    since_ns = _time_ns(since, "--since")
+    until_ns = time.time_ns() if until is None else _time_ns(until, "--until")
+    if since_ns >= until_ns:
+        message = f"--since {since} lies behind --until {until or 'now'}: there is nothing between them"
+        raise UserError(message)
+    catalogue = catalogue_in(data_dir)
+    if as_json or not sys.stderr.isatty():
+        report = anyio.run(_download, settings, catalogue, key, since_ns, until_ns, _say_nothing)
+    else:
+        report = _with_progress(settings, catalogue, key, since_ns, until_ns)
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
+    else:
+        _print(report, catalogue)
+
+
+def _key(kind: str, venue: str, symbol: str, timeframe_ns: int | None, name: str) -> SeriesKey:
+    """Return which series is meant.
+
+    Raises:
+        UserError: it cannot be downloaded, or the name says too little or too much.
+    """
+    from daemon.edges.download import KINDS
+
+    if kind not in KINDS:
+        what = f"{kind!r} cannot be downloaded{nearest(kind, KINDS)}" if kind else f"{name}: of what kind?"
+        message = f"{what}; there are: {', '.join(KINDS)}; for bars, end the name with their timeframe, such as :1m"
+        raise UserError(message)
+    if kind in _BARS and timeframe_ns is None:
+        message = f"{name}: how long is a bar? write {name}:1m"
+        raise UserError(message)
+    if kind not in _BARS and timeframe_ns is not None:
+        message = f"{name}: {kind} have no timeframe; leave it out of the name"
+        raise UserError(message)
+    return SeriesKey(kind, venue, symbol, timeframe_ns)
+
+
+def _time_ns(text: str, option: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        message = f"{option} {text}: write a date or a time, such as 2024-01-31 or 2024-01-31T08:00"
+        raise UserError(message) from error
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1_000
+
+
+def _say_nothing(_: int) -> None:
+    """Show no progress."""
+
+
+async def _download(
+    settings: Settings,
+    catalogue: Catalogue,
+    key: SeriesKey,
+    since_ns: int,
+    until_ns: int,
+    progress: Callable[[int], None],
+) -> DownloadReport:
+    from daemon.edges.download import Download
+    from daemon.edges.venue_client import connect
+    from daemon.edges.venue_limits import Limits
+
+    exchange = msgspec.structs.replace(settings.exchange, symbols=(key.symbol,), direct=False)
+    client = await connect(exchange, needs_keys=False, symbols=())
+    try:
+        _check_offered(client.exchange, key)
+        limits = Limits(client.weight_per_minute)
+        return await Download(client, limits, catalogue, key, since_ns, until_ns, progress).run()
+    finally:
+        await client.close()
+
+
+def _check_offered(exchange: Any, key: SeriesKey) -> None:  # noqa: ANN401 - ccxt is not typed
+    """Refuse what the exchange does not list.
+
+    Raises:
+        UserError: it has no such symbol, timeframe or kind.
+    """
+    from daemon.edges.venue_client import is_family
+
+    markets: dict[str, Any] = exchange.markets
+    if key.symbol not in markets:
+        message = f"{key.venue} does not trade {key.symbol}{nearest(key.symbol, markets)}"
+        raise UserError(message)
+    timeframes: dict[str, str] = exchange.timeframes or {}
+    if key.timeframe_ns is not None and all(_length_ns(name) != key.timeframe_ns for name in timeframes):
+        message = f"{key.venue} has no bars of {key.timeframe}; it has: {', '.join(timeframes)}"
+        raise UserError(message)
+    if key.kind in {"mark", "index", "funding"} and not markets[key.symbol].get("contract"):
+        message = f"{key.symbol} at {key.venue} is no contract: it has no {key.kind}"
+        raise UserError(message)
+    if key.kind == "trades" and not is_family(exchange):
+        message = f"trades can be downloaded from Binance only, which numbers them without holes; not from {key.venue}"
+        raise UserError(message)
+
+
+def _length_ns(timeframe: str) -> int:
+    try:
+        return parse_timeframe(timeframe)
+    except UserError:
+        return 0  # a month, whose length differs
+
+
+def _with_progress(
+    settings: Settings, catalogue: Catalogue, key: SeriesKey, since_ns: int, until_ns: int
+) -> DownloadReport:
+    import anyio
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn(f"download {key.kind}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[upto]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("download", total=until_ns - since_ns, upto="")
+
+        def show(upto_ns: int) -> None:
+            progress.update(task, completed=upto_ns - since_ns, upto=time_text(upto_ns // 10**9 * 10**9))
+
+        return anyio.run(_download, settings, catalogue, key, since_ns, until_ns, show)
+
+
+def _print(report: DownloadReport, catalogue: Catalogue) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table(title=f"{report.kind} of {report.name}", title_justify="left", show_header=False, min_width=56)
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    table.add_row("from", time_text(report.since_ns))
+    table.add_row("to", time_text(report.until_ns))
+    table.add_row("rows of this time", f"{report.rows:,}")
+    table.add_row("of them new", f"{report.rows_new:,}")
+    table.add_row("the exchange has not", f"{report.missing:,}")
+    table.add_row("requests / in vain", f"{report.requests:,} / {report.tries_again:,}")
+    table.add_row("kept in", str(catalogue.root))
+    console.print(table)
