@@ -178,10 +178,11 @@ def _finished(head: Head, where: str, layout: str, kind: str, places: dict[str, 
 
 def _missing(names: tuple[str, ...], where: str, lacking: dict[str, list[str]], kind: str | None) -> UserError:
     """Return what lacks for the kind that lacks the least, with the column that was probably meant."""
-    nearest_kind = kind or min(lacking, key=lambda name: len(lacking[name]) / len(KINDS[name].columns))
+    told = {name: missing for name, missing in lacking.items() if name != "values"} or lacking
+    nearest_kind = kind or min(told, key=lambda name: len(told[name]) / len(KINDS[name].columns))
     shown = ", ".join(name[:_NAME_SHOWN] for name in names[:_NAMES_SHOWN])
     shown += ", ..." if len(names) > _NAMES_SHOWN else ""
-    if kind is None and len(lacking[nearest_kind]) * 2 > len(KINDS[nearest_kind].columns):
+    if kind is None and len(lacking[nearest_kind]) * 2 >= len(KINDS[nearest_kind].columns):
         return UserError(f"{where}: header: it looks like no kind of series; the columns are: {shown}")
     name = lacking[nearest_kind][0]
     wanted = (*TIME_NAMES, "ts") if name == "ts" else (name, *ALIASES[nearest_kind].get(name, ()))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from replay.tape.importing import csv_text, json_text, typed
 from replay.tape.importing.canonical import canonical, same_symbol
 from replay.tape.importing.unpacking import open_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import polars as pl
 
     from replay.tape.importing.layout import Layout, Table
 
@@ -30,13 +30,9 @@ def read(path: str | Path, layout: Layout, *, as_is: bool = False) -> Iterator[p
     """
     symbol: str | None = None
     for table in layout.tables:
-        sequence = 0
         for first_row, raw in _raw(Path(path), layout, table):
             symbol = same_symbol(raw, table, first_row, symbol)
-            frame = canonical(raw, table, first_row, layout.delay_ns, as_is=as_is)
-            if table.kind == "book" and table.column("seq") is None:
-                frame, sequence = _numbered(frame, sequence)
-            yield frame
+            yield canonical(raw, table, first_row, layout.delay_ns, as_is=as_is)
 
 
 def _raw(path: Path, layout: Layout, table: Table) -> Iterator[tuple[int, pl.DataFrame]]:
@@ -45,11 +41,3 @@ def _raw(path: Path, layout: Layout, table: Table) -> Iterator[tuple[int, pl.Dat
         return
     with open_stream(path, layout.compression, table.member, table.where) as stream:
         yield from (csv_text if table.format == "csv" else json_text).frames(stream, table)
-
-
-def _numbered(frame: pl.DataFrame, before: int) -> tuple[pl.DataFrame, int]:
-    """Return changes of a book numbered by message, where the file numbers none: those of one instant are one."""
-    starts = (pl.col("ts") != pl.col("ts").shift(1)).fill_null(value=True)
-    numbered = frame.with_columns(starts.cast(pl.Int64).cum_sum().alias("seq") + before)
-    last: int = numbered.get_column("seq")[-1]
-    return numbered, last

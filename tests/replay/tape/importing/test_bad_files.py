@@ -69,6 +69,14 @@ def test_a_bad_row_is_named(tmp_path: Path, line: str, said: str, row: int) -> N
     assert said in text
 
 
+def test_a_value_too_many_where_not_all_columns_are_taken(tmp_path: Path) -> None:
+    """A row of 5,5 for 5.5 would shift all values behind it."""
+    lines = [f"{line},x,y" for line in GOOD]
+    lines[2_899] = lines[2_899].replace("5.5", "5,5")
+    text = refusal(tmp_path / "a.csv", "\n".join([HEADER + ",more,less", *lines]))
+    assert text == "row 2900 has 9 values, the rows before it 8"
+
+
 def test_times_with_and_without_an_offset_do_not_mix(tmp_path: Path) -> None:
     lines = ["date,value", "2024-01-01 00:00:00+02:00,1", "2024-01-01 01:00:00,2"]
     text = refusal(tmp_path / "a.csv", "\n".join(lines))

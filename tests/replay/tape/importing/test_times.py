@@ -85,3 +85,12 @@ def test_typed_times_come_back(ns: int) -> None:
 
 def test_a_number_of_another_unit_is_none_in_this_one() -> None:
     assert back([1_700_000_000, 1_700_000_000_000, None], "s", pl.Int64) == [1_700_000_000 * 10**9, None, None]
+
+
+def test_a_short_fraction_is_a_fraction() -> None:
+    assert back(["1700000000.5", "1700000000.25", "1700000000."], "s") == [
+        1_700_000_000_500_000_000,
+        1_700_000_000_250_000_000,
+        1_700_000_000_000_000_000,
+    ]
+    assert back(["2024-03-01 00:00:00.5"], "iso") == [1_709_251_200_500_000_000]
