@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from config.errors import UserError
+from replay.tape.checking import reading
 from replay.tape.checking.market import Leaps, VolumeChecks
 from replay.tape.checking.report import CheckReport, Collector
 from replay.tape.checking.rows import RowChecks
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from replay.tape.checking.reading import Rows
     from replay.tape.checking.rows import Batch
 
-STRETCH_ROWS = 2_000_000
+STRETCH_ROWS = 1_000_000
 """Rows held at once of a file that is not in order."""
 _STEPPED = frozenset({"funding", "open_interest", "values"})
 """Kinds with a usual step, though without a timeframe."""
@@ -125,7 +126,10 @@ def stretches(rows: Rows, survey: Survey) -> Iterator[Batch]:
             if inside.any():
                 parts.append(batch if inside.all() else taken(batch, inside))
         whole = joined(parts)
-        yield taken(whole, np.argsort(whole.ts, kind="stable"))
+        parts.clear()
+        order = np.argsort(whole.ts, kind="stable")
+        for start in range(0, len(order), reading.BATCH_ROWS):
+            yield taken(whole, order[start : start + reading.BATCH_ROWS])
 
 
 def summary_of(report: CheckReport) -> str:
