@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from replay.tape.arrays import Frame
-    from replay.tape.catalogue import KeptBars
+    from replay.tape.catalogue import KeptSeries
     from replay.tape.columns import Columns, Source
     from replay.tape.ticks import TickStream
 
@@ -66,8 +66,8 @@ def open_tape(
         arguments: ``"FILE"`` or ``"SYMBOL=FILE"``: Parquet or CSV (also gzipped) with the columns
             ts (open time, UTC milliseconds), open, high, low, close and volume; or Parquet of trades
             (ts, price, quantity, side, id), and beside these of quotes. Without a symbol the file's
-            name is asked for it. Instead of a file, bars of the catalogue: their name
-            ``"VENUE:SYMBOL:TIMEFRAME"`` (or ``"VENUE:SYMBOL"``), or their folder.
+            name is asked for it. Instead of a file, a series of the catalogue: its name
+            ``"VENUE:SYMBOL:TIMEFRAME"``, ``"trades:VENUE:SYMBOL"``, or its folder.
         timeframe: length of a bar of every file, such as ``"5m"``; each file's most frequent step
             when ``None``, and 1m for bars that are built from trades.
         tick: smallest price step; read off the prices when ``None``.
@@ -79,7 +79,7 @@ def open_tape(
         UserError: one line that names the file, and the row or column where there is one.
     """
     opening = _Opening(timeframe, _override(tick, lot, min_notional), KEPT_ROWS_MAX)
-    kept = [_kept_bars(argument, opening.timeframe_ns, data_dir) for argument in arguments]
+    kept = [_kept(argument, opening.timeframe_ns, data_dir) for argument in arguments]
     named = [
         _split(argument) if series is None else (series.symbol, series.where)
         for argument, series in zip(arguments, kept, strict=True)
@@ -87,19 +87,20 @@ def open_tape(
     ticks: dict[str, list[TickStream]] = {}
     bars: list[tuple[str, str]] = []
     for (symbol, where), series in zip(named, kept, strict=True):
-        stream = _tick_stream(where) if series is None else None
+        stream = _tick_stream(where) if series is None else series.ticks
         if stream is None:
             bars.append((symbol, where))
         else:
             ticks.setdefault(symbol, []).append(stream)
     check_symbols(bars + [(symbol, files[0].where) for symbol, files in ticks.items()])
     for (symbol, where), series in zip(named, kept, strict=True):
-        if series is not None:
-            opening.add(series.source, symbol, where, series.timeframe_ns)
-        elif (symbol, where) in bars:
+        if (symbol, where) not in bars:
+            if symbol in ticks:
+                opening.add_ticks(ticks.pop(symbol), symbol)
+        elif series is not None and series.bars is not None:
+            opening.add(series.bars, symbol, where, series.timeframe_ns)
+        else:
             opening.add(_file_source(where), symbol, where)
-        elif symbol in ticks:
-            opening.add_ticks(ticks.pop(symbol), symbol)
     return Tape(opening.series)
 
 
@@ -186,8 +187,8 @@ def _split(argument: str) -> tuple[str, str]:
     return _checked_symbol(symbol), file
 
 
-def _kept_bars(argument: str, timeframe_ns: int | None, data_dir: Path | None) -> KeptBars | None:
-    """Return the bars of the catalogue that a ``--tape`` argument names; None if it names a file.
+def _kept(argument: str, timeframe_ns: int | None, data_dir: Path | None) -> KeptSeries | None:
+    """Return the series of the catalogue that a ``--tape`` argument names; None if it names a file.
 
     Raises:
         UserError: it is the name of a series that there is not.
@@ -200,9 +201,9 @@ def _kept_bars(argument: str, timeframe_ns: int | None, data_dir: Path | None) -
         symbol, where = "", argument
     if ":" not in where and not os.path.isdir(_path(where)):  # noqa: PTH112
         return None
-    from replay.tape.catalogue import kept_bars
+    from replay.tape.catalogue import kept_series
 
-    series = kept_bars(where, _path(where), timeframe_ns, data_dir)
+    series = kept_series(where, _path(where), timeframe_ns, data_dir)
     if series is None or not equals:
         return series
     return msgspec.structs.replace(series, symbol=_checked_symbol(symbol))

@@ -12,7 +12,7 @@ happened and after which everything has.
 from replay.tape.catalogue.keys import SeriesKey, default_data_dir, parse_name
 from replay.tape.catalogue.manifest import Import, Manifest, Part
 from replay.tape.catalogue.merging import Conflict, OnConflict
-from replay.tape.catalogue.playing import KeptBars, kept_bars, kept_rows
+from replay.tape.catalogue.playing import KeptSeries, kept_rows, kept_series
 from replay.tape.catalogue.store import Catalogue, ConflictError, Provenance, WriteReport
 
 __all__ = [
@@ -20,7 +20,7 @@ __all__ = [
     "Conflict",
     "ConflictError",
     "Import",
-    "KeptBars",
+    "KeptSeries",
     "Manifest",
     "OnConflict",
     "Part",
@@ -28,7 +28,7 @@ __all__ = [
     "SeriesKey",
     "WriteReport",
     "default_data_dir",
-    "kept_bars",
     "kept_rows",
+    "kept_series",
     "parse_name",
 ]

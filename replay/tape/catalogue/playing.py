@@ -15,11 +15,14 @@ from replay.tape.catalogue.manifest import MANIFEST_NAME, Manifest, read_manifes
 from replay.tape.catalogue.store import Catalogue, scan_parts
 from replay.tape.kinds import kind_of
 from replay.tape.parquet import ParquetSource
+from replay.tape.tick_table import TickTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from replay.tape.columns import Columns
+
+TICK_KINDS = ("trades", "quotes", "book")
 
 
 class BarsSource:
@@ -51,36 +54,41 @@ class BarsSource:
             first_row += part.rows
 
 
-class KeptBars(msgspec.Struct, frozen=True):
-    """Bars of the catalogue that are about to be played."""
+class KeptSeries(msgspec.Struct, frozen=True):
+    """A series of the catalogue that is about to be played: bars, or ticks."""
 
     symbol: str
     where: str
-    """What they were called, for errors."""
-    timeframe_ns: int
-    source: BarsSource
+    """What it was called, for errors."""
+    timeframe_ns: int | None = None
+    bars: BarsSource | None = None
+    ticks: TickTable | None = None
 
 
-def kept_bars(where: str, path: Path, timeframe_ns: int | None, data_dir: Path | None) -> KeptBars | None:
-    """Return the bars that a name or a folder stands for; None if it can only be meant as a file.
+def kept_series(where: str, path: Path, timeframe_ns: int | None, data_dir: Path | None) -> KeptSeries | None:
+    """Return the series that a name or a folder stands for; None if it can only be meant as a file.
 
     Args:
-        where: ``VENUE:SYMBOL:TIMEFRAME``, ``VENUE:SYMBOL`` or the folder of a series, as it was written.
+        where: ``VENUE:SYMBOL:TIMEFRAME`` or ``VENUE:SYMBOL`` for bars, ``trades:VENUE:SYMBOL`` for another kind, or the
+            folder of a series, as it was written.
         path: the same as a path.
         timeframe_ns: which bars, where the name does not say it.
         data_dir: where the catalogue is; the usual place when ``None``.
 
     Raises:
-        UserError: it is such a name, but there is no such series; or it is one that is no bars.
+        UserError: it is such a name, but there is no such series; or it is none that a tape is played from.
     """
     found = _found(where, path, "bars", timeframe_ns, data_dir)
     if found is None:
         return None
     manifest, folder = found
+    if manifest.kind in TICK_KINDS:
+        paths = [folder / part.file for part in manifest.parts]
+        return KeptSeries(manifest.symbol, where, ticks=TickTable(paths, where, manifest.kind))
     if manifest.timeframe_ns is None or not kind_of(manifest.kind).has_timeframe:
-        message = f"{where}: these are {manifest.kind}; a tape is played from bars"
+        message = f"{where}: these are {manifest.kind}; a tape is played from bars, {', '.join(TICK_KINDS)}"
         raise UserError(message)
-    return KeptBars(manifest.symbol, where, manifest.timeframe_ns, BarsSource(folder, manifest, where))
+    return KeptSeries(manifest.symbol, where, manifest.timeframe_ns, BarsSource(folder, manifest, where))
 
 
 def kept_rows(where: str, path: Path, data_dir: Path | None = None) -> pl.DataFrame | None:

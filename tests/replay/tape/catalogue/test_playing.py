@@ -118,7 +118,7 @@ def test_a_series_that_there_is_not_is_named(
 def test_a_folder_of_another_kind_is_refused(catalogue: Catalogue) -> None:
     key = SeriesKey("funding", "venue", "ETHUSDT")
     catalogue.write(key, [pl.DataFrame({"ts": [1], "rate": [0.1]})], Provenance("f.csv"))
-    with pytest.raises(UserError, match=r"these are funding; a tape is played from bars"):
+    with pytest.raises(UserError, match=r"these are funding; a tape is played from bars, trades, quotes, book"):
         open_tape([str(catalogue.folder(key))])
 
 
@@ -153,3 +153,24 @@ def test_values_and_funding_of_the_catalogue_are_heard_beside_the_bars(
         open_series(["BTCUSDT=venue:BTCUSDT"], ["BTCUSDT"])
     with pytest.raises(UserError, match=r"there is no series alternative:FN in .*did you mean 'alternative:FNG'"):
         open_series(["fng=alternative:FN"], ["BTCUSDT"])
+
+
+def test_trades_and_quotes_of_the_catalogue_are_played_as_from_files(catalogue: Catalogue, tmp_path: Path) -> None:
+    ts = [START + 86_000_000_000_000 + n * 1_000_000_000 for n in range(900)]
+    trades = pl.DataFrame(
+        {"ts": ts, "price": [100.0 + n % 7 for n in range(900)], "quantity": [1.0] * 900}
+    ).with_columns(side=pl.lit(1, pl.Int8), id=pl.int_range(1, 901))
+    quotes = pl.DataFrame({"ts": ts, "bid": [99.0] * 900}).with_columns(
+        bid_quantity=pl.lit(1.0), ask=pl.lit(110.0), ask_quantity=pl.lit(2.0)
+    )
+    files, names = [], []
+    for kind, frame in (("trades", trades), ("quotes", quotes)):
+        manifest = catalogue.write(SeriesKey(kind, "venue", "BTCUSDT"), [frame], Provenance(kind)).manifest
+        assert len(manifest.parts) == 2
+        frame.write_parquet(tmp_path / f"{kind}.parquet")
+        files.append(f"BTCUSDT={tmp_path / kind}.parquet")
+        names.append(f"{kind}:venue:BTCUSDT")
+    expected, tape = open_tape(files), open_tape(names, data_dir=catalogue.root)
+    assert tape.fingerprint == expected.fingerprint
+    assert list(tape.inputs()) == list(expected.inputs())
+    assert len(list(tape.inputs())) > 1_800
