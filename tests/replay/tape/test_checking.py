@@ -399,3 +399,13 @@ def test_an_archive_with_decimal_commas_is_read_as_it_would_be_imported(tmp_path
 def test_a_file_is_read_whatever_its_format(name: str, write: Callable[..., str]) -> None:
     report = check(open_rows(write(name, rows=50)))
     assert (report.kind, report.rows, report.first_ns, report.errors) == ("bars", 50, 1_700_000_000 * 10**9, 0)
+
+
+def test_rows_at_no_usual_distance_have_no_gaps_and_bars_must_not_be_so() -> None:
+    steps = np.cumsum(1 + np.arange(12) ** 2) * HOUR
+    values = {"ts": at(2024, 1, 8) + steps, "value": np.arange(12.0)}
+    report = checked({**values, "published": values["ts"]}, "values")
+    assert (report.timeframe_ns, report.findings) == (None, [])
+    with pytest.raises(UserError, match="no step between bars is usual; give the timeframe with --timeframe"):
+        checked(bars(12, ts=values["ts"]))
+    assert "gap" in found(checked(bars(12, ts=values["ts"]), timeframe_ns=HOUR))
