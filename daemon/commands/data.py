@@ -107,16 +107,15 @@ def _print_list(catalogue: Catalogue, series: Sequence[Manifest]) -> None:
 
     table = Table(title=f"Series in {catalogue.root}", title_justify="left")
     table.add_column("kind", no_wrap=True)
-    table.add_column("name", no_wrap=True)
-    table.add_column("rows", justify="right")
-    table.add_column("from (UTC)")
-    table.add_column("to (UTC)")
-    table.add_column("missing", justify="right")
-    table.add_column("size", justify="right")
+    table.add_column("name", overflow="fold")
+    table.add_column("rows", justify="right", no_wrap=True)
+    table.add_column("from", no_wrap=True)
+    table.add_column("to (UTC)", no_wrap=True)
+    table.add_column("missing", justify="right", no_wrap=True)
     for each in series:
         first, last = time_text(each.first_ns)[:10], time_text(each.last_ns)[:10]
         missing = f"{each.missing:,}" if each.timeframe_ns else ""
-        table.add_row(each.kind, each.name, f"{each.rows:,}", first, last, missing, _size(catalogue.bytes_of(each)))
+        table.add_row(each.kind, each.name, f"{each.rows:,}", first, last, missing)
     Console().print(table)
 
 

@@ -44,7 +44,7 @@ def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_series_are_listed(invoke: Callable[..., Run], data_dir: Path) -> None:
     run = invoke("data", "list")
     assert run.code == 0
-    for text in ("binance:BTC/USDT:1m", "binance:BTC/USDT:5m", "kraken:ETH/EUR:1m", "funding"):
+    for text in ("binance:BTC/USDT:1m", "binance:BTC/USDT:5m", "kraken:ETH/EUR:1m", "funding", "2024-01-01"):
         assert text in run.output
 
 
