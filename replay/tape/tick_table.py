@@ -115,7 +115,7 @@ class TickTable:
         wanted = ("bid", "bid_quantity", "ask", "ask_quantity") if kind == "quotes" else ("price", "quantity")
         self._floats = {name: _find(name, schema, where) for name in wanted}
         self._times = [name for name in ("ts", "recv_ns") if name in schema]
-        self._id = {"trades": "id" if "id" in schema else "", "quotes": "", "book": "seq"}[kind]
+        self._id = {"trades": "id" if self._has_ids(schema) else "", "quotes": "", "book": "seq"}[kind]
         self._sides = kind != "quotes" and "side" in schema
         for name in ("seq", "snapshot", "side") if kind == "book" else ():
             _find(name, schema, where)
@@ -233,6 +233,10 @@ class TickTable:
                 sides[side].append((price, quantity))
         if known is not None and (shown := _apply(book, known, sides, symbol)) is not None:
             yield shown
+
+    def _has_ids(self, schema: Mapping[str, pl.DataType]) -> bool:
+        """Return whether there is a column of ids that is not empty all the way down."""
+        return "id" in schema and self._table.select(pl.col("id").null_count()).collect().item() < self.rows
 
     def _stamps_now(self) -> list[tuple[int, int]]:
         """Return size and time of every file; one that is gone has none."""

@@ -215,3 +215,9 @@ def test_files_that_do_not_make_a_tape_are_refused(put: Put, write: Callable[...
         assert str(refused.value).startswith(refusal)
     with pytest.raises(UserError, match="the trades make no whole 1h bar; give a shorter --timeframe"):
         open_tape([f"X={trades}"], timeframe="1h")
+
+
+def test_a_column_of_ids_that_is_empty_is_none(put: Put) -> None:
+    tape = open_tape([f"X={put(id=pl.Series([None, None, None], dtype=pl.Int64))}"])
+
+    assert [each.trade_id for each in tape.inputs() if isinstance(each, m.Trade)] == [0, 0, 0]
