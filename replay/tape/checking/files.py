@@ -6,10 +6,8 @@ import os.path
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from config.errors import UserError, nearest
 from replay.tape.checking.reading import Rows, lazy_rows
 from replay.tape.importing import inspect, read
-from replay.tape.kinds import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +38,8 @@ def open_series(name: str, data_dir: Path | None = None, kind: str | None = None
     """Return the rows of a file, or of a series of the catalogue if there is no such file.
 
     Args:
-        name: a file, or ``VENUE:SYMBOL:TIMEFRAME``, or ``VENUE:SYMBOL`` where that is one series only.
+        name: a file, or ``VENUE:SYMBOL:TIMEFRAME``, or ``VENUE:SYMBOL`` where that is one series only, perhaps with
+            ``KIND:`` before it.
         data_dir: where the catalogue is; the usual place when ``None``.
         kind: the kind of series, where the name or the columns leave doubt.
 
@@ -49,23 +48,8 @@ def open_series(name: str, data_dir: Path | None = None, kind: str | None = None
     """
     if ":" not in name or os.path.lexists(os.path.expanduser(name)):  # noqa: PTH111
         return open_rows(name, kind)
-    from replay.tape.catalogue import Catalogue, default_data_dir, parse_name
+    from replay.tape.catalogue import Catalogue, default_data_dir
 
-    venue, symbol, timeframe_ns = parse_name(name)
-    wanted = None if kind is None else kind_of(kind).name
     catalogue = Catalogue(data_dir or default_data_dir())
-    known = [manifest.key for manifest in catalogue.series()]
-    keys = [
-        key
-        for key in known
-        if (key.venue, key.symbol) == (venue, symbol)
-        and timeframe_ns in {None, key.timeframe_ns}
-        and wanted in {None, key.kind}
-    ]
-    if not keys:
-        message = f"there is no file and no series {name}{nearest(name, sorted(str(key) for key in known))}"
-        raise UserError(message)
-    if len(keys) > 1:
-        message = f"{name} is {len(keys)} series: {', '.join(map(str, keys))}; name one, with its timeframe and --kind"
-        raise UserError(message)
-    return lazy_rows(catalogue.scan(keys[0]), str(keys[0]), keys[0].kind)
+    key = catalogue.named(name, kind).key
+    return lazy_rows(catalogue.scan(key), str(key), key.kind)
