@@ -207,8 +207,6 @@ def data_check(
     else:
         check_command(series, kind, timeframe, data_dir, as_json=as_json)
 
-    check_command(series, kind, timeframe, data_dir, as_json=as_json)
-
 
 @data_app.command("download")
 def data_download(
