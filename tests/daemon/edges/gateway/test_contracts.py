@@ -17,6 +17,7 @@ from config.errors import UserError
 from config.schema import Exchange as ExchangeSettings
 from daemon.edges.contract_client import ContractClient
 from daemon.edges.venue_client import connect
+from daemon.edges.venue_errors import RequestError
 from replay.exchange.server import Exchange, running
 from tests.daemon.edges.gateway.trader import Trader
 
@@ -393,6 +394,22 @@ async def test_a_listen_key_that_expires_is_replaced(open_desk: Any) -> None:
             assert "the listen key expired" in next(each.reason for each in desk.all(m.VenueLink) if not each.up)
             await desk.until(lambda: trader.venue.ready)
             assert not trader.halted
+
+
+@pytest.mark.parametrize("fault", ["reply_empty", "reply_broken"])
+async def test_half_a_list_of_executions_is_not_taken_for_an_empty_one(
+    exchange: Exchange, loopback: ExchangeSettings, fault: str
+) -> None:
+    """Ccxt makes one of it where a time is given from which on they are wanted; panic would find nothing to sell."""
+    client = await connect(loopback, needs_keys=True, environment=keys_of(exchange))
+    try:
+        exchange.faults.set(fault, 1.0, times=1, on="GET /fapi/v1/userTrades")
+        with pytest.raises(RequestError, match="makes no sense"):
+            await client.trades_since(client.exchange.milliseconds() - 1_000, SYMBOL)
+        assert exchange.faults.counts[fault] == 1
+        assert await client.trades_since(client.exchange.milliseconds() - 1_000, SYMBOL) == []
+    finally:
+        await client.close()
 
 
 @pytest.mark.parametrize("fault", ["reply_empty", "reply_broken", "request_lost", "maintenance", "handshake_refused"])
