@@ -112,7 +112,8 @@ def test_it_trades_for_real_ends_cleanly_and_goes_on_where_it_was(
     said = [line["event"] for line in demo.events()]
     history = {"warm_up", "history_missing"}  # told by the feed, while the gateway connects
     first = [event for event in said if event not in history]
-    assert first[:6] == ["exchange_ready", "demo", "listening", "session", "venue_link_up", "reconciled"]
+    assert sorted(first[:2]) == ["demo", "exchange_ready"]  # of two processes
+    assert first[2:6] == ["listening", "session", "venue_link_up", "reconciled"]
     assert "warm_up" in said
     exchange = demo.exchange_pid
 
