@@ -23,7 +23,7 @@ from config.errors import UserError, nearest
 from config.symbols import is_contract
 from daemon.edges.direct_path import direct
 from daemon.edges.kline_tap import is_marked, tapped
-from daemon.edges.venue_errors import RequestError, broken, explain
+from daemon.edges.venue_errors import RequestError, broken, explain, is_cut_off
 from daemon.edges.venue_filters import instrument_spec
 from daemon.edges.venue_stream import private_stream
 from daemon.edges.venue_weights import SPOT
@@ -69,7 +69,7 @@ class VenueClient:
 
     def __init__(self, exchange: Any, settings: ExchangeSettings, failures: tuple[type[BaseException], ...]) -> None:  # noqa: ANN401 - ccxt is not typed
         self.exchange = exchange
-        self.exchange.enableLastJsonResponse = True  # it says whether a reply was JSON, see `_is_cut_off`
+        self.exchange.enableLastJsonResponse = True  # it says whether a reply was JSON, see `is_cut_off`
         self.specs: Mapping[str, InstrumentSpec] = {}
         self.pause_s = 0.0
         """How long the venue asked us to be silent, when a request was last told to slow down."""
@@ -283,16 +283,9 @@ class VenueClient:
             raise failure from error
         if not isinstance(reply, shape):
             raise broken(request, f"a {type(reply).__name__} instead of a {shape.__name__}")
-        if self._is_cut_off():
+        if is_cut_off(self.exchange, empty_is=self._family):
             raise broken(request, "it is cut off")
         return reply
-
-    def _is_cut_off(self) -> bool:
-        """Return whether the last reply was half a JSON text, or none at all: ccxt makes an empty list of some."""
-        text = self.exchange.last_http_response
-        if not isinstance(text, str) or self.exchange.last_json_response is not None:
-            return False
-        return text.lstrip()[:1] in ("{", "[") or (self._family and not text.strip())
 
     def retry_after_s(self) -> float:
         """Return how long the venue wants no more requests, after it has said so."""

@@ -11,7 +11,7 @@ Errors are known by their class's name, and by words the venue uses where ccxt t
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -176,3 +176,16 @@ def explain(request: Request, error: BaseException) -> RequestError:
 def broken(request: Request, what: str) -> RequestError:
     """Return a reply that came but makes no sense: it proves nothing, whatever its status was."""
     return RequestError(MEANINGS["BadResponse"].of(request), f"the venue's reply makes no sense: {what}", "BadResponse")
+
+
+def is_cut_off(exchange: Any, *, empty_is: bool) -> bool:  # noqa: ANN401 - ccxt is not typed
+    """Return whether the last reply was half a JSON text: ccxt makes an empty list of some.
+
+    Args:
+        exchange: ccxt's, which keeps what it made of its last reply.
+        empty_is: whether no text at all is half of one, too.
+    """
+    text = exchange.last_http_response
+    if not isinstance(text, str) or exchange.last_json_response is not None:
+        return False
+    return text.lstrip()[:1] in ("{", "[") or (empty_is and not text.strip())
