@@ -261,8 +261,12 @@ class RemoteVenue:
             self.inquiry.on_panic()
 
     def on_funding(self, paid: FundingPaid) -> None:
-        """Share a payment among the books, once."""
-        self._booking.count += self.contracts.on_funding(paid)
+        """Share a payment among the books, once; while an order works, only after the next comparison.
+
+        An execution from before it may not have been heard of, and with it whose the position was.
+        """
+        if not any(order.request.symbol == paid.symbol and not order.held for order in self.sent.values()):
+            self._booking.count += self.contracts.on_funding(paid)
 
     def on_forced(self, trade: ForcedTrade) -> None:
         """Take note of what the venue itself did to our position, once."""
@@ -403,14 +407,15 @@ class RemoteVenue:
             self.on_absent(OrderAbsent(order_id))
         for forced in account.forced:
             self.on_forced(forced)
+        missing = {order.request.symbol for order in self.sent.values() if order.is_missing_executions}
         for paid in account.funding:
-            self.on_funding(paid)
+            if paid.symbol not in missing:
+                self._booking.count += self.contracts.on_funding(paid)
         differences = [f"{each.symbol}: {each.venue_order_id} is open and not ours" for each in account.foreign]
         if account.ask != self.inquiry.asked:
             return  # a newer question is under way
         self.inquiry.answered = account.ask
         self._booking.hear_newest(account.newest)
-        missing = {order.request.symbol for order in self.sent.values() if order.is_missing_executions}
         applied += self._adoption.follow({(trade.symbol, trade.trade_id) for trade in account.trades}, missing)
         self._booking.hear_all(account.trades, missing | {symbol for symbol, _ in self._adoption.waiting})
         if missing or self._adoption.waiting or self._booking.count > self.inquiry.booked_when_asked:

@@ -286,6 +286,19 @@ def test_funding_that_was_missed_comes_with_the_account(scripted: Scripted) -> N
     assert not desk.halted
 
 
+def test_funding_told_before_an_execution_that_earned_it_waits_for_the_comparison(scripted: Scripted) -> None:
+    """The stream lost the execution; taken at once, the payment would be nobody's."""
+    desk = Desk(scripted({0: lambda s: s.buy(0.01)}))
+    desk.connect()
+    desk.bar()
+    paid = m.FundingPaid(X, 900, -200, "USDT", desk.core.context.now_ns)
+    assert of(desk.post(paid), m.FundingShared) == []
+    desk.post(m.VenueLink(up=True))
+    said = desk.reconcile("999.999998", 10, trades=(trade(1, m.BUY, 10),), funding=(paid,))
+    assert [(each.strategy, each.amount_atoms) for each in of(said, m.FundingShared)] == [("a", -200)]
+    assert desk.book().funding_atoms == -200
+
+
 def test_funding_survives_a_snapshot(scripted: Scripted) -> None:
     def make() -> Desk:
         return Desk(scripted({0: lambda s: s.sell(0.01)}))
