@@ -13,7 +13,7 @@ from replay.tape.columns import COLUMN_NAMES, Columns, check_names, columns_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
 
 class Frame(Protocol):
@@ -51,10 +51,16 @@ def frame_source(frame: Frame | Mapping[str, ArrayLike], where: str) -> BlockSou
         UserError: a column is missing, or they are not of one length, or do not hold numbers.
     """
     check_names(frame if isinstance(frame, Mapping) else list(frame.columns), where)
-    arrays = {name: np.array(frame[name]) for name in COLUMN_NAMES}
+    arrays = {name: _array(frame[name]) for name in COLUMN_NAMES}
     shapes = {name: array.shape for name, array in arrays.items()}
     if len(set(shapes.values())) > 1 or len(shapes["ts"]) != 1:
         lengths = ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in shapes.items())
         message = f"{where}: the columns are not of one length ({lengths})"
         raise UserError(message)
     return BlockSource([columns_of(arrays, where, 1)])
+
+
+def _array(values: ArrayLike) -> NDArray[np.generic]:
+    """Return a copy of a column; times with a zone come from pandas as objects, unless they are asked for in UTC."""
+    has_zone = getattr(getattr(values, "dtype", None), "tz", None) is not None
+    return np.array(values, "datetime64[ns]") if has_zone else np.array(values)

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 
@@ -22,6 +23,16 @@ if TYPE_CHECKING:
 def test_a_frame_of_polars_is_read_like_its_file(write: Writer, make_table: Tables) -> None:
     frame = pl.DataFrame(make_table())
     assert list(tape_from_frame(frame, symbol="BTCUSDT").bars()) == list(open_tape([write()]).bars())
+
+
+def test_a_frame_of_pandas_is_read_like_its_file(write: Writer, make_table: Tables) -> None:
+    frame = pd.DataFrame(make_table())
+    bars = list(open_tape([write()]).bars())
+    assert list(tape_from_frame(frame, symbol="BTCUSDT").bars()) == bars
+    frame["ts"] = pd.to_datetime(frame["ts"], unit="ms")
+    assert list(tape_from_frame(frame, symbol="BTCUSDT").bars()) == bars
+    frame["ts"] = frame["ts"].dt.tz_localize("UTC").dt.tz_convert("Asia/Tokyo")
+    assert list(tape_from_frame(frame, symbol="BTCUSDT").bars()) == bars
 
 
 def test_a_tape_from_arrays_does_not_change_with_them(make_table: Tables) -> None:
