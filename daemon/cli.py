@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from config.errors import UserError
-from daemon.data_cli import data_app
+from daemon.data_cli import DataDirOption, data_app
 
 EXIT_DIFFERENT = 1
 EXIT_USER = 2
@@ -104,6 +104,7 @@ def replay(
     config: ConfigOption = None,
     timeframe: TimeframeOption = None,
     series: SeriesOption = None,
+    data_dir: DataDirOption = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -118,7 +119,7 @@ def replay(
     """
     from daemon.commands.replay import replay_command
 
-    replay_command(tape, synthetic, strategy, param, setting, config, timeframe, series, out, as_json=as_json)
+    replay_command(tape, synthetic, strategy, param, setting, config, timeframe, series, data_dir, out, as_json=as_json)
 
 
 @app.command()
@@ -136,6 +137,7 @@ def run(
     config: ConfigOption = None,
     timeframe: TimeframeOption = None,
     series: SeriesOption = None,
+    data_dir: DataDirOption = None,
     *,
     mode: ModeOption = "paper",
     port: Annotated[
@@ -157,7 +159,7 @@ def run(
     from daemon.commands.run import run_command
 
     run_command(
-        state_dir, tape, synthetic, speed, strategy, param, setting, config, timeframe, series, port,
+        state_dir, tape, synthetic, speed, strategy, param, setting, config, timeframe, series, data_dir, port,
         mode=mode, exit_at_end=exit_at_end, new_session=new_session,
     )  # fmt: skip
 
@@ -368,13 +370,16 @@ def journal_diff(
     tape: Annotated[
         list[str] | None,
         typer.Option(
-            "--tape", metavar="[SYMBOL=]FILE", help="Bars for the simulated venue; the session's own unless given."
+            "--tape",
+            metavar="[SYMBOL=]FILE|SERIES",
+            help="Bars for the simulated venue; the session's own unless given.",
         ),
     ] = None,
     synthetic: Annotated[
         str | None, typer.Option("--synthetic", metavar="SEED:BARS", help="Made-up bars from a seed instead of a file.")
     ] = None,
     timeframe: TimeframeOption = None,
+    data_dir: DataDirOption = None,
     setting: Annotated[
         list[str] | None,
         typer.Option(
@@ -395,7 +400,7 @@ def journal_diff(
     """
     from daemon.commands.drift import diff_command
 
-    diff_command(state_dir, session, tape, synthetic, timeframe, setting, current=current, as_json=as_json)
+    diff_command(state_dir, session, tape, synthetic, timeframe, data_dir, setting, current=current, as_json=as_json)
 
 
 @journal_app.command("export")

@@ -35,6 +35,7 @@ def diff_command(
     tape: Sequence[str] | None,
     synthetic: str | None,
     timeframe: str | None,
+    data_dir: Path | None,
     setting: Sequence[str] | None,
     *,
     current: bool,
@@ -45,7 +46,7 @@ def diff_command(
     from replay.journal import NothingStoredError
 
     path = (state_dir or default_state_dir()) / FILE_NAME
-    opened, name = _tape(tape, synthetic, timeframe)
+    opened, name = _tape(tape, synthetic, timeframe, data_dir)
     try:
         report = drift_report(
             path, session, opened, name, overrides=setting or (), current=current, code_hash=code_hash()
@@ -61,13 +62,15 @@ def diff_command(
         raise SystemExit(EXIT_DIFFERENT)
 
 
-def _tape(tape: Sequence[str] | None, synthetic: str | None, timeframe: str | None) -> tuple[Tape | None, str]:
+def _tape(
+    tape: Sequence[str] | None, synthetic: str | None, timeframe: str | None, data_dir: Path | None
+) -> tuple[Tape | None, str]:
     if not tape and synthetic is None:
         return None, ""
     from config.schema import Settings
     from daemon.commands.inputs import tape_from
 
-    opened, name = tape_from(tape, synthetic, timeframe, Settings(), None)
+    opened, name = tape_from(tape, synthetic, timeframe, Settings(), None, data_dir)
     if opened.rows is None:
         message = f"{name}: never ends; a comparison needs SEED:BARS"
         raise UserError(message)

@@ -56,8 +56,9 @@ def tape_from(
     timeframe: str | None,
     settings: Settings,
     default_synthetic: str | None,
+    data_dir: Path | None,
 ) -> tuple[Tape, str]:
-    """Open what was asked for; return it and its name for people.
+    """Open what was asked for, a series of the catalogue perhaps; return it and its name for people.
 
     Raises:
         UserError: no tape, two kinds of tape, or one that cannot be played.
@@ -70,7 +71,12 @@ def tape_from(
     override = settings.instrument
     if tape:
         opened = open_tape(
-            tape, timeframe=timeframe, tick=override.tick, lot=override.lot, min_notional=override.min_notional
+            tape,
+            timeframe=timeframe,
+            tick=override.tick,
+            lot=override.lot,
+            min_notional=override.min_notional,
+            data_dir=data_dir,
         )
         return opened, ", ".join(tape)
     spec = default_synthetic if synthetic is None else synthetic
@@ -83,7 +89,7 @@ def tape_from(
     return synthetic_tape(spec, lot=override.lot, min_notional=override.min_notional), f"synthetic {spec}"
 
 
-def with_series(tape: Tape, name: str, series: Sequence[str] | None) -> tuple[Tape, str]:
+def with_series(tape: Tape, name: str, series: Sequence[str] | None, data_dir: Path | None) -> tuple[Tape, str]:
     """Return the tape with external series beside its bars, and its name for people.
 
     Raises:
@@ -93,5 +99,5 @@ def with_series(tape: Tape, name: str, series: Sequence[str] | None) -> tuple[Ta
         return tape, name
     from replay.tape.external_file import open_series
 
-    opened = open_series(series, [each.symbol for each in tape.series])
+    opened = open_series(series, [each.symbol for each in tape.series], data_dir)
     return tape.with_external(opened), ", ".join((name, *series))

@@ -35,6 +35,7 @@ def replay_command(
     config: Path | None,
     timeframe: str | None,
     series: Sequence[str] | None,
+    data_dir: Path | None,
     out: Path | None,
     *,
     as_json: bool,
@@ -52,7 +53,7 @@ def replay_command(
     if tape or series:
         import_module("polars")  # it reads every file, and its import is no part of the rate reported below
     opened_at = perf_counter()
-    opened, name = with_series(*tape_from(tape, synthetic, timeframe, settings, None), series)
+    opened, name = with_series(*tape_from(tape, synthetic, timeframe, settings, None, data_dir), series, data_dir)
     if opened.rows is None:
         message = f"{name}: never ends; a replay needs SEED:BARS"
         raise UserError(message)

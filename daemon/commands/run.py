@@ -37,6 +37,7 @@ def run_command(
     config: Path | None,
     timeframe: str | None,
     series: Sequence[str] | None,
+    data_dir: Path | None,
     port: int | None,
     *,
     mode: str,
@@ -74,7 +75,8 @@ def run_command(
     folder = prepare_state_dir(state_dir or default_state_dir()).absolute()
     opened, name = None, f"{settings.exchange.id} live"
     if not live:
-        opened, name = with_series(*tape_from(tape, synthetic, timeframe, settings, _DEFAULT_SYNTHETIC), series)
+        played = tape_from(tape, synthetic, timeframe, settings, _DEFAULT_SYNTHETIC, data_dir)
+        opened, name = with_series(*played, series, data_dir)
     options = RunOptions(
         settings=settings,
         state_dir=folder,

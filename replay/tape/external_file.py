@@ -87,12 +87,15 @@ def parse_series(argument: str) -> SeriesArgument:
     return SeriesArgument(name, rest, None if delay is None else _delay_ns(delay, argument), options.get("column"))
 
 
-def open_series(arguments: Sequence[str], symbols: Collection[str]) -> list[ExternalSeries]:
+def open_series(
+    arguments: Sequence[str], symbols: Collection[str], data_dir: Path | None = None
+) -> list[ExternalSeries]:
     """Return the series of these arguments, each read once from end to end and checked.
 
     Args:
         arguments: as `parse_series` takes them.
         symbols: those of the tape; a series that is named as one of them is that market's own.
+        data_dir: where the catalogue is; the usual place when ``None``.
 
     Raises:
         UserError: one line that names the file, and the row and column where there is one.
@@ -100,7 +103,7 @@ def open_series(arguments: Sequence[str], symbols: Collection[str]) -> list[Exte
     found: list[ExternalSeries] = []
     places: dict[tuple[str, str], str] = {}
     for argument in map(parse_series, arguments):
-        for series in _read(argument, is_market=argument.name in symbols):
+        for series in _read(argument, data_dir, is_market=argument.name in symbols):
             key = (series.name, series.kind)
             if key in places:
                 message = f"{series.name} has {_words(series.kind)} twice ({places[key]} and {argument.file})"
@@ -124,8 +127,8 @@ def _words(kind: ExternalKind) -> str:
     return {"mark": "marks", "open_interest": "open interest"}.get(kind, kind)
 
 
-def _read(argument: SeriesArgument, *, is_market: bool) -> list[ExternalSeries]:
-    table = _Table(argument.file)
+def _read(argument: SeriesArgument, data_dir: Path | None, *, is_market: bool) -> list[ExternalSeries]:
+    table = _Table(argument.file, data_dir)
     if is_market and argument.column is None:
         return _market(argument, table)
     if is_market:
@@ -231,9 +234,9 @@ def _once(
 class _Table:
     """A file's columns, by their names in small letters."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, data_dir: Path | None) -> None:
         self.where = file
-        self.frame = _frame(file)
+        self.frame = _frame(file, data_dir)
         self.names = self.frame.columns
         if not self.frame.height:
             message = f"{file}: there are no rows"
@@ -365,8 +368,8 @@ def _moment(text: str | None) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def _frame(file: str) -> pl.DataFrame:
-    """Return a file's table.
+def _frame(file: str, data_dir: Path | None) -> pl.DataFrame:
+    """Return a file's table, or that of a series of the catalogue.
 
     Raises:
         UserError: there is none, or it cannot be read.
@@ -375,7 +378,7 @@ def _frame(file: str) -> pl.DataFrame:
     if ":" in file or path.is_dir():
         from replay.tape.catalogue import kept_rows
 
-        kept = kept_rows(file, path)
+        kept = kept_rows(file, path, data_dir)
         if kept is not None:
             return kept
     try:

@@ -122,7 +122,7 @@ def _found(
         return None if manifest is None else (manifest, path)
     if os.path.exists(path) or not _is_name(where):  # noqa: PTH110 - the same
         return None
-    catalogue = Catalogue(default_data_dir() if data_dir is None else data_dir)
+    catalogue = Catalogue(default_data_dir() if data_dir is None else data_dir.expanduser())
     manifest = catalogue.named(where, kind, timeframe_ns)
     return manifest, catalogue.folder(manifest.key)
 

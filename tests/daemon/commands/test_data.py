@@ -142,6 +142,25 @@ def test_a_series_is_replayed_by_its_name(invoke: Callable[..., Run], data_dir: 
 
 
 @pytest.mark.slow
+def test_every_command_that_plays_a_tape_finds_series_where_it_is_told(
+    invoke: Callable[..., Run], data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tape = ("--tape", "kraken:ETH/EUR:1m", "--series", "ETH/EUR=funding:kraken:ETH/EUR")
+    by_environment = invoke("replay", *tape, "--json").json
+    monkeypatch.setenv("PITBOSS_DATA_DIR", str(tmp_path / "none"))
+    assert f"there is no series of bars kraken:ETH/EUR:1m in {tmp_path / 'none'}" in invoke("replay", *tape).refusal
+    told = ("--data-dir", str(data_dir))
+    state = ("--state-dir", str(tmp_path / "state"))
+    assert invoke("replay", *tape, *told, "--json").json["digest"] == by_environment["digest"]
+    lived = invoke("run", *state, *tape, *told, "--port", "0", "--speed", "0", "--exit-at-end")
+    assert lived.code == 0
+    assert invoke("journal", "replay", *state, "--json").json["digest_live"] == by_environment["digest"]
+    compared = invoke("journal", "diff", *state, *tape[:2], *told, "--json").json
+    assert compared["drift"]["tape"] == "kraken:ETH/EUR:1m"
+    assert "there is no series" in invoke("journal", "diff", *state, *tape[:2]).refusal
+
+
+@pytest.mark.slow
 def test_longer_bars_are_made_and_made_again_without_a_change(
     invoke: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
