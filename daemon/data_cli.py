@@ -226,10 +226,10 @@ def data_download(
     config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Your settings, as TOML.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Download bars, mark or index bars, trades or funding from an exchange, through ccxt; needs no keys.
+    """Download bars, mark, index or premium bars, trades, funding, open interest or liquidations through ccxt.
 
-    Only what is not there yet is asked for, so the same command goes on where one was cut off. What is missing in
-    between is asked for a second time: in the end the series holds what the exchange lists.
+    It needs no keys. Only what is not there yet is asked for, so the same command goes on where one was cut off. What
+    is missing in between is asked for a second time: in the end the series holds what the exchange lists.
 
     Example: pitboss data download binance:BTC/USDT:1m --since 2024-01-01 --until 2024-02-01
     """

@@ -12,8 +12,10 @@ import msgspec
 from config.errors import UserError, nearest
 from daemon.commands.data import catalogue_in
 from daemon.commands.inputs import settings_from
+from daemon.commands.progress import is_watched, progress_bar
 from replay.tape.catalogue import SeriesKey, parse_name
 from replay.tape.columns import time_text
+from replay.tape.kinds import kind_of
 from replay.tape.timeframe import parse_timeframe
 
 if TYPE_CHECKING:
@@ -25,7 +27,18 @@ if TYPE_CHECKING:
     from replay.tape.catalogue import Catalogue
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_BARS = ("bars", "mark", "index")
+_OFFERS = {
+    "bars": "fetchOHLCV",
+    "mark": "fetchMarkOHLCV",
+    "index": "fetchIndexOHLCV",
+    "premium": "fetchPremiumIndexOHLCV",
+    "open_interest": "fetchOpenInterestHistory",
+    "trades": "fetchTrades",
+    "funding": "fetchFundingRateHistory",
+    "liquidations": "fetchLiquidations",
+}
+"""What ccxt calls each kind, where a venue's past of it is public."""
+_OF_CONTRACTS = ("mark", "index", "premium", "open_interest", "funding", "liquidations")
 
 
 def download_command(
@@ -43,7 +56,9 @@ def download_command(
     import anyio
 
     venue, symbol, timeframe_ns = parse_name(name)
-    key = _key(kind or ("bars" if timeframe_ns else ""), venue, symbol, timeframe_ns, name)
+    kind = kind or ("bars" if timeframe_ns else "")
+    period_ns = timeframe_ns if kind == "open_interest" else None
+    key = _key(kind, venue, symbol, None if period_ns else timeframe_ns, name)
     settings = settings_from(config, [*(setting or ()), f"exchange.id={venue}"], None, None)
     since_ns = _time_ns(since, "--since")
     until_ns = time.time_ns() if until is None else _time_ns(until, "--until")
@@ -51,10 +66,13 @@ def download_command(
         message = f"--since {since} lies behind --until {until or 'now'}: there is nothing between them"
         raise UserError(message)
     catalogue = catalogue_in(data_dir)
-    if as_json or not sys.stderr.isatty():
-        report = anyio.run(_download, settings, catalogue, key, since_ns, until_ns, _say_nothing)
-    else:
-        report = _with_progress(settings, catalogue, key, since_ns, until_ns)
+    is_shown = not as_json and is_watched()
+    with progress_bar(f"download {_spoken(kind)}", until_ns - since_ns, is_shown=is_shown) as show:
+
+        def upto(time_ns: int) -> None:
+            show(time_ns - since_ns, time_text(time_ns // 10**9 * 10**9))
+
+        report = anyio.run(_download, settings, catalogue, key, since_ns, until_ns, upto, period_ns)
     if as_json:
         sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
     else:
@@ -73,10 +91,11 @@ def _key(kind: str, venue: str, symbol: str, timeframe_ns: int | None, name: str
         what = f"{kind!r} cannot be downloaded{nearest(kind, KINDS)}" if kind else f"{name}: of what kind?"
         message = f"{what}; there are: {', '.join(KINDS)}; for bars, end the name with their timeframe, such as :1m"
         raise UserError(message)
-    if kind in _BARS and timeframe_ns is None:
+    has_timeframe = kind_of(kind).has_timeframe
+    if has_timeframe and timeframe_ns is None:
         message = f"{name}: how long is a bar? write {name}:1m"
         raise UserError(message)
-    if kind not in _BARS and timeframe_ns is not None:
+    if not has_timeframe and timeframe_ns is not None:
         message = f"{name}: {kind} have no timeframe; leave it out of the name"
         raise UserError(message)
     return SeriesKey(kind, venue, symbol, timeframe_ns)
@@ -92,10 +111,6 @@ def _time_ns(text: str, option: str) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1) * 1_000
 
 
-def _say_nothing(_: int) -> None:
-    """Show no progress."""
-
-
 async def _download(
     settings: Settings,
     catalogue: Catalogue,
@@ -103,6 +118,7 @@ async def _download(
     since_ns: int,
     until_ns: int,
     progress: Callable[[int], None],
+    period_ns: int | None,
 ) -> DownloadReport:
     from daemon.edges.download import Download
     from daemon.edges.venue_client import connect
@@ -113,7 +129,7 @@ async def _download(
     try:
         _check_offered(client.exchange, key)
         limits = Limits(client.weight_per_minute)
-        return await Download(client, limits, catalogue, key, since_ns, until_ns, progress).run()
+        return await Download(client, limits, catalogue, key, since_ns, until_ns, progress, period_ns).run()
     finally:
         await client.close()
 
@@ -126,6 +142,10 @@ def _check_offered(exchange: Any, key: SeriesKey) -> None:  # noqa: ANN401 - ccx
     """
     from daemon.edges.venue_client import is_family
 
+    offered = [kind for kind, call in _OFFERS.items() if exchange.has.get(call)]
+    if key.kind not in offered:
+        message = f"{key.venue} lists no past {_spoken(key.kind)} through ccxt; it has: {', '.join(offered)}"
+        raise UserError(message)
     markets: dict[str, Any] = exchange.markets
     if key.symbol not in markets:
         message = f"{key.venue} does not trade {key.symbol}{nearest(key.symbol, markets)}"
@@ -134,12 +154,18 @@ def _check_offered(exchange: Any, key: SeriesKey) -> None:  # noqa: ANN401 - ccx
     if key.timeframe_ns is not None and all(_length_ns(name) != key.timeframe_ns for name in timeframes):
         message = f"{key.venue} has no bars of {key.timeframe}; it has: {', '.join(timeframes)}"
         raise UserError(message)
-    if key.kind in {"mark", "index", "funding"} and not markets[key.symbol].get("contract"):
-        message = f"{key.symbol} at {key.venue} is no contract: it has no {key.kind}"
+    if key.kind in _OF_CONTRACTS and not markets[key.symbol].get("contract"):
+        message = f"{key.symbol} at {key.venue} is no contract: it has no {_spoken(key.kind)}"
         raise UserError(message)
     if key.kind == "trades" and not is_family(exchange):
         message = f"trades can be downloaded from Binance only, which numbers them without holes; not from {key.venue}"
         raise UserError(message)
+
+
+def _spoken(kind: str) -> str:
+    return {"bars": "bars", "mark": "mark bars", "index": "index bars", "premium": "premium bars"}.get(
+        kind, kind.replace("_", " ")
+    )
 
 
 def _length_ns(timeframe: str) -> int:
@@ -147,29 +173,6 @@ def _length_ns(timeframe: str) -> int:
         return parse_timeframe(timeframe)
     except UserError:
         return 0  # a month, whose length differs
-
-
-def _with_progress(
-    settings: Settings, catalogue: Catalogue, key: SeriesKey, since_ns: int, until_ns: int
-) -> DownloadReport:
-    import anyio
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn(f"download {key.kind}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[upto]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("download", total=until_ns - since_ns, upto="")
-
-        def show(upto_ns: int) -> None:
-            progress.update(task, completed=upto_ns - since_ns, upto=time_text(upto_ns // 10**9 * 10**9))
-
-        return anyio.run(_download, settings, catalogue, key, since_ns, until_ns, show)
 
 
 def _print(report: DownloadReport, catalogue: Catalogue) -> None:
@@ -185,6 +188,9 @@ def _print(report: DownloadReport, catalogue: Catalogue) -> None:
     table.add_row("rows of this time", f"{report.rows:,}")
     table.add_row("of them new", f"{report.rows_new:,}")
     table.add_row("the exchange has not", f"{report.missing:,}")
+    for from_ns, to_ns in report.unlisted:
+        table.add_row("it does not list", f"{time_text(from_ns)} to {time_text(to_ns)}")
+    table.add_row("verified", report.verified)
     table.add_row("requests / in vain", f"{report.requests:,} / {report.tries_again:,}")
     table.add_row("kept in", str(catalogue.root))
     console.print(table)

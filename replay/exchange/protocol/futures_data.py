@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from replay.exchange.model import VenueError
@@ -163,11 +162,3 @@ async def funding_info(call: Call[PerpetualEngine]) -> list[Json]:
         }
         for market_id in call.desk.texts
     ]
-
-
-async def open_interest(call: Call[PerpetualEngine]) -> Json:
-    """Return what is held in a market, by the only account there is."""
-    text = call.market()
-    (position,) = call.desk.venue.engine.positions(text.market.id)
-    held = Decimal(abs(position.amount_lots)) * text.market.lot
-    return {"symbol": text.market.id, "openInterest": f"{held:f}", "time": call.now_ms()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from replay.exchange.protocol import futures_account, futures_data, futures_trading, market_data
+from replay.exchange.protocol import futures_account, futures_data, futures_statistics, futures_trading, market_data
 from replay.exchange.protocol.operations import Operation, by_symbol, flat, public, signed
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ _DATA: Table = (
     ("GET /fapi/v1/continuousKlines", "", public(futures_data.continuous_klines, _klines)),
     ("GET /fapi/v1/markPriceKlines", "", public(futures_data.price_klines, _klines)),
     ("GET /fapi/v1/indexPriceKlines", "", public(futures_data.price_klines, _klines)),
+    ("GET /fapi/v1/premiumIndexKlines", "", public(futures_statistics.premium_klines, _klines)),
     ("GET /fapi/v1/trades", "", public(futures_data.trades, 5)),
     ("GET /fapi/v1/historicalTrades", "", Operation(futures_data.trades, flat(20), signed=False, key=True)),
     ("GET /fapi/v1/aggTrades", "", public(futures_data.aggregate_trades, 20)),
@@ -43,7 +44,8 @@ _DATA: Table = (
     ("GET /fapi/v1/premiumIndex", "", public(futures_data.premium_index, by_symbol(1, 10))),
     ("GET /fapi/v1/fundingRate", "", public(futures_data.funding_rates, 1)),
     ("GET /fapi/v1/fundingInfo", "", public(futures_data.funding_info, 1)),
-    ("GET /fapi/v1/openInterest", "", public(futures_data.open_interest, 1)),
+    ("GET /fapi/v1/openInterest", "", public(futures_statistics.open_interest, 1)),
+    ("GET /futures/data/openInterestHist", "", public(futures_statistics.open_interest_history, 0)),
 )
 _TRADING: Table = (
     ("POST /fapi/v1/order", "order.place", signed(futures_trading.place, 0)),

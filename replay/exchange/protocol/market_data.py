@@ -9,7 +9,7 @@ from replay.exchange.model import VenueError
 from replay.exchange.protocol import shapes, tickers
 
 if TYPE_CHECKING:
-    from replay.exchange.model import Printed
+    from replay.exchange.model import Candle, Printed
     from replay.exchange.protocol.desk import AnyCall, Desk
     from replay.exchange.protocol.shapes import Json, MarketText
 
@@ -62,14 +62,23 @@ async def depth(call: AnyCall) -> Json:
 async def klines(call: AnyCall) -> list[Any]:
     """Return candles, those that begin within the given times; the newest unless a start is given."""
     text = call.market()
+    return [shapes.kline_row(text, candle) for candle in read_candles(call, text)]
+
+
+def read_candles(call: AnyCall, text: MarketText) -> list[Candle]:
+    """Return the candles that are asked for.
+
+    Raises:
+        VenueError: -1120, there is no such interval.
+    """
     interval = call.params.needed("interval")
     if interval not in INTERVALS:
         raise VenueError(-1120, "Invalid interval.")
     start_ms, end_ms = call.params.integer("startTime"), call.params.integer("endTime")
     limit = call.params.limit(500, ROWS_MAX)
     call.params.ignore(("timeZone",))
-    candles = call.desk.venue.engine.candles(text.market.id, interval, start_ms, end_ms, limit)
-    return [shapes.kline_row(text, candle) for candle in candles]
+    candles: list[Candle] = call.desk.venue.engine.candles(text.market.id, interval, start_ms, end_ms, limit)
+    return candles
 
 
 async def trades(call: AnyCall) -> list[Any]:

@@ -11,8 +11,8 @@ import msgspec
 import polars as pl
 import pytest
 
-from daemon.commands import data_download
-from daemon.edges import download
+from daemon.commands import progress
+from daemon.edges import download_work
 from replay.tape import Tape, synthetic_tape
 from replay.tape.catalogue import Catalogue, Provenance, SeriesKey
 from tests.daemon.commands.conftest import CONTRACT, SYMBOL, WITHIN_S, Loopback
@@ -150,10 +150,10 @@ def test_bars_are_what_the_exchange_lists_and_are_not_asked_for_twice(
 def test_a_download_that_was_cut_off_goes_on_where_it_stood(
     fetch: Any, catalogue: Catalogue, listing: Loopback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "_BATCH_ROWS", 1_000)
+    monkeypatch.setattr(download_work, "BATCH_ROWS", 1_000)
     calls = 0
 
-    def cut_off(_: int) -> None:
+    def cut_off(_: int, __: str) -> None:
         nonlocal calls
         calls += 1
         if calls == 2:
@@ -161,7 +161,7 @@ def test_a_download_that_was_cut_off_goes_on_where_it_stood(
             raise OSError(message)
 
     with monkeypatch.context() as patched:
-        patched.setattr(data_download, "_say_nothing", cut_off)
+        patched.setattr(progress, "say_nothing", cut_off)
         with pytest.raises(OSError, match="power"):
             fetch(f"binance:{SYMBOL}:1m")
     assert stored(catalogue, BARS_KEY).height == 2_000
@@ -205,8 +205,8 @@ def test_a_venue_that_stays_away_is_named_and_what_came_before_is_kept(
     span: tuple[int, int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(download, "_BACKOFF_S", 0.001)
-    listing.fault("maintenance", 1.0, on="klines", times=download._TRIES)
+    monkeypatch.setattr(download_work, "BACKOFF_S", 0.001)
+    listing.fault("maintenance", 1.0, on="klines", times=download_work.TRIES)
     done = invoke(
         "data", "download", f"binance:{SYMBOL}:1m", "--since", moment(span[0]), "--until", moment(span[1]),
         "--data-dir", str(catalogue.root), "--set", f"exchange.file={listing.file}",
@@ -242,6 +242,65 @@ def test_bars_of_a_perpetual(fetch: Any, catalogue: Catalogue, listing: Loopback
     report = fetch(f"binanceusdm:{CONTRACT}:1m", "--kind", kind)
     assert (report["kind"], report["rows"], report["missing"]) == (kind, BARS, 0)
     assert_bars(catalogue, listing, SeriesKey(kind, "binanceusdm", CONTRACT, MINUTE_NS))
+
+
+def test_bars_of_the_premium_are_told_as_fractions(
+    fetch: Any, catalogue: Catalogue, listing: Loopback, invoke: Callable[..., Run]
+) -> None:
+    report = fetch(f"binanceusdm:{CONTRACT}:1m", "--kind", "premium")
+    assert (report["kind"], report["rows"], report["missing"]) == ("premium", BARS, 0)
+    frame = stored(catalogue, SeriesKey("premium", "binanceusdm", CONTRACT, MINUTE_NS))
+    for each, row in zip(candles(listing, perpetual=True), frame.iter_rows(named=True), strict=True):
+        average = each.turnover / each.volume_lots if each.volume_lots else each.close_ticks
+        prices = (each.open_ticks, each.high_ticks, each.low_ticks, each.close_ticks)
+        told = (row["open"], row["high"], row["low"], row["close"])
+        assert told == pytest.approx([price / average - 1 for price in prices], abs=1e-8)
+    assert frame["low"].max() <= 0 <= frame["high"].min()  # type: ignore[operator]
+    check = ("data", "check", f"premium:binanceusdm:{CONTRACT}:1m", "--data-dir", str(catalogue.root))
+    assert invoke(*check).code == 0, "a premium may be negative"
+
+
+def test_open_interest_is_what_the_exchange_lists_and_only_what_is_missing_is_asked_for(
+    fetch: Any, catalogue: Catalogue, listing: Loopback, span: tuple[int, int]
+) -> None:
+    key = SeriesKey("open_interest", "binanceusdm", CONTRACT)
+    step_ms = 5 * MINUTE_MS
+    first_ms = span[0] // step_ms * step_ms + step_ms
+    wanted = range(first_ms, span[1], step_ms)
+    report = fetch(f"binanceusdm:{CONTRACT}", "--kind", "open_interest")
+    frame = stored(catalogue, key)
+    assert frame["ts"].to_list() == [time_ms * 1_000_000 for time_ms in wanted]
+    assert (report["rows"], report["missing"], report["unlisted"]) == (len(wanted), 0, [])
+    assert report["requests"] == -(-len(wanted) // 500) + 1, "a page of 500, and the newest figure alone"
+    market = listing.exchange.futures.markets[0]
+    closed = {each.close_ms + 1: each for each in candles(listing, perpetual=True)}
+    for time_ms, held, value in frame.iter_rows():
+        now_ms = time_ms // 1_000_000
+        inside = [each for close_ms, each in closed.items() if now_ms - 24 * 60 * MINUTE_MS < close_ms <= now_ms]
+        lots = sum(each.volume_lots for each in inside) // 2
+        assert held == float(lots * market.lot)
+        assert value == pytest.approx(float(lots * market.lot * inside[-1].close_ticks * market.tick), rel=1e-9)
+    part = frame.filter(pl.int_range(pl.len()) % 7 > 2)
+    catalogue.remove(key)
+    catalogue.write(key, [part], Provenance("a part of them"))
+    again = fetch(f"binanceusdm:{CONTRACT}", "--kind", "open_interest")
+    assert (again["rows"], again["rows_new"], again["missing"]) == (len(wanted), len(wanted) - part.height, 0)
+    assert stored(catalogue, key).equals(frame)
+    hourly = fetch(f"binanceusdm:{CONTRACT}:1h", "--kind", "open_interest", "--data-dir", str(catalogue.root) + "-1h")
+    of_hours = stored(Catalogue(Path(f"{catalogue.root}-1h")), key)
+    assert of_hours.equals(frame.filter(pl.col("ts") % (3600 * 10**9) == 0))
+    assert hourly["rows"] == of_hours.height
+
+
+def test_open_interest_is_asked_for_as_far_back_as_it_is_listed(
+    fetch: Any, listing: Loopback, span: tuple[int, int]
+) -> None:
+    newest_ms = span[1] // (5 * MINUTE_MS) * 5 * MINUTE_MS
+    early_ms = newest_ms - 40 * 24 * 60 * MINUTE_MS
+    report = fetch(f"binanceusdm:{CONTRACT}", "--kind", "open_interest", since_ms=early_ms)
+    oldest_ms = newest_ms - 30 * 24 * 60 * MINUTE_MS + 5 * MINUTE_MS
+    assert report["unlisted"] == [[early_ms * 1_000_000, oldest_ms * 1_000_000]]
+    assert (report["since_ns"], report["missing"]) == (early_ms * 1_000_000, 0)
 
 
 def test_trades_are_those_that_were_printed_and_holes_are_filled(
@@ -292,6 +351,14 @@ def test_funding_is_what_was_paid(fetch: Any, catalogue: Catalogue, listing: Loo
         (("binance:BTC/USDX:1m", "--since", "2024-01-01"), "does not trade BTC/USDX (did you mean 'BTC/USDT'?)"),
         (("binance:BTC/USDT:7m", "--since", "2024-01-01"), "binance has no bars of 7m"),
         (("binance:BTC/USDT", "--kind", "funding", "--since", "2024-01-01"), "is no contract"),
+        (
+            ("binance:BTC/USDT:5m", "--kind", "open_interest", "--since", "2024-01-01"),
+            "is no contract: it has no open int",
+        ),
+        (
+            ("binanceusdm:BTC/USDT:USDT", "--kind", "liquidations", "--since", "2024-01-01"),
+            "binanceusdm lists no past liquidations through ccxt; it has: bars, mark, index, premium, open_interest, ",
+        ),
         (("binanse:BTC/USDT:1m", "--since", "2024-01-01"), "did you mean 'binance'?"),
         (("binance:../etc:1m", "--since", "2024-01-01"), "'../etc' is no symbol"),
         (("binance:BTC/USDT:1m", "--since", "2020-01-01", "--until", "2020-01-02"), "lists nothing of this time"),

@@ -109,6 +109,7 @@ async def test_mark_price_and_funding_to_come_are_told(usdm: Any) -> None:
 async def test_open_interest_is_what_is_held(usdm: Any) -> None:
     await usdm.create_order(CONTRACT, "market", "sell", 0.25)
     assert (await usdm.fetch_open_interest(CONTRACT))["openInterestAmount"] == 0.25
+    assert await usdm.fetch_open_interest_history(CONTRACT) == [], "no whole period of trades yet"
 
 
 # --- the account --------------------------------------------------------------------------------------
@@ -327,5 +328,5 @@ async def test_unknown_paths_are_404_and_written_down(usdm: Any, exchange: Excha
     import ccxt
 
     with pytest.raises(ccxt.BaseError):
-        await usdm.fapidata_get_openinteresthist({"symbol": "BTCUSDT", "period": "5m"})
-    assert exchange.contracts_desk.unmatched == {"GET /futures/data/openInterestHist": 1}
+        await usdm.fapidata_get_globallongshortaccountratio({"symbol": "BTCUSDT", "period": "5m"})
+    assert exchange.contracts_desk.unmatched == {"GET /futures/data/globalLongShortAccountRatio": 1}
