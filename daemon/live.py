@@ -93,7 +93,7 @@ class LiveDriver:
         self._settings = settings
         self._run_number = run
         self._chain = chain
-        self._data: deque[tuple[int, Message, anyio.Event | None]] = deque()
+        self._data: deque[tuple[int, Message, int | None, anyio.Event | None]] = deque()
         self._commands: deque[tuple[int, Message, anyio.Event]] = deque()
         self._arrived = anyio.Event()
         self._idle = False
@@ -108,34 +108,39 @@ class LiveDriver:
 
     # --- what edges may do --------------------------------------------------------------------------
 
-    async def post(self, message: Message) -> None:
-        """Hand in market data, or what a venue says; waits while the mailbox is full."""
-        await self._put(message, None)
+    async def post(self, message: Message, known_ns: int | None = None) -> None:
+        """Hand in market data, or what a venue says; waits while the mailbox is full.
+
+        Args:
+            message: what it is.
+            known_ns: when it was known, where a tape says so; else the message's own time.
+        """
+        await self._put(message, known_ns, None)
 
     async def deliver(self, message: Message) -> None:
         """Hand in what has a newer version soon, and wait until the core has taken it: one of a kind waits at most."""
         taken = anyio.Event()
-        await self._put(message, taken)
+        await self._put(message, None, taken)
         await taken.wait()
 
-    async def _put(self, message: Message, taken: anyio.Event | None) -> None:
+    async def _put(self, message: Message, known_ns: int | None, taken: anyio.Event | None) -> None:
         posted_ns = time.perf_counter_ns()
         if self._idle and not self.journal.full and self.journal.trouble() is None:
-            self._take_at_once(posted_ns, message)
+            self._take_at_once(posted_ns, message, known_ns)
             if taken is not None:
                 taken.set()
             return
         while len(self._data) >= self._settings.feed.mailbox_max:
             self._room = anyio.Event()
             await self._room.wait()
-        self._data.append((posted_ns, message, taken))
+        self._data.append((posted_ns, message, known_ns, taken))
         self._wake()
 
-    def _take_at_once(self, posted_ns: int, message: Message) -> None:
+    def _take_at_once(self, posted_ns: int, message: Message, known_ns: int | None) -> None:
         """Run an input without waking the pump first, one at most until it has gone round."""
         self._wake()
         try:
-            self._take(posted_ns, message)
+            self._take(posted_ns, message, known_ns)
         except BaseException as error:  # noqa: BLE001 - raised by the pump
             self._failure = error
 
@@ -204,8 +209,8 @@ class LiveDriver:
                 self._take(posted_ns, command)
                 taken.set()
             elif self._data:
-                posted_ns, message, awaited = self._data.popleft()
-                self._take(posted_ns, message)
+                posted_ns, message, known_ns, awaited = self._data.popleft()
+                self._take(posted_ns, message, known_ns)
                 if awaited is not None:
                     awaited.set()
             else:
@@ -246,9 +251,9 @@ class LiveDriver:
         if isinstance(self._clock, LiveClock):
             self.core.scheduler.fire_before(self._clock.stamp(None), self._keep)
 
-    def _take(self, posted_ns: int, message: Message) -> None:
+    def _take(self, posted_ns: int, message: Message, known_ns: int | None = None) -> None:
         scheduler = self.core.scheduler
-        now_ns = self._clock.stamp(knowable_ns(message))
+        now_ns = self._clock.stamp(knowable_ns(message) if known_ns is None else known_ns)
         if isinstance(message, TapeEnded):
             scheduler.fire_before(now_ns + 1, self._keep)
             now_ns = self.core.context.now_ns

@@ -49,11 +49,17 @@ class VenueMarkets(msgspec.Struct, frozen=True):
 
 
 def venue_markets(settings: Settings, specs: Mapping[str, InstrumentSpec], now_ns: int) -> VenueMarkets:
-    """Return what a plan needs of the configured symbols, for a session that may begin at `now_ns`."""
+    """Return what a plan needs of the configured symbols, for a session that may begin at `now_ns`.
+
+    On paper orders are matched on what comes between the bars, if trades do: without them no limit would ever fill.
+    """
     exchange = settings.exchange
     timeframe_ns = parse_timeframe(exchange.timeframe)
     start_ns = now_ns - now_ns % timeframe_ns
-    series = tuple(MarketSeries(symbol, timeframe_ns, specs[symbol], start_ns) for symbol in exchange.symbols)
+    has_ticks = "trades" in exchange.streams
+    series = tuple(
+        MarketSeries(symbol, timeframe_ns, specs[symbol], start_ns, has_ticks) for symbol in exchange.symbols
+    )
     text = "\n".join((exchange.id, exchange.timeframe, *exchange.symbols))
     return VenueMarkets(series, hashlib.sha256(text.encode()).hexdigest()[:32])
 

@@ -128,9 +128,7 @@ def play(
 def _play_inputs(scheduler: Scheduler, tape: Tape, settle: Callable[[], None]) -> None:
     """Run ticks and bars one by one, as the live driver does."""
     timers = scheduler.context.timers
-    for count, message in enumerate(tape.inputs()):
-        ts_ns = knowable_ns(message)
-        assert ts_ns is not None, message
+    for count, (ts_ns, message) in enumerate(tape.stamped()):
         if timers.next_hint_ns < ts_ns:
             scheduler.fire_before(ts_ns)
         scheduler.post(ts_ns, message)

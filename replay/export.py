@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,6 +12,7 @@ from config.errors import UserError
 from replay.journal import apply_record, decode_plan, find_session
 from replay.plan import build_core, start_core
 from replay.record import Recorder
+from replay.session_tape import SessionTape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +22,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def export_session(path: Path, session_id: str | None, out: Path) -> Iterator[tuple[Path, int]]:
-    """Write a session's inputs with their decisions as JSON lines, and its tables as Parquet.
+    """Write a session's inputs with their decisions as JSON lines, its tables as Parquet, and a tape of what it heard.
 
     Yields each file and its number of rows.
 
@@ -42,10 +44,12 @@ def export_session(path: Path, session_id: str | None, out: Path) -> Iterator[tu
         core = build_core(plan, recorder.observers())
         start_core(core)
         count = 0
-        with lines:
+        tape = SessionTape(plan, out)
+        with lines, closing(tape):
             for record in reader.records(session.number):
                 apply_record(core, record)
                 recorder.add_marks(*core.ledger.take_marks())
+                tape.take(record.ts_ns, record.run, record.payload)
                 row = {
                     "seq": record.seq,
                     "run": record.run,
@@ -56,7 +60,9 @@ def export_session(path: Path, session_id: str | None, out: Path) -> Iterator[tu
                 }
                 lines.write(_encode(row) + b"\n")
                 count += 1
+            written = tape.write()
         yield out / "inputs.jsonl", count
+        yield written
         for name, table in (("fills", recorder.fills()), ("orders", recorder.orders()), ("equity", recorder.equity())):
             target = out / f"{name}.parquet"
             table.write_parquet(target)

@@ -210,6 +210,10 @@ def difference(kept: SessionPlan, wanted: SessionPlan) -> str | None:
         return "it trades for real, and paper was asked for" if kept.real else "it trades on paper, not for real"
     if kept.tape_fingerprint != wanted.tape_fingerprint:
         return f"the tape differs: {kept.tape} then, {wanted.tape} now"
+    if not kept.real and any(
+        before.ticks and not after.ticks for before, after in zip(kept.series, wanted.series, strict=True)
+    ):
+        return "its orders are matched on trades, and the feed now has none (exchange.streams)"
     for before, after in zip(kept.instruments, wanted.instruments, strict=True):
         if before != after and not (kept.real and _is_one_market(before, after)):
             return f"the rules of {after.symbol} have changed: {_changes(before, after)}"

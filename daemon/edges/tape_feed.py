@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import anyio
 
 from actors.messages import TapeEnded
-from actors.runtime.clock import knowable_ns
 
 if TYPE_CHECKING:
     from daemon.live import LiveDriver
@@ -45,16 +44,15 @@ class TapeFeed:
         """Play to the end, then say so."""
         start_wall_ns = 0
         start_tape_ns: int | None = None
-        for message in self._tape.inputs(skip=self.played):
+        for known_ns, message in self._tape.stamped(skip=self.played):
             if self._speed:
-                known_ns = knowable_ns(message) or 0
                 if start_tape_ns is None:
                     start_tape_ns, start_wall_ns = known_ns, time.monotonic_ns()
                 due_ns = start_wall_ns + int((known_ns - start_tape_ns) / self._speed)
                 early_ns = due_ns - time.monotonic_ns()
                 if early_ns > _NAP_NS:
                     await anyio.sleep(early_ns / _NS_PER_S)
-            await self._driver.post(message)
+            await self._driver.post(message, known_ns)
             self.played += 1
         if not self._ended:
             self._ended = True

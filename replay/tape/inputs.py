@@ -23,6 +23,7 @@ from actors.messages import (
     OpenInterest,
     Quote,
     Trade,
+    WarmUp,
 )
 from actors.runtime.clock import knowable_ns
 from replay.tape.merge import single_bars
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 PUBLISHED: tuple[type[Message], ...] = (Mark, Funding, OpenInterest, Liquidation, External)
 """What external series play."""
 
-PLAYED: tuple[type[Message], ...] = (*PUBLISHED, Bar, Trade, Quote, BookSnapshot)
+PLAYED: tuple[type[Message], ...] = (*PUBLISHED, Bar, Trade, Quote, BookSnapshot, WarmUp)
 """What a tape plays: a restarted feed goes on behind as many inputs of these kinds as the journal holds."""
 
 _RANKS: dict[type[Message], int] = {kind: max(-1, rank - len(PUBLISHED)) for rank, kind in enumerate(PLAYED)}

@@ -12,8 +12,8 @@ import msgspec
 
 from config.errors import UserError, nearest
 
-ColumnType = Literal["time", "float", "int", "side", "flag"]
-"""Nanoseconds as Int64, Float64, Int64, Int8 (+1 or -1, 0 for unknown), Boolean."""
+ColumnType = Literal["time", "float", "int", "side", "flag", "text"]
+"""Nanoseconds as Int64, Float64, Int64, Int8 (+1 or -1, 0 for unknown), Boolean, String."""
 
 Identity = Literal["key", "occurrence", "message"]
 """By the key; by all values and how often they came (what happened twice in one instant is two things); or by the key
@@ -25,6 +25,7 @@ POLARS_NAMES: dict[ColumnType, str] = {
     "int": "Int64",
     "side": "Int8",
     "flag": "Boolean",
+    "text": "String",
 }
 """Name of the polars type of each, for whoever has imported polars."""
 
@@ -61,6 +62,10 @@ class Kind(msgspec.Struct, frozen=True):
     """How it is told that two rows are one and the same."""
     by_day: bool = False
     """Whether there is so much of it that the catalogue keeps a file for each day, not for each month."""
+    by_hour: bool = False
+    """Whether there is even more of it, and it comes a little at a time: a file for each hour."""
+    recorded: bool = False
+    """Whether it is written by `pitboss record` alone: there is nothing to import, check or repair."""
 
     def types(self) -> dict[str, ColumnType]:
         """Return all columns there may be."""
@@ -126,6 +131,14 @@ KINDS = {
             "values",
             "any number by time: sentiment, scores, flow",
             {"ts": "time", "value": "float", "published": "time"},
+        ),
+        Kind(
+            "feed",
+            "a live feed as it came: when it was heard, in which order, and what was said",
+            {"ts": "time", "seq": "int", "message": "text"},
+            key=("ts", "seq"),
+            by_hour=True,
+            recorded=True,
         ),
     )
 }

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from replay.tape.arrays import Frame
     from replay.tape.catalogue import KeptSeries
     from replay.tape.columns import Columns, Source
+    from replay.tape.recorded_tape import FeedTable
     from replay.tape.ticks import TickStream
 
 KEPT_ROWS_MAX = 600_000
@@ -67,7 +68,8 @@ def open_tape(
             ts (open time, UTC milliseconds), open, high, low, close and volume; or Parquet of trades
             (ts, price, quantity, side, id), and beside these of quotes. Without a symbol the file's
             name is asked for it. Instead of a file, a series of the catalogue: its name
-            ``"VENUE:SYMBOL:TIMEFRAME"``, ``"trades:VENUE:SYMBOL"``, or its folder.
+            ``"VENUE:SYMBOL:TIMEFRAME"``, ``"trades:VENUE:SYMBOL"``, or its folder. A recorded feed
+            (``"feed:VENUE:SYMBOL"``) has its own symbol, bars and instrument.
         timeframe: length of a bar of every file, such as ``"5m"``; each file's most frequent step
             when ``None``, and 1m for bars that are built from trades.
         tick: smallest price step; read off the prices when ``None``.
@@ -84,6 +86,9 @@ def open_tape(
         _split(argument) if series is None else (series.symbol, series.where)
         for argument, series in zip(arguments, kept, strict=True)
     ]
+    feeds = [_feed_of(where) if series is None else series.feed for (_, where), series in zip(named, kept, strict=True)]
+    if any(feeds):
+        return _recorded(arguments, feeds, opening.timeframe_ns, _override(tick, lot, min_notional))
     ticks: dict[str, list[TickStream]] = {}
     bars: list[tuple[str, str]] = []
     for (symbol, where), series in zip(named, kept, strict=True):
@@ -250,6 +255,40 @@ def _tick_stream(where: str) -> TickStream | None:
 
     kind = kind_of_columns(parquet_columns(path, where))
     return None if kind is None else TickTable([path], where, kind)
+
+
+def _feed_of(where: str) -> FeedTable | None:
+    """Return the reader of a recorded feed; None for any other file.
+
+    Raises:
+        UserError: the file is missing, unreadable, empty or damaged.
+    """
+    path = _path(where)
+    if not _is_parquet(path, _magic(path, where)):
+        return None
+    from replay.tape.recorded_tape import FeedTable
+    from replay.tape.recording import COLUMNS
+    from replay.tape.tick_table import parquet_columns
+
+    return FeedTable([path], where) if tuple(parquet_columns(path, where)) == COLUMNS else None
+
+
+def _recorded(
+    arguments: Sequence[str], feeds: Sequence[FeedTable | None], timeframe_ns: int | None, override: InstrumentOverride
+) -> Tape:
+    """Return the tape of recorded feeds, which nothing else stands beside.
+
+    Raises:
+        UserError: something does, or a recording cannot be played.
+    """
+    from replay.tape.recorded_tape import RecordedTape
+
+    tables = [feed for feed in feeds if feed is not None]
+    if len(tables) < len(feeds):
+        other = next(argument for argument, feed in zip(arguments, feeds, strict=True) if feed is None)
+        message = f"--tape {other}: it was not recorded with {tables[0].where}, which is played as it was heard"
+        raise UserError(message)
+    return RecordedTape(tables, override, timeframe_ns)
 
 
 def _is_parquet(path: Path, magic: bytes) -> bool:

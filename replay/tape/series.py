@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from actors.runtime.clock import knowable_ns
 from config.errors import UserError
 from replay.tape.external import Playlist
 from replay.tape.grid import round_prices
@@ -19,10 +20,16 @@ if TYPE_CHECKING:
     from actors.messages import Bar, Message
     from replay.tape.columns import Columns, Source
     from replay.tape.external import ExternalSeries
-    from replay.tape.ticks import Ticks
 
 CHUNK_ROWS = 16_384
 """Rows turned into bars at once."""
+
+
+class TickSource(Protocol):
+    """What comes between the bars of one symbol, and the bars among it."""
+
+    def streams(self) -> list[Iterator[Message]]:
+        """Return everything, in one or several streams, each of them in order."""
 
 
 class Series(msgspec.Struct, frozen=True, eq=False, kw_only=True):
@@ -45,8 +52,8 @@ class Series(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     source: Source
     rounds: bool = False
     """Whether prices are rounded on their way from the source."""
-    ticks: Ticks | None = None
-    """What the bars are built from, where they are built."""
+    ticks: TickSource | None = None
+    """What comes between the bars, where anything does: the simulated venue then matches on that."""
 
     def chunks(self, start_row: int = 0, size: int = CHUNK_ROWS) -> Iterator[Columns]:
         """Yield the bars from `start_row` on, at most `size` at a time, in bounded memory.
@@ -140,6 +147,20 @@ class Tape:
         from replay.tape.inputs import merged_inputs
 
         return merged_inputs(self.series, self.external, skip)
+
+    def stamped(self, skip: int = 0) -> Iterator[tuple[int, Message]]:
+        """Return everything to play with the time it is played at: when it was knowable.
+
+        Args:
+            skip: number of inputs to leave out at the front.
+
+        Raises:
+            UserError: while iterating, as `Series.chunks` does.
+        """
+        for message in self.inputs(skip):
+            known_ns = knowable_ns(message)
+            assert known_ns is not None, message
+            yield known_ns, message
 
     def _last_close_ns(self) -> int | None:
         """Return the close of the last bar, ``None`` if there is no end."""

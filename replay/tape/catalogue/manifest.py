@@ -25,7 +25,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     """One Parquet file: a stretch of time of a series, sorted."""
 
     period: str
-    """The month, such as ``2024-08``; of trades, quotes and books the day, ``2024-08-09``."""
+    """The month, such as ``2024-08``; of trades, quotes and books the day, ``2024-08-09``; of feeds the hour."""
     file: str
     """Its name in the series' folder: the period and the first 12 digits of `sha256`."""
     rows: int

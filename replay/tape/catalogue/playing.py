@@ -15,6 +15,7 @@ from replay.tape.catalogue.manifest import MANIFEST_NAME, Manifest, read_manifes
 from replay.tape.catalogue.store import Catalogue, scan_parts
 from replay.tape.kinds import kind_of
 from replay.tape.parquet import ParquetSource
+from replay.tape.recorded_tape import FeedTable
 from replay.tape.tick_table import TickTable
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class BarsSource:
 
 
 class KeptSeries(msgspec.Struct, frozen=True):
-    """A series of the catalogue that is about to be played: bars, or ticks."""
+    """A series of the catalogue that is about to be played: bars, ticks, or a recorded feed."""
 
     symbol: str
     where: str
@@ -63,6 +64,7 @@ class KeptSeries(msgspec.Struct, frozen=True):
     timeframe_ns: int | None = None
     bars: BarsSource | None = None
     ticks: TickTable | None = None
+    feed: FeedTable | None = None
 
 
 def kept_series(where: str, path: Path, timeframe_ns: int | None, data_dir: Path | None) -> KeptSeries | None:
@@ -85,8 +87,12 @@ def kept_series(where: str, path: Path, timeframe_ns: int | None, data_dir: Path
     if manifest.kind in TICK_KINDS:
         paths = [folder / part.file for part in manifest.parts]
         return KeptSeries(manifest.symbol, where, ticks=TickTable(paths, where, manifest.kind))
+    if manifest.kind == "feed":
+        return KeptSeries(
+            manifest.symbol, where, feed=FeedTable([folder / part.file for part in manifest.parts], where)
+        )
     if manifest.timeframe_ns is None or not kind_of(manifest.kind).has_timeframe:
-        message = f"{where}: these are {manifest.kind}; a tape is played from bars, {', '.join(TICK_KINDS)}"
+        message = f"{where}: these are {manifest.kind}; a tape is played from bars, {', '.join(TICK_KINDS)}, feed"
         raise UserError(message)
     return KeptSeries(manifest.symbol, where, manifest.timeframe_ns, BarsSource(folder, manifest, where))
 

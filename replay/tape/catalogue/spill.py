@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 PENDING_ROWS_MAX = 1_000_000
 _DAY_NS = 86_400 * 10**9
 _PERIOD = "_period"
+_NAMES = {"1mo": "%Y-%m", "1d": "%Y-%m-%d", "1h": "%Y-%m-%dT%H"}
+"""How a stretch is called, by its length."""
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -142,10 +144,7 @@ def periods(frame: pl.DataFrame, kind: Kind) -> Iterator[tuple[str, pl.DataFrame
     if first == last:
         yield first, frame
         return
-    if kind.by_day:
-        period = pl.from_epoch(pl.col("ts"), "ns").dt.truncate("1d")
-    else:
-        period = pl.from_epoch(pl.col("ts"), "ns").dt.truncate("1mo")
+    period = pl.from_epoch(pl.col("ts"), "ns").dt.truncate(_length(kind))
     parts = frame.with_columns(period.alias(_PERIOD)).partition_by(_PERIOD, maintain_order=True, include_key=False)
     for part in parts:
         yield _period_of(part.item(0, "ts"), kind), part
@@ -169,4 +168,9 @@ def gaps_of(frame: pl.DataFrame, key: SeriesKey) -> tuple[int, int]:
 
 def _period_of(ns: object, kind: Kind) -> str:
     assert isinstance(ns, int)
-    return datetime.fromtimestamp(ns // 10**9, UTC).strftime("%Y-%m-%d" if kind.by_day else "%Y-%m")
+    return datetime.fromtimestamp(ns // 10**9, UTC).strftime(_NAMES[_length(kind)])
+
+
+def _length(kind: Kind) -> str:
+    """Return the length of a stretch, as polars writes it."""
+    return "1h" if kind.by_hour else "1d" if kind.by_day else "1mo"
