@@ -190,6 +190,20 @@ def test_paper_is_not_continued_for_real_nor_by_other_rules() -> None:
     assert "tick 0.01 then, 0.1 now" in str(difference(paper, plan_session(settings, now)))
 
 
+def test_paper_matches_on_trades_where_they_are_streamed_and_is_not_continued_without_them() -> None:
+    bars = load_settings(None, ALLOWED, {})
+    trades = load_settings(None, [*ALLOWED, "exchange.streams=['bars', 'trades', 'quotes']"], {})
+    quotes = load_settings(None, [*ALLOWED, "exchange.streams=['bars', 'quotes']"], {})
+    on_bars, on_ticks, on_quotes = (
+        plan_session(settings, venue_markets(settings, {"BTC/USDT": SPEC}, 0)) for settings in (bars, trades, quotes)
+    )
+    assert [each.series[0].ticks for each in (on_bars, on_ticks, on_quotes)] == [False, True, False]
+    assert difference(on_bars, on_ticks) is None, "it goes on as it began"
+    assert "the feed now has none" in str(difference(on_ticks, on_bars))
+    real = msgspec.structs.replace(on_ticks, real=True)
+    assert difference(real, msgspec.structs.replace(on_bars, real=True)) is None
+
+
 def test_a_real_session_goes_on_by_its_own_rules_in_the_same_market_only() -> None:
     """The venue's new rules are told to it, as an input."""
     settings = load_settings(None, ALLOWED, {})

@@ -6,8 +6,10 @@ import os.path
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from config.errors import UserError
 from replay.tape.checking.reading import Rows, lazy_rows
 from replay.tape.importing import inspect, read
+from replay.tape.kinds import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,4 +54,7 @@ def open_series(name: str, data_dir: Path | None = None, kind: str | None = None
 
     catalogue = Catalogue(data_dir or default_data_dir())
     key = catalogue.named(name, kind).key
+    if kind_of(key.kind).recorded:
+        message = f"{name}: a recorded feed is checked row by row when it is played, and its notes name every break"
+        raise UserError(message)
     return lazy_rows(catalogue.scan(key), str(key), key.kind)

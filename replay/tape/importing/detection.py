@@ -53,8 +53,9 @@ def inspect(
         UserError: the file cannot be read, or fits no layout; file, row and column are named.
     """
     path = Path(path)
-    if kind is not None:
-        kind_of(kind)
+    if kind is not None and kind_of(kind).recorded:
+        message = f"{path}: a {kind} is recorded, by `pitboss record`, and cannot be imported; it is played as it is"
+        raise UserError(message)
     if layout is not None and layout not in LAYOUT_NAMES:
         message = f"there is no layout {layout!r}{nearest(layout, LAYOUT_NAMES)}; they are: {', '.join(LAYOUT_NAMES)}"
         raise UserError(message)

@@ -9,8 +9,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import polars as pl
 import pytest
+
+from replay.tape import open_tape
 
 if TYPE_CHECKING:
     from tests.daemon.conftest import Run
@@ -148,6 +151,7 @@ def test_an_export_has_every_input_and_every_table(invoke: Callable[..., Run], s
         "fills.parquet",
         "inputs.jsonl",
         "orders.parquet",
+        "tape.parquet",
     ]
     rows = [json.loads(line) for line in (out / "inputs.jsonl").read_text().splitlines()]
     assert [row["seq"] for row in rows] == list(range(1, BARS + 2))
@@ -156,6 +160,10 @@ def test_an_export_has_every_input_and_every_table(invoke: Callable[..., Run], s
     assert pl.read_parquet(out / "fills.parquet").height == report["fills"] > 0
     assert pl.read_parquet(out / "equity.parquet").height == BARS
     assert pl.read_parquet(out / "orders.parquet").height >= report["fills"]
+    heard = list(open_tape([str(out / "tape.parquet")]).stamped())
+    assert [(row["ts_ns"], row["input"]) for row in rows[:-1]] == [
+        (ts_ns, msgspec.to_builtins(bar)) for ts_ns, bar in heard
+    ]
 
 
 def test_an_export_that_cannot_be_written_is_refused(invoke: Callable[..., Run], state: Path, tmp_path: Path) -> None:
