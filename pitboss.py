@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from replay.journal import JournalSummary, replay_journal
     from replay.run import ReplayResult, load_tape, replay
     from replay.tape import Tape, open_tape, synthetic_tape, tape_from_frame
+    from strategies import indicators as ta
     from strategies.base import Annotated, Meta, Strategy
     from strategies.indicators import Indicator, atr, bbands, ema, highest, lowest, rsi, sma, stddev
 
@@ -72,6 +73,7 @@ __all__ = [
     "sma",
     "stddev",
     "synthetic_tape",
+    "ta",
     "tape_from_frame",
 ]
 
@@ -101,6 +103,8 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attributes have every type
+    if name == "ta":  # Every indicator, as ta.ema(20).
+        return import_module("strategies.indicators")
     home = _HOME_OF.get(name)
     if home is None:
         message = f"module 'pitboss' has no attribute {name!r}"

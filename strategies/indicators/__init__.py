@@ -5,20 +5,26 @@
     (value,) = state.step(101.5)
     (values,) = state.batch(closes)
 
-`declaration` says what can be asked for, `state` runs it, `kernels` computes, and `cache` keeps
-what was compiled.  Importing this package loads none of the latter three.
+`kinds` says what there is, `declaration` what a declaration is, `state` runs it, `kernels` computes,
+and `cache` keeps what was compiled.  Importing this package loads none of the latter three.
 """
 
-from strategies.indicators.declaration import (
-    Indicator,
-    atr,
-    bbands,
-    ema,
-    highest,
-    lowest,
-    rsi,
-    sma,
-    stddev,
-)
+from strategies.indicators.declaration import KINDS, Indicator, Kind, Param
+from strategies.indicators.kinds.averages import ema, sma
+from strategies.indicators.kinds.oscillators import rsi
+from strategies.indicators.kinds.volatility import atr, bbands, highest, lowest, stddev
 
-__all__ = ["Indicator", "atr", "bbands", "ema", "highest", "lowest", "rsi", "sma", "stddev"]
+__all__ = [
+    "KINDS",
+    "Indicator",
+    "Kind",
+    "Param",
+    "atr",
+    "bbands",
+    "ema",
+    "highest",
+    "lowest",
+    "rsi",
+    "sma",
+    "stddev",
+]

@@ -9,6 +9,9 @@ every start would compile anew, or fail.  In order of preference:
 3. the user's cache directory (``~/.cache/pitboss/numba``);
 4. a directory of this user's own under the system's temporary one.
 
+Within it every version of the kernels has a folder of its own, named after a hash of their sources:
+numba looks at the one file a kernel stands in, and not at the parts of other files compiled into it.
+
 What lies in the cache is loaded as code.  In a directory that others can write to, somebody else
 may have prepared ours in advance; one that is not ours alone is refused.
 """
@@ -17,15 +20,18 @@ import os
 import stat
 import sys
 import tempfile
+from hashlib import blake2b
 from pathlib import Path
 
 import platformdirs
 
 _VARIABLE = "NUMBA_CACHE_DIR"
+_PREFIX = "kernels-"
+_KERNELS = Path(__file__).parent / "kernels"
 
 
 def set_cache_directory() -> None:
-    """Point numba to a writable cache directory, unless the user already did.
+    """Point numba to this version's folder of a writable cache directory.
 
     Call this before numba is imported; where a strategy's own imports were faster, numba is told
     to read its settings again.
@@ -35,11 +41,22 @@ def set_cache_directory() -> None:
     """
     numba_config = sys.modules.get("numba.core.config")
     chosen = os.environ.get(_VARIABLE)  # house-ok: where to cache is the machine's business
-    if chosen or getattr(numba_config, "CACHE_DIR", ""):
-        return
-    os.environ[_VARIABLE] = str(find_cache_directory())  # house-ok: numba's only early setting
+    chosen = chosen or getattr(numba_config, "CACHE_DIR", "")
+    base = Path(chosen) if chosen else find_cache_directory()
+    if base.name.startswith(_PREFIX):  # A parent process of ours chose it.
+        base = base.parent
+    os.environ[_VARIABLE] = str(base / version_folder())  # house-ok: numba's only early setting
     if numba_config is not None:
         numba_config.reload_config()
+
+
+def version_folder() -> str:
+    """Name the folder of the kernels as they are now."""
+    digest = blake2b(digest_size=8)
+    for path in sorted(_KERNELS.glob("*.py")):
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
+    return _PREFIX + digest.hexdigest()
 
 
 def find_cache_directory() -> Path:

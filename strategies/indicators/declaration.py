@@ -2,42 +2,109 @@
 
 A declaration is cheap.  It can be compared, hashed, stored and sent, and costs no numba: kernels
 are imported, and on the very first use compiled, by `Indicator.start`.
+
+What can be declared is a table of kinds, filled by the families in `kinds/` when this package is
+imported.
 """
 
+from collections.abc import Callable
 from operator import index
 from typing import TYPE_CHECKING, NamedTuple, SupportsIndex
 
 import msgspec
 
+from config.errors import nearest
+
 if TYPE_CHECKING:
     from strategies.indicators.state import IndicatorState
+
+Source = str
+"""A column an indicator reads, by its name."""
 
 SOURCES = ("open", "high", "low", "close", "volume")
 PERIOD_MAX = 100_000  # TA-Lib's bound; one bar in `period` costs time in proportion to it.
 
+NUMBER_MIN = 1e-9
+NUMBER_MAX = 1e9
 
-class _Rule(NamedTuple):
-    """What a valid declaration of one kind looks like."""
 
+class Param(NamedTuple):
+    """One parameter of a kind, with the bounds that are still allowed."""
+
+    name: str
+    default: float
+    low: float
+    high: float
+    whole: bool
+
+    def check(self, kind: str, value: float) -> None:
+        """Refuse a value no kernel can take.
+
+        Raises:
+            ValueError: it is not whole where it must be, or out of bounds; one line.
+        """
+        # Written so that NaN fails as well; the range first, because infinity has no int.
+        if not self.low <= value <= self.high or (self.whole and value != int(value)):
+            raise self.refusal(kind, value)
+
+    def refusal(self, kind: str, value: object) -> ValueError:
+        """Word the one refusal."""
+        if self.whole:
+            message = f"{kind}: {self.name} must be a whole number {self.low:.0f} to {self.high:.0f}, got {value!r}"
+        else:
+            message = f"{kind}: {self.name} must be a number {self.low:g} to {self.high:g}, got {value!r}"
+        return ValueError(message)
+
+
+def bars(name: str = "period", default: int = 14, low: int = 1, high: int = PERIOD_MAX) -> Param:
+    """Describe a whole number of bars."""
+    return Param(name, default, low, high, whole=True)
+
+
+def number(name: str, default: float, low: float = NUMBER_MIN, high: float = NUMBER_MAX) -> Param:
+    """Describe any number within bounds, both allowed; positive unless `low` says otherwise."""
+    return Param(name, default, low, high, whole=False)
+
+
+class Kind(NamedTuple):
+    """One kind of indicator, as a table's row.
+
+    Attributes:
+        name: What it is called, also the prefix of its kernels: `<name>_step`, `<name>_batch`, `<name>_slots`.
+        kernels: The module in `kernels/` they stand in.
+        params: Its parameters, in the order of the declaration.
+        sources: The columns it reads unless told otherwise.
+        outputs: The names of its results; a single one is called "value".
+        warmup: From the parameters, how many leading bars have no value (NaN).
+        check: Refuses parameters that fit their own bounds but not each other, by a ValueError.
+    """
+
+    name: str
+    kernels: str
+    params: tuple[Param, ...]
+    sources: tuple[Source, ...]
     outputs: tuple[str, ...]
-    source_count: int
-    params_count: int
-    period_min: int
-    needs_previous: bool  # Whether a bar means something only beside the bar before it.
+    warmup: Callable[..., int]
+    check: Callable[..., None] | None = None
 
 
-_VALUE = ("value",)
-_RULES = {
-    "ema": _Rule(_VALUE, 1, 1, 1, needs_previous=False),
-    "sma": _Rule(_VALUE, 1, 1, 1, needs_previous=False),
-    "stddev": _Rule(_VALUE, 1, 1, 2, needs_previous=False),
-    "bbands": _Rule(("upper", "middle", "lower"), 1, 2, 2, needs_previous=False),
-    "rsi": _Rule(_VALUE, 1, 1, 2, needs_previous=True),
-    "atr": _Rule(_VALUE, 3, 1, 1, needs_previous=True),
-    "highest": _Rule(_VALUE, 1, 1, 1, needs_previous=False),
-    "lowest": _Rule(_VALUE, 1, 1, 1, needs_previous=False),
-}
-KINDS = tuple(_RULES)
+VALUE = ("value",)
+
+KINDS: dict[str, Kind] = {}
+"""Every kind, by name."""
+
+
+def add(*kinds: Kind) -> None:
+    """Put kinds into the table.
+
+    Raises:
+        ValueError: there is one of that name.
+    """
+    for kind in kinds:
+        if kind.name in KINDS:
+            message = f"there is an indicator {kind.name} already"
+            raise ValueError(message)
+        KINDS[kind.name] = kind
 
 
 class Indicator(msgspec.Struct, frozen=True):
@@ -52,7 +119,7 @@ class Indicator(msgspec.Struct, frozen=True):
 
     kind: str
     params: tuple[float, ...]
-    sources: tuple[str, ...]
+    sources: tuple[Source, ...]
     outputs: tuple[str, ...]
 
     def __post_init__(self) -> None:
@@ -61,34 +128,32 @@ class Indicator(msgspec.Struct, frozen=True):
         Raises:
             ValueError: A field is wrong; the message is one line and names it.
         """
-        rule = _RULES.get(self.kind)
-        if rule is None:
-            message = f"unknown indicator {self.kind!r}, expected one of {', '.join(KINDS)}"
+        kind = kind_of(self.kind)
+        if len(self.params) != len(kind.params):
+            message = f"{self.kind}: expected {len(kind.params)} params, got {self.params}"
             raise ValueError(message)
-        if len(self.params) != rule.params_count:
-            message = f"{self.kind}: expected {rule.params_count} params, got {self.params}"
-            raise ValueError(message)
-        _check_period(self.kind, self.params[0])
-        # Written so that NaN fails as well.
-        if not all(0.0 < param < float("inf") for param in self.params[1:]):
-            message = f"{self.kind}: deviations must be positive and finite, got {self.params[1]}"
-            raise ValueError(message)
+        for param, value in zip(kind.params, self.params, strict=True):
+            param.check(self.kind, value)
+        if kind.check is not None:
+            kind.check(*self.params)
         for source in self.sources:
             if source not in SOURCES:
                 message = f"{self.kind}: unknown source {source!r}, use {', '.join(SOURCES)}"
                 raise ValueError(message)
-        if len(self.sources) != rule.source_count:
-            message = f"{self.kind}: expected {rule.source_count} sources, got {self.sources}"
+        if len(self.sources) != len(kind.sources):
+            message = f"{self.kind}: expected {len(kind.sources)} sources, got {self.sources}"
             raise ValueError(message)
-        if self.outputs != rule.outputs:
-            message = f"{self.kind}: the outputs are {rule.outputs}, not {self.outputs}"
+        if self.outputs != kind.outputs:
+            message = f"{self.kind}: the outputs are {kind.outputs}, not {self.outputs}"
             raise ValueError(message)
 
     @property
     def warmup(self) -> int:
         """Count the leading bars without a value (NaN), as many as in TA-Lib."""
-        period = int(self.params[0])
-        return period if _RULES[self.kind].needs_previous else period - 1
+        kind = KINDS[self.kind]
+        return kind.warmup(
+            *(int(value) if param.whole else value for param, value in zip(kind.params, self.params, strict=True))
+        )
 
     def start(self) -> "IndicatorState":
         """Make a fresh state, ahead of the first bar."""
@@ -98,67 +163,42 @@ class Indicator(msgspec.Struct, frozen=True):
         return IndicatorState(self)
 
 
-def ema(period: int, source: str = "close") -> Indicator:
-    """Declare an exponential moving average of `period` >= 1 bars, SMA first (TA-Lib EMA)."""
-    return _declare("ema", period, (source,))
+def kind_of(name: str) -> Kind:
+    """Return a kind by its name.
 
-
-def sma(period: int, source: str = "close") -> Indicator:
-    """Declare a simple moving average of `period` >= 1 bars (TA-Lib SMA)."""
-    return _declare("sma", period, (source,))
-
-
-def stddev(period: int, source: str = "close") -> Indicator:
-    """Declare the population standard deviation of `period` >= 2 bars (TA-Lib STDDEV, nbdev 1)."""
-    return _declare("stddev", period, (source,))
-
-
-def bbands(period: int, deviations: float = 2.0, source: str = "close") -> Indicator:
-    """Declare Bollinger bands `deviations` off the SMA of `period` >= 2 bars (TA-Lib BBANDS).
-
-    The outputs are upper, middle and lower.
+    Raises:
+        ValueError: there is none; the line names the nearest.
     """
-    return _declare("bbands", period, (source,), deviations)
+    kind = KINDS.get(name)
+    if kind is None:
+        message = f"unknown indicator {name!r}{nearest(name, KINDS)}"
+        raise ValueError(message)
+    return kind
 
 
-def rsi(period: int, source: str = "close") -> Indicator:
-    """Declare Wilder's relative strength index of `period` >= 2 changes, 0 to 100 (TA-Lib RSI)."""
-    return _declare("rsi", period, (source,))
+def declare(name: str, *params: float | SupportsIndex, sources: tuple[Source, ...] | None = None) -> Indicator:
+    """Make an indicator from its kind's name and parameters; what the makers of the families call.
+
+    Whole numbers of any type will do for a count of bars, True and 20.0 will not.
+
+    Raises:
+        ValueError: a parameter or a source is wrong; one line.
+    """
+    kind = kind_of(name)
+    values = [_value(kind.name, param, given) for param, given in zip(kind.params, params, strict=True)]
+    return Indicator(name, tuple(values), kind.sources if sources is None else sources, kind.outputs)
 
 
-def atr(period: int) -> Indicator:
-    """Declare Wilder's average true range over `period` >= 1 bars (TA-Lib ATR)."""
-    return _declare("atr", period, ("high", "low", "close"))
-
-
-def highest(period: int, source: str = "high") -> Indicator:
-    """Declare the maximum of the last `period` >= 1 bars, the current one included (TA-Lib MAX)."""
-    return _declare("highest", period, (source,))
-
-
-def lowest(period: int, source: str = "low") -> Indicator:
-    """Declare the minimum of the last `period` >= 1 bars, the current one included (TA-Lib MIN)."""
-    return _declare("lowest", period, (source,))
-
-
-def _declare(kind: str, period: SupportsIndex, sources: tuple[str, ...], *more: float) -> Indicator:
-    """Make an indicator; whole numbers of any type will do as period, True and 20.0 will not."""
-    if isinstance(period, bool) or not isinstance(period, SupportsIndex):
-        raise _bad_period(kind, period)
-    whole = index(period)
-    _check_period(kind, whole)
-    params = (float(whole), *(float(param) for param in more))
-    return Indicator(kind, params, sources, _RULES[kind].outputs)
-
-
-def _check_period(kind: str, period: float) -> None:
-    """Raise ValueError unless `period` is whole and within the kind's bounds."""
-    # The range first: it also excludes NaN and infinity, which have no int.
-    if not _RULES[kind].period_min <= period <= PERIOD_MAX or period != int(period):
-        raise _bad_period(kind, period)
-
-
-def _bad_period(kind: str, period: object) -> ValueError:
-    """Word the one refusal of a period."""
-    low = _RULES[kind].period_min
-    return ValueError(f"{kind}: period must be a whole number {low} to {PERIOD_MAX}, got {period!r}")
+def _value(kind: str, param: Param, given: float | SupportsIndex) -> float:
+    if not param.whole:
+        if isinstance(given, bool):
+            raise param.refusal(kind, given)
+        try:
+            return float(given)
+        except (TypeError, ValueError, OverflowError):
+            raise param.refusal(kind, given) from None
+    if isinstance(given, bool) or not isinstance(given, SupportsIndex):
+        raise param.refusal(kind, given)
+    whole = index(given)
+    param.check(kind, whole)
+    return float(whole)

@@ -1,39 +1,19 @@
 """An indicator at work: its state vector and the two drivers over its step kernel."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from hashlib import blake2b
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from strategies.indicators.kernels import averages, deviations, extremes, wilder
+from strategies.indicators.declaration import KINDS
 
 if TYPE_CHECKING:
     from strategies.indicators.declaration import Indicator
 
-_SEEN = 0
-_PARAMS = 1  # The first parameter's slot; the others follow.
-
-
-class _Kernel(NamedTuple):
-    """The compiled functions of one kind and the shape of their state."""
-
-    step: Callable[..., tuple[float, ...]]
-    batch: Callable[..., None]
-    slots: int  # Ahead of the rings.
-    rings: int = 0  # Of one period each.
-
-
-_KERNELS = {
-    "ema": _Kernel(averages.ema_step, averages.ema_batch, averages.EMA_SLOTS),
-    "sma": _Kernel(averages.sma_step, averages.sma_batch, averages.SMA_RING, 1),
-    "stddev": _Kernel(deviations.stddev_step, deviations.stddev_batch, deviations.MOMENTS_RING, 2),
-    "bbands": _Kernel(deviations.bbands_step, deviations.bbands_batch, deviations.MOMENTS_RING, 2),
-    "rsi": _Kernel(wilder.rsi_step, wilder.rsi_batch, wilder.RSI_SLOTS),
-    "atr": _Kernel(wilder.atr_step, wilder.atr_batch, wilder.ATR_SLOTS),
-    "highest": _Kernel(extremes.highest_step, extremes.highest_batch, extremes.EXTREME_RING, 1),
-    "lowest": _Kernel(extremes.lowest_step, extremes.lowest_batch, extremes.EXTREME_RING, 1),
-}
+PARAMS = 1  # The first parameter's slot in every state; the others follow.
+_CHECKSUM_BYTES = 8
 
 
 class IndicatorState:
@@ -46,20 +26,24 @@ class IndicatorState:
         indicator: The declaration.
         state: float64 vector that holds everything.  It may be read and copied freely; to write it
             use `load`, since kernels trust its counters and check no bounds.
+        step: Takes one bar in: one float per source, in the order of `indicator.sources`.  Gives one
+            value per output, in the order of `indicator.outputs`; NaN while warming up.
     """
 
-    __slots__ = ("_batch", "_seen_max", "_step", "indicator", "state")
+    __slots__ = ("_batch", "_step", "indicator", "state")
 
     def __init__(self, indicator: "Indicator") -> None:
         """Start ahead of the first bar."""
-        kernel = _KERNELS[indicator.kind]
-        period = int(indicator.params[0])
+        kind = KINDS[indicator.kind]
+        kernels = vars(import_module(f"strategies.indicators.kernels.{kind.kernels}"))
+        slots: int = kernels[f"{kind.name}_slots"](
+            *(int(p) if d.whole else p for p, d in zip(indicator.params, kind.params, strict=True))
+        )
         self.indicator = indicator
-        self.state: NDArray[np.float64] = np.zeros(kernel.slots + kernel.rings * period)
-        self.state[_PARAMS : _PARAMS + len(indicator.params)] = indicator.params
-        self._step = kernel.step
-        self._batch = kernel.batch
-        self._seen_max = 2 * period - 1 if kernel.rings else period + 1
+        self.state: NDArray[np.float64] = np.zeros(slots)
+        self.state[PARAMS : PARAMS + len(indicator.params)] = indicator.params
+        self._step = kernels[f"{kind.name}_step"]
+        self._batch = kernels[f"{kind.name}_batch"]
 
     def step(self, *inputs: float) -> tuple[float, ...]:
         """Take one bar in.
@@ -70,7 +54,8 @@ class IndicatorState:
         Returns:
             One value per output, in the order of `indicator.outputs`; NaN while warming up.
         """
-        return self._step(self.state, *inputs)
+        found: tuple[float, ...] = self._step(self.state, *inputs)
+        return found
 
     def batch(self, *columns: ArrayLike) -> tuple[NDArray[np.float64], ...]:
         """Take a chunk of bars in; the next call goes on where this one ended.
@@ -99,26 +84,33 @@ class IndicatorState:
 
     def dump(self) -> bytes:
         """Give the whole state as bytes, for `load` of an equal indicator on a like machine."""
-        return self.state.tobytes()
+        data = self.state.tobytes()
+        return data + _checksum(data)
 
     def load(self, data: bytes) -> None:
         """Go on from a dumped state.
 
+        Kernels take their indices from it unchecked, hence the checksum.
+
         Raises:
             ValueError: The bytes are not a state of this indicator; the present one is kept.
         """
-        if len(data) != self.state.nbytes:
-            message = f"{self.indicator.kind}: state has {self.state.nbytes} bytes, got {len(data)}"
+        size = self.state.nbytes + _CHECKSUM_BYTES
+        if len(data) != size:
+            message = f"{self.indicator.kind}: state has {size} bytes, got {len(data)}"
             raise ValueError(message)
-        loaded = np.frombuffer(data, np.float64)
+        numbers = data[:-_CHECKSUM_BYTES]
+        loaded = np.frombuffer(numbers, np.float64)
         params = self.indicator.params
-        found = tuple(loaded[_PARAMS : _PARAMS + len(params)].tolist())
+        found = tuple(loaded[PARAMS : PARAMS + len(params)].tolist())
+        if _checksum(numbers) != data[-_CHECKSUM_BYTES:]:
+            message = f"{self.indicator.kind}: state is damaged"
+            raise ValueError(message)
         if found != params:
             message = f"{self.indicator.kind}: state is for params {found}, not {params}"
             raise ValueError(message)
-        seen = float(loaded[_SEEN])
-        # An index of the kernel comes from here: anything else would write outside the vector.
-        if not (0.0 <= seen <= self._seen_max and seen.is_integer()):
-            message = f"{self.indicator.kind}: state is damaged, it claims {seen} bars"
-            raise ValueError(message)
         self.state[:] = loaded
+
+
+def _checksum(data: bytes) -> bytes:
+    return blake2b(data, digest_size=_CHECKSUM_BYTES).digest()

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from numba.core import config as numba_config
 
-from strategies.indicators.cache import find_cache_directory, set_cache_directory
+from strategies.indicators import KINDS
+from strategies.indicators.cache import find_cache_directory, set_cache_directory, version_folder
 
-MODULES = ("averages", "deviations", "extremes", "wilder")
-KERNEL_COUNT = 16
+MODULES = tuple(sorted({kind.kernels for kind in KINDS.values()}))
 
 STATISTICS = f"""
 import importlib, json
@@ -124,7 +124,7 @@ def test_a_temporary_directory_of_another_user_is_refused(home: Path, monkeypatc
 
 def test_the_choice_reaches_numba(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Through the environment, and through numba's settings where it was imported already."""
-    expected = str(home / "users" / "pitboss" / "numba")
+    expected = str(home / "users" / "pitboss" / "numba" / version_folder())
     monkeypatch.setattr(numba_config, "CACHE_DIR", "")
     try:
         set_cache_directory()
@@ -135,11 +135,21 @@ def test_the_choice_reaches_numba(home: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_users_own_choice_stands(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is created elsewhere either."""
+    """But for the version's folder in it, once, also where a parent process of ours has chosen."""
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(home / "mine"))
-    set_cache_directory()
-    assert os.environ["NUMBA_CACHE_DIR"] == str(home / "mine")
+    for _ in range(2):
+        set_cache_directory()
+        assert os.environ["NUMBA_CACHE_DIR"] == str(home / "mine" / version_folder())
     assert not (home / "users").exists()
+
+
+def test_a_change_of_any_part_gives_the_kernels_a_new_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numba would not notice: it looks at the file a kernel stands in."""
+    (tmp_path / "parts.py").write_text("one = 1")
+    monkeypatch.setattr("strategies.indicators.cache._KERNELS", tmp_path)
+    before = version_folder()
+    (tmp_path / "parts.py").write_text("one = 2")
+    assert version_folder() != before
 
 
 def statistics(cache: Path) -> dict[str, list[int]]:
@@ -160,7 +170,7 @@ def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:
     """The first one compiles every kernel, the second has a hit for each and not one miss."""
     first, second = statistics(tmp_path), statistics(tmp_path)
     kernels = {name for name in first if name.endswith(("_step", "_batch"))}
-    assert len(kernels) == KERNEL_COUNT
+    assert kernels == {f"{kind}_{driver}" for kind in KINDS for driver in ("step", "batch")}
     assert {name: first[name] for name in kernels} == {name: [0, 1] for name in kernels}
     assert {name: second[name] for name in kernels} == {name: [1, 0] for name in kernels}
     # Parts that are inlined into kernels are not even typed again.

@@ -1,0 +1,10 @@
+"""Oscillators: how far and how fast a price went, mostly within fixed bounds."""
+
+from strategies.indicators.declaration import VALUE, Indicator, Kind, Source, add, bars, declare
+
+add(Kind("rsi", "oscillators", (bars(low=2),), ("close",), VALUE, lambda period: period))
+
+
+def rsi(period: int, source: Source = "close") -> Indicator:
+    """Declare Wilder's relative strength index of `period` >= 2 changes, 0 to 100 (TA-Lib RSI)."""
+    return declare("rsi", period, sources=(source,))
