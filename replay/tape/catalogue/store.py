@@ -131,7 +131,7 @@ class Catalogue:
         Args:
             name: ``VENUE:SYMBOL`` or ``VENUE:SYMBOL:TIMEFRAME``, perhaps with ``KIND:`` before it.
             kind: which kind, where series of several kinds have this name.
-            timeframe_ns: which timeframe, where the name does not say it.
+            timeframe_ns: which timeframe, where the name does not say it and the series has one.
 
         Raises:
             UserError: there is no such series, or there are several; it says which.
@@ -142,11 +142,12 @@ class Catalogue:
             kind_of(kind)
         series = self.series()
         of_kind = [each for each in series if kind in {None, each.kind}]
-        timeframe_ns = named_ns or timeframe_ns
         found = [
             each
             for each in of_kind
-            if (each.venue, each.symbol) == (venue, symbol) and timeframe_ns in {None, each.timeframe_ns}
+            if (each.venue, each.symbol) == (venue, symbol)
+            and named_ns in {None, each.timeframe_ns}
+            and (named_ns is not None or timeframe_ns is None or each.timeframe_ns in {None, timeframe_ns})
         ]
         if not found:
             what = "series" if kind is None else f"series of {kind}"

@@ -174,3 +174,5 @@ def test_trades_and_quotes_of_the_catalogue_are_played_as_from_files(catalogue: 
     assert tape.fingerprint == expected.fingerprint
     assert list(tape.inputs()) == list(expected.inputs())
     assert len(list(tape.inputs())) > 1_800
+    longer, expected = (open_tape(each, timeframe="5m", data_dir=catalogue.root) for each in (names, files))
+    assert list(longer.bars()) == list(expected.bars())
