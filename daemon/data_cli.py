@@ -236,3 +236,51 @@ def data_download(
     from daemon.commands.data_download import download_command
 
     download_command(name, since, until, kind, data_dir, setting, config, as_json=as_json)
+
+
+@data_app.command("synthesize")
+def data_synthesize(
+    seed: Annotated[int, typer.Option("--seed", metavar="S", help="The same seed is the same market everywhere.")] = 7,
+    bars: Annotated[int, typer.Option("--bars", metavar="N", help="Minutes of it.")] = 10_000,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--kind",
+            metavar="KIND",
+            help="bars (unless given), trades, quotes, book, funding, open_interest, liquidations, sentiment, flow; "
+            "repeatable.",
+        ),
+    ] = None,
+    symbol: Annotated[
+        list[str] | None,
+        typer.Option("--symbol", metavar="S", help="Repeat for several that move together.  [SYN/USDT]"),
+    ] = None,
+    correlation: Annotated[
+        float, typer.Option("--correlation", metavar="C", help="Of the returns of two symbols, 0 to 1.")
+    ] = 0.6,
+    jumps: Annotated[int, typer.Option("--jumps", metavar="N", help="In 10,000 bars, about.")] = 2,
+    gaps: Annotated[int, typer.Option("--gaps", metavar="N", help="Holes in 10,000 bars, about.")] = 0,
+    venue: Annotated[str | None, typer.Option("--venue", metavar="V", help="synthetic-SEED unless given.")] = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make up a market out of a seed and keep it: regimes, jumps, clustered volatility, gaps, correlated symbols.
+
+    A longer market begins with a shorter one, so that more bars of it are only added.
+
+    Example: pitboss data synthesize --seed 7 --bars 20000 --kind trades --kind quotes --symbol BTC/USDT
+    """
+    from daemon.commands.data_synthesize import synthesize_command
+
+    synthesize_command(
+        seed,
+        bars,
+        kind or ("bars",),
+        symbol or ("SYN/USDT",),
+        correlation,
+        jumps,
+        gaps,
+        venue,
+        data_dir,
+        as_json=as_json,
+    )

@@ -227,13 +227,15 @@ def _sentiment(market: SyntheticMarket, symbol: str) -> Arrays:
 
 
 def _flow(market: SyntheticMarket, symbol: str) -> Arrays:
-    """Return what was bought less what was sold in each hour, by the sides of the trades."""
+    """Return what was bought less what was sold in each hour that is over, by the sides of the trades."""
     trades = _trades(market, symbol)
     hours = trades["ts"].astype(np.int64) // _HOUR_NS
     units = np.rint(trades["quantity"].astype(np.float64) * UNIT).astype(np.int64) * trades["side"].astype(np.int64)
     starts = np.flatnonzero(np.diff(hours, prepend=hours[0] - 1))
+    sums = np.add.reduceat(units, starts)
     at = hours[starts] * _HOUR_NS
-    return {"ts": at, "value": np.add.reduceat(units, starts) / float(UNIT), "published": at + _HOUR_NS}
+    over = at + _HOUR_NS <= int(market.bars(symbol).ts[-1]) + TIMEFRAME_NS
+    return {"ts": at[over], "value": sums[over] / float(UNIT), "published": at[over] + _HOUR_NS}
 
 
 def _closing(bars: Bars, step_ns: int) -> Integers:
@@ -255,3 +257,6 @@ _MAKERS: dict[str, Callable[[SyntheticMarket, str], Arrays]] = {
     "sentiment": _sentiment,
     "flow": _flow,
 }
+
+SERIES_NAMES = tuple(_MAKERS)
+"""What a market has."""

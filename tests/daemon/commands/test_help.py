@@ -38,6 +38,9 @@ COMMANDS = [
     ("data", "rm"),
     ("data", "resample"),
     ("data", "check"),
+    ("data", "import"),
+    ("data", "download"),
+    ("data", "synthesize"),
 ]
 HEAVY = ("numba", "polars", "aiohttp", "textual", "numpy", "anyio", "uvloop", "aiosqlite")
 
