@@ -8,38 +8,21 @@ import polars as pl
 
 from config.errors import UserError
 from replay.tape.importing.layout import UNIT_NAMES
-from replay.tape.importing.times import NO_TIME, NS_OF, nanoseconds, unit_of
+from replay.tape.importing.names import SIDE_WORDS
+from replay.tape.importing.times import NO_SUCH_TIME, NO_TIME, NS_OF, nanoseconds, unit_of
 from replay.tape.kinds import KINDS, POLARS_NAMES
 
 if TYPE_CHECKING:
     from replay.tape.importing.layout import Column, Table
 
 _TIMES = frozenset({*NS_OF, "iso", "datetime"})
-_SIDES = {
-    "buy": 1,
-    "b": 1,
-    "bid": 1,
-    "bids": 1,
-    "long": 1,
-    "1": 1,
-    "+1": 1,
-    "sell": -1,
-    "s": -1,
-    "ask": -1,
-    "asks": -1,
-    "a": -1,
-    "short": -1,
-    "-1": -1,
-    "0": 0,
-    "unknown": 0,
-    "": 0,
-}
 _MAKERS = {"true": -1, "t": -1, "1": -1, "false": 1, "f": 1, "0": 1}
 _FLAGS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 _WITH_OFFSET = r"\d{2}:\d{2}.*(?:[A-Za-z]|[+-]\d{2}(?::?\d{2})?)\s*$"
+_VALUE_SHOWN = 60
 _MEANINGS = {
     "float": "a number",
-    "int": "a whole number",
+    "int": "a whole number of 64 bits",
     "side": "a side (buy or sell)",
     "buyer_maker": "true or false",
     "flag": "true or false",
@@ -59,6 +42,7 @@ def canonical(raw: pl.DataFrame, table: Table, first_row: int, delay_ns: int, *,
     Raises:
         UserError: a value has no meaning in its column, naming row and column.
     """
+    _refuse_types(raw, table, first_row)
     for column in table.columns:
         if column.reading == "iso" and isinstance(raw.schema[column.name], pl.String):
             _refuse_other_offset(raw.get_column(column.name), column, table, first_row)
@@ -90,6 +74,7 @@ def same_symbol(raw: pl.DataFrame, table: Table, first_row: int, before: str | N
     column = table.column("symbol")
     if column is None:
         return None
+    _refuse_types(raw.select("symbol"), table, first_row)
     symbols = raw.get_column("symbol").cast(pl.String)
     before = symbols[0] if before is None else before
     other = (symbols != before).fill_null(value=True)
@@ -125,10 +110,37 @@ def _reading(column: Column, dtype: pl.DataType) -> pl.Expr:
         return rounded if dtype.is_float() else pl.coalesce(values.cast(pl.Int64, strict=False), rounded)
     if column.reading == "same":
         return values.cast(pl.String)
-    words: dict[str, int] | dict[str, bool] = {"side": _SIDES, "buyer_maker": _MAKERS}.get(column.reading, _FLAGS)
+    words: dict[str, int] | dict[str, bool] = {"side": SIDE_WORDS, "buyer_maker": _MAKERS}.get(column.reading, _FLAGS)
     text = values.cast(pl.String).str.strip_chars().str.to_lowercase()
     target = pl.Boolean if column.reading == "flag" else pl.Int8
     return text.replace_strict(words, default=None, return_dtype=target)
+
+
+def _refuse_types(raw: pl.DataFrame, table: Table, first_row: int) -> None:
+    """Refuse columns of a type that has no meaning in their place, whatever is in them.
+
+    Raises:
+        UserError: naming the first row and the column.
+    """
+    for column in table.columns:
+        dtype = raw.schema.get(column.name)
+        if dtype is None or isinstance(dtype, pl.String | pl.Null | pl.Categorical | pl.Enum):
+            continue
+        is_time = column.reading in _TIMES
+        if is_time:
+            fits = dtype.is_numeric() or isinstance(dtype, pl.Datetime | pl.Date)
+        elif column.reading in {"float", "int"}:
+            fits = dtype.is_numeric()
+        else:
+            fits = dtype.is_numeric() or dtype == pl.Boolean
+        place = f"{table.where}: row {first_row}: column {column.source!r}"
+        if not fits:
+            meaning = "times" if is_time else "such values"
+            message = f"{place} is of type {str(dtype)[:_VALUE_SHOWN]}, which holds no {meaning}"
+            raise UserError(message)
+        if is_time and dtype == pl.Float32:
+            message = f"{place} is of type Float32, which cannot tell one minute from the next; keep times as Int64"
+            raise UserError(message)
 
 
 def _refuse_first(raw: pl.Series, made: pl.Series, column: Column, table: Table, first_row: int) -> None:
@@ -173,12 +185,13 @@ def _refuse_other_offset(raw: pl.Series, column: Column, table: Table, first_row
 
 def _what(value: object, column: Column) -> str:
     """Say what is wrong with a value."""
+    shown = repr(str(value)[:_VALUE_SHOWN])
     if column.reading not in _TIMES:
-        return f"{str(value)!r} is not {_MEANINGS[column.reading]}"
+        return f"{shown} is not {_MEANINGS[column.reading]}"
     found = unit_of(value)
     if found is None:
-        return f"{str(value)!r} is {NO_TIME}"
+        return f"{shown} is {NO_TIME}"
     unit = UNIT_NAMES[found[0]]
     if found[0] != column.reading:
-        return f"{str(value)!r} is in {unit}, the rows before it in {UNIT_NAMES[column.reading]}: one file, one unit"
-    return f"{str(value)!r} is not a time that exists"
+        return f"{shown} is in {unit}, the rows before it in {UNIT_NAMES[column.reading]}: one file, one unit"
+    return f"{shown} is {NO_SUCH_TIME}"

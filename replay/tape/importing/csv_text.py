@@ -38,16 +38,7 @@ def look(stream: Stream, where: str) -> Head:
     Raises:
         UserError: it is no text, or there is no row in it.
     """
-    data = stream.read(_HEAD_BYTES)
-    is_whole = len(data) < _HEAD_BYTES
-    if not is_whole:
-        data = data[: data.rfind(b"\n") + 1]
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        message = f"{where}: the text is UTF-16; save it as UTF-8"
-        raise UserError(message)
-    if b"\0" in data or not data:
-        message = f"{where}: neither Parquet, Feather, JSON nor CSV" if data else f"{where}: the file is empty"
-        raise UserError(message)
+    data = _beginning(stream, where)
     notes = []
     skipped = len(_BOM) if data.startswith(_BOM) else 0
     if skipped:
@@ -65,7 +56,7 @@ def look(stream: Stream, where: str) -> Head:
     delimiter = next((mark for mark in _DELIMITERS if mark in first), ",")
     records = [
         [value.strip() for value in record]
-        for record in _records(b"".join(lines[: SAMPLE_ROWS + 1]).decode(errors="replace"), delimiter, where)
+        for record in _records(b"".join(lines[: SAMPLE_ROWS + 1]).decode(errors="replace"), delimiter, where, 0)
         if any(value.strip() for value in record)
     ]
     names = None
@@ -82,6 +73,28 @@ def look(stream: Stream, where: str) -> Head:
         notes.append("decimal commas")
     width = len(names) if names is not None else len(records[0])
     return Head("csv", names, list(records), width, delimiter, has_comma, skipped, tuple(notes))
+
+
+def _beginning(stream: Stream, where: str) -> bytes:
+    """Return the first whole lines of a text.
+
+    Raises:
+        UserError: it is no text in UTF-8, or has a line beyond all measure.
+    """
+    data = stream.read(_HEAD_BYTES)
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        message = f"{where}: the text is UTF-16; save it as UTF-8"
+        raise UserError(message)
+    if b"\0" in data:
+        message = f"{where}: neither Parquet, Feather, JSON nor CSV"
+        raise UserError(message)
+    if len(data) < _HEAD_BYTES:
+        return data
+    whole = data[: data.rfind(b"\n") + 1]
+    if whole.count(b"\n") < 2:  # noqa: PLR2004 - a header and a row
+        message = f"{where}: row 1: a line is longer than {_HEAD_BYTES - len(whole):,} bytes"
+        raise UserError(message)
+    return whole
 
 
 def frames(stream: Stream, table: Table) -> Iterator[tuple[int, pl.DataFrame]]:
@@ -131,7 +144,7 @@ def _type(column: Column) -> pl.DataType:
 
 def _parse_fast(lines: bytes, table: Table, schema: dict[str, pl.DataType]) -> pl.DataFrame | None:
     """Return a block's columns, or nothing if it is not exactly as it should be."""
-    if table.delimiter == "\t" and b'"' in lines:
+    if (table.delimiter == "\t" and b'"' in lines) or (table.has_decimal_comma and b"." in lines):
         return None
     wanted = [pl.col(f"column {column.index}").alias(column.name) for column in table.columns]
     try:
@@ -164,12 +177,13 @@ def _parse_slowly(lines: bytes, table: Table, first_row: int) -> pl.DataFrame:
     values: dict[str, list[str]] = {column.name: [] for column in table.columns}
     time = table.column("ts")
     row = first_row - 1
-    for fields in _records(lines.decode(errors="replace"), table.delimiter, table.where):
+    for fields in _records(lines.decode(errors="replace"), table.delimiter, table.where, first_row):
         if not any(field.strip() for field in fields):
             continue
         row += 1
         if len(fields) != table.width:
-            message = f"{table.where}: row {row} has {len(fields)} values, the rows before it {table.width}"
+            others = "the header" if row == 1 and table.has_header else "the rows before it"
+            message = f"{table.where}: row {row} has {len(fields)} values, {others} {table.width}"
             raise UserError(message)
         if time is not None and not any(_is_number(field) for field in fields) and _is_name(fields[time.index]):
             message = f"{table.where}: row {row}: a header stands in the middle of the file ({','.join(fields)[:60]})"
@@ -177,16 +191,25 @@ def _parse_slowly(lines: bytes, table: Table, first_row: int) -> pl.DataFrame:
         for column in table.columns:
             text = fields[column.index].strip()
             if table.has_decimal_comma and column.reading == "float":
-                text = text if "." in text else text.replace(",", ".")
+                if "." in text:
+                    message = (
+                        f"{table.where}: row {row}: column {column.source!r}: {text[:60]!r} has a point, in a file of"
+                        " decimal commas: write thousands without one"
+                    )
+                    raise UserError(message)
+                text = text.replace(",", ".")
             values[column.name].append(text)
     return pl.DataFrame(values, schema={column.name: pl.String() for column in table.columns})
 
 
-def _records(text: str, delimiter: str, where: str) -> Iterator[list[str]]:
+def _records(text: str, delimiter: str, where: str, row: int) -> Iterator[list[str]]:
+    """Yield the records of a text whose first one is this row, or the header as row 0."""
     try:
-        yield from csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        for fields in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
+            yield fields
+            row += any(field.strip() for field in fields)
     except csv.Error as error:
-        message = f"{where}: not a CSV file ({error})"
+        message = f"{where}: row {max(row, 1)} is not CSV ({error})"
         raise UserError(message) from error
 
 

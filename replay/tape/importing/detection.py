@@ -16,7 +16,7 @@ from replay.tape.importing import csv_text, json_text, typed
 from replay.tape.importing.layout import UNIT_NAMES, Column, Layout, Table
 from replay.tape.importing.mapping import Mapping, by_names, by_places
 from replay.tape.importing.names import FOLDER_KINDS, LAYOUT_NAMES, WORD_KINDS, folded
-from replay.tape.importing.times import NO_TIME, unit_of
+from replay.tape.importing.times import NO_SUCH_TIME, NO_TIME, unit_of
 from replay.tape.importing.timing import order_of, sample_ns, timeframe_of
 from replay.tape.importing.unpacking import compression_of, members_of, open_stream
 from replay.tape.kinds import KINDS, kind_of
@@ -109,7 +109,12 @@ def _table(
     mapping = (by_names if head.names is not None else by_places)(head, where, kind, layout, hint)
     columns = tuple(_column(head, mapping, name, index, where) for name, index in mapping.places.items())
     time = next(column for column in columns if column.name == "ts")
-    times = sample_ns([row[time.index] for row in head.rows], time.reading)
+    values = [row[time.index] for row in head.rows]
+    times = sample_ns(values, time.reading)
+    for number, (value, ns) in enumerate(zip(values, times, strict=True), 1):
+        if ns is None and value is not None and value != "":
+            message = f"{where}: row {number}: column {time.source!r}: {str(value)!r} is {NO_SUCH_TIME}"
+            raise UserError(message)
     notes = [*head.notes, *mapping.notes]
     order = order_of(times)
     if order == "newest first":

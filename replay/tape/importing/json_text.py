@@ -27,6 +27,7 @@ _BATCH_ROWS = 16_384
 _BOM = b"\xef\xbb\xbf"
 _MARKS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 _DECODER = msgspec.json.Decoder()
+_FAULTS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _DEPTH = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
 
 
@@ -139,7 +140,7 @@ def _line_batches(stream: Stream, where: str) -> Iterator[list[Any]]:
 def _decoded_lines(lines: bytes, where: str, first_row: int) -> list[Any]:
     try:
         return _DECODER.decode_lines(lines)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _FAULTS:
         texts = [line for line in lines.split(b"\n") if line.strip()]
         lined = ": JSON is read as one array of rows, or as one row a line"
         return [_decoded(text, where, row, lined) for row, text in enumerate(texts, first_row)]
@@ -157,7 +158,7 @@ def _array_batches(stream: Stream, where: str) -> Iterator[list[Any]]:
         end = max(data.rfind(b"],"), data.rfind(b"},")) + 1 if more else len(data.rstrip().removesuffix(b"]"))
         try:
             batch: list[Any] = _DECODER.decode(b"[" + data[:end] + b"]")
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except _FAULTS:
             break
         is_whole = bool(end) if more else data.rstrip().endswith(b"]")
         if not is_whole or any(not isinstance(value, list | dict) for value in batch):
@@ -180,7 +181,7 @@ def _array_batches(stream: Stream, where: str) -> Iterator[list[Any]]:
 def _decoded(text: bytes, where: str, row: int, more: str = "") -> Any:  # noqa: ANN401 - as the file has it
     try:
         return _DECODER.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _FAULTS as error:
         message = f"{where}: row {row} is not JSON ({error}){more}"
         raise UserError(message) from error
 

@@ -11,7 +11,9 @@ from replay.tape.importing.names import (
     ALIASES,
     DETECTED,
     HEADERS,
+    MONEY_NAMES,
     POSITIONAL,
+    SIDE_WORDS,
     SYMBOL_NAMES,
     TIME_NAMES,
     Positional,
@@ -37,6 +39,9 @@ _FILLED = {
 }
 _SOUND_MIN = 0.9
 """Share of bars whose high and low must be such for a layout to fit."""
+_OHL = frozenset({"open", "high", "low"})
+"""Columns that make rows bars, whatever else there is or lacks."""
+_HOURS = frozenset({"1", "2", "4", "6", "8", "12", "24"})
 _NAMES_SHOWN = 12
 _NAME_SHOWN = 24
 
@@ -59,14 +64,17 @@ def by_names(head: Head, where: str, kind: str | None, layout: str | None, hint:
         UserError: a column that the kind needs is not there, or there twice.
     """
     names = head.names or ()
-    found = [folded(name) for name in names]
+    found = _folded(names)
+    symbol = _symbol(head, found)
     known, known_kind = _known(set(found), layout)
     if layout == "freqtrade-funding" or (layout is None and kind in {None, "funding"} and _is_freqtrade(found, hint)):
         return Mapping("freqtrade-funding", "funding", {"ts": found.index("date"), "rate": found.index("open")})
     kinds = _candidates(kind, known_kind, hint, layout)
+    if kind is None and layout in {None, "generic"} and _places("bars", found).keys() >= _OHL:
+        kinds = (hint if hint in _BARLIKE else "bars",)
     lacking: dict[str, list[str]] = {}
     for candidate in kinds:
-        places = _places(candidate, found)
+        places = _places(candidate, found, symbol)
         if candidate == "values" and "value" not in places and len(found) == 2 and "ts" in places:  # noqa: PLR2004
             places["value"] = 1 - places["ts"]
         has = places.keys() | _MAY_LACK.get(candidate, set())
@@ -75,7 +83,7 @@ def by_names(head: Head, where: str, kind: str | None, layout: str | None, hint:
             lacking[candidate].append("snapshot")  # without it, a change of a book looks like a trade
         if not lacking[candidate]:
             chosen = hint if kind is None and hint is not None and _looks_alike(candidate, hint) else candidate
-            return _finished(head, where, known, chosen, _places(chosen, found) | places)
+            return _finished(head, where, known, chosen, _places(chosen, found, symbol) | places)
     raise _missing(names, where, lacking, kind)
 
 
@@ -138,21 +146,49 @@ def _is_freqtrade(found: list[str], hint: str | None) -> bool:
     return hint == "funding" and found == ["date", "open", "high", "low", "close", "volume"]
 
 
-def _places(kind: str, found: list[str]) -> dict[str, int]:
+def _folded(names: tuple[str, ...]) -> list[str]:
+    """Return names as they are compared; a first column without one is an index."""
+    found = [folded(name) for name in names]
+    return ["unnamed0", *found[1:]] if found[:1] == [""] else found
+
+
+def _places(kind: str, found: list[str], symbol: str = "") -> dict[str, int]:
     wanted = {"ts": TIME_NAMES, **ALIASES[kind]}
     places: dict[str, int] = {}
     for name, aliases in wanted.items():
-        place = next((found.index(alias) for alias in (folded(name), *aliases) if alias in found), None)
+        place = next((found.index(alias) for alias in aliases if alias in found), None)
         if place is not None and place not in places.values():
             places[name] = place
+    if "volume" in ALIASES[kind] and "volume" not in places:
+        places |= _volumes_by_asset(found, symbol)
     order = ("ts", *KINDS[kind].types())
     return {name: places[name] for name in dict.fromkeys(order) if name in places}
+
+
+def _volumes_by_asset(found: list[str], symbol: str) -> dict[str, int]:
+    """Return which of ``Volume BTC`` and ``Volume USDT`` is in base and which in quote; nothing where that is open."""
+    assets = {name.removeprefix("volume"): place for place, name in enumerate(found) if name.startswith("volume")}
+    quote = {asset: place for asset, place in assets.items() if asset in MONEY_NAMES and not symbol.startswith(asset)}
+    base = {asset: place for asset, place in assets.items() if asset.isalpha() and asset not in quote}
+    if len(base) > 1:
+        quote |= {asset: place for asset, place in base.items() if symbol.endswith(asset)}
+        base = {asset: place for asset, place in base.items() if symbol.startswith(asset)}
+    if len(base) != 1:
+        return {}
+    places = {"volume": next(iter(base.values()))}
+    return places | ({"quote_volume": next(iter(quote.values()))} if len(quote) == 1 else {})
+
+
+def _symbol(head: Head, found: list[str]) -> str:
+    """Return the symbol that the first row names, folded, or nothing."""
+    place = next((found.index(name) for name in SYMBOL_NAMES if name in found), None)
+    return "" if place is None else folded(str(head.rows[0][place]))
 
 
 def _finished(head: Head, where: str, layout: str, kind: str, places: dict[str, int]) -> Mapping:
     """Return the mapping, less what cannot be used, with the symbol's column if there is one."""
     names = head.names or ()
-    found = [folded(name) for name in names]
+    found = _folded(names)
     for place in places.values():
         if found.count(found[place]) > 1:
             message = f"{where}: {found.count(found[place])} columns are named {names[place]!r}"
@@ -167,7 +203,7 @@ def _finished(head: Head, where: str, layout: str, kind: str, places: dict[str, 
         places = {**places, "symbol": symbol}
         used.add(symbol)
         notes.append(f"symbol in the file: {head.rows[0][symbol]}")
-    unused = [name for index, name in enumerate(names) if index not in used]
+    unused = [name or "(no name)" for index, name in enumerate(names) if index not in used]
     if unused:
         shown = ", ".join(unused[:_NAMES_SHOWN]) + (", ..." if len(unused) > _NAMES_SHOWN else "")
         notes.append(f"columns not taken: {shown}")
@@ -186,7 +222,7 @@ def _missing(names: tuple[str, ...], where: str, lacking: dict[str, list[str]], 
         return UserError(f"{where}: header: it looks like no kind of series; the columns are: {shown}")
     name = lacking[nearest_kind][0]
     wanted = (*TIME_NAMES, "ts") if name == "ts" else (name, *ALIASES[nearest_kind].get(name, ()))
-    taken = _places(nearest_kind, [folded(other) for other in names]).values()
+    taken = _places(nearest_kind, _folded(names)).values()
     free = [other for index, other in enumerate(names) if index not in taken]
     hint = next((text for text in (nearest(alias, free) for alias in wanted) if text), "")
     purpose = "" if kind else f" (read as {nearest_kind})"
@@ -203,7 +239,14 @@ def _fit(known: Positional, head: Head) -> float:
         return 0.0
     if any(str(first[place]).strip().lower() not in {"true", "false"} for place in known.flags):
         return 0.0
-    numeric = [place for name, place in known.places.items() if name not in {"ts", "side", "id"}]
+    if any(str(row[place]).strip().removesuffix(".0") not in _HOURS for row in rows for place in known.hours):
+        return 0.0
+    words = {
+        name: str(first[place]).strip().lower() for name, place in known.places.items() if place not in known.flags
+    }
+    if words.get("side", "") not in SIDE_WORDS or _is_amount(words.get("symbol", "a")):
+        return 0.0
+    numeric = [place for name, place in known.places.items() if name not in {"ts", "side", "id", "symbol"}]
     decimal_comma = head.has_decimal_comma
     if any(_number(first[place], decimal_comma=decimal_comma) is None for place in numeric):
         return 0.0
@@ -226,6 +269,10 @@ def _number(value: Any, *, decimal_comma: bool) -> float | None:  # noqa: ANN401
         return float(str(value).replace(",", ".") if decimal_comma else value)
     except (TypeError, ValueError):
         return None
+
+
+def _is_amount(text: str) -> bool:
+    return _number(text, decimal_comma=True) is not None
 
 
 def _is_whole(value: object) -> bool:

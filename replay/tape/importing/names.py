@@ -1,7 +1,7 @@
 """The layouts that are known: names that columns go by, and files that name none.
 
 Names are compared by their letters and digits alone, in lower case, so that ``Open Time``, ``open_time`` and
-``openTime`` are one.
+``openTime`` are one. A name of one letter keeps its case: an exchange's ``t`` and ``T`` are two things.
 """
 
 from __future__ import annotations
@@ -26,19 +26,51 @@ TIME_NAMES = (
     "eventtime",
     "localtimestamp",
     "recvns",
+    "opentimestamp",
+    "starttime",
+    "startat",
+    "start",
+    "begin",
+    "begintime",
+    "candlebegintime",
+    "timeperiodstart",
+    "epoch",
+    "unixtime",
+    "timestampms",
+    "timeutc",
+    "gmttime",
+    "createdtime",
+    "createdat",
+    "tsevent",
+    "mts",
+    "T",
+    "index",
+    "indexlevel0",
+    "unnamed0",
 )
-"""What `ts` goes by, the best first."""
+"""What `ts` goes by, the best first; the last three are what a table's index becomes that had no name."""
 
 SYMBOL_NAMES = ("symbol", "pair", "ticker", "instrument", "instid")
 
+MONEY_NAMES = ("usd", "usdt", "usdc", "busd", "fdusd", "tusd", "dai", "eur", "gbp", "jpy", "krw", "try", "currency")
+"""What a price is told in: a column such as ``Volume USDT`` is the volume in quote."""
+
 _BARS = {
-    "open": ("open", "o", "openprice"),
-    "high": ("high", "h", "highprice", "max"),
-    "low": ("low", "l", "lowprice", "min"),
-    "close": ("close", "c", "closeprice", "last"),
-    "volume": ("volume", "v", "vol", "basevolume", "volumebase", "amount"),
-    "quote_volume": ("quotevolume", "quoteassetvolume", "turnover", "volumequote", "volumeusd", "volumeusdt"),
-    "trades": ("trades", "count", "numberoftrades", "tradecount", "numtrades", "n"),
+    "ts": (*TIME_NAMES, "t"),
+    "open": ("open", "o", "O", "openprice", "priceopen"),
+    "high": ("high", "h", "H", "highprice", "pricehigh", "max"),
+    "low": ("low", "l", "L", "lowprice", "pricelow", "min"),
+    "close": ("close", "c", "C", "closeprice", "priceclose", "last", "price"),
+    "volume": ("volume", "v", "V", "vol", "basevolume", "volumebase", "volumefrom", "volumetraded", "amount"),
+    "quote_volume": (
+        "quotevolume",
+        "quoteassetvolume",
+        "turnover",
+        "volumequote",
+        "volumeto",
+        *(f"volume{money}" for money in MONEY_NAMES),
+    ),
+    "trades": ("trades", "count", "numberoftrades", "tradecount", "tradescount", "numtrades", "n"),
     "taker_volume": ("takervolume", "takerbuyvolume", "takerbuybaseassetvolume", "takerbuybasevolume"),
     "synthetic": ("synthetic",),
 }
@@ -46,7 +78,7 @@ _TRADES = {
     "price": ("price", "p"),
     "quantity": ("quantity", "qty", "q", "amount", "size", "volume", "vol"),
     "side": ("side", "takerside", "isbuyermaker", "m", "buyermaker"),
-    "id": ("id", "tradeid", "aggtradeid", "tid", "a", "t"),
+    "id": ("id", "tradeid", "aggtradeid", "tid", "t", "a"),
 }
 
 ALIASES: dict[str, dict[str, tuple[str, ...]]] = {
@@ -83,11 +115,36 @@ ALIASES: dict[str, dict[str, tuple[str, ...]]] = {
         "quantity": ("accumulatedfillquantity", "quantity", "qty", "amount", "originalquantity", "size"),
     },
     "values": {
+        "ts": (*TIME_NAMES, "t"),
         "value": ("value", "score", "close", "rate"),
         "published": ("published", "publishedat", "released", "knownat"),
     },
 }
-"""What each column of a kind goes by, the best first."""
+"""What each column of a kind goes by, the best first; `ts` by `TIME_NAMES` where nothing else is said."""
+
+SIDE_WORDS = {
+    "buy": 1,
+    "b": 1,
+    "bid": 1,
+    "bids": 1,
+    "long": 1,
+    "1": 1,
+    "+1": 1,
+    "1.0": 1,
+    "sell": -1,
+    "s": -1,
+    "ask": -1,
+    "asks": -1,
+    "a": -1,
+    "short": -1,
+    "-1": -1,
+    "-1.0": -1,
+    "0": 0,
+    "0.0": 0,
+    "unknown": 0,
+    "": 0,
+}
+"""What sides are called, in lower case."""
 
 DETECTED = ("bars", "book", "quotes", "funding", "open_interest", "trades", "values")
 """Kinds in the order they are looked for; the others look like one of these and have to be named."""
@@ -120,6 +177,8 @@ class Positional(msgspec.Struct, frozen=True):
     """Other columns that hold times."""
     flags: tuple[int, ...] = ()
     """Columns that hold true or false."""
+    hours: tuple[int, ...] = ()
+    """Columns that hold hours between two payments."""
 
 
 _OHLCV = {"ts": 0, "open": 1, "high": 2, "low": 3, "close": 4, "volume": 5}
@@ -133,10 +192,12 @@ POSITIONAL = (
     Positional("binance-aggtrades", "trades", 7, _BINANCE_AGGTRADES, flags=(6,)),
     Positional("binance-trades", "trades", 7, _BINANCE_TRADES, flags=(5, 6)),
     Positional("binance-trades", "trades", 6, _BINANCE_TRADES, flags=(5,)),
+    Positional("binance-metrics", "open_interest", 8, {"ts": 0, "symbol": 1, "open_interest": 2, "value": 3}),
     Positional("freqtrade-trades", "trades", 7, {"ts": 0, "id": 1, "side": 3, "price": 4, "quantity": 5}),
     Positional("kraken-bars", "bars", 7, _OHLCV | {"trades": 6}),
     Positional("ohlcv", "bars", 6, _OHLCV),
     Positional("jesse", "bars", 6, {"ts": 0, "open": 1, "close": 2, "high": 3, "low": 4, "volume": 5}),
+    Positional("binance-funding", "funding", 3, {"ts": 0, "interval_h": 1, "rate": 2}, hours=(1,)),
     Positional("kraken-trades", "trades", 3, {"ts": 0, "price": 1, "quantity": 2}),
     Positional("time-value", "values", 2, {"ts": 0, "value": 1}),
 )
@@ -165,5 +226,6 @@ WORD_KINDS = {
 
 
 def folded(name: str) -> str:
-    """Return the letters and digits of a name, in lower case."""
-    return "".join(letter for letter in name.casefold() if letter.isalnum())
+    """Return the letters and digits of a name, in lower case unless there is one only."""
+    letters = "".join(letter for letter in name if letter.isalnum())
+    return letters if len(letters) == 1 else letters.casefold()

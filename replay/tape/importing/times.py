@@ -1,7 +1,7 @@
 """Times in any unit as nanoseconds UTC: which unit it is, and the exact conversion.
 
 The unit is told by the size of the number: from 1973 to 2261 no number is a plausible time in two units.
-Numbers with a fraction and text are converted by integer arithmetic, never through a float.
+Numbers with a fraction and text are converted by integer arithmetic; a float is the shortest number that it may be.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ FIRST_NS = 10**17
 LAST_NS = 92 * 10**17
 """2261-07-16."""
 NO_TIME = "not a time (a number since 1970, or text such as 2024-01-31 08:00:00+00:00)"
+NO_SUCH_TIME = "no time that exists, or none from 1973 to 2261"
 _FRACTION_DIGITS = 9
 _ISO = (
     r"^\s*(?P<date>\d{4}-\d{2}-\d{2})"
-    r"(?:[T ](?P<minute>\d{2}:\d{2})(?::(?P<second>\d{2})(?:[.,](?P<fraction>\d{1,9}))?)?)?"
-    r"\s*(?P<offset>Z|z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?\s*$"
+    r"(?:[T ](?P<minute>\d{2}:\d{2})(?::(?P<second>[0-5]\d)(?:[.,](?P<fraction>\d{1,9}))?)?)?"
+    r"\s*(?P<offset>Z|z|UTC|GMT|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?)?\s*$"
 )
 _ISO_PATTERN = re.compile(_ISO, re.ASCII)
 _NUMBER_PATTERN = re.compile(r"\s*(\d{1,19})(?:\.(\d*))?\s*", re.ASCII)
@@ -69,11 +70,9 @@ def nanoseconds(column: pl.Expr, dtype: pl.DataType, reading: Reading) -> pl.Exp
     if dtype.is_integer():
         plausible = (column >= FIRST_NS // ns) & (column < LAST_NS // ns)
         return pl.when(plausible).then(column.cast(pl.Int64, strict=False)) * ns
-    if dtype.is_float():
-        whole = column.round(0).cast(pl.Int64, strict=False)
-        rest = ((column - column.round(0)) * ns).round(0).cast(pl.Int64, strict=False)
-        plausible = (whole >= FIRST_NS // ns) & (whole < LAST_NS // ns)
-        return pl.when(plausible).then(whole) * ns + rest
+    if dtype.is_float() and ns == 1:
+        plausible = (column >= FIRST_NS) & (column < LAST_NS)
+        return pl.when(plausible).then(column).cast(pl.Int64, strict=False)
     return _from_digits(column.cast(pl.String), ns)
 
 

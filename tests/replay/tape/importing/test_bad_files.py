@@ -98,6 +98,10 @@ def test_two_symbols_in_one_file(tmp_path: Path) -> None:
         ("tmestamp,open,high,low,close,volume", "there is no column 'ts' (did you mean 'tmestamp'?)"),
         ("ts,open,high,low,close,volume,volume", "2 columns are named 'volume'"),
         ("a,b,c,d,e,f", "it looks like no kind of series; the columns are: a, b, c, d, e, f"),
+        ("ts,open,high,low,close,adjusted", "there is no column 'volume' (read as bars)"),
+        ("ts,open,high,low,close,Volume USDT", "there is no column 'volume' (read as bars)"),
+        ("ts,open,high,low,close,closetime", "there is no column 'volume' (read as bars)"),
+        ("close_time,open,high,low,close,volume", "there is no column 'ts' (did you mean 'close_time'?)"),
     ],
 )
 def test_wrong_names_of_columns(tmp_path: Path, header: str, said: str) -> None:
@@ -121,6 +125,21 @@ def test_wrong_names_of_columns(tmp_path: Path, header: str, said: str) -> None:
         (b"ARROW1..", "not a whole Feather file"),
         (b"\x28\xb5\x2f\xfd....", "Zstandard is not read here; unpack it first"),
         (b"[[1704067200000,1,1,1,1,1],[17040672", "the array is cut off: it does not end"),
+        (b"[" * 100_000, "the array is cut off: it does not end"),
+        (b'{"a":' * 100_000, "row 1 is not JSON"),
+        (
+            b'[{"ts":1704067200000,"value":true}]',
+            "row 1: column 'value' is of type Boolean, which holds no such values",
+        ),
+        (b'[{"ts":1704067200000,"value":[1]}]', "row 1: column 'value': '[1]' is not a number"),
+        (gzip.compress(b"1" * 2**20), "row 1: a line is longer than 262,144 bytes"),
+        (b"ts,value\n2024-01-01," + b"1" * 2**19 + b"\n", "row 1: a line is longer than"),
+        (b"ts,value\n2024-01-01," + b"1" * 2**17 + b"x\n", "row 1 is not CSV (field larger than field limit (131072))"),
+        (b"ts,value\n1970-01-01,1\n1970-01-02,1\n", "row 1: column 'ts': '1970-01-01' is no time that exists, or none"),
+        (b"ts,value\n2024-01-01T00:00:00+25:00,1\n", "'2024-01-01T00:00:00+25:00' is not a time"),
+        (b"ts,value\n2024-01-01,1,\n", "row 1 has 3 values, the header 2"),
+        (b"date,value\n2024-01-01,1,2\n", "row 1 has 3 values, the header 2"),
+        (b"ts;value\n2024-01-01;1,5\n2024-01-02;1.234\n", "row 2: column 'value': '1.234' has a point, in a file of"),
         (b'[{"ts":1704067200000,"value":1},3]', "row 2 is '3', neither an object nor an array"),
         (b'[{"ts":1704067200000,"value":1}, "x]", []]', "row 2 is '\"x]\"', neither an object nor an array"),
         (b"[[1704067200000,1]] [[1704067260000,2]]", "there is more behind the end of the array, after row 1"),
@@ -179,6 +198,35 @@ def test_an_empty_table_and_an_empty_value_in_parquet(tmp_path: Path) -> None:
     assert refusal(path, path.read_bytes()) == "row 2: column 'value' is empty"
     whole = path.read_bytes()
     assert "not a whole Parquet file" in refusal(path, whole[: len(whole) - 20])
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        (
+            pl.Series("value", [[1.0], [2.0]]),
+            "row 1: column 'value' is of type List(Float64), which holds no such values",
+        ),
+        (pl.Series("value", [{"a": 1}, {"a": 2}]), "row 1: column 'value' is of type Struct({'a': Int64})"),
+        (pl.Series("value", [b"1", b"2"]), "row 1: column 'value' is of type Binary"),
+        (pl.Series("value", [True, False]), "row 1: column 'value' is of type Boolean"),
+        (
+            pl.Series("ts", [1.7e9, 1.8e9], dtype=pl.Float32),
+            "column 'ts' is of type Float32, which cannot tell one minute",
+        ),
+        (pl.Series("symbol", [["a"], ["a"]]), "row 1: column 'symbol' is of type List(String)"),
+    ],
+)
+def test_columns_of_a_type_that_means_nothing(tmp_path: Path, column: pl.Series, said: str) -> None:
+    path = tmp_path / "a.parquet"
+    frame = pl.DataFrame({"ts": [1_704_067_200, 1_704_067_260], "value": [1.0, 2.0]})
+    frame.with_columns(column).write_parquet(path)
+    assert said in refusal(path, path.read_bytes())
+
+
+def test_a_long_value_is_shown_in_part(tmp_path: Path) -> None:
+    text = refusal(tmp_path / "a.csv", f"ts,value\n2024-01-01,{'x' * 50_000}\n")
+    assert text == f"row 1: column 'value': '{'x' * 60}' is not a number"
 
 
 def test_a_length_of_bars_that_the_rows_contradict(tmp_path: Path) -> None:

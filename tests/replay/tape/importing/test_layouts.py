@@ -33,6 +33,11 @@ def taken(path: Path, content: str | bytes, **options: Any) -> tuple[Layout, pl.
     return layout, pl.concat(read(path, layout))
 
 
+def inspect_text(path: Path, content: str) -> Layout:
+    path.write_text(content)
+    return inspect(path)
+
+
 def klines(*, unit: int = 1, header: bool = False) -> str:
     lines = [HEADER] if header else []
     for index, (opened, high, low, close, volume) in enumerate(ROWS):
@@ -86,6 +91,20 @@ def test_binance_klines(tmp_path: Path, header: bool, unit: int, name: str) -> N
         ),
         (
             (
+                '{"a":7,"p":"10.5","q":"2","f":1,"l":1,"T":1704067200000,"m":true,"M":true}\n'
+                '{"a":8,"p":"10.6","q":"1","f":1,"l":1,"T":1704067200001,"m":false,"M":true}\n'
+            ),
+            "generic",
+        ),
+        (
+            (
+                '{"e":"trade","E":5,"t":7,"p":"10.5","q":"2","b":1,"a":2,"T":1704067200000,"m":true,"M":true}\n'
+                '{"e":"trade","E":5,"t":8,"p":"10.6","q":"1","b":1,"a":2,"T":1704067200001,"m":false,"M":true}\n'
+            ),
+            "generic",
+        ),
+        (
+            (
                 '{"a":7,"p":"10.5","q":"2","m":true,"time":1704067200000}\n'
                 '{"a":8,"p":"10.6","q":"1","m":false,"time":1704067200001}\n'
             ),
@@ -116,6 +135,85 @@ def test_binance_funding_and_metrics(tmp_path: Path) -> None:
     assert (layout.name, layout.kind) == ("binance-metrics", "open_interest")
     assert frame.rows(named=True) == [{"ts": 1_704_067_500_000_000_000, "open_interest": 100.5, "value": 4.2e6}]
     assert "times name no offset: taken as UTC" in layout.tables[0].notes
+
+
+def test_funding_and_metrics_without_a_header(tmp_path: Path) -> None:
+    layout, frame = taken(tmp_path / "a.csv", "1704067200003,8,-0.0001\n1704096000000,8,0.0002\n")
+    assert (layout.name, layout.kind) == ("binance-funding", "funding")
+    assert frame.select("rate", "interval_h").rows() == [(-0.0001, 8.0), (0.0002, 8.0)]
+    layout, frame = taken(tmp_path / "b.csv", "2024-01-01 00:05:00,BTCUSDT,100.5,4200000,1.2,1,1,1\n")
+    assert (layout.name, layout.kind) == ("binance-metrics", "open_interest")
+    assert frame.select("open_interest", "value").rows() == [(100.5, 4.2e6)]
+    layout, frame = taken(tmp_path / "c.csv", "1704067200,8.5,0.1\n1704067201,8,0.2\n")
+    assert layout.name == "kraken-trades"
+    with pytest.raises(UserError, match="no known layout has such 8 columns"):
+        inspect_text(tmp_path / "d.csv", "1704067200,5,6,4,5.5,5.1,1,3\n")
+
+
+def test_kraken_bars_have_a_count_of_trades(tmp_path: Path) -> None:
+    lines = [f"{START_MS // 1000 + 60 * i},{o},{h},{low},{c},{v},{i}" for i, (o, h, low, c, v) in enumerate(ROWS)]
+    layout, frame = taken(tmp_path / "XBTUSD_1.csv", "\n".join(lines))
+    assert layout.name == "kraken-bars"
+    assert frame.drop("trades").equals(plain_bars())
+    assert frame["trades"].to_list() == [0, 1, 2]
+
+
+def test_liquidations_are_of_the_price_that_was_paid(tmp_path: Path) -> None:
+    header = "time,side,order_type,original_quantity,price,average_price,last_fill_quantity,accumulated_fill_quantity"
+    layout, frame = taken(tmp_path / "a.csv", f"{header}\n{START_MS},SELL,LIMIT,7,6.5,6.0,1,5\n")
+    assert (layout.name, layout.kind) == ("binance-liquidations", "liquidations")
+    assert frame.rows() == [(START_MS * 10**6, -1, 6.0, 5.0)]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "t,o,h,l,c,v",
+        "T,O,H,L,C,V",
+        "<DATE>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>",
+        "Time (UTC),Open,High,Low,Close,Volume",
+        "Gmt time,Open,High,Low,Close,Volume",
+        "startTime,open,high,low,close,volume",
+        "time_period_start,price_open,price_high,price_low,price_close,volume_traded",
+        "unix_time,Open Price,High Price,Low Price,Close Price,Base Volume",
+        ",open,high,low,close,volume",
+        "Unnamed: 0,open,high,low,close,volume",
+        "__index_level_0__,open,high,low,close,volume",
+        "Date,Open,High,Low,Close,Volume BTC",
+        "Date,Open,High,Low,Price,Vol.",
+    ],
+)
+def test_bars_by_the_many_names_there_are(tmp_path: Path, names: str) -> None:
+    lines = [names]
+    lines += [f"{START_MS + 60_000 * i},{o},{h},{low},{c},{v}" for i, (o, h, low, c, v) in enumerate(ROWS)]
+    layout, frame = taken(tmp_path / "a.csv", "\n".join(lines))
+    assert (layout.kind, layout.timeframe_ns) == ("bars", MINUTE)
+    assert frame.equals(plain_bars())
+
+
+@pytest.mark.parametrize(
+    ("symbol", "names"),
+    [
+        ("BTCUSDT", "Volume BTC,Volume USDT"),
+        ("BTC/USD", "Volume BTC,Volume USD"),
+        ("ETHBTC", "Volume ETH,Volume BTC"),
+        ("EURUSDT", "Volume EUR,Volume USDT"),
+        ("BTCUSD", "volumefrom,volumeto"),
+        ("BTCUSD", "Volume_(BTC),Volume_(Currency)"),
+    ],
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_volumes_named_by_their_asset(tmp_path: Path, symbol: str, names: str, turned: bool) -> None:
+    """Each of the two orders stands in files of the same name; no file of bars is taken for a series of closes."""
+    order = slice(None, None, -1 if turned else 1)
+    lines = ["unix,date,symbol,open,high,low,close," + ",".join(names.split(",")[order])]
+    for i, (o, h, low, c, v) in enumerate(ROWS):
+        volumes = ",".join([f"{v}", f"{v * 10}"][order])
+        lines.append(f"{START_MS + 60_000 * i},2024-01-01,{symbol},{o},{h},{low},{c},{volumes}")
+    layout, frame = taken(tmp_path / "a.csv", "\n".join(lines))
+    assert (layout.name, layout.kind) == ("cryptodatadownload", "bars")
+    assert frame.drop("quote_volume").equals(plain_bars())
+    assert frame["quote_volume"].to_list() == [30.0, 20.0, 40.0]
 
 
 def test_freqtrade_candles_in_feather_and_json(tmp_path: Path) -> None:

@@ -70,7 +70,10 @@ def test_ways_to_write_a_time(text: str, expected: str) -> None:
     assert ns == int(datetime.fromisoformat(expected).replace(tzinfo=UTC).timestamp()) * 10**9
 
 
-@pytest.mark.parametrize("text", ["2024-02-30", "2024-01-01 25:00", "01/02/2024", "12", "close", "", "1e12"])
+OFFSETS = ["2024-01-01 00:00:00+25:00", "2024-01-01 00:00:00-02:60", "2024-01-01 00:00:60Z"]
+
+
+@pytest.mark.parametrize("text", ["2024-02-30", "2024-01-01 25:00", "01/02/2024", "12", "close", "", "1e12", *OFFSETS])
 def test_what_is_no_time_is_none(text: str) -> None:
     assert unit_of(text) is None or back([text], "iso") == [None]
 
@@ -85,6 +88,15 @@ def test_typed_times_come_back(ns: int) -> None:
 
 def test_a_number_of_another_unit_is_none_in_this_one() -> None:
     assert back([1_700_000_000, 1_700_000_000_000, None], "s", pl.Int64) == [1_700_000_000 * 10**9, None, None]
+
+
+@given(ns=moments)
+def test_a_float_is_the_shortest_number_that_it_may_be(ns: int) -> None:
+    """Seconds as a float are a microsecond's, whatever is left of a nanosecond in them."""
+    ns -= ns % 10_000
+    if 10**17 + 10**9 <= ns < 4 * 10**18:
+        assert back([ns / 10**9], "s", pl.Float64) == back([repr(ns / 10**9)], "s")
+        assert back([1_704_221_486.310618], "s", pl.Float64) == [1_704_221_486_310_618_000]
 
 
 def test_a_short_fraction_is_a_fraction() -> None:
