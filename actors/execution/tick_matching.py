@@ -8,11 +8,13 @@ What is known of the market are the newest trade and what the last quote or book
 * **Taking.** A market order, and a limit that is met by the other side's best, takes the levels, the best first, each
   at its price and for its size. What it took is gone until the next quote or book. If nothing is left of what is
   known, the rest waits for the next quote or book. Without any levels it takes the next trades' price instead, each
-  trade for its quantity at most; a limit only if the very next trade is within it.
+  trade for its quantity at most; a limit only if the very next trade is within it. A trade does away with what was
+  displayed at better prices than its own: nobody sells lower while there is a higher bid.
 * **Queue.** A limit that rests stands behind all that was displayed at its price when it arrived, and at the very end
   where nobody showed that price. The queue before it shrinks only by trades at its price whose taker came from the
   other side: cancellations are taken to have stood behind it, which is the worse case. If its price was unknown when
-  it came, it stands behind what the first quote or book displays there.
+  it came, it stands behind what the first quote or book displays there. Where a trade does not say who took, what was
+  displayed does: at the best bid or below it was a seller; between bid and ask nobody knows, and no queue shrinks.
 * **Filling.** A trade at its price fills it with what the trade has left after the queue; a trade through its price
   does away with the queue and fills it with the trade's quantity. Several orders of ours share one trade: the better
   price first, then the shorter queue, then the earlier; what one of them takes, the others' queues did not get. The
@@ -30,7 +32,7 @@ import msgspec
 
 from actors.execution.matching import within_limit
 from actors.execution.resting import UNKNOWN, Resting
-from actors.messages import BUY, AmendRejected, Expired, Rejected
+from actors.messages import BUY, SELL, AmendRejected, Expired, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -85,14 +87,28 @@ class TickMarket(msgspec.Struct):
         levels = self.other_side(side)
         return levels[0][0] if levels else self.last_ticks
 
+    def taker_side(self, told_side: int, price_ticks: int) -> int:
+        """Return the side of a trade's taker, if it was told or can be told from what is displayed; else 0."""
+        if told_side:
+            return told_side
+        if self.bids and price_ticks <= self.bids[0][0]:
+            return SELL
+        return BUY if self.asks and price_ticks >= self.asks[0][0] else 0
+
+    def trade_through(self, price_ticks: int) -> None:
+        """Forget what was displayed at better prices than a trade's: it was gone by then."""
+        for levels, side in ((self.bids, BUY), (self.asks, SELL)):
+            if levels and side * (levels[0][0] - price_ticks) > 0:
+                levels[:] = [level for level in levels if side * (level[0] - price_ticks) <= 0] or [(price_ticks, 0)]
+
     def displayed(self, side: int, price_ticks: int) -> int:
-        """Return the quantity on `side` at a price: UNKNOWN where that lies beyond what was shown."""
+        """Return the quantity on `side` at a price: UNKNOWN where that lies beyond what was shown, or is used up."""
         levels = self.bids if side == BUY else self.asks
         if not levels:
             return UNKNOWN
         for level_ticks, lots in levels:
             if level_ticks == price_ticks:
-                return lots
+                return lots or UNKNOWN
             if side * (price_ticks - level_ticks) > 0:
                 return 0
         return UNKNOWN
@@ -135,8 +151,10 @@ class TickMatching:
             self.arrive_due(trade.symbol)
             lots = abs(instrument.quantity_to_lots(trade.quantity))
             used_lots = self._take_trade(market, orders, price_ticks, lots)
-            self._fill_resting(orders, price_ticks, lots, used_lots, trade.side)
+            taker_side = market.taker_side(trade.side, price_ticks)
+            self._fill_resting(orders, price_ticks, lots, used_lots, taker_side)
             self._trigger(orders, price_ticks)
+        market.trade_through(price_ticks)
         market.last_ticks, market.last_ns = price_ticks, self._context.now_ns
 
     def on_quote(self, quote: Quote) -> None:
@@ -316,7 +334,7 @@ class TickMatching:
                 beyond = request.side * (request.limit_ticks - price_ticks)
                 if beyond > 0:
                     resting.ahead_lots = 0
-                elif beyond < 0 or taker_side == request.side or resting.ahead_lots == UNKNOWN:
+                elif beyond < 0 or taker_side != -request.side or resting.ahead_lots == UNKNOWN:
                     continue
                 met.append((-beyond, resting.ahead_lots, index, resting))
         if len(met) > 1:

@@ -205,6 +205,25 @@ def test_a_trade_whose_taker_was_on_our_side_leaves_the_queue_alone(quoted: Floo
     assert fills(quoted.trade(3, 101, 4, BUY)) == [("o1", 101, 1, "maker")]
 
 
+def test_a_trade_that_does_not_say_who_took_is_told_by_what_was_displayed(quoted: Floor) -> None:
+    quoted.submit(SELL, 1, "limit", 101)
+    quoted.submit(BUY, 1, "limit", 100)
+    assert quoted.trade(2, 99, 1) != [], "through ours at 100"
+    quoted.submit(BUY, 1, "limit", 100)
+    assert quoted.trade(3, 100, 50) == [], "between bid and ask nobody knows who took"
+    assert quoted.trade(4, 101, 3) == [], "of a buyer, who met the queue"
+    assert fills(quoted.trade(5, 101, 1)) == [("o1", 101, 1, "maker")]
+
+
+def test_nobody_stands_first_where_a_trade_has_used_up_what_was_displayed(quoted: Floor) -> None:
+    quoted.trade(2, 95, 9, SELL)
+    quoted.submit(BUY, 1, "limit", 95)
+    assert quoted.trade(3, 95, 9, SELL) == []
+    quoted.quote(4, 95, 2, 97, 1)
+    assert quoted.trade(5, 95, 2, SELL) == []
+    assert fills(quoted.trade(6, 95, 1, SELL)) == [("o1", 95, 1, "maker")]
+
+
 def test_a_trade_through_a_limit_does_away_with_the_queue_but_fills_no_more_than_was_traded(quoted: Floor) -> None:
     quoted.submit(BUY, 4, "limit", 99)
     assert fills(quoted.trade(2, 98, 1, SELL)) == [("o1", 99, 1, "maker")]
@@ -342,6 +361,29 @@ def test_with_quotes_a_stop_takes_the_best_that_stands_after_its_trade(quoted: F
     assert fills(quoted.trade(3, 110, 9)) == [("o1", 97, 2, "taker")]
 
 
+@pytest.mark.parametrize(("side", "far", "near"), [(SELL, 94, 93), (BUY, 106, 107)])
+def test_a_stop_never_takes_what_its_own_trade_went_through(quoted: Floor, side: int, far: int, near: int) -> None:
+    quoted.submit(side, 2, "stop", stop=95 if side == SELL else 105)
+    quoted.trade(2, far, 9, side)
+    assert fills(quoted.trade(3, far, 9, side)) == []
+    best = {SELL: (near, 9, near + 1, 9), BUY: (near - 1, 9, near, 9)}[side]
+    assert fills(quoted.quote(4, *best)) == [("o1", near, 2, "taker")]
+
+
+def test_a_stop_takes_the_levels_its_trade_has_left(quoted: Floor) -> None:
+    quoted.book(2, [(99, 5), (97, 1), (94, 1), (93, 4)], [(101, 3)])
+    quoted.submit(SELL, 3, "stop", stop=95)
+    quoted.trade(3, 94, 9, SELL)
+    assert fills(quoted.trade(4, 94, 9, SELL)) == [("o1", 94, 1, "taker"), ("o1", 93, 2, "taker")]
+
+
+def test_a_market_order_does_not_take_what_was_traded_through_before_it_was_decided(quoted: Floor) -> None:
+    quoted.trade(2, 90, 1, SELL)
+    quoted.submit(SELL, 1)
+    assert fills(quoted.trade(3, 90, 1, SELL)) == []
+    assert fills(quoted.quote(4, 89, 1, 91, 1)) == [("o1", 89, 1, "taker")]
+
+
 def test_a_quote_sets_off_nothing(quoted: Floor) -> None:
     quoted.submit(SELL, 2, "stop", stop=95)
     assert quoted.quote(2, 90, 9, 91, 1) == []
@@ -405,7 +447,7 @@ def test_a_restored_venue_goes_on_in_the_middle_of_a_queue(quoted: Floor) -> Non
     for floor in (quoted, other):
         assert fills(floor.trade(3, 99, 3, SELL)) == [("o1", 99, 1, "maker")]
         floor.trade(4, 121, 1)
-        assert fills(floor.trade(5, 100, 1)) == [("o2", 101, 1, "taker")]
+        assert fills(floor.quote(5, 99, 5, 122, 1)) == [("o2", 122, 1, "taker")]
 
 
 # --- against a reference ----------------------------------------------------------------------------
@@ -452,7 +494,7 @@ class Slow:
         name, side, lots, limit = order
         own_side = self.bids if side > 0 else self.asks
         best = own_side[0] if own_side else (self.last_bid if side > 0 else self.last_ask)
-        if side * (best - limit) > 0:
+        if side * (best - limit) > 0 or (not own_side and best == limit):
             self.unseen.append(order)
             return
         strangers = own_side.count(limit)
@@ -495,6 +537,10 @@ class Slow:
             if name := line.pop(0):
                 self.filled.append((name, price))
             lots -= 1
+        if self.last_bid > price:
+            self.bids, self.last_bid = [], price
+        if self.last_ask < price:
+            self.asks, self.last_ask = [], price
 
 
 LOTS = st.integers(1, 6)
