@@ -27,7 +27,10 @@ ExternalKind = Literal["values", "funding", "open_interest", "liquidations", "ma
 
 CHUNK_ROWS = 4_096
 _STATES = frozenset({"values", "open_interest", "mark"})
-"""Kinds whose newest value stays true until the next: a tape begins with what was known by then."""
+"""Kinds whose newest value stays true until the next: a tape begins with what was known by then.
+
+That is the value of the newest time, as it was last corrected; an older one may have been corrected later.
+"""
 
 
 class ExternalSeries(msgspec.Struct, frozen=True, eq=False, kw_only=True):
@@ -58,12 +61,14 @@ class ExternalSeries(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     def between(self, first_open_ns: int, last_close_ns: int | None) -> ExternalSeries:
         """Return what a tape of bars between these times plays of it: what is known by its end, and as it begins."""
         start = int(np.searchsorted(self.known_ns, first_open_ns, side="left"))
-        if self.kind in _STATES:
-            start = max(0, start - 1)
         stop = len(self)
         if last_close_ns is not None:
             stop = int(np.searchsorted(self.known_ns, last_close_ns, side="right"))
-        return self._rows(np.arange(start, max(start, stop)))
+        rows = np.arange(start, max(start, stop))
+        if start and self.kind in _STATES:
+            newest = start - 1 - int(self.ts_ns[:start][::-1].argmax())
+            rows = np.append(newest, rows)
+        return self._rows(rows)
 
     def messages(self, rows: NDArray[np.intp]) -> Iterator[Message]:
         """Return these values as the core is told of them."""

@@ -52,6 +52,10 @@ _QUANTITIES = ("quantity", "qty", "amount", "size", "original_quantity")
 _BAR = frozenset({"open", "high", "low", "close"})
 _UNITS = ((10**8, 10**10, "seconds", 10**9), (10**11, 10**13, "milliseconds", 10**6),
           (10**14, 10**16, "microseconds", 10**3), (10**17, 10**19, "nanoseconds", 1))  # fmt: skip
+_FINEST_NS = 1_000
+"""Fractions of a unit are whole microseconds: a float of today in seconds tells no more."""
+_ISO = r"^\s*\d{4}-\d{1,2}-\d{1,2}"
+"""Other orders of year, month and day are none that a file says itself."""
 _SIDE_WORDS = {"buy": 1.0, "sell": -1.0, "b": 1.0, "s": -1.0, "1": 1.0, "-1": -1.0, "1.0": 1.0, "-1.0": -1.0}
 _BY_LINES = 1
 """Row numbers count from the first row below the header."""
@@ -191,7 +195,7 @@ def _series(
         message = f"{argument.file}: it says itself when its values were published; a delay has no meaning"
         raise UserError(message)
     else:
-        when = "published as the file says"
+        when = f"published as the file says, in {table.published_unit}"
     order = np.lexsort((table.ts_ns, known_ns))
     in_order = bool((np.diff(order) > 0).all())
     if kind != "liquidations":  # a market may liquidate twice in a moment
@@ -250,6 +254,7 @@ class _Table:
             raise UserError(message)
         self.time = time
         self.ts_ns, self.unit = self._times(time)
+        self.published_unit = ""
 
     def first_of(self, names: Sequence[str]) -> str | None:
         """Return the first of these columns there is."""
@@ -311,7 +316,10 @@ class _Table:
 
     def published_ns(self) -> Integers | None:
         """Return when each value was published, where the file says so."""
-        return self._times("published")[0] if "published" in self.names else None
+        if "published" not in self.names:
+            return None
+        published_ns, self.published_unit = self._times("published")
+        return published_ns
 
     def step_ns(self) -> int:
         """Return the most frequent step between the times.
@@ -332,6 +340,9 @@ class _Table:
         if isinstance(kind, pl.Datetime | pl.Date):
             return self._cast(column.cast(pl.Datetime("ns")).cast(pl.Int64), name), "dates"
         if kind == pl.String:
+            strange = ~column.str.contains(_ISO).fill_null(value=False)
+            if strange.any():
+                self._refuse(int(strange.arg_max() or 0), name, "a time in ISO 8601, such as 2024-01-31T08:00:00Z")
             moments = column.str.to_datetime(time_unit="ns", time_zone="UTC", strict=False, ambiguous="null")
             if moments.null_count():
                 moments = pl.Series(name, [_moment(text) for text in column.to_list()], pl.Datetime("ns", "UTC"))
@@ -339,13 +350,14 @@ class _Table:
         if not kind.is_numeric():
             self._refuse(0, name, "a time")
         whole = self._cast(column.cast(pl.Int64, strict=False), name)
+        part = (column - column.cast(pl.Int64, strict=False)).cast(pl.Float64).to_numpy()
         low, high, unit, factor = next((each for each in _UNITS if each[0] <= whole[0] < each[1]), (0, 0, "", 0))
         if not unit:
             self._refuse(0, name, "a plausible time in seconds, milliseconds, microseconds or nanoseconds")
         fits = (whole >= low) & (whole < high)
         if not fits.all():
             self._refuse(int(np.argmin(fits)), name, f"a time in {unit}, as the first row has")
-        return whole * factor, unit
+        return whole * factor + np.rint(part * (factor / _FINEST_NS)).astype(np.int64) * _FINEST_NS, unit
 
     def _cast(self, column: pl.Series, name: str) -> Integers:
         if column.null_count():

@@ -145,9 +145,29 @@ def test_bars_of_marks_are_known_at_their_close(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("time", "known_ns"),
+    [
+        ("1700006400.000001", T0 + 1_000),
+        ("1700006400.9", T0 + 900_000_000),
+        ("1700006400999.25", T0 + 999_250_000),
+        ("2023-11-15T02:00:00.000000001+02:00", T0 + 1),
+    ],
+)
+def test_a_value_is_not_known_before_the_fraction_of_its_time(tmp_path: Path, time: str, known_ns: int) -> None:
+    assert opened(f"fng={write(tmp_path, f'ts,value{chr(10)}{time},1{chr(10)}')}").known_ns.tolist() == [known_ns]
+    late = opened(f"fng={write(tmp_path, f'ts,value,published{chr(10)}{T0},1,{time}{chr(10)}')}")
+    assert (late.ts_ns.tolist(), late.known_ns.tolist()) == ([T0], [known_ns])
+    decimal = pl.DataFrame({"ts": pl.Series(["1700006400.000001"]).cast(pl.Decimal(20, 6)), "value": [1.0]})
+    decimal.write_parquet(tmp_path / "d.parquet")
+    assert opened(f"fng={tmp_path / 'd.parquet'}").known_ns.tolist() == [T0 + 1_000]
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("", "the file is empty"),
+        ("ts,value\n01/02/2024,1\n", "row 1: ts '01/02/2024' is not a time in ISO 8601"),
+        ("ts,value\n2024-01-31,1\n02.02.2024,1\n", "row 2: ts '02.02.2024' is not a time in ISO 8601"),
         ("ts,value\n", "there are no rows"),
         ("when,value\n1,2\n", "there is no column of times"),
         (f"ts,value\n{T0},x\n", "row 1: value 'x' is not a number"),
@@ -209,6 +229,18 @@ def test_a_tape_begins_with_what_was_known_and_ends_with_its_bars(tmp_path: Path
     expected += [(kind, float(index)) for index in (2, 3, 4) for kind in ("External", "Funding")]
     assert told == expected, "what was paid before the tape began is nobody's"
     assert [list(played.messages(skip)) for skip in range(8)] == [list(played.messages())[skip:] for skip in range(8)]
+
+
+def test_a_tape_begins_with_the_newest_reading_and_not_with_an_older_one_corrected_later(tmp_path: Path) -> None:
+    rows = [(0, 1, 1), (1, 2, 2), (1, 2.5, 3), (0, 1.5, 4), (0, 1.75, 6), (2, 3, 7)]
+    text = "".join(f"{T0 + ts * HOUR},{value},{T0 + at * HOUR}\n" for ts, value, at in rows)
+    series = opened(f"gdp={write(tmp_path, 'ts,value,published' + chr(10) + text)}")
+    played = list(Playlist([series], T0 + 5 * HOUR, None).messages())
+    assert [(each.value, each.published_ns - T0) for each in played if isinstance(each, m.External)] == [
+        (2.5, 3 * HOUR),
+        (1.75, 6 * HOUR),
+        (3.0, 7 * HOUR),
+    ]
 
 
 def test_recorded_series_are_read(shared_data: Path) -> None:
