@@ -15,9 +15,9 @@ from config.errors import UserError, nearest
 ColumnType = Literal["time", "float", "int", "side", "flag", "text"]
 """Nanoseconds as Int64, Float64, Int64, Int8 (+1 or -1, 0 for unknown), Boolean, String."""
 
-Identity = Literal["key", "occurrence", "message"]
+Identity = Literal["key", "occurrence", "message", "revision"]
 """By the key; by all values and how often they came (what happened twice in one instant is two things); or by the key
-of the whole message that the row is a part of."""
+of the whole message that the row is a part of; by the key, of which publication is a part: a value may be corrected."""
 
 POLARS_NAMES: dict[ColumnType, str] = {
     "time": "Int64",
@@ -129,8 +129,10 @@ KINDS = {
         ),
         Kind(
             "values",
-            "any number by time: sentiment, scores, flow",
+            "any number by time: sentiment, scores, flow; what is published again later corrects it",
             {"ts": "time", "value": "float", "published": "time"},
+            key=("ts", "published"),
+            identity="revision",
         ),
         Kind(
             "feed",

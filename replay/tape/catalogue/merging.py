@@ -127,6 +127,8 @@ def unite(base: pl.DataFrame, came: pl.DataFrame, kind: Kind, on_conflict: OnCon
         return Merged(_by_occurrence(base, came, kind))
     if identity == "message":
         return _by_message(base, came, kind, on_conflict)
+    if identity == "revision":
+        return _unite_revised(base, came, kind, on_conflict)
     return _unite_keyed(base, came, kind, [name for name in kind.key if name in base.columns], on_conflict)
 
 
@@ -189,6 +191,28 @@ def _unite_keyed(
     ]
     merged = rows.with_columns(winner).filter(~doubled.shift(-1, fill_value=False)).drop(_SOURCE)
     return Merged(merged, conflicts, examples)
+
+
+def _unite_revised(base: pl.DataFrame, came: pl.DataFrame, kind: Kind, on_conflict: OnConflict) -> Merged:
+    """Merge values with their corrections; one and the same value that was published at two times is a conflict.
+
+    It is one where neither side has more than this value of its time: a correction to what it was before is none.
+    """
+
+    def single(frame: pl.DataFrame) -> pl.DataFrame:
+        return frame.filter(pl.len().over("ts") == 1)
+
+    moved = single(base).join(single(came), on=["ts", "value"], suffix="_came", maintain_order="left")
+    moved = moved.filter(pl.col("published") != pl.col("published_came"))
+    if moved.height:
+        loser = (came, base)[on_conflict == "replace"].join(moved, on="ts", how="anti", maintain_order="left")
+        base, came = (loser, came) if on_conflict == "replace" else (base, loser)
+    merged = _unite_keyed(base, came, kind, list(kind.key), on_conflict)
+    examples = tuple(
+        Conflict(ts, {"published": there}, {"published": published})
+        for ts, there, published in moved.head(EXAMPLES_MAX).select("ts", "published", "published_came").iter_rows()
+    )
+    return Merged(merged.frame, merged.conflicts + moved.height, (*examples, *merged.examples)[:EXAMPLES_MAX])
 
 
 def _by_occurrence(base: pl.DataFrame, came: pl.DataFrame, kind: Kind) -> pl.DataFrame:

@@ -180,7 +180,7 @@ class _Work:
             wrong |= batch.values["volume"] == 0
         batch = self._once(taken(batch, ~wrong))
         self.dropped += rows - len(batch)
-        batch = taken(batch, np.lexsort((batch.rows, batch.ts)))
+        batch = taken(batch, np.lexsort((batch.rows, batch.values.get("published", batch.rows), batch.ts)))
         return self._fill(batch) if self.fills else batch
 
     def _swap(self, batch: Batch) -> Batch:
@@ -202,6 +202,8 @@ class _Work:
             return batch
         elif "id" in batch.values:
             again &= np.diff(batch.values["id"]) == 0
+        elif "published" in batch.values:
+            again &= np.diff(batch.values["published"]) == 0
         elif KINDS[self._kind].key != ("ts",) or self._kind == "quotes":
             return batch
         starts = np.flatnonzero(np.concatenate([[True], ~again]))

@@ -25,7 +25,7 @@ _MONDAY_NS = 4 * DAY_NS
 JITTER_NS = 60_000_000_000
 """Settlements are told with a few milliseconds too many: times are rounded to this."""
 _ONE_A_TIME = frozenset({"bars", "mark", "index", "premium", "funding", "open_interest", "values"})
-"""Kinds with one row a time."""
+"""Kinds with one row a time; of values, one a time and publication: what is published again later is a correction."""
 _GRID = frozenset({"bars", "mark", "index", "premium"})
 _REPEATS = frozenset({"trades", "liquidations", "quotes"})
 """Kinds whose rows may share a time."""
@@ -127,6 +127,8 @@ class SequenceChecks:
 
     def _check_duplicates(self, whole: Batch) -> None:
         same = np.diff(whole.ts) == 0
+        if "published" in whole.values:
+            same &= np.diff(whole.values["published"]) == 0
         ids = whole.values.get("id")
         if ids is not None:
             steps = np.diff(ids)
@@ -204,13 +206,15 @@ def taken(batch: Batch, index: slice | Integers | NDArray[np.bool_]) -> Batch:
 
 
 def _sorted(batch: Batch) -> Batch:
-    """Return rows by time; those of one time by id, or by all values if there are none."""
+    """Return rows by time; those of one time by id or publication, or by all values if there are none."""
     if (np.diff(batch.ts) > 0).all():
         return batch
     if "id" in batch.values:
         keys = (batch.rows, batch.values["id"], batch.ts)
     elif "seq" in batch.values:
         keys = (batch.rows, batch.values["seq"], batch.ts)
+    elif "published" in batch.values:
+        keys = (batch.rows, batch.values["published"], batch.ts)
     else:
         keys = (batch.rows, *reversed([*batch.values.values()]), batch.ts)  # type: ignore[assignment]
     return taken(batch, np.lexsort(keys))

@@ -326,6 +326,10 @@ def test_defects_of_the_other_kinds() -> None:
         "published": hours + np.where(np.arange(12) == 7, -1_000, HOUR),
     }
     assert found(checked(values, "values")) == {"published_early": (1, 8)}
+    corrected = {"ts": hours[[0, 1, 1, 1]], "value": np.array([1.0, 2.0, 3.0, 2.0]), "published": hours[[1, 2, 3, 4]]}
+    assert found(checked(corrected, "values")) == {}, "what is published again later is a correction"
+    published_again = {**corrected, "published": hours[[1, 2, 2, 4]]}
+    assert found(checked(published_again, "values")) == {"duplicate_differing": (1, 3)}
     sizes = np.ones(12)
     quotes = {"ts": hours, "bid": sizes * 9, "bid_quantity": sizes, "ask": np.where(np.arange(12) == 1, 8, 10.0)}
     assert found(checked({**quotes, "ask_quantity": sizes}, "quotes")) == {"crossed": (1, 2)}

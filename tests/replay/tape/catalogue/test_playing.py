@@ -149,6 +149,11 @@ def test_values_and_funding_of_the_catalogue_are_heard_beside_the_bars(
         assert (paid.kind, paid.ts_ns.tolist(), paid.numbers[0].tolist()) == ("funding", ts, [0.1, 0.2, 0.3])
     (heard,) = open_series(["fng=alternative:FNG"], ["BTCUSDT"])
     assert (heard.kind, heard.known_ns.tolist(), heard.numbers[0].tolist()) == ("values", later, [1.0, 2.0, 3.0])
+    corrected = values.with_columns(pl.col("value") + 0.5, pl.col("published") + MINUTE)
+    catalogue.write(SeriesKey("values", "alternative", "FNG"), [corrected], Provenance("corrected.csv"))
+    (heard,) = open_series(["fng=alternative:FNG"], ["BTCUSDT"])
+    assert heard.numbers[0].tolist() == [1.0, 1.5, 2.0, 2.5, 3.0, 3.5]
+    assert heard.known_ns.tolist() == sorted([*later, *(each + MINUTE for each in later)])
     with pytest.raises(UserError, match=r"venue:BTCUSDT may be .* say which, as in funding:venue:BTCUSDT"):
         open_series(["BTCUSDT=venue:BTCUSDT"], ["BTCUSDT"])
     with pytest.raises(UserError, match=r"there is no series alternative:FN in .*did you mean 'alternative:FNG'"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 import polars as pl
@@ -25,6 +25,7 @@ DAY = 1_440 * MINUTE
 START = 1_704_067_200_000_000_000
 KEY = SeriesKey("bars", "binance", "BTC/USDT", MINUTE)
 TRADES = SeriesKey("trades", "binance", "BTC/USDT")
+VALUES = SeriesKey("values", "fred", "GDP")
 FILE = Provenance("btc.csv", "a" * 64, "generic CSV")
 
 
@@ -210,6 +211,41 @@ def book(*rows: tuple[int, int, bool, int, float, float]) -> pl.DataFrame:
     types = {"ts": pl.Int64, "seq": pl.Int64, "snapshot": pl.Boolean, "side": pl.Int8}
     frame = pl.DataFrame(rows, {**types, "price": pl.Float64, "quantity": pl.Float64}, orient="row")
     return frame.with_columns(ts=pl.col("ts") + START)
+
+
+def values(*rows: tuple[int, float, int]) -> pl.DataFrame:
+    frame = pl.DataFrame(rows, schema={"ts": pl.Int64, "value": pl.Float64, "published": pl.Int64}, orient="row")
+    return frame.with_columns(pl.col("ts", "published") + START)
+
+
+def test_a_value_that_is_published_again_stays_beside_what_it_corrects(catalogue: Catalogue) -> None:
+    catalogue.write(VALUES, [values((0, 1.0, 5), (DAY, 2.0, DAY + 5))], FILE)
+    report = catalogue.write(VALUES, [values((0, 1.5, 9), (0, 1.0, 12), (DAY, 2.0, DAY + 5))], Provenance("b", "b"))
+    assert (report.rows_new, report.rows_same, report.conflicts) == (2, 1, 0)
+    expected = values((0, 1.0, 5), (0, 1.5, 9), (0, 1.0, 12), (DAY, 2.0, DAY + 5))
+    assert_frame_equal(rows_of(catalogue, VALUES), expected)
+    late = catalogue.write(VALUES, [values((0, 1.25, 7))], Provenance("c", "c"))
+    assert (late.rows_new, late.conflicts) == (1, 0)
+    assert rows_of(catalogue, VALUES).get_column("value").to_list() == [1.0, 1.25, 1.5, 1.0, 2.0]
+    with pytest.raises(ConflictError, match=r"1 row differs.*value 1\.5 there, 9\.0 came"):
+        catalogue.write(VALUES, [values((0, 9.0, 9))], Provenance("d", "d"))
+
+
+@pytest.mark.parametrize(("policy", "delay"), [("keep", 0), ("replace", 8)])
+def test_the_same_values_with_another_delay_are_a_conflict(
+    catalogue: Catalogue, policy: Literal["keep", "replace"], delay: int
+) -> None:
+    catalogue.write(VALUES, [values(*((n, float(n), n) for n in range(4)))], FILE)
+    before = files_of(catalogue)
+    later = values((9, 9.0, 17), *((n, float(n), n + 8) for n in range(4)))
+    with pytest.raises(ConflictError, match=r"4 rows differ .*published .*000 there, .*008 came") as refused:
+        catalogue.write(VALUES, [later], Provenance("b", "b"))
+    assert refused.value.conflicts == 4
+    assert files_of(catalogue) == before
+    report = catalogue.write(VALUES, [later], Provenance("b", "b"), policy)
+    assert (report.rows_new, report.rows_same, report.conflicts) == (1, 0, 4)
+    rows = rows_of(catalogue, VALUES)
+    assert rows.select(pl.col("published") - pl.col("ts")).to_series().to_list() == [delay] * 4 + [8]
 
 
 def test_a_book_is_merged_message_by_message(catalogue: Catalogue) -> None:
