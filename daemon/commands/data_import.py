@@ -11,6 +11,7 @@ import msgspec
 
 from config.errors import UserError, nearest
 from daemon.commands.data import catalogue_in
+from daemon.commands.progress import is_watched, progress_bar
 from replay.tape.catalogue import OnConflict, Provenance, SeriesKey
 from replay.tape.catalogue.folders import sha256_of
 from replay.tape.catalogue.keys import check_symbol, check_venue
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from daemon.commands.progress import Show
     from replay.tape.catalogue import WriteReport
     from replay.tape.importing import Layout
 
@@ -66,9 +68,11 @@ def import_command(
         _print_layouts(layouts, key)
     report = None
     if not dry_run:
-        report = catalogue_in(data_dir).write(
-            key, _frames(layouts), _provenance(layouts), cast("OnConflict", on_conflict)
-        )
+        provenance = _provenance(layouts)
+        sizes = [Path(layout.path).stat().st_size for layout in layouts]
+        with progress_bar(f"import {key.kind}", sum(sizes), is_shown=not as_json and is_watched()) as show:
+            frames = _frames(layouts, sizes, show)
+            report = catalogue_in(data_dir).write(key, frames, provenance, cast("OnConflict", on_conflict))
     if as_json:
         result = {"key": _key(key), "files": [_summary(each) for each in layouts], "dry_run": dry_run}
         sys.stdout.write(msgspec.json.encode(result | (_outcome(report) if report else {})).decode() + "\n")
@@ -91,9 +95,19 @@ def _agree(layouts: Sequence[Layout]) -> None:
             raise UserError(message)
 
 
-def _frames(layouts: Sequence[Layout]) -> Iterator[pl.DataFrame]:
-    for layout in layouts:
-        yield from read(layout.path, layout)
+def _frames(layouts: Sequence[Layout], sizes: Sequence[int], show: Show) -> Iterator[pl.DataFrame]:
+    """Yield the rows of all files, and say how many bytes of them have been read."""
+    rows = before = 0
+
+    def said(fraction: float) -> None:
+        show(before + int(fraction * size), f"{rows:,} rows")
+
+    for layout, size in zip(layouts, sizes, strict=True):
+        for frame in read(layout.path, layout, progress=said):
+            rows += frame.height
+            yield frame
+        before += size
+    show(before, f"{rows:,} rows, writing")
 
 
 def _provenance(layouts: Sequence[Layout]) -> Provenance:

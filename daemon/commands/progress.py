@@ -51,9 +51,14 @@ def progress_bar(title: str, total: int, *, is_shown: bool, console: Console | N
     )
     with Progress(*columns, console=console or Console(stderr=True), transient=True) as progress:
         task = progress.add_task(title, total=max(total, 1), words="")
+        percent = 0
 
         def show(done: int, words: str) -> None:
+            nonlocal percent
             progress.update(task, completed=min(done, total), words=words)
+            if (now := min(done, total) * 100 // max(total, 1)) != percent:
+                percent = now
+                progress.refresh()
 
         yield show
-        progress.update(task, completed=max(total, 1))
+        progress.update(task, completed=max(total, 1), refresh=True)

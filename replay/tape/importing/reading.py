@@ -10,34 +10,44 @@ from replay.tape.importing.canonical import canonical, same_symbol
 from replay.tape.importing.unpacking import open_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import polars as pl
 
     from replay.tape.importing.layout import Layout, Table
 
 
-def read(path: str | Path, layout: Layout, *, as_is: bool = False) -> Iterator[pl.DataFrame]:
+def read(
+    path: str | Path, layout: Layout, *, as_is: bool = False, progress: Callable[[float], None] | None = None
+) -> Iterator[pl.DataFrame]:
     """Yield the rows of a file in frames of canonical columns; where it is newest first, each frame is turned round.
 
     Args:
         path: the file that was inspected.
         layout: what `inspect` found in it.
         as_is: leave the order of the rows, and null where a value other than the time has no meaning, for a check.
+        progress: called with how much of the file has been read, 0 to 1, once what was read last is dealt with.
 
     Raises:
         UserError: the file is damaged, or a value has no meaning in its column: file, row and column are named.
     """
     symbol: str | None = None
-    for table in layout.tables:
-        for first_row, raw in _raw(Path(path), layout, table):
+    for index, table in enumerate(layout.tables):
+        for first_row, raw, fraction in _raw(Path(path), layout, table):
             symbol = same_symbol(raw, table, first_row, symbol)
             yield canonical(raw, table, first_row, layout.delay_ns, as_is=as_is)
+            if progress is not None:
+                progress((index + fraction) / len(layout.tables))
 
 
-def _raw(path: Path, layout: Layout, table: Table) -> Iterator[tuple[int, pl.DataFrame]]:
+def _raw(path: Path, layout: Layout, table: Table) -> Iterator[tuple[int, pl.DataFrame, float]]:
+    """Yield the number of the first row of each block, the block, and how much of the table has been read."""
     if table.format in {"parquet", "feather"}:
-        yield from typed.frames(path, table)
+        rows = 0
+        for first_row, raw in typed.frames(path, table):
+            rows = rows or typed.rows_of(path, table)
+            yield first_row, raw, (first_row - 1 + raw.height) / rows
         return
     with open_stream(path, layout.compression, table.member, table.where) as stream:
-        yield from (csv_text if table.format == "csv" else json_text).frames(stream, table)
+        for first_row, raw in (csv_text if table.format == "csv" else json_text).frames(stream, table):
+            yield first_row, raw, stream.fraction

@@ -71,6 +71,20 @@ def frames(path: Path, table: Table) -> Iterator[tuple[int, pl.DataFrame]]:
         raise _damaged(table.where, form, error) from error
 
 
+def rows_of(path: Path, table: Table) -> int:
+    """Return how many rows there are.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    form: Literal["parquet", "feather"] = "parquet" if table.format == "parquet" else "feather"
+    try:
+        rows: int = _scan(path, form).select(pl.len()).collect().item()
+    except _FAULTS as error:
+        raise _damaged(table.where, form, error) from error
+    return rows
+
+
 def _scan(path: Path, form: Literal["parquet", "feather"]) -> pl.LazyFrame:
     if form == "parquet":
         return pl.scan_parquet(path.absolute(), glob=False, hive_partitioning=False)

@@ -41,14 +41,32 @@ _DAMAGE = (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError)
 class Stream:
     """Bytes of a file or member, counted."""
 
-    __slots__ = ("_file", "_owner", "_packed", "_read", "_where")
+    __slots__ = ("_file", "_owner", "_packed", "_read", "_size", "_source", "_where")
 
-    def __init__(self, file: IO[bytes], where: str, packed: int | None, owner: zipfile.ZipFile | None = None) -> None:
+    def __init__(
+        self,
+        file: IO[bytes],
+        where: str,
+        size: int,
+        packed: int | None,
+        source: IO[bytes] | None = None,
+        owner: zipfile.ZipFile | None = None,
+    ) -> None:
         self._file = file
         self._where = where
+        self._size = size
+        """Bytes of `source`, or else of what comes out, as far as anybody says."""
         self._packed = packed
+        self._source = source
+        """What the bytes are unpacked from."""
         self._owner = owner
         self._read = 0
+
+    @property
+    def fraction(self) -> float:
+        """How much of it has been read, 0 to 1."""
+        read = self._read if self._source is None else self._source.tell()
+        return min(1.0, read / self._size) if self._size else 1.0
 
     def read(self, size: int) -> bytes:
         """Return up to `size` bytes, fewer only at the end.
@@ -90,6 +108,8 @@ class Stream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
+        if self._source is not None:
+            self._source.close()
         if self._owner is not None:
             self._owner.close()
 
@@ -149,12 +169,15 @@ def members_of(path: Path) -> list[str]:
 def open_stream(path: Path, compression: Compression, member: str, where: str) -> Stream:
     """Open a file, or a member of an archive, for reading."""
     try:
+        size = path.stat().st_size
         if compression == "gzip":
-            return Stream(cast("IO[bytes]", gzip.open(path)), where, path.stat().st_size)
+            source = path.open("rb")
+            return Stream(cast("IO[bytes]", gzip.open(source)), where, size, size, source)
         if compression == "none":
-            return Stream(path.open("rb", buffering=0), where, None)
+            return Stream(path.open("rb", buffering=0), where, size, None)
         archive = zipfile.ZipFile(path)
-        return Stream(archive.open(member), where, archive.getinfo(member).compress_size, archive)
+        info = archive.getinfo(member)
+        return Stream(archive.open(member), where, info.file_size, info.compress_size, owner=archive)
     except (*_DAMAGE, KeyError) as error:
         message = f"{where}: is damaged or cut off ({_reason(error)})"
         raise UserError(message) from error

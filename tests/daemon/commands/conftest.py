@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,6 +21,10 @@ from replay.tape import Tape, synthetic_tape
 SYMBOL = "BTC/USDT"
 CONTRACT = "BTC/USDT:USDT"
 WITHIN_S = 30.0
+MINUTE_MS = 60_000
+BARS = 3_000
+"""Minutes that a listing exchange has."""
+SPEED = 6_000_000.0
 
 
 class Loopback:
@@ -130,6 +136,36 @@ def made_up_market() -> Tape:
     (series,) = synthetic_tape("7").series
     spec = msgspec.structs.replace(series.instrument, symbol=SYMBOL)
     return Tape([msgspec.structs.replace(series, symbol=SYMBOL, instrument=spec)])
+
+
+@pytest.fixture(scope="session")
+def listing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loopback]:
+    """Return an exchange with 3,000 minutes of the past, of spot and of a perpetual with hourly funding."""
+    (series,) = synthetic_tape(f"7:{BARS}").series
+    spec = msgspec.structs.replace(series.instrument, symbol=SYMBOL)
+    tape = Tape([msgspec.structs.replace(series, symbol=SYMBOL, instrument=spec)])
+    with Loopback(tmp_path_factory.mktemp("exchange"), SPEED, tape=tape, funding_hours=1) as exchange:
+        deadline_s = time.monotonic() + WITHIN_S
+        while len(candles(exchange)) < BARS:
+            assert time.monotonic() < deadline_s, len(candles(exchange))
+            time.sleep(0.02)
+        yield exchange
+
+
+def candles(exchange: Loopback, *, perpetual: bool = False) -> list[Any]:
+    """Return what the exchange lists."""
+    venue: Any = exchange.exchange.futures if perpetual else exchange.exchange.venue
+
+    async def read() -> list[Any]:
+        return list(venue.engine.candles(venue.markets[0].id, "1m", None, None, 100_000))
+
+    listed: list[Any] = exchange.do(read())
+    return listed
+
+
+def moment(time_ms: int) -> str:
+    """Return a time as the command line takes it."""
+    return datetime.fromtimestamp(time_ms / 1_000, UTC).isoformat()
 
 
 @pytest.fixture

@@ -3,56 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import polars as pl
 import pytest
 
 from daemon.commands import progress
 from daemon.edges import download_work
-from replay.tape import Tape, synthetic_tape
 from replay.tape.catalogue import Catalogue, Provenance, SeriesKey
-from tests.daemon.commands.conftest import CONTRACT, SYMBOL, WITHIN_S, Loopback
+from tests.daemon.commands.conftest import BARS, CONTRACT, MINUTE_MS, SYMBOL, Loopback, candles, moment
 
 if TYPE_CHECKING:
     from tests.daemon.conftest import Run
 
 pytestmark = pytest.mark.slow
 
-MINUTE_MS = 60_000
 MINUTE_NS = 60_000_000_000
-BARS = 3_000
-SPEED = 6_000_000.0
 BARS_KEY = SeriesKey("bars", "binance", SYMBOL, MINUTE_NS)
 TRADES_KEY = SeriesKey("trades", "binance", SYMBOL)
-
-
-@pytest.fixture(scope="module")
-def listing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loopback]:
-    """Return an exchange with 3,000 minutes of the past, of spot and of a perpetual with hourly funding."""
-    (series,) = synthetic_tape(f"7:{BARS}").series
-    spec = msgspec.structs.replace(series.instrument, symbol=SYMBOL)
-    tape = Tape([msgspec.structs.replace(series, symbol=SYMBOL, instrument=spec)])
-    with Loopback(tmp_path_factory.mktemp("exchange"), SPEED, tape=tape, funding_hours=1) as exchange:
-        deadline_s = time.monotonic() + WITHIN_S
-        while len(candles(exchange)) < BARS:
-            assert time.monotonic() < deadline_s, len(candles(exchange))
-            time.sleep(0.02)
-        yield exchange
-
-
-def candles(exchange: Loopback, *, perpetual: bool = False) -> list[Any]:
-    """Return what the exchange lists."""
-    venue: Any = exchange.exchange.futures if perpetual else exchange.exchange.venue
-
-    async def read() -> list[Any]:
-        return list(venue.engine.candles(venue.markets[0].id, "1m", None, None, 100_000))
-
-    listed: list[Any] = exchange.do(read())
-    return listed
 
 
 def printed(exchange: Loopback) -> list[Any]:
@@ -108,12 +78,6 @@ def fetch(
         return done.json
 
     return run
-
-
-def moment(time_ms: int) -> str:
-    from datetime import UTC, datetime
-
-    return datetime.fromtimestamp(time_ms / 1_000, UTC).isoformat()
 
 
 def stored(catalogue: Catalogue, key: SeriesKey) -> pl.DataFrame:
