@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from config.errors import UserError, nearest
+from config.timeframe import parse_timeframe
 from daemon.commands.data import catalogue_in
 from daemon.commands.inputs import settings_from
 from daemon.commands.progress import is_watched, progress_bar
 from replay.tape.catalogue import SeriesKey, parse_name
 from replay.tape.columns import time_text
 from replay.tape.kinds import kind_of
-from replay.tape.timeframe import parse_timeframe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 import msgspec
 
 from config.errors import UserError, nearest
+from config.timeframe import format_timeframe, parse_timeframe
 from daemon.commands.data import catalogue_in
 from daemon.commands.progress import is_watched, progress_bar
 from replay.tape.catalogue import OnConflict, Provenance, SeriesKey
@@ -17,7 +18,6 @@ from replay.tape.catalogue.folders import sha256_of
 from replay.tape.catalogue.keys import check_symbol, check_venue
 from replay.tape.columns import time_text
 from replay.tape.importing import described, inspect, read
-from replay.tape.timeframe import format_timeframe, parse_timeframe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,12 +10,12 @@ import msgspec
 import polars as pl
 
 from config.errors import UserError, nearest
+from config.timeframe import parse_timeframe
 from daemon.commands.data import catalogue_in
 from replay.tape.catalogue import Catalogue, Manifest, OnConflict, Provenance, SeriesKey
 from replay.tape.columns import COLUMN_NAMES, NS_PER_MS
 from replay.tape.kinds import kind_of
 from replay.tape.resampling import Grid, Incomplete, Resampled, parse_session, resample
-from replay.tape.timeframe import parse_timeframe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from config.errors import UserError
+from config.timeframe import format_timeframe
 from daemon.edges.download_work import NS_PER_MS, Work
 from daemon.edges.venue_client import is_family
-from replay.tape.timeframe import format_timeframe
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence

@@ -18,6 +18,7 @@ import msgspec
 import structlog
 
 from actors.messages import WarmUp
+from config.timeframe import parse_timeframe
 from daemon.edges.bar_builder import NS_PER_MS, BarBuilder, BarStatistics, Span
 from daemon.edges.bar_merge import BarMerge
 from daemon.edges.clock_skew import ClockSkew, SkewStatistics, TimeClient
@@ -26,7 +27,6 @@ from daemon.edges.feed_requests import FeedRequests
 from daemon.edges.kline_tap import KlineTap
 from daemon.edges.streams import FAULTS, Pace, Pump, PumpStatistics, StreamClient, backoff_s
 from daemon.edges.venue_weights import weights_of
-from replay.tape.timeframe import parse_timeframe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,10 +8,10 @@ A tape is checked from its first row to its last when it is opened, so that noth
 half a tape. Reading is bounded in memory, and polars is imported only once a file is opened.
 """
 
+from config.timeframe import format_timeframe, parse_timeframe
 from replay.tape.columns import Columns
 from replay.tape.opening import open_tape, symbol_of, synthetic_tape, tape_from_frame
 from replay.tape.series import CHUNK_ROWS, Series, Tape
-from replay.tape.timeframe import format_timeframe, parse_timeframe
 
 __all__ = [
     "CHUNK_ROWS",

@@ -16,9 +16,9 @@ import numpy as np
 import polars as pl
 
 from config.errors import UserError, nearest
+from config.timeframe import format_timeframe, parse_timeframe
 from replay.tape.columns import time_text
 from replay.tape.external import ExternalKind, ExternalSeries
-from replay.tape.timeframe import format_timeframe, parse_timeframe
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -15,6 +15,7 @@ import msgspec
 from actors.instrument import InstrumentSpec
 from config.errors import UserError
 from config.schema import InstrumentOverride
+from config.timeframe import parse_timeframe
 from replay.tape.arrays import BlockSource, frame_source
 from replay.tape.scan import scan
 from replay.tape.series import Series, Tape, check_symbols
@@ -27,7 +28,6 @@ from replay.tape.synthetic import (
     parse_synthetic,
     synthetic_fingerprint,
 )
-from replay.tape.timeframe import parse_timeframe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

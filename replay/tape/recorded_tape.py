@@ -19,10 +19,10 @@ import polars as pl
 
 from actors.messages import Bar, WarmUp
 from config.errors import UserError
+from config.timeframe import format_timeframe
 from replay.tape.columns import Columns, time_text
 from replay.tape.recording import COLUMNS, Broke, Opened, decode_said
 from replay.tape.series import Series, Tape
-from replay.tape.timeframe import format_timeframe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -16,9 +16,9 @@ import numpy as np
 import polars as pl
 
 from config.errors import UserError
+from config.timeframe import format_timeframe
 from replay.tape.columns import time_text
 from replay.tape.kinds import POLARS_NAMES, kind_of
-from replay.tape.timeframe import format_timeframe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -15,9 +15,9 @@ import msgspec
 import numpy as np
 
 from config.errors import UserError
+from config.timeframe import format_timeframe
 from replay.tape.columns import PRICE_NAMES, Columns, time_text
 from replay.tape.grid import DECIMALS_MAX, Grid, count_off_tick
-from replay.tape.timeframe import format_timeframe
 
 if TYPE_CHECKING:
     from decimal import Decimal

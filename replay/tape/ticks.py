@@ -18,9 +18,9 @@ import numpy as np
 
 from actors.messages import Bar, BookSnapshot, Quote, Trade
 from config.errors import UserError
+from config.timeframe import format_timeframe
 from replay.tape.columns import Columns, time_text
 from replay.tape.grid import DECIMALS_MAX, Grid, count_off_prices
-from replay.tape.timeframe import format_timeframe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -10,8 +10,8 @@ import msgspec
 import platformdirs
 
 from config.errors import UserError
+from config.timeframe import NS_PER_S, format_timeframe, parse_timeframe
 from replay.tape.kinds import KINDS, kind_of
-from replay.tape.timeframe import NS_PER_S, format_timeframe, parse_timeframe
 
 DATA_DIR_VARIABLE = "PITBOSS_DATA_DIR"
 NO_TIMEFRAME = "-"

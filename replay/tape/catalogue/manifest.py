@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from config.errors import UserError
+from config.timeframe import format_timeframe
 from replay.tape.catalogue.keys import SeriesKey
 from replay.tape.columns import time_text
-from replay.tape.timeframe import format_timeframe
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from config.errors import UserError
+from config.timeframe import format_timeframe
 from replay.tape.checking import reading
 from replay.tape.checking.market import Leaps, VolumeChecks
 from replay.tape.checking.report import CheckReport, Collector
@@ -20,7 +21,6 @@ from replay.tape.checking.sequence import JITTER_NS, SequenceChecks, in_order, j
 from replay.tape.checking.survey import Survey
 from replay.tape.columns import time_text
 from replay.tape.kinds import KINDS
-from replay.tape.timeframe import format_timeframe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from config.timeframe import format_timeframe
 from replay.tape.checking.clock_changes import DAY_NS, HOUR_NS, is_clock_change
 from replay.tape.checking.rows import Batch
 from replay.tape.columns import time_text
-from replay.tape.timeframe import format_timeframe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from config.timeframe import NS_PER_S, format_timeframe
 from replay.tape.columns import time_text
 from replay.tape.importing.layout import UNIT_NAMES
-from replay.tape.timeframe import NS_PER_S, format_timeframe
 
 if TYPE_CHECKING:
     from replay.tape.importing.layout import Layout, Table

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import polars as pl
 
 from config.errors import UserError
+from config.timeframe import NS_PER_S, format_timeframe
 from replay.tape.importing.times import nanoseconds, plain
-from replay.tape.timeframe import NS_PER_S, format_timeframe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
