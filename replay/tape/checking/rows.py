@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from replay.tape.columns import PRICE_NAMES
+from replay.tape.soundness import AMOUNTS, PRICES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,29 +20,6 @@ if TYPE_CHECKING:
 
     Mask = NDArray[np.bool_]
 
-_PRICES: dict[str, tuple[str, ...]] = {
-    "bars": PRICE_NAMES,
-    "mark": PRICE_NAMES,
-    "index": PRICE_NAMES,
-    "trades": ("price",),
-    "quotes": ("bid", "ask"),
-    "book": ("price",),
-    "liquidations": ("price",),
-    "funding": ("mark",),
-}
-"""What must be positive; a premium may be negative."""
-_AMOUNTS: dict[str, tuple[str, ...]] = {
-    "bars": ("volume", "quote_volume", "taker_volume", "trades"),
-    "mark": ("volume",),
-    "index": ("volume",),
-    "premium": ("volume",),
-    "trades": ("quantity",),
-    "quotes": ("bid_quantity", "ask_quantity"),
-    "book": ("quantity",),
-    "liquidations": ("quantity",),
-    "open_interest": ("open_interest", "value"),
-}
-"""What must not be negative."""
 _MAY_BE_EMPTY = frozenset({"quote_volume", "taker_volume", "trades", "mark", "interval_h", "synthetic", "id"})
 _VOLUMELESS = frozenset({"mark", "index", "premium"})
 
@@ -88,7 +66,7 @@ class RowChecks:
                     int(batch.ts[index]),
                     _words(name, batch, index),
                 )
-        if "volume" in batch.values and self._kind in _AMOUNTS:
+        if "volume" in batch.values and self._kind in AMOUNTS:
             volume = batch.values["volume"]
             self._no_volume += int(np.isnan(volume).sum())
             self._zero_volume += int((volume == 0).sum())
@@ -99,12 +77,12 @@ class RowChecks:
 
     def close(self, first_row_ns: int) -> None:
         """Say what only all rows together tell."""
-        if "volume" in _AMOUNTS.get(self._kind, ()) and self.has_no_volume:
+        if "volume" in AMOUNTS.get(self._kind, ()) and self.has_no_volume:
             self._found.add("no_volume", self._rows, 1, first_row_ns, "volume is 0 or empty throughout")
             self._found.drop("empty_volume")
         elif self._kind in _VOLUMELESS:
             self._found.drop("empty_volume")
-        if self._rows and self._kind in _PRICES and self._extremes.any():
+        if self._rows and self._kind in PRICES and self._extremes.any():
             top, bottom = (PRICE_NAMES[int(each.argmax())] for each in self._extremes)
             if (top != "high" and self._extremes[0].max() == self._rows) or (
                 bottom != "low" and self._extremes[1].max() == self._rows
@@ -128,10 +106,10 @@ def defects(kind: str, batch: Batch) -> Iterator[tuple[str, str, Mask]]:
             yield "not_finite", name, np.isinf(column)
         elif name != "side":
             yield "not_finite", name, ~np.isfinite(column)
-    for name in _PRICES.get(kind, ()):
+    for name in PRICES.get(kind, ()):
         if name in values:
             yield "price_not_positive", name, values[name] <= 0
-    for name in _AMOUNTS.get(kind, ()):
+    for name in AMOUNTS.get(kind, ()):
         if name in values:
             yield "negative_volume", name, values[name] < 0
     yield from _contradictions(batch)

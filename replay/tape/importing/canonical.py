@@ -10,7 +10,9 @@ from config.errors import UserError
 from replay.tape.importing.layout import UNIT_NAMES
 from replay.tape.importing.names import SIDE_WORDS
 from replay.tape.importing.times import NO_SUCH_TIME, NO_TIME, NS_OF, nanoseconds, unit_of
+from replay.tape.importing.timing import beside_grid
 from replay.tape.kinds import KINDS, POLARS_NAMES
+from replay.tape.soundness import first_unsound
 
 if TYPE_CHECKING:
     from replay.tape.importing.layout import Column, Table
@@ -37,10 +39,11 @@ def canonical(raw: pl.DataFrame, table: Table, first_row: int, delay_ns: int, *,
         table: how they are read.
         first_row: number of the first of these rows, counted from 1, for errors.
         delay_ns: from a value's time to when it was published, where the file does not say.
-        as_is: leave the order of the rows, and null where a value other than the time has no meaning.
+        as_is: leave the order of the rows, null where a value other than the time has no meaning, and what cannot
+            be true.
 
     Raises:
-        UserError: a value has no meaning in its column, naming row and column.
+        UserError: a value has no meaning in its column or cannot be true, naming row and column.
     """
     _refuse_types(raw, table, first_row)
     for column in table.columns:
@@ -62,7 +65,10 @@ def canonical(raw: pl.DataFrame, table: Table, first_row: int, delay_ns: int, *,
     frame = made.select(out)
     if table.kind in {"mark", "index", "premium"} and "volume" in made.columns:
         frame = frame.with_columns(pl.col("volume").fill_null(0.0))
-    return frame.reverse() if table.order == "newest first" and not as_is else frame
+    if as_is:
+        return frame
+    _refuse_unsound(frame, table, first_row)
+    return frame.reverse() if table.order == "newest first" else frame
 
 
 def same_symbol(raw: pl.DataFrame, table: Table, first_row: int, before: str | None) -> str | None:
@@ -179,6 +185,30 @@ def _refuse_other_offset(raw: pl.Series, column: Column, table: Table, first_row
             f"{table.where}: row {first_row + index}: column {column.source!r}: {raw[index]!r} "
             f"{named[column.has_offset]}, and the first row's time {named[not column.has_offset].split(' ', 1)[0]} "
             f"{'one' if column.has_offset else 'none'}"
+        )
+        raise UserError(message)
+
+
+def _refuse_unsound(frame: pl.DataFrame, table: Table, first_row: int) -> None:
+    """Refuse the first row that cannot be true, or does not stand on the grid of its bars.
+
+    Raises:
+        UserError: naming row and column.
+    """
+    sources = {column.name: column.source for column in table.columns}
+    if table.timeframe_ns is not None:
+        beside = (frame.get_column("ts") - table.first_ns) % table.timeframe_ns != 0
+        if beside.any():
+            index = beside.arg_max() or 0
+            text = beside_grid(frame.get_column("ts")[index], table.first_ns, table.timeframe_ns)
+            message = f"{table.where}: row {first_row + index}: column {sources['ts']!r}: {text}"
+            raise UserError(message)
+    found = first_unsound(frame, table.kind)
+    if found is not None:
+        index, name, text = found
+        message = (
+            f"{table.where}: row {first_row + index}: column {sources.get(name, name)!r}: {text}; pitboss data check"
+            " tells of all such rows"
         )
         raise UserError(message)
 

@@ -66,7 +66,8 @@ def inspect(
         head = _head(path, compression, member, where)
         table, times = _table(head, where, path, member, kind, layout)
         if KINDS[table.kind].has_timeframe and not as_is:
-            table = msgspec.structs.replace(table, timeframe_ns=timeframe_of(times, timeframe_ns, where))
+            label = next(column.source for column in table.columns if column.name == "ts")
+            table = msgspec.structs.replace(table, timeframe_ns=timeframe_of(times, timeframe_ns, where, label))
         tables.append(table)
         if tables[-1].kind != tables[0].kind:
             message = (

@@ -10,6 +10,7 @@ import polars as pl
 
 from config.errors import UserError
 from config.timeframe import NS_PER_S, format_timeframe
+from replay.tape.columns import time_text
 from replay.tape.importing.times import nanoseconds, plain
 
 if TYPE_CHECKING:
@@ -37,28 +38,36 @@ def order_of(times: Sequence[int | None]) -> Literal["oldest first", "newest fir
     return "newest first" if all(step <= 0 for step in steps) else "mixed"
 
 
-def timeframe_of(times: Sequence[int | None], given_ns: int | None, where: str) -> int | None:
+def timeframe_of(times: Sequence[int | None], given_ns: int | None, where: str, label: str) -> int | None:
     """Return the length of a bar: what is given, or the commonest distance between rows; nothing for one row.
 
     Raises:
-        UserError: the rows are not as far apart as was said, or no whole number of seconds.
+        UserError: a row is no whole number of bars from the first, or the distance no whole number of seconds.
     """
-    distinct = sorted({ns for ns in times if ns is not None})
-    steps = Counter(after - before for before, after in pairwise(distinct))
-    if given_ns is not None:
-        odd = next((step for step in steps if step % given_ns), None)
-        if odd is not None:
-            message = f"{where}: there are rows {_spoken(odd)} apart, which is no multiple of {_spoken(given_ns)}"
+    step = given_ns
+    if step is None:
+        distinct = sorted({ns for ns in times if ns is not None})
+        steps = Counter(after - before for before, after in pairwise(distinct))
+        if not steps:
+            return None
+        most = max(steps.values())
+        step = min(step for step, count in steps.items() if count == most)
+        if step % NS_PER_S:
+            message = f"{where}: its rows are {_spoken(step)} apart, which is no length of a bar"
             raise UserError(message)
-        return given_ns
-    if not steps:
-        return None
-    most = max(steps.values())
-    step = min(step for step, count in steps.items() if count == most)
-    if step % NS_PER_S:
-        message = f"{where}: its rows are {_spoken(step)} apart, which is no length of a bar"
-        raise UserError(message)
+    first = next((ns for ns in times if ns is not None), 0)
+    for row, ns in enumerate(times, 1):
+        if ns is not None and (ns - first) % step:
+            hint = "" if given_ns is not None else "; if bars are not as long as most rows are apart, add --timeframe"
+            message = f"{where}: row {row}: column {label!r}: {beside_grid(ns, first, step)}{hint}"
+            raise UserError(message)
     return step
+
+
+def beside_grid(ns: int, first_ns: int, step_ns: int) -> str:
+    """Say that a bar does not stand a whole number of bars from the first one."""
+    step = format_timeframe(step_ns)
+    return f"{time_text(ns)} is no multiple of {step} away from the first row, {time_text(first_ns)}"
 
 
 def _spoken(step_ns: int) -> str:

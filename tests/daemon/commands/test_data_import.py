@@ -107,7 +107,10 @@ def test_rows_that_differ_are_decided_by_policy(
         ((*KEY, "--kind", "bar"), "there is no kind of series 'bar' (did you mean 'bars'?)"),
         ((*KEY, "--kind", "funding"), "there is no column 'rate'"),
         ((*KEY, "--timeframe", "5"), "'5' is no timeframe"),
-        ((*KEY, "--timeframe", "5m"), "there are rows 1m apart, which is no multiple of 5m"),
+        (
+            (*KEY, "--timeframe", "5m"),
+            "row 2: column 'ts': 2024-01-01 00:01:00 is no multiple of 5m away from the first row",
+        ),
         ((*KEY, "--delay", "8h"), "--delay is for values"),
     ],
 )
@@ -127,11 +130,17 @@ def test_a_file_that_is_bad_far_down_leaves_the_catalogue_as_it_was(
     before = {path: path.read_bytes() for path in data_dir.rglob("*") if path.is_file()}
     bad = tmp_path / "bad.csv"
     bad.write_text(lines(5, 4_000) + "1704067200000,x,6,4,5,1\n")
+    false = tmp_path / "false.csv"
+    false.write_text(lines(5, 4_000) + f"{START_MS + 60_000 * 4_005},5,6,4,5,-1\n")
     cut = tmp_path / "cut.csv.gz"
     cut.write_bytes(gzip.compress(lines(5, 4_000).encode())[:-200])
     good = tmp_path / "good.csv"
     good.write_text(lines(5, 10))
-    for path, said in ((bad, "row 4001: column 'open': 'x' is not a number"), (cut, "is damaged or cut off")):
+    for path, said in (
+        (bad, "row 4001: column 'open': 'x' is not a number"),
+        (false, "row 4001: column 'volume': -1.0 is below zero"),
+        (cut, "is damaged or cut off"),
+    ):
         run = invoke("data", "import", str(good), str(path), *KEY)
         assert (run.code, run.errors.count("\n")) == (2, 1)
         assert said in run.errors

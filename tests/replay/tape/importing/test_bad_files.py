@@ -229,8 +229,70 @@ def test_a_long_value_is_shown_in_part(tmp_path: Path) -> None:
     assert text == f"row 1: column 'value': '{'x' * 60}' is not a number"
 
 
+@pytest.mark.parametrize("row", [2, 2_900])
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("5,6,0,5,1", "column 'low': 0.0 is no price: prices are above zero"),
+        ("-5,6,4,5,1", "column 'open': -5.0 is no price"),
+        ("5,3,4,5,1", "column 'high': 3.0 is below the low 4.0"),
+        ("7,6,4,5,1", "column 'high': 6.0 is below the open 7.0"),
+        ("5,6,4,6.5,1", "column 'high': 6.0 is below the close 6.5"),
+        ("3,6,4,5,1", "column 'low': 4.0 is above the open 3.0"),
+        ("5,6,4,3.5,1", "column 'low': 4.0 is above the close 3.5"),
+        ("5,6,4,5,-1", "column 'volume': -1.0 is below zero"),
+    ],
+)
+def test_bars_that_cannot_be_true(tmp_path: Path, line: str, said: str, row: int) -> None:
+    ts = GOOD[row - 1].split(",")[0]
+    text = refusal(tmp_path / "a.csv", with_row(row, f"{ts},{line}"))
+    assert text.startswith(f"row {row}: {said}")
+    assert text.endswith("; pitboss data check tells of all such rows")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("ts,price,amount\n2024-01-01,5,1\n2024-01-02,0,1\n", "row 2: column 'price': 0.0 is no price"),
+        ("ts,price,amount\n2024-01-01,5,-1\n", "row 1: column 'amount': -1.0 is below zero"),
+        ("ts,bid,bid_qty,ask,ask_qty\n2024-01-01,5,1,4,1\n", "row 1: column 'bid': 5.0 is above the ask 4.0"),
+        ("ts,oi\n2024-01-01,5\n2024-01-02,-5\n", "row 2: column 'oi': -5.0 is below zero"),
+    ],
+)
+def test_other_rows_that_cannot_be_true(tmp_path: Path, content: str, said: str) -> None:
+    assert refusal(tmp_path / "a.csv", content).startswith(said)
+
+
+def test_what_may_be_negative(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    for content in (
+        "ts,rate\n2024-01-01,-0.1\n",
+        "ts,value\n2024-01-01,-5\n",
+        "ts,open,high,low,close\n2024-01-01,-5,-4,-6,-5\n2024-01-02,-5,-4,-6,-5\n",
+    ):
+        path.write_text(content)
+        assert len(list(read(path, inspect(path, kind="premium" if "open" in content else None)))) == 1
+
+
+@pytest.mark.parametrize("row", [2, 2_900])
+def test_a_bar_beside_the_grid_of_the_others(tmp_path: Path, row: int) -> None:
+    ts, rest = GOOD[row - 1].split(",", 1)
+    text = refusal(tmp_path / "a.csv", with_row(row, f"{int(ts) + 1_000},{rest}"))
+    assert text.startswith(f"row {row}: column 'ts': ")
+    assert ":01 is no multiple of 1m away from the first row, 2024-01-01 00:00:00" in text
+
+
+def test_bars_of_months_have_no_length_that_is_known(tmp_path: Path) -> None:
+    lines = [f"2024-{month:02d}-01,5,6,4,5,1" for month in range(1, 13)]
+    text = refusal(tmp_path / "a.csv", "\n".join([HEADER, *lines]))
+    assert text.startswith("row 3: column 'ts': 2024-03-01 00:00:00 is no multiple of 31d away from the first row")
+    assert text.endswith("; if bars are not as long as most rows are apart, add --timeframe")
+
+
 def test_a_length_of_bars_that_the_rows_contradict(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("\n".join([HEADER, *GOOD[:5]]))
-    with pytest.raises(UserError, match="there are rows 1m apart, which is no multiple of 5m"):
+    with pytest.raises(
+        UserError, match="row 2: column 'ts': 2024-01-01 00:01:00 is no multiple of 5m away from the first row"
+    ):
         inspect(path, timeframe_ns=300_000_000_000)
