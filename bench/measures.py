@@ -30,9 +30,11 @@ PITBOSS_MISSING = "the pitboss command is not installed in this environment"
 
 STARTUP_BARS = 1_000
 MEMORY_FACTOR = 10
+TAPE_ROWS = 10_000_000
+"""Rows of the long tape that is fed, and of which a tenth is fed beside it."""
 IMPORTS = (
-    "import daemon.cli, daemon.commands.replay, replay.driver, replay.record, replay.tape.parquet, "
-    "strategies.library.ema_cross, strategies.indicators.state, numba, polars, numpy"
+    *("daemon.cli", "daemon.commands.replay", "replay.driver", "replay.record", "replay.tape.parquet"),
+    *("strategies.library.ema_cross", "strategies.indicators.state", "numba", "polars", "numpy"),
 )
 """What a replay imports, kernels included, and nothing done with it."""
 
@@ -125,6 +127,19 @@ def imports(way: str, title: str) -> Measure:
     )
 
 
+def tapes(way: str, title: str, bars: int = TAPE_ROWS, *, warm_up_count: int = 0) -> Measure:
+    """Return a measure of feeding a long tape, row by row."""
+    return Measure(
+        name=f"tape-{way}" if bars == TAPE_ROWS else f"tape-{way}-short",
+        group="data",
+        title=f"{title}, {bars:,} rows",
+        argv=(sys.executable, "-m", "bench.ours.tapes", way, "--bars", str(bars)),
+        needs=((PEERS_STAMP, PEERS_MISSING) if way == "pandas" else (PITBOSS, PITBOSS_MISSING),),
+        warm_up_count=warm_up_count,
+        tape_bars=bars,
+    )
+
+
 def all_measures(bars: int) -> tuple[Measure, ...]:
     """Return every measure, in the order in which they are run and shown."""
     tape = str(workload.tape_path(bars))
@@ -162,7 +177,7 @@ def all_measures(bars: int) -> tuple[Measure, ...]:
             name="imports",
             group="memory",
             title="the same modules, only imported",
-            argv=(sys.executable, "-c", IMPORTS),
+            argv=(sys.executable, "-c", f"import {', '.join(IMPORTS)}"),
             parse=process_figures,
             needs=imports_need,
             warm_up_count=1,
@@ -217,4 +232,9 @@ def all_measures(bars: int) -> tuple[Measure, ...]:
         imports("polars", "plain polars, scan_csv to sink_parquet"),
         imports("pitboss", "pitboss data import"),
         imports("pandas", "pandas, read_csv to Parquet in chunks"),
+        tapes("polars", "plain polars, slices as tuples"),
+        tapes("bars", "pitboss, tape checked, rows as bars"),
+        tapes("pandas", "pandas, batches as tuples"),
+        tapes("replay", "pitboss replay", TAPE_ROWS // 10, warm_up_count=1),
+        tapes("replay", "pitboss replay"),
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bench import workload
-from bench.measures import Figure, Measure, Reading
+from bench.measures import TAPE_ROWS, Figure, Measure, Reading
 
 RATIO_AGAINST = ("backtesting", "nautilus", "floor", "account", "loop")
 
@@ -16,6 +16,7 @@ STARTUP_ABOVE_IMPORTS_S_MAX = 0.7
 REPLAY_ABOVE_IMPORTS_MB_MAX = 100.0
 LONG_ABOVE_REPLAY_MB_MAX = 50.0
 IMPORT_OVER_POLARS_MAX = 2.0
+TAPE_ABOVE_IMPORTS_MB_MAX = 400.0
 TIMES_AS_FAST_MIN = {"backtesting": 3.0, "nautilus": 10.0, "backtrader": 10.0}
 DECIDED_US_MAX = {"decided_p50_us": 50.0, "decided_p99_us": 200.0}
 DECIDED_OVER_SOCKETS_P99_US_MAX = 100.0
@@ -175,12 +176,24 @@ def verdicts(results: Results, bars: int) -> list[Verdict]:
         imports_s = number_of(results, "imports", "elapsed_s")
         above = difference(number_of(results, "startup", "process_s"), imports_s)
         found.append(below(promise, above, STARTUP_ABOVE_IMPORTS_S_MAX, "s"))
+    return found + long_files(results) + reactions(results)
+
+
+def long_files(results: Results) -> list[Verdict]:
+    """Judge what taking over a long file takes, and what feeding a long tape does."""
+    found: list[Verdict] = []
     if "import-pitboss" in results:
         ours_s, plain_s = (number_of(results, f"import-{way}", "process_s") for way in ("pitboss", "polars"))
         ratio = None if ours_s is None or not plain_s else ours_s / plain_s
         promise = f"import of CSV within {IMPORT_OVER_POLARS_MAX:.0f} x of plain polars"
         found.append(below(promise, ratio, IMPORT_OVER_POLARS_MAX, "x"))
-    return found + reactions(results)
+    if "tape-replay" in results:
+        long, short = (number_of(results, name, "above_imports_mb") for name in ("tape-replay", "tape-replay-short"))
+        promise = f"replay of {TAPE_ROWS:,} rows within {TAPE_ABOVE_IMPORTS_MB_MAX:.0f} MB of its imports"
+        found.append(below(promise, long, TAPE_ABOVE_IMPORTS_MB_MAX, "MB"))
+        promise = f"that within {LONG_ABOVE_REPLAY_MB_MAX:.0f} MB of a tenth of the rows"
+        found.append(below(promise, difference(long, short), LONG_ABOVE_REPLAY_MB_MAX, "MB"))
+    return found
 
 
 def reactions(results: Results) -> list[Verdict]:
