@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
+from concurrent.futures import Future
+from hashlib import sha256
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 import msgspec
@@ -20,7 +22,7 @@ from replay.tape.columns import time_text
 from replay.tape.importing import described, inspect, read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import polars as pl
 
@@ -68,11 +70,11 @@ def import_command(
         _print_layouts(layouts, key)
     report = None
     if not dry_run:
-        provenance = _provenance(layouts)
+        provenance, digest = _provenance(layouts), _hashed(layouts)
         sizes = [Path(layout.path).stat().st_size for layout in layouts]
         with progress_bar(f"import {key.kind}", sum(sizes), is_shown=not as_json and is_watched()) as show:
             frames = _frames(layouts, sizes, show)
-            report = catalogue_in(data_dir).write(key, frames, provenance, cast("OnConflict", on_conflict))
+            report = catalogue_in(data_dir).write(key, frames, provenance, cast("OnConflict", on_conflict), digest)
     if as_json:
         result = {"key": _key(key), "files": [_summary(each) for each in layouts], "dry_run": dry_run}
         sys.stdout.write(msgspec.json.encode(result | (_outcome(report) if report else {})).decode() + "\n")
@@ -110,14 +112,28 @@ def _frames(layouts: Sequence[Layout], sizes: Sequence[int], show: Show) -> Iter
     show(before, f"{rows:,} rows, writing")
 
 
+def _hashed(layouts: Sequence[Layout]) -> Callable[[], str]:
+    """Hash the files while they are read; return what waits for it. Several have the digest of their digests."""
+    done: Future[str] = Future()
+
+    def work() -> None:
+        try:
+            digests = [sha256_of(Path(layout.path)) for layout in layouts]
+        except OSError as error:
+            done.set_exception(error)
+        else:
+            done.set_result(digests[0] if len(digests) == 1 else sha256("".join(digests).encode()).hexdigest())
+
+    Thread(target=work, daemon=True).start()  # whoever refuses a file need not wait until all of it is hashed
+    return done.result
+
+
 def _provenance(layouts: Sequence[Layout]) -> Provenance:
-    """Return where the rows come from; several files have the digest of their digests."""
+    """Return where the rows come from."""
     paths = [Path(layout.path) for layout in layouts]
-    digests = [sha256_of(path) for path in paths]
     names = ", ".join(path.name for path in paths[:_NAMES_SHOWN])
     names += f" and {len(paths) - _NAMES_SHOWN} more" if len(paths) > _NAMES_SHOWN else ""
-    digest = digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
-    return Provenance(names, digest, ", ".join(dict.fromkeys(layout.name for layout in layouts)))
+    return Provenance(names, layout=", ".join(dict.fromkeys(layout.name for layout in layouts)))
 
 
 def _key(key: SeriesKey) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """Rows on their way into a series: sorted into stretches of time, and written out as soon as there are many.
 
 Sorted input is written once and then only renamed. Input in any other order comes back to a stretch that was already
-written; the pieces of one stretch are then merged when all have come. In memory there are at most `PENDING_ROWS_MAX`
-rows, or the rows of one stretch.
+written; the pieces of one stretch are then merged when all have come. What is full is written by a thread of its own,
+while the next rows are read: in memory there are at most twice `PENDING_ROWS_MAX` rows, or the rows of one stretch.
 """
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -44,11 +45,13 @@ class Spill:
 
     __slots__ = (
         "_folder",
+        "_job",
         "_key",
         "_kind",
         "_on_conflict",
         "_pending",
         "_pending_rows",
+        "_writer",
         "_written",
         "conflicts",
         "examples",
@@ -62,6 +65,9 @@ class Spill:
         self._on_conflict = on_conflict
         self._pending: dict[str, list[pl.DataFrame]] = {}
         self._pending_rows = 0
+        self._writer = ThreadPoolExecutor(1, "catalogue")
+        self._job: Future[None] | None = None
+        """What the writer is at; it has `runs`, `conflicts` and `examples` until that is done."""
         self._written = 0
         self.runs: dict[str, list[Run]] = {}
         """By stretch, in the order they were written."""
@@ -76,15 +82,23 @@ class Spill:
         self._pending_rows += frame.height
         if self._pending_rows > PENDING_ROWS_MAX:
             newest = max(self._pending)
-            for period in [each for each in self._pending if each != newest]:
-                self._write(period)
-            if self._pending_rows > PENDING_ROWS_MAX:
-                self._write(newest)
+            kept = self._pending.pop(newest)
+            kept_rows = sum(each.height for each in kept)
+            if kept_rows > PENDING_ROWS_MAX:
+                self._pending[newest], kept, kept_rows = kept, [], 0
+            self._write_pending()
+            if kept:
+                self._pending[newest] = kept
+            self._pending_rows = kept_rows
 
     def finish(self) -> None:
-        """Write what is still in memory."""
-        for period in list(self._pending):
-            self._write(period)
+        """Write what is still in memory, and wait until all is written."""
+        self._write_pending()
+        self._wait()
+
+    def close(self) -> None:
+        """End the writer, when what it is at is done."""
+        self._writer.shutdown()
 
     def united(self, period: str) -> Run:
         """Return one run for all of a stretch."""
@@ -125,11 +139,22 @@ class Spill:
         )
         return Run(path, part)
 
-    def _write(self, period: str) -> None:
-        frames = self._pending.pop(period)
-        self._pending_rows -= sum(frame.height for frame in frames)
-        settled = self._count(settle(stack(frames, self._kind), self._kind, self._on_conflict))
-        self.runs.setdefault(period, []).append(self.write(period, settled))
+    def _write_pending(self) -> None:
+        """Have the rows in memory written, as soon as those before them are."""
+        pending, self._pending, self._pending_rows = self._pending, {}, 0
+        self._wait()
+        self._job = self._writer.submit(self._write_all, pending)
+
+    def _wait(self) -> None:
+        """Wait for the writer, and raise what it met."""
+        job, self._job = self._job, None
+        if job is not None:
+            job.result()
+
+    def _write_all(self, pending: dict[str, list[pl.DataFrame]]) -> None:
+        for period in list(pending):
+            settled = self._count(settle(stack(pending.pop(period), self._kind), self._kind, self._on_conflict))
+            self.runs.setdefault(period, []).append(self.write(period, settled))
 
     def _count(self, merged: Merged) -> pl.DataFrame:
         self.conflicts += merged.conflicts

@@ -33,7 +33,7 @@ from replay.tape.catalogue.spill import Run, Spill
 from replay.tape.kinds import POLARS_NAMES, kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from replay.tape.catalogue.manifest import Part
@@ -213,15 +213,17 @@ class Catalogue:
         frames: Iterable[pl.DataFrame],
         provenance: Provenance,
         on_conflict: OnConflict = "fail",
+        digest: Callable[[], str] | None = None,
     ) -> WriteReport:
         """Add rows to a series: all of them, or none if anything fails.
 
         Args:
             key: which series; it need not exist.
             frames: its rows in any order, in the columns of the kind (`replay.tape.kinds`), read once, one at a time.
-                In memory there are a million rows at most, or a month of them (a day of trades, quotes and books).
+                In memory there are two million rows at most, or a month of them (a day of trades, quotes and books).
             provenance: where they come from; kept in the manifest.
             on_conflict: what is done with rows that differ from those they should equal.
+            digest: gives the source's SHA-256 when all rows have been read, where `provenance` does not have it.
 
         Raises:
             ConflictError: there are such rows, and `on_conflict` is ``fail``.
@@ -233,8 +235,8 @@ class Catalogue:
         with disk(self.root), locked(self.root, key.folder):
             self._check_owner(key)
             staging = Staging(folder)
+        spill = Spill(key, kind, staging.path, on_conflict)
         try:
-            spill = Spill(key, kind, staging.path, on_conflict)
             rows = 0
             for frame in frames:
                 checked = canonical(frame, kind, rows + 1, provenance.source)
@@ -247,9 +249,12 @@ class Catalogue:
                 raise UserError(message)
             with disk(self.root):
                 spill.finish()
+                if digest is not None:
+                    provenance = msgspec.structs.replace(provenance, sha256=digest())
                 with locked(self.root, key.folder):
                     return self._commit(key, spill, rows, provenance, on_conflict)
         finally:
+            spill.close()
             with disk(self.root), locked(self.root, key.folder):
                 staging.close()
                 remove_empty(folder, self.root)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,8 @@ def test_files_become_a_series(invoke: Callable[..., Run], data_dir: Path, file:
     assert manifest is not None
     assert manifest.rows == 10
     assert [(each.source, each.rows) for each in manifest.imports] == [("btc.csv, more.csv.gz", 10)]
+    digests = "".join(sha256(path.read_bytes()).hexdigest() for path in (file, second))
+    assert manifest.imports[0].sha256 == sha256(digests.encode()).hexdigest()
 
 
 def test_a_second_time_changes_nothing(invoke: Callable[..., Run], data_dir: Path, file: Path) -> None:
