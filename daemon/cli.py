@@ -165,6 +165,40 @@ def run(
 
 
 @app.command()
+def record(
+    symbol: Annotated[
+        list[str] | None,
+        typer.Option("--symbol", metavar="BASE/QUOTE", help="What to record; repeatable.  [exchange.symbols]"),
+    ] = None,
+    kinds: Annotated[
+        str | None,
+        typer.Option(
+            "--kinds",
+            metavar="bars,trades,...",
+            help="bars (always), trades, quotes, book, mark, funding; all there are unless given.",
+        ),
+    ] = None,
+    duration: Annotated[
+        str | None, typer.Option("--duration", metavar="8h", help="For how long; until Ctrl-C unless given.")
+    ] = None,
+    data_dir: DataDirOption = None,
+    setting: SetOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Keep a live feed as a tape: everything a session would be told, with the time and in the order it was heard.
+
+    `pitboss replay --tape feed:VENUE:SYMBOL` plays it. Another start goes on with the same recording, also after a
+    crash; what is missing in between is fetched where the exchange still has it, and named where it has not.
+
+    Example: pitboss record --symbol BTC/USDT --set exchange.id=binance
+    """
+    from daemon.commands.record import record_command
+
+    record_command(symbol, kinds, duration, data_dir, setting, config, as_json=as_json)
+
+
+@app.command()
 def exchange(
     port: Annotated[
         int, typer.Option("--port", metavar="P", help="Port of REST and sockets; 0 for a free one.")

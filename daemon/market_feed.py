@@ -108,14 +108,19 @@ class MarketFeed:
 
     def statistics(self) -> list[StreamRow]:
         """Return how every stream is doing."""
-        rows: list[StreamRow] = []
-        for series in self._bars.statistics().series:
-            bars = series.bars
-            rows.append(_row(bars.symbol, "bars", series.stream, 0, (bars.emitted_from_rest, bars.missing)))
-        for each in self._streams.statistics():
-            trades = (0, 0) if each.trades is None else (each.trades.backfilled, each.trades.missing)
-            rows.append(_row(each.symbol, each.kind, each.pump, each.conflated, trades))
-        return rows
+        return stream_rows(self._bars, self._streams)
+
+
+def stream_rows(bars: ExchangeFeed, streams: MarketStreams) -> list[StreamRow]:
+    """Return how every stream of a feed is doing."""
+    rows: list[StreamRow] = []
+    for series in bars.statistics().series:
+        told = series.bars
+        rows.append(_row(told.symbol, "bars", series.stream, 0, (told.emitted_from_rest, told.missing)))
+    for each in streams.statistics():
+        trades = (0, 0) if each.trades is None else (each.trades.backfilled, each.trades.missing)
+        rows.append(_row(each.symbol, each.kind, each.pump, each.conflated, trades))
+    return rows
 
 
 def _row(symbol: str, stream: str, pump: PumpStatistics, conflated: int, from_rest: tuple[int, int]) -> StreamRow:

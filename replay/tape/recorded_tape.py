@@ -37,6 +37,8 @@ SLICE_ROWS = 65_536
 _BLOCK_BARS = 4_096
 _SHOWN_MAX = 3
 """Stretches without a listener that are named one by one."""
+_TOLD_AGAIN = ("bars", "trades")
+"""Streams whose gaps are asked for, and counted."""
 
 Row = tuple[int, int, "Said"]
 """Time, number, what was said."""
@@ -310,14 +312,15 @@ def _notes_of(found: _Found) -> list[str]:
     counts = ", ".join(f"{count:,} {name}" for name, count in sorted(found.counts.items()))
     notes = [f"{symbol}: recorded from {', '.join(found.opened[0].streams)}: {counts}"]
     for since_ns, until_ns in found.away[:_SHOWN_MAX]:
-        notes.append(f"{symbol}: nobody listened from {time_text(since_ns)} to {time_text(until_ns)}")
+        until = f"to {time_text(until_ns)}" if until_ns > since_ns else "on, for a while"
+        notes.append(f"{symbol}: nobody listened from {time_text(since_ns)} {until}")
     if len(found.away) > _SHOWN_MAX:
         notes.append(f"{symbol}: nor {len(found.away) - _SHOWN_MAX} times after that")
     streams = Counter(said.stream for _, said in found.broke)
     for stream, count in sorted(streams.items()):
         first_ns, first = next((ts_ns, said) for ts_ns, said in found.broke if said.stream == stream)
         missing = sum(said.missing for _, said in found.broke if said.stream == stream)
-        lost = f", {missing:,} missing" if missing else ""
+        lost = f", {missing:,} missing" if missing else ", nothing missing" if stream in _TOLD_AGAIN else ""
         times = "once" if count == 1 else f"{count:,} times"
         notes.append(f"{symbol}: {stream} broke {times}{lost}, first at {time_text(first_ns)}: {first.reason}")
     if any(each.instrument != found.opened[0].instrument for each in found.opened):

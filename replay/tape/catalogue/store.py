@@ -307,6 +307,8 @@ class Catalogue:
             layout=provenance.layout,
         )
         known = any(each.sha256 == entry.sha256 for each in imports)
+        if imports and not entry.sha256 and kind_of(key.kind).recorded and imports[-1].source == entry.source:
+            entry = msgspec.structs.replace(entry, rows=entry.rows + imports.pop().rows)
         after = manifest_of(key, tuple(kind_of(key.kind).types()), list(parts.values()), [*imports, entry])
         changed = bool(runs) or (entry.sha256 != "" and not known)
         if changed:

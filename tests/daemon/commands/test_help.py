@@ -17,6 +17,7 @@ COMMANDS = [
     (),
     ("replay",),
     ("run",),
+    ("record",),
     ("exchange",),
     ("demo",),
     ("panic",),
