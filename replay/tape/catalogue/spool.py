@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,7 @@ class Spool:
     Attributes:
         lost_bytes: what a crash had left behind of a line it could not finish.
         size: bytes that are written and not handed over.
+        folder: where the file is.
 
     Raises:
         UserError: somebody else records the series, or the disk refuses.
@@ -53,7 +55,7 @@ class Spool:
         self.size = 0
         self._catalogue = catalogue
         self._lines: list[bytes] = []
-        folder = catalogue.root / FOLDER_NAME
+        self.folder = folder = catalogue.root / FOLDER_NAME
         name = "~".join(key.folder.parts[1:3])
         self._path, self._sealed = folder / f"{name}.lines", folder / f"{name}.sealed"
         with disk(catalogue.root):
@@ -109,7 +111,8 @@ class Spool:
 
     def close(self) -> None:
         """Let go of the series; what was not handed over stays in the file."""
-        self._file.close()
+        with suppress(OSError):  # of a disk that has refused already, and was reported
+            self._file.close()
         os.close(self._lock)
 
     def _deliver(self, path: Path) -> None:
