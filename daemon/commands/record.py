@@ -10,10 +10,10 @@ import msgspec
 from config.errors import UserError, nearest
 from config.schema import Stream
 from config.symbols import is_contract
+from config.timeframe import parse_timeframe
 from daemon.commands.data import catalogue_in
 from daemon.commands.inputs import settings_from
 from daemon.log import configure_logging
-from replay.tape.timeframe import parse_timeframe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
