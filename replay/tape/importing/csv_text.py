@@ -29,6 +29,7 @@ _BOM = b"\xef\xbb\xbf"
 _DELIMITERS = (";", "\t", "|", ",")
 _DECIMAL_COMMA = re.compile(r"-?\d+,\d+", re.ASCII)
 _DECIMAL_POINT = re.compile(r"-?\d+\.\d+", re.ASCII)
+_FEED = re.compile(rb"\d{19} \{")
 _ADVERT = (b"http://", b"https://", b"#")
 
 
@@ -87,6 +88,9 @@ def _beginning(stream: Stream, where: str) -> bytes:
         raise UserError(message)
     if b"\0" in data:
         message = f"{where}: neither Parquet, Feather, JSON nor CSV"
+        raise UserError(message)
+    if _FEED.match(data):
+        message = f"{where}: row 1: is a line of a recorded feed, which is played as it is: pitboss replay --tape"
         raise UserError(message)
     if len(data) < _HEAD_BYTES:
         return data

@@ -88,10 +88,10 @@ ALIASES: dict[str, dict[str, tuple[str, ...]]] = {
     "premium": _BARS,
     "trades": _TRADES,
     "quotes": {
-        "bid": ("bid", "bidprice", "bestbidprice", "bestbid", "bp"),
-        "bid_quantity": ("bidquantity", "bidqty", "bestbidqty", "bidamount", "bidsize", "bidvolume"),
-        "ask": ("ask", "askprice", "bestaskprice", "bestask", "ap"),
-        "ask_quantity": ("askquantity", "askqty", "bestaskqty", "askamount", "asksize", "askvolume"),
+        "bid": ("bid", "bidprice", "bestbidprice", "bestbid", "bp", "bids0price"),
+        "bid_quantity": ("bidquantity", "bidqty", "bestbidqty", "bidamount", "bidsize", "bidvolume", "bids0amount"),
+        "ask": ("ask", "askprice", "bestaskprice", "bestask", "ap", "asks0price"),
+        "ask_quantity": ("askquantity", "askqty", "bestaskqty", "askamount", "asksize", "askvolume", "asks0amount"),
     },
     "book": {
         "seq": ("seq", "updateid", "sequence", "u"),
@@ -158,6 +158,7 @@ HEADERS: tuple[tuple[str, str, frozenset[str]], ...] = (
     ("binance-bookticker", "quotes", frozenset({"bestbidprice", "bestaskprice"})),
     ("binance-liquidations", "liquidations", frozenset({"averageprice", "lastfillquantity"})),
     ("tardis-book", "book", frozenset({"localtimestamp", "issnapshot", "side", "price", "amount"})),
+    ("tardis-snapshots", "quotes", frozenset({"localtimestamp", "asks0price", "bids0price"})),
     ("tardis-trades", "trades", frozenset({"localtimestamp", "side", "price", "amount"})),
     ("cryptodatadownload", "bars", frozenset({"unix", "date", "symbol", "open", "close"})),
     ("freqtrade-trades", "trades", frozenset({"timestamp", "type", "side", "price", "amount", "cost"})),

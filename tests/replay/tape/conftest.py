@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,23 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no recorded data at {folder} (set PITBOSS_SHARED_DATA)")
     return folder
+
+
+@pytest.fixture
+def listed(shared_data: Path) -> Callable[[], dict[str, tuple[int, str]]]:
+    """Return a reader of what the list of the recorded data says of each file: its rows, and its defects in words."""
+
+    def read() -> dict[str, tuple[int, str]]:
+        said = {}
+        for line in (shared_data / "README.md").read_text().splitlines():
+            row = re.match(r"\| `([^`*/]+)` \| ([\d,]+) \|.*\| ([^|]*) \|$", line)
+            if row is not None:
+                said[row[1]] = (int(row[2].replace(",", "")), row[3])
+        files = {path.name for path in shared_data.rglob("*") if path.is_file()}
+        assert said.keys() == files - {"README.md", "SHA256SUMS"}
+        return said
+
+    return read
 
 
 @pytest.fixture

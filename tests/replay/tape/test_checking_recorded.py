@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +10,10 @@ import pytest
 from replay.tape.checking import check, open_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from replay.tape.checking import CheckReport
 
 GAPS = {
     "dirty/unittest_BTC_1m_2017-11_gappy.parquet": (538, 717, 7),
@@ -32,6 +36,7 @@ COUNTS = {
         "columns_swapped": 20_143,
         "zero_volume": 5,
     },
+    "book/raw/tardis_bitmex_trades_XBTUSD.csv": {"repeated_time": 8, "repeated_row": 8},
     "dirty/kraken_BCHEUR_trades_no_header.csv": {"repeated_time": 232, "repeated_row": 48},
     "ohlcv/1h/binance-spot_BTCUSDT_1h_2019-2022.parquet": {"zero_volume": 1, "partial_last": 1},
     "ohlcv/1h/binance-spot_ETHUSDT_1h_2019-2022.parquet": {"zero_volume": 1},
@@ -59,15 +64,23 @@ COUNTS = {
     for name in ("ADA", "BNB", "BTC", "ETH", "SOL", "XRP")
 }
 """By kind of finding; a file in neither table has nothing to find."""
-OTHER_TABLES = {"bybit-spot_BTCUSDT_quotebars_1m_2022-12-13.parquet"}
-"""Bars of quotes, which are no kind of series here."""
+OTHER_TABLES = {
+    "bybit-spot_BTCUSDT_quotebars_1m_2022-12-13.parquet",
+    "orderbook-cost_BTCUSDT_1h_2022.parquet",
+    "bybit_xrpusdt_ob500.jsonl",
+}
+"""Bars of quotes, four values beside each other, and messages: no kind of series here; nor are recorded feeds."""
 FOLDERS = ("ohlcv/1m", "ohlcv/5m", "ohlcv/15m", "ohlcv/1h", "mark", "funding", "open_interest", "sentiment", "dirty")
+OTHER_FOLDERS = ("trades", "quotes", "book/raw")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("folder", [*FOLDERS, "trades", "quotes"])
-def test_the_defects_of_the_recorded_data_are_found_and_no_others(shared_data: Path, folder: str) -> None:
-    files = [file for file in sorted((shared_data / folder).iterdir()) if file.name not in OTHER_TABLES]
+@pytest.mark.parametrize("folder", [*FOLDERS, *OTHER_FOLDERS])
+def test_the_defects_of_the_recorded_data_are_found_and_no_others(
+    shared_data: Path, listed: Callable[[], dict[str, tuple[int, str]]], folder: str
+) -> None:
+    said = listed()
+    files = [file for file in sorted((shared_data / folder).iterdir()) if is_series(file)]
     assert files
     wrong = {}
     for file in files:
@@ -82,7 +95,53 @@ def test_the_defects_of_the_recorded_data_are_found_and_no_others(shared_data: P
             assert (gap.count, gap.figures["missing"], gap.figures["longest"]) == GAPS[name], name
         if found != expected:
             wrong[name] = (found, expected)
+        rows, notes = said[file.name]
+        assert report.rows == rows, name
+        assert_as_listed(report, notes)
     assert not wrong, wrong
+
+
+def is_series(file: Path) -> bool:
+    return file.is_file() and file.name not in OTHER_TABLES and not file.name.endswith(".feed.gz")
+
+
+def assert_as_listed(report: CheckReport, notes: str) -> None:
+    """Hold a report against the very words of the list, where it speaks of what a check counts."""
+    counts = {finding.kind: finding.count for finding in report.findings}
+    bars = re.search(
+        r"gaps (\d+) \((\d+) bars missing(?:, longest (\d+))?\); dup ts (\d+); backward ts (\d+); "
+        r"zero-volume bars (\d+); OHLC violations (\d+)",
+        notes,
+    )
+    in_words = "REAL DEFECTS" in notes or "duplicated timestamps" in notes
+    assert (bars is not None) == (report.kind in {"bars", "mark"} and not in_words), report.where
+    if bars is not None:
+        gap = report.found("gap")
+        figures = (0, 0, 0) if gap is None else (gap.count, gap.figures["missing"], gap.figures["longest"])
+        assert figures == (int(bars[1]), int(bars[2]), int(bars[3] or 0)), report.where
+        twice = counts.get("duplicate_identical", 0) + counts.get("duplicate_differing", 0)
+        assert (twice, counts.get("out_of_order", 0)) == (int(bars[4]), int(bars[5])), report.where
+        assert counts.get("high_below_low", 0) + counts.get("outside_range", 0) == int(bars[7]), report.where
+        if report.kind == "bars":
+            assert counts.get("zero_volume", 0) == int(bars[6]), report.where
+        assert ("partial_last" in counts) == ("LAST bar is PARTIAL" in notes), report.where
+    for pattern, kind in (
+        (r"(\d+) timestamps carry exchange jitter", "jitter"),
+        (r"\((\d+) repeats of ts\)|repeated ts (\d+)", "repeated_time"),
+        (r"id gaps (\d+)", "missing_ids"),
+        (r"crossed (?:quotes )?(\d+)", "crossed"),
+        (r"missing days (\d+)", "gap"),
+        (r"(\d+) duplicated timestamps", "duplicate_identical"),
+        (r"and (\d+) backwards jump", "out_of_order"),
+        (r"SWAPPED in ([\d,]+) of", "columns_swapped"),
+        (r"(\d+) zero-volume bars;", "zero_volume"),
+        (r"fully identical rows (\d+)", "repeated_row"),
+    ):
+        told = re.search(pattern, notes)
+        if told is not None:
+            finding = report.found(kind)
+            count = 0 if finding is None else finding.figures.get("missing", finding.count)
+            assert f"{count}" == next(group for group in told.groups() if group).replace(",", ""), (report.where, kind)
 
 
 def test_two_downloads_one_behind_the_other(shared_data: Path) -> None:
