@@ -58,7 +58,7 @@ def check_with_leaps(rows: Rows, timeframe_ns: int | None) -> tuple[CheckReport,
     survey = surveyed(rows)
     grid_ns = timeframe_ns
     if grid_ns is None and (kind.has_timeframe or rows.kind in _STEPPED):
-        grid_ns = survey.usual_step_ns()
+        grid_ns = usual_step_ns(rows, survey)
     if kind.has_timeframe and grid_ns is None:
         message = f"{rows.where}: no step between bars is usual; give the timeframe with --timeframe"
         raise UserError(message)
@@ -97,6 +97,16 @@ def check_with_leaps(rows: Rows, timeframe_ns: int | None) -> tuple[CheckReport,
         findings=found.findings(),
     )
     return report, [] if leaps is None else leaps.rows
+
+
+def usual_step_ns(rows: Rows, survey: Survey) -> int | None:
+    """Return the most frequent step between rows in the order of time, or nothing if none is usual."""
+    if not survey.backward or survey.descending:
+        return survey.usual_step_ns()
+    ordered = Survey(rows.where, survey.round_ns)
+    for batch in in_order(stretches(rows, survey)):
+        ordered.take(batch.ts)
+    return ordered.usual_step_ns()
 
 
 def surveyed(rows: Rows) -> Survey:

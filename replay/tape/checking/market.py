@@ -177,22 +177,25 @@ class VolumeChecks:
 def volume_places(batch: Batch) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return in which bars volume and quote volume give a price of the bar, and in which they do so swapped."""
     low = batch.values["low"] * (1 - _RANGE_SLACK)
-    high = batch.values["high"] * (1 + _RANGE_SLACK)
     base, quote = batch.values["volume"], batch.values["quote_volume"]
-    right = (quote >= base * low) & (quote <= base * high)
-    wrong = (base >= quote * low) & (base <= quote * high)
+    with np.errstate(over="ignore", invalid="ignore"):  # beyond all numbers is beyond the other volume, too
+        high = batch.values["high"] * (1 + _RANGE_SLACK)
+        right = (quote >= base * low) & (quote <= base * high)
+        wrong = (base >= quote * low) & (base <= quote * high)
     return right, wrong
 
 
 def _last_share(tail: Floats) -> float | None:
     """Return the last volume as a share of the mean of those before it, if no bar before had a smaller one."""
-    if len(tail) < PARTIAL_ROWS_MIN + _PARTIAL_BEFORE + 1:
+    if len(tail) < PARTIAL_ROWS_MIN + _PARTIAL_BEFORE + 1 or not tail[-1] > 0:
         return None
+    is_told = ~np.isnan(tail[_PARTIAL_BEFORE:])
+    tail = np.nan_to_num(tail) / np.nanmax(tail)
     sums = np.cumsum(np.concatenate([[0.0], tail]))
     means = (sums[_PARTIAL_BEFORE:-1] - sums[: -_PARTIAL_BEFORE - 1]) / _PARTIAL_BEFORE
     judged = tail[_PARTIAL_BEFORE:]
-    usable = means > 0
-    if not usable[-1] or judged[-1] == 0:
+    usable = (means > 0) & is_told
+    if not usable[-1] or usable.sum() < PARTIAL_ROWS_MIN:
         return None
     shares = judged[usable] / means[usable]
     return float(shares[-1]) if shares[-1] < shares[:-1].min() else None

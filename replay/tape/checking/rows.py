@@ -56,7 +56,10 @@ class RowChecks:
     def take(self, batch: Batch) -> None:
         """Note what is wrong with these rows."""
         self._rows += len(batch)
-        for kind, name, wrong in defects(self._kind, batch):
+        counted: dict[str, Mask] = {}
+        for kind, name, mask in defects(self._kind, batch):
+            wrong = mask & ~counted[kind] if kind in counted else mask
+            counted[kind] = counted[kind] | mask if kind in counted else mask
             if wrong.any():
                 index = int(wrong.argmax())
                 self._found.add(
@@ -84,9 +87,8 @@ class RowChecks:
             self._found.drop("empty_volume")
         if self._rows and self._kind in PRICES and self._extremes.any():
             top, bottom = (PRICE_NAMES[int(each.argmax())] for each in self._extremes)
-            if (top != "high" and self._extremes[0].max() == self._rows) or (
-                bottom != "low" and self._extremes[1].max() == self._rows
-            ):
+            high, low = (self._extremes[side, PRICE_NAMES.index(name)] for side, name in enumerate(("high", "low")))
+            if (high < self._extremes[0].max() == self._rows) or (low < self._extremes[1].max() == self._rows):
                 text = f"the highest price of every row stands in {top!r}, the lowest in {bottom!r}"
                 self._found.add("prices_swapped", self._rows, 1, first_row_ns, text)
 

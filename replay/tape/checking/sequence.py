@@ -65,6 +65,8 @@ class SequenceChecks:
         whole = batch if self._last is None else joined([self._last, batch])
         if self._timeframe_ns is not None:
             self._check_steps(whole, self._timeframe_ns)
+            if self._timeframe_ns == HOUR_NS and self._kind in _GRID:
+                self._check_repeated_hours(whole)
             self._check_grid(batch, self._timeframe_ns)
         if self._kind == "book":
             back = np.flatnonzero(np.diff(whole.values["seq"]) < 0)
@@ -109,6 +111,14 @@ class SequenceChecks:
             if is_clock_change(after) or (timeframe_ns > HOUR_NS and is_clock_change(int(ts[index]))):
                 text = f"{format_timeframe(int(steps[index]))} from {time_text(int(ts[index]))}"
                 self._found.add("dst", 1, int(whole.rows[index + 1]), after, text)
+
+    def _check_repeated_hours(self, whole: Batch) -> None:
+        """Note hours that are there twice on a day of a change: bars of an hour each, so nothing goes back in time."""
+        for index in np.flatnonzero(np.diff(whole.ts) == 0).tolist():
+            ns = int(whole.ts[index])
+            if is_clock_change(ns):
+                row = int(whole.rows[index : index + 2].max())
+                self._found.add("dst", 1, row, ns, f"the hour of {time_text(ns)} is there twice")
 
     def _check_grid(self, batch: Batch, timeframe_ns: int) -> None:
         if self._kind == "funding":

@@ -30,18 +30,18 @@ class Survey:
         "_hours",
         "_last_ns",
         "_repeats",
-        "_round_ns",
         "_steps",
         "_where",
         "backward",
         "equal",
         "first_ns",
+        "round_ns",
         "rows",
     )
 
     def __init__(self, where: str, round_ns: int) -> None:
         self._where = where
-        self._round_ns = round_ns
+        self.round_ns = round_ns
         self.rows = 0
         self.first_ns = 0
         """Time of the first row."""
@@ -77,7 +77,7 @@ class Survey:
         first_row = self.rows + (2 if self._last_ns is None else 1)
         self._count_backward(ts, steps, first_row)
         if len(self._steps) < _STEPS_MAX:
-            rounded = np.abs(np.rint(steps / self._round_ns).astype(np.int64) * self._round_ns)
+            rounded = np.abs(np.rint(steps / self.round_ns).astype(np.int64) * self.round_ns)
             for step, count in zip(*(each.tolist() for each in np.unique(rounded, return_counts=True)), strict=True):
                 self._steps[step] = self._steps.get(step, 0) + count
         for hour, count in zip(*(each.tolist() for each in np.unique(ts // HOUR_NS, return_counts=True)), strict=True):

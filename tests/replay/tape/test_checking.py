@@ -413,3 +413,46 @@ def test_rows_at_no_usual_distance_have_no_gaps_and_bars_must_not_be_so() -> Non
     with pytest.raises(UserError, match="no step between bars is usual; give the timeframe with --timeframe"):
         checked(bars(12, ts=values["ts"]))
     assert "gap" in found(checked(bars(12, ts=values["ts"]), timeframe_ns=HOUR))
+
+
+def test_a_row_is_counted_once_whatever_is_wrong_with_it() -> None:
+    report = checked(bars(40, open={3: -1.0}, high={3: 0.0}, low={3: -2.0}, close={3: -1.0}))
+    assert found(report)["price_not_positive"] == (1, 3)
+    nothing = np.full(40, np.nan)
+    assert found(checked(bars(40, open=nothing, high=nothing, low=nothing, close=nothing)))["not_finite"] == (40, 1)
+
+
+def test_flat_bars_have_no_columns_in_each_others_place() -> None:
+    flat = np.full(40, 5.0)
+    assert checked(bars(40, open=flat, high=flat, low=flat, close=flat)).findings == []
+
+
+def test_the_usual_step_is_that_of_rows_in_order() -> None:
+    table = bars(40)
+    mixed = rows_again(table, *(row for first in range(1, 41, 4) for row in (first, first + 2, first + 1, first + 3)))
+    report = checked(mixed)
+    assert report.timeframe_ns == MINUTE
+    assert set(found(report)) == {"out_of_order"}
+
+
+def test_an_hour_that_is_there_twice_in_bars_of_an_hour() -> None:
+    table = rows_again(bars(10, start=at(2024, 10, 27), step=HOUR), 1, 2, 3, 3, 4, 5, 6)
+    table["volume"] = np.arange(7) + 1.0
+    report = checked(table, timeframe_ns=HOUR)
+    assert found(report) == {"duplicate_differing": (1, 4), "dst": (1, 4)}
+    quiet = rows_again(bars(10, start=at(2024, 10, 28), step=HOUR), 1, 2, 3, 3, 4, 5, 6)
+    assert report.found("dst") is not None
+    assert set(found(checked(quiet, timeframe_ns=HOUR))) == {"duplicate_identical"}
+
+
+def test_volumes_that_hardly_ever_are_and_volumes_beyond_all_sums() -> None:
+    silent = np.zeros(600)
+    silent[-2:] = 1.0, 0.5
+    assert set(found(checked(bars(600, volume=silent)))) == {"zero_volume"}
+    early = np.zeros(70_000)
+    early[0] = 1.0
+    assert set(found(checked(bars(70_000, volume=early)))) == {"zero_volume"}
+    assert checked(bars(600, volume=np.full(600, 1e308), quote_volume=np.full(600, 1e308))).findings == []
+    volume = 100.0 + np.arange(600) % 7
+    volume[300], volume[-1] = np.nan, 1.0
+    assert set(found(checked(bars(600, volume=volume)))) == {"empty_volume", "partial_last"}
