@@ -15,7 +15,7 @@ from config.errors import UserError, nearest
 from replay.tape.importing import csv_text, json_text, typed
 from replay.tape.importing.layout import UNIT_NAMES, Column, Layout, Table
 from replay.tape.importing.mapping import Mapping, by_names, by_places
-from replay.tape.importing.names import FOLDER_KINDS, LAYOUT_NAMES, WORD_KINDS, folded
+from replay.tape.importing.names import DOUBLED, FOLDER_KINDS, LAYOUT_NAMES, WORD_KINDS, folded
 from replay.tape.importing.times import NO_SUCH_TIME, NO_TIME, unit_of
 from replay.tape.importing.timing import order_of, sample_ns, timeframe_of
 from replay.tape.importing.unpacking import compression_of, members_of, open_stream
@@ -118,6 +118,8 @@ def _table(
             raise UserError(message)
     notes = [*head.notes, *mapping.notes]
     order = order_of(times)
+    if mapping.layout in DOUBLED:
+        notes.append("every row is there twice: taken once")
     if order == "newest first":
         notes.append("newest first: turned round")
     elif order == "mixed":

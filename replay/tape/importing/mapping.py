@@ -244,8 +244,9 @@ def _fit(known: Positional, head: Head) -> float:
     words = {
         name: str(first[place]).strip().lower() for name, place in known.places.items() if place not in known.flags
     }
-    if words.get("side", "") not in SIDE_WORDS or _is_amount(words.get("symbol", "a")):
-        return 0.0
+    side = words.get("side", "")
+    if side not in SIDE_WORDS or _is_amount(side) or _is_amount(words.get("symbol", "a")):
+        return 0.0  # a side is a word here: bars of a coin that stands at 1 are no trades
     numeric = [place for name, place in known.places.items() if name not in {"ts", "side", "id", "symbol"}]
     decimal_comma = head.has_decimal_comma
     if any(_number(first[place], decimal_comma=decimal_comma) is None for place in numeric):

@@ -194,6 +194,7 @@ POSITIONAL = (
     Positional("binance-trades", "trades", 7, _BINANCE_TRADES, flags=(5, 6)),
     Positional("binance-trades", "trades", 6, _BINANCE_TRADES, flags=(5,)),
     Positional("binance-metrics", "open_interest", 8, {"ts": 0, "symbol": 1, "open_interest": 2, "value": 3}),
+    Positional("binance-liquidations", "liquidations", 10, {"ts": 0, "side": 1, "price": 6, "quantity": 9}),
     Positional("freqtrade-trades", "trades", 7, {"ts": 0, "id": 1, "side": 3, "price": 4, "quantity": 5}),
     Positional("kraken-bars", "bars", 7, _OHLCV | {"trades": 6}),
     Positional("ohlcv", "bars", 6, _OHLCV),
@@ -203,6 +204,9 @@ POSITIONAL = (
     Positional("time-value", "values", 2, {"ts": 0, "value": 1}),
 )
 """The first that fits best; ``jesse`` is also how Bitfinex orders its candles."""
+
+DOUBLED = frozenset({"binance-liquidations"})
+"""Layouts whose files have every row twice, one below the other."""
 
 LAYOUT_NAMES = tuple(
     dict.fromkeys(

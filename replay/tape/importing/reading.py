@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from replay.tape.importing import csv_text, json_text, typed
 from replay.tape.importing.canonical import canonical, same_symbol
+from replay.tape.importing.names import DOUBLED
 from replay.tape.importing.unpacking import open_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    import polars as pl
 
     from replay.tape.importing.layout import Layout, Table
 
@@ -33,11 +34,23 @@ def read(
     """
     symbol: str | None = None
     for index, table in enumerate(layout.tables):
+        tail: pl.DataFrame | None = None
         for first_row, raw, fraction in _raw(Path(path), layout, table):
             symbol = same_symbol(raw, table, first_row, symbol)
-            yield canonical(raw, table, first_row, layout.delay_ns, as_is=as_is)
+            frame = canonical(raw, table, first_row, layout.delay_ns, as_is=as_is)
+            if table.layout in DOUBLED and not as_is:
+                frame, tail = _halved(frame, tail)
+            yield frame
             if progress is not None:
                 progress((index + fraction) / len(layout.tables))
+
+
+def _halved(frame: pl.DataFrame, tail: pl.DataFrame | None) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return every first of two equal neighbours, and the rows that go before the next frame to tell them apart."""
+    rows = frame if tail is None else pl.concat([tail, frame])
+    place = rows.select(pl.struct(pl.all()).rle_id()).select(pl.int_range(pl.len()).over(pl.all())).to_series()
+    is_first = (place % 2 == 0).slice(rows.height - frame.height)
+    return frame.filter(is_first), rows.tail(1 + place[-1] % 2)
 
 
 def _raw(path: Path, layout: Layout, table: Table) -> Iterator[tuple[int, pl.DataFrame, float]]:
