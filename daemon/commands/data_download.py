@@ -140,8 +140,6 @@ def _check_offered(exchange: Any, key: SeriesKey) -> None:  # noqa: ANN401 - ccx
     Raises:
         UserError: it has no such symbol, timeframe or kind.
     """
-    from daemon.edges.venue_client import is_family
-
     offered = [kind for kind, call in _OFFERS.items() if exchange.has.get(call)]
     if key.kind not in offered:
         message = f"{key.venue} lists no past {_spoken(key.kind)} through ccxt; it has: {', '.join(offered)}"
@@ -156,9 +154,6 @@ def _check_offered(exchange: Any, key: SeriesKey) -> None:  # noqa: ANN401 - ccx
         raise UserError(message)
     if key.kind in _OF_CONTRACTS and not markets[key.symbol].get("contract"):
         message = f"{key.symbol} at {key.venue} is no contract: it has no {_spoken(key.kind)}"
-        raise UserError(message)
-    if key.kind == "trades" and not is_family(exchange):
-        message = f"trades can be downloaded from Binance only, which numbers them without holes; not from {key.venue}"
         raise UserError(message)
 
 

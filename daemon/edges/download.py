@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from config.errors import UserError
+from daemon.edges.download_chain import all_trades_by_time
 from daemon.edges.download_grid import INTEREST_PERIOD_NS, PRICES, all_bars, all_interest
 from daemon.edges.download_listed import all_funding, all_liquidations
 from daemon.edges.download_numbered import all_trades
 from daemon.edges.download_work import NS_PER_MS, Work
+from daemon.edges.venue_client import is_family
 
 if TYPE_CHECKING:
     from daemon.edges.download_work import OnProgress
@@ -38,6 +40,7 @@ VERIFIED = {
 }
 """What can be downloaded, and how it is told that nothing is missing."""
 KINDS = tuple(VERIFIED)
+_BY_TIME = "each page holds the last trade of the one before; what the exchange does not list is named"
 
 
 class DownloadReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,7 +116,7 @@ class Download:
             rows_new=work.rows_new,
             missing=missing,
             unlisted=work.unlisted,
-            verified=VERIFIED[self._key.kind],
+            verified=_BY_TIME if self._is_chain() else VERIFIED[self._key.kind],
             requests=work.requests,
             tries_again=work.in_vain,
         )
@@ -125,7 +128,11 @@ class Download:
         if self._key.kind == "open_interest":
             return await all_interest(self._work, self._period_ns)
         if self._key.kind == "trades":
-            return await all_trades(self._work)
+            return await (all_trades_by_time if self._is_chain() else all_trades)(self._work)
         if self._key.kind == "liquidations":
             return await all_liquidations(self._work)
         return await all_funding(self._work)
+
+    def _is_chain(self) -> bool:
+        """Return whether these are trades whose numbers may have holes: all but Binance's."""
+        return self._key.kind == "trades" and not is_family(self._work.exchange)

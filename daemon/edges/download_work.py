@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -37,6 +39,9 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "open_interest": ("ts", "open_interest", "value"),
     "liquidations": ("ts", "side", "price", "quantity"),
 }
+_COVERING = ", all there is from {} to {}"
+_COVERED = re.compile(_COVERING.format(r"(\S+)", r"(\S+)"))
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BAR_COLUMNS = ("ts", "open", "high", "low", "close", "volume")
 
 
@@ -81,6 +86,7 @@ class Work:
         self._catalogue = catalogue
         self._progress = progress
         self._waiting: Rows = []
+        self._source = f"download from {key.venue}"
 
     def progress(self, time_ms: int) -> None:
         """Say up to which time all is there."""
@@ -130,16 +136,20 @@ class Work:
             return True
         return False
 
-    async def take(self, rows: Rows) -> None:
+    async def take(self, rows: Rows, covering: tuple[int, int] | None = None) -> None:
         """Keep rows, and write what waits as soon as that is a batch."""
         self._waiting += rows
         if len(self._waiting) >= BATCH_ROWS:
-            await self.write()
+            await self.write(covering)
 
-    async def write(self) -> None:
+    async def write(self, covering: tuple[int, int] | None = None) -> None:
         """Write what waits: all of it or nothing.
 
         Rows that only their number of occurrences tells apart must come whole: all of one time in one write.
+
+        Args:
+            covering: from which time (ms) to which other all that the venue lists is stored then; kept with the rows,
+                for `uncovered`.
         """
         rows, self._waiting = self._waiting, []
         if not rows:
@@ -148,11 +158,30 @@ class Work:
         names = _COLUMNS.get(self.key.kind, _BAR_COLUMNS)[: len(rows[0])]
         types = kind.types()
         frame = pl.DataFrame(rows, {name: getattr(pl, POLARS_NAMES[types[name]]) for name in names}, orient="row")
-        if kind.identity == "key" and set(kind.key) <= set(names):
+        if kind.identity == "key" and set(kind.key) <= set(names):  # else two equal rows are two
             frame = frame.unique()
-        source = Provenance(f"download from {self.key.venue}", layout="through ccxt")
+        layout = "through ccxt"
+        if covering is not None:
+            layout += _COVERING.format(*(_text(time_ms) for time_ms in covering))
+        source = Provenance(self._source, layout=layout)
         report = await anyio.to_thread.run_sync(self._catalogue.write, self.key, [frame], source)
         self.rows_new += report.rows_new
+
+    def uncovered(self) -> list[tuple[int, int]]:
+        """Return from which times (ms) to which others earlier downloads have not stored all that the venue lists."""
+        manifest = self._catalogue.manifest(self.key)
+        spans = (
+            [] if manifest is None else [_span(each.layout) for each in manifest.imports if each.source == self._source]
+        )
+        absent, position_ms = [], self.since_ms
+        for start_ms, end_ms in sorted(span for span in spans if span is not None):
+            if start_ms > position_ms:
+                absent.append((position_ms, min(start_ms, self.until_ms)))
+            position_ms = max(position_ms, end_ms)
+            if position_ms >= self.until_ms:
+                break
+        absent.append((position_ms, self.until_ms))
+        return [(start_ms, end_ms) for start_ms, end_ms in absent if start_ms < end_ms]
 
     def has(self, column: str) -> bool:
         """Return whether the rows that are stored have a column; where there are none, they may have any."""
@@ -165,3 +194,16 @@ class Work:
             return pl.DataFrame(schema=dict.fromkeys(columns, pl.Int64))
         inside = pl.col("ts").is_between(self.since_ms * NS_PER_MS, self.until_ms * NS_PER_MS, closed="left")
         return self._catalogue.scan(self.key).filter(inside).select(columns).collect()
+
+
+def _text(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms / 1_000, UTC).isoformat(timespec="milliseconds")
+
+
+def _span(layout: str) -> tuple[int, int] | None:
+    """Return from which time (ms) to which other an import has all, None if it does not say."""
+    found = _COVERED.search(layout)
+    if found is None:
+        return None
+    start, end = (datetime.fromisoformat(text) for text in found.groups())
+    return (start - _EPOCH) // timedelta(milliseconds=1), (end - _EPOCH) // timedelta(milliseconds=1)
