@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from daemon.edges import download_work
+from daemon.edges.download_listed import _side
 from replay.tape.catalogue import Catalogue, SeriesKey
 from tests.daemon.edges.download.other_venues import END_MS, HOUR_MS, PAGE, START_MS, OtherVenues, history
 
@@ -105,7 +106,8 @@ def test_a_download_that_was_cut_off_goes_on_where_it_stood(
     others.answers_left = 50
     done = invoke(
         "data", "download", f"{venue}:{SYMBOL}", "--kind", "trades",
-        "--since", "2024-01-01", "--until", "2024-01-01T12:00", "--data-dir", str(catalogue.root), "--set", f"exchange.file={others.file}",
+        "--since", "2024-01-01", "--until", "2024-01-01T12:00",
+        "--data-dir", str(catalogue.root), "--set", f"exchange.file={others.file}",
     )  # fmt: skip
     assert "the same command goes on from there" in done.refusal
     kept = len(stored(catalogue, venue))
@@ -123,7 +125,8 @@ def test_more_trades_of_one_time_than_a_page_holds_are_refused(
     others.trades = sorted([*others.trades, *(at._replace(id=10**6 + index) for index in range(PAGE + 1))])
     done = invoke(
         "data", "download", f"kraken:{SYMBOL}", "--kind", "trades",
-        "--since", "2024-01-01", "--until", "2024-01-01T12:00", "--data-dir", str(catalogue.root), "--set", f"exchange.file={others.file}",
+        "--since", "2024-01-01", "--until", "2024-01-01T12:00",
+        "--data-dir", str(catalogue.root), "--set", f"exchange.file={others.file}",
     )  # fmt: skip
     assert "kraken lists more trades of one time than it gives at once" in done.refusal
 
@@ -164,6 +167,23 @@ def test_liquidations_are_those_there_were_on_the_order_s_side(
     assert sorted(frame["quantity"]) == pytest.approx(sorted(row[3] for row in wanted))
     assert report["rows"] == len(wanted) > 50
     assert fetch(f"gate:{CONTRACT}", "--kind", "liquidations")["rows_new"] == 0
+
+
+@pytest.mark.parametrize(
+    ("venue", "raw", "side"),
+    [
+        ("bitfinex", [["pos", 1, START_MS, None, "tBTCF0:USTF0", -8, 32.868, None, 1, 1, None, 33.255]], 1),
+        ("bitfinex", [["pos", 1, START_MS, None, "tBTCF0:USTF0", 8, 32.868, None, 1, 1, None, 33.255]], -1),
+        ("htx", {"contract_code": "BTC-USDT", "liquidation_time": str(START_MS), "side": "buy", "volume": "2"}, 1),
+        ("gate", {"contract": "BTC_USDT", "left": 0, "size": -165, "fill_price": "28070", "time": 1696736132}, 1),
+    ],
+)
+def test_a_liquidation_is_on_the_side_of_the_order_whatever_the_venue_calls_it(venue: str, raw: Any, side: int) -> None:
+    """By ccxt's own reading of what the venues' documentation shows: a short is closed by buying."""
+    import ccxt
+
+    market = {"symbol": CONTRACT, "contractSize": 1.0}
+    assert _side(venue, getattr(ccxt, venue)().parse_liquidation(raw, market)) == side
 
 
 def test_open_interest_comes_in_whatever_pages_there_are_and_what_is_missing_is_counted(
