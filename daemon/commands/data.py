@@ -24,7 +24,11 @@ _IMPORTS_SHOWN = 12
 
 
 def list_command(kind: str | None, data_dir: Path | None, *, as_json: bool) -> None:
-    """List all series, or those of one kind."""
+    """List all series, or those of one kind.
+
+    Raises:
+        UserError: after the list, if there are series that cannot be read.
+    """
     catalogue = catalogue_in(data_dir)
     if kind is not None:
         kind_of(kind)
@@ -36,6 +40,11 @@ def list_command(kind: str | None, data_dir: Path | None, *, as_json: bool) -> N
         sys.stdout.write(f"there are {what} in {catalogue.root}; bring some in with: pitboss data import FILE\n")
     else:
         _print_list(catalogue, series)
+    faults = catalogue.unreadable()
+    if faults:
+        sys.stdout.flush()
+        more = f" (and {len(faults) - 1} more like this)" if len(faults) > 1 else ""
+        raise UserError(faults[0] + more)
 
 
 def show_command(name: str, kind: str | None, data_dir: Path | None, *, verify: bool, as_json: bool) -> None:

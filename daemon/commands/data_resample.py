@@ -121,7 +121,7 @@ def choice(option: str, given: str, known: Sequence[str]) -> str:
 
 def _frames(catalogue: Catalogue, manifest: Manifest) -> Iterator[pl.DataFrame]:
     """Yield the rows of a series as its manifest names them, in blocks."""
-    for path, part in zip(catalogue.paths(manifest), manifest.parts, strict=True):
+    for path, part in zip(catalogue.whole(manifest), manifest.parts, strict=True):
         table = pl.scan_parquet(path, glob=False, hive_partitioning=False)
         for start in range(0, part.rows, _FRAME_ROWS):
             yield table.slice(start, _FRAME_ROWS).collect()

@@ -9,6 +9,7 @@ import msgspec
 
 from config.errors import UserError
 from config.timeframe import format_timeframe
+from replay.tape.catalogue.folders import sha256_of
 from replay.tape.catalogue.keys import SeriesKey
 from replay.tape.columns import time_text
 
@@ -148,12 +149,50 @@ def read_manifest(folder: Path) -> Manifest | None:
         message = f"{path}: cannot be read ({error.strerror})"
         raise UserError(message) from error
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
-        message = f"{path}: no manifest of a series ({error})"
+        message = f"{path}: no manifest of a series ({error}); remove its folder and import it again"
         raise UserError(message) from error
     if manifest.version > VERSION:
         message = f"{path}: written by a newer pitboss (version {manifest.version}; this one knows {VERSION})"
         raise UserError(message)
+    try:
+        manifest.key  # noqa: B018 - it is made of the names, which are checked
+    except UserError as error:
+        message = f"{path}: no manifest of a series ({error}); remove its folder and import it again"
+        raise UserError(message) from error
     return manifest
+
+
+def whole_parts(folder: Path, manifest: Manifest) -> list[Path]:
+    """Return the files of a series, in order of time, each proven to be what was written.
+
+    Raises:
+        UserError: one is missing or damaged.
+    """
+    return [whole_part(folder, part, manifest.key) for part in manifest.parts]
+
+
+def whole_part(folder: Path, part: Part, key: SeriesKey) -> Path:
+    """Return the file of a part, proven to be what was written.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    path = folder / part.file
+    try:
+        sha256 = sha256_of(path)
+    except FileNotFoundError as error:
+        message = f"{path}: this file of {key} is missing; import it again"
+        raise UserError(message) from error
+    except OSError as error:
+        message = f"{path}: cannot be read ({error.strerror})"
+        raise UserError(message) from error
+    if sha256 != part.sha256:
+        message = (
+            f"{path}: this file of {key} is damaged: its SHA-256 is {sha256[:12]}..., the manifest says "
+            f"{part.sha256[:12]}...; remove the series and import it again"
+        )
+        raise UserError(message)
+    return path
 
 
 def encode_manifest(manifest: Manifest) -> bytes:

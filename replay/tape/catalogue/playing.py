@@ -11,7 +11,7 @@ import polars as pl
 
 from config.errors import UserError
 from replay.tape.catalogue.keys import default_data_dir, split_kind
-from replay.tape.catalogue.manifest import MANIFEST_NAME, Manifest, read_manifest
+from replay.tape.catalogue.manifest import MANIFEST_NAME, Manifest, read_manifest, whole_parts
 from replay.tape.catalogue.store import Catalogue, scan_parts
 from replay.tape.kinds import kind_of
 from replay.tape.parquet import ParquetSource
@@ -78,22 +78,21 @@ def kept_series(where: str, path: Path, timeframe_ns: int | None, data_dir: Path
         data_dir: where the catalogue is; the usual place when ``None``.
 
     Raises:
-        UserError: it is such a name, but there is no such series; or it is none that a tape is played from.
+        UserError: it is such a name, but there is no such series; a file of it is missing or damaged; or it is none
+            that a tape is played from.
     """
     found = _found(where, path, "bars", timeframe_ns, data_dir)
     if found is None:
         return None
     manifest, folder = found
     if manifest.kind in TICK_KINDS:
-        paths = [folder / part.file for part in manifest.parts]
-        return KeptSeries(manifest.symbol, where, ticks=TickTable(paths, where, manifest.kind))
+        return KeptSeries(manifest.symbol, where, ticks=TickTable(whole_parts(folder, manifest), where, manifest.kind))
     if manifest.kind == "feed":
-        return KeptSeries(
-            manifest.symbol, where, feed=FeedTable([folder / part.file for part in manifest.parts], where)
-        )
+        return KeptSeries(manifest.symbol, where, feed=FeedTable(whole_parts(folder, manifest), where))
     if manifest.timeframe_ns is None or not kind_of(manifest.kind).has_timeframe:
         message = f"{where}: these are {manifest.kind}; a tape is played from bars, {', '.join(TICK_KINDS)}, feed"
         raise UserError(message)
+    whole_parts(folder, manifest)
     return KeptSeries(manifest.symbol, where, manifest.timeframe_ns, BarsSource(folder, manifest, where))
 
 
@@ -112,6 +111,7 @@ def kept_rows(where: str, path: Path, data_dir: Path | None = None) -> pl.DataFr
     if found is None:
         return None
     manifest, folder = found
+    whole_parts(folder, manifest)
     try:
         return scan_parts(folder, manifest).collect()
     except (pl.exceptions.PolarsError, OSError) as error:

@@ -109,7 +109,7 @@ class Spill:
         return self.write(period, self._count(settle(stack(frames, self._kind), self._kind, self._on_conflict)))
 
     def unite(self, period: str, base: Path, run: Run) -> Run | None:
-        """Return the run of a stretch together with what was there; ``None`` if that is all there is to it."""
+        """Return the run of a stretch together with what was there, proven whole; ``None`` if that is all of it."""
         there, came = (pl.read_parquet(path, glob=False) for path in (base, run.path))
         merged = self._count(unite(there, came, self._kind, self._on_conflict, str(self._key)))
         return None if merged.equals(there) else self.write(period, merged)

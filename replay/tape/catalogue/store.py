@@ -27,6 +27,8 @@ from replay.tape.catalogue.manifest import (
     encode_manifest,
     manifest_of,
     read_manifest,
+    whole_part,
+    whole_parts,
 )
 from replay.tape.catalogue.merging import EXAMPLES_MAX, Conflict, OnConflict, canonical
 from replay.tape.catalogue.spill import Run, Spill
@@ -88,12 +90,38 @@ class Catalogue:
     def series(self) -> list[Manifest]:
         """Return the manifests of all series, sorted by kind, venue, symbol and timeframe.
 
+        Those that cannot be read are left out: the others are none the worse for them. `unreadable` says which.
+
         Raises:
-            UserError: a manifest or a folder cannot be read.
+            UserError: a folder cannot be read.
         """
+        return self._survey()[0]
+
+    def unreadable(self) -> list[str]:
+        """Return what is wrong with every manifest that cannot be read, a line for each.
+
+        Raises:
+            UserError: a folder cannot be read.
+        """
+        return self._survey()[1]
+
+    def _survey(self) -> tuple[list[Manifest], list[str]]:
+        found: list[Manifest] = []
+        faults: list[str] = []
         with disk(self.root):
-            found = [read_manifest(path.parent) for path in self.root.glob(f"[!.]*/*/*/*/{MANIFEST_NAME}")]
-        return sorted((each for each in found if each is not None), key=_by_key)
+            for path in sorted(self.root.glob(f"[!.]*/*/*/*/{MANIFEST_NAME}")):
+                try:
+                    manifest = read_manifest(path.parent)
+                except UserError as error:
+                    faults.append(str(error))
+                    continue
+                if manifest is not None and self.folder(manifest.key) == path.parent:
+                    found.append(manifest)
+                elif manifest is not None:
+                    faults.append(
+                        f"{path}: the manifest of {manifest.key}, which lies in another folder; remove this one"
+                    )
+        return sorted(found, key=_by_key), faults
 
     def find(self, kind: str, venue: str, symbol: str, timeframe_ns: int | None = None) -> Manifest | None:
         """Return the manifest of a series, ``None`` if there is no such series.
@@ -110,7 +138,7 @@ class Catalogue:
             UserError: it cannot be read.
         """
         manifest = read_manifest(self.folder(key))
-        return manifest if manifest is not None and manifest.symbol == key.symbol else None
+        return manifest if manifest is not None and manifest.key == key else None
 
     def existing(self, key: SeriesKey) -> Manifest:
         """Return the manifest of a series.
@@ -152,7 +180,7 @@ class Catalogue:
         if not found:
             what = "series" if kind is None else f"series of {kind}"
             hint = nearest(name, [each.name for each in of_kind])
-            message = f"there is no {what} {name} in {self.root}{hint}"
+            message = "; ".join([f"there is no {what} {name} in {self.root}{hint}", *self.unreadable()[:1]])
             raise UserError(message)
         if len(found) > 1:
             listed = ", ".join(str(each.key) for each in found)
@@ -196,6 +224,14 @@ class Catalogue:
                 message = f"{path}: this file of {manifest.key} is missing; import it again"
                 raise UserError(message)
         return paths
+
+    def whole(self, manifest: Manifest) -> list[Path]:
+        """Return the files of a series, in order of time, each proven to be what was written.
+
+        Raises:
+            UserError: one is missing or damaged.
+        """
+        return whole_parts(self.folder(manifest.key), manifest)
 
     def damaged(self, manifest: Manifest) -> list[str]:
         """Return the names of files that are missing or not what they were when they were written."""
@@ -290,7 +326,7 @@ class Catalogue:
             base = parts.get(period)
             if run is not None and base is not None:
                 is_known = base.sha256 == run.part.sha256
-                run = None if is_known else spill.unite(period, folder / base.file, run)
+                run = None if is_known else spill.unite(period, whole_part(folder, base, key), run)
             if run is not None:
                 runs.append(run)
                 parts[period] = run.part
@@ -312,10 +348,7 @@ class Catalogue:
         after = manifest_of(key, tuple(kind_of(key.kind).types()), list(parts.values()), [*imports, entry])
         changed = bool(runs) or (entry.sha256 != "" and not known)
         if changed:
-            for run in runs:
-                run.path.replace(folder / run.part.file)
-            sync(folder)
-            replace_file(folder / MANIFEST_NAME, encode_manifest(after))
+            self._publish(folder, runs, {part.file for part in (before.parts if before else ())}, after)
         elif before is not None:
             after = before
         new = after.rows - (0 if before is None else before.rows)
@@ -331,15 +364,31 @@ class Catalogue:
             manifest=after,
         )
 
+    def _publish(self, folder: Path, runs: list[Run], there: set[str], after: Manifest) -> None:
+        """Make new files and a manifest the series; what was moved for nothing, as the disk is full, is removed."""
+        try:
+            for run in runs:
+                run.path.replace(folder / run.part.file)
+            sync(folder)
+            replace_file(folder / MANIFEST_NAME, encode_manifest(after))
+            for above in folder.parents[: len(folder.relative_to(self.root).parts)]:
+                sync(above)
+        except OSError:
+            now = read_manifest(folder)
+            remove_leftovers(folder, there | {part.file for part in (now.parts if now else ())})
+            raise
+
     def _check_owner(self, key: SeriesKey) -> None:
-        """Refuse a symbol whose folder another one has: ``BTC/USDT`` and ``BTC-USDT`` share one.
+        """Refuse a name whose folder another one has: ``BTC/USDT`` and ``BTC-USDT`` share one.
+
+        Where a disk does not tell capitals from small letters, so do ``BTCUSDT`` and ``btcusdt``.
 
         Raises:
             UserError: it is taken.
         """
         manifest = read_manifest(self.folder(key))
-        if manifest is not None and manifest.symbol != key.symbol:
-            message = f"{key}: its folder is taken by {manifest.symbol}; name it so, or remove that series first"
+        if manifest is not None and manifest.key != key:
+            message = f"{key}: its folder is taken by {manifest.key}; name it so, or remove that series first"
             raise UserError(message)
 
 

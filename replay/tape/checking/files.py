@@ -53,8 +53,10 @@ def open_series(name: str, data_dir: Path | None = None, kind: str | None = None
     from replay.tape.catalogue import Catalogue, default_data_dir
 
     catalogue = Catalogue(data_dir or default_data_dir())
-    key = catalogue.named(name, kind).key
+    manifest = catalogue.named(name, kind)
+    key = manifest.key
     if kind_of(key.kind).recorded:
         message = f"{name}: a recorded feed is checked row by row when it is played, and its notes name every break"
         raise UserError(message)
+    catalogue.whole(manifest)
     return lazy_rows(catalogue.scan(key), str(key), key.kind)

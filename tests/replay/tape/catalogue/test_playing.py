@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,8 +130,32 @@ def test_a_lost_file_is_named(
     (path,) = catalogue.folder(key).glob("*.parquet")
     shutil.copy(path, path.with_suffix(".kept"))
     path.unlink()
-    with pytest.raises(UserError, match=r"venue:BTCUSDT: its file .* is missing"):
+    with pytest.raises(UserError, match=r"\.parquet: this file of venue:BTCUSDT:1m is missing; import it again"):
         open_tape(["venue:BTCUSDT"], data_dir=catalogue.root)
+
+
+@pytest.mark.parametrize("kind", ["bars", "trades", "values", "feed"])
+def test_a_damaged_file_is_named_before_anything_is_played(catalogue: Catalogue, kind: str) -> None:
+    count = pl.Series([START + n * 1_000_000_000 for n in range(200)], dtype=pl.Int64)
+    one = pl.Series([1.0] * 200)
+    frame = {
+        "bars": {"open": one, "high": one, "low": one, "close": one, "volume": one},
+        "trades": {"price": one, "quantity": one, "side": pl.Series([1] * 200, dtype=pl.Int8)},
+        "values": {"value": one, "published": count},
+        "feed": {"seq": pl.Series(range(1, 201), dtype=pl.Int64), "message": pl.Series(["x"] * 200)},
+    }[kind]
+    key = SeriesKey(kind, "venue", "BTCUSDT", 1_000_000_000 if kind == "bars" else None)
+    manifest = catalogue.write(key, [pl.DataFrame({"ts": count, **frame})], Provenance("here")).manifest
+    path = catalogue.folder(key) / manifest.parts[0].file
+    torn = bytearray(path.read_bytes())
+    torn[len(torn) // 3] ^= 1
+    path.write_bytes(torn)
+    refusal = rf"{path.name}: this file of .*BTCUSDT.* is damaged: its SHA-256 is [0-9a-f]{{12}}\.\.\., the manifest"
+    opened: Callable[[], object] = partial(open_tape, [f"{kind}:{key.name}"], data_dir=catalogue.root)
+    if kind == "values":
+        opened = partial(open_series, [f"mood=values:{key.name}"], ["BTCUSDT"], catalogue.root)
+    with pytest.raises(UserError, match=refusal):
+        opened()
 
 
 def test_values_and_funding_of_the_catalogue_are_heard_beside_the_bars(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import resource
+import shutil
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -290,10 +294,20 @@ def test_a_key_that_is_none_is_refused(kind: str, venue: str, timeframe_ns: int 
         SeriesKey(kind, venue, "BTCUSDT", timeframe_ns)
 
 
+def test_two_venues_do_not_share_a_folder_where_capitals_do_not_count(catalogue: Catalogue, bars: Bars) -> None:
+    catalogue.write(KEY, [bars()], FILE)
+    (catalogue.root / "bars" / "Binance").symlink_to("binance")
+    other = msgspec.structs.replace(KEY, venue="Binance")
+    with pytest.raises(UserError, match=r"Binance:BTC/USDT:1m: its folder is taken by binance:BTC/USDT:1m"):
+        catalogue.write(other, [bars(6, START + DAY)], FILE)
+    assert catalogue.manifest(other) is None
+    assert [manifest.key for manifest in catalogue.series()] == [KEY]
+
+
 def test_two_symbols_do_not_share_a_folder(catalogue: Catalogue, bars: Bars) -> None:
     catalogue.write(KEY, [bars()], FILE)
     twin = SeriesKey("bars", "binance", "BTC-USDT", MINUTE)
-    with pytest.raises(UserError, match=r"its folder is taken by BTC/USDT"):
+    with pytest.raises(UserError, match=r"its folder is taken by binance:BTC/USDT:1m"):
         catalogue.write(twin, [bars()], FILE)
     assert catalogue.manifest(twin) is None
 
@@ -339,8 +353,45 @@ def test_a_source_that_fails_leaves_nothing(catalogue: Catalogue, bars: Bars, mo
 def test_a_manifest_that_is_none_is_named(catalogue: Catalogue, bars: Bars) -> None:
     catalogue.write(KEY, [bars()], FILE)
     (catalogue.folder(KEY) / "manifest.json").write_text('{"kind": 1}')
-    with pytest.raises(UserError, match=r"manifest\.json: no manifest of a series"):
-        catalogue.series()
+    assert catalogue.series() == []
+    (fault,) = catalogue.unreadable()
+    assert re.fullmatch(
+        r".*manifest\.json: no manifest of a series \(.*\); remove its folder and import it again", fault
+    )
+
+
+def test_a_series_is_none_the_worse_for_anothers_damaged_manifest(catalogue: Catalogue, bars: Bars) -> None:
+    other = SeriesKey("bars", "binance", "ETHUSDT", MINUTE)
+    for key in (KEY, other):
+        catalogue.write(key, [bars()], FILE)
+    path = catalogue.folder(KEY) / "manifest.json"
+    kept = path.read_bytes()
+    for bad in (b"", b"\0" * 40, kept[:-30], kept.replace(b'"bars"', b'"bras"'), kept.replace(b"BTC/USDT", b"../../x")):
+        path.write_bytes(bad)
+        assert catalogue.named("binance:ETHUSDT").rows == 6
+        with pytest.raises(UserError, match=r"there is no series binance:BTC/USDT .*manifest\.json: no manifest"):
+            catalogue.named("binance:BTC/USDT")
+        with pytest.raises(UserError, match=r"manifest\.json: no manifest of a series"):
+            catalogue.write(KEY, [bars()], FILE)
+    path.write_bytes(kept)
+    shutil.copytree(path.parent, path.parent.with_name("5m"))
+    assert [manifest.key for manifest in catalogue.series()] == [KEY, other]
+    (fault,) = catalogue.unreadable()
+    assert fault.startswith(f"{path.parent.with_name('5m') / path.name}: the manifest of {KEY}, which lies in another")
+
+
+def test_rows_are_not_merged_with_a_damaged_file(catalogue: Catalogue, bars: Bars) -> None:
+    manifest = catalogue.write(KEY, [bars(2_000)], FILE).manifest
+    path = catalogue.folder(KEY) / manifest.parts[0].file
+    torn = bytearray(path.read_bytes())
+    torn[len(torn) // 2] ^= 1
+    path.write_bytes(torn)
+    before = files_of(catalogue)
+    with pytest.raises(UserError, match=rf"{path.name}: this file of binance:BTC/USDT:1m is damaged: its SHA-256"):
+        catalogue.write(KEY, [bars(10, START + 3_000 * MINUTE)], Provenance("b", "b"))
+    assert files_of(catalogue) == before
+    next_month = catalogue.write(KEY, [bars(10, START + 50 * DAY)], Provenance("c", "c"))
+    assert next_month.rows_new == 10
 
 
 def test_a_lost_or_changed_file_is_found(catalogue: Catalogue, bars: Bars) -> None:
@@ -409,6 +460,32 @@ def test_killed_at_any_step_an_import_has_happened_or_not(catalogue: Catalogue, 
 
 
 @pytest.mark.slow
+def test_on_a_full_disk_nothing_is_written_and_nothing_left(catalogue: Catalogue, bars: Bars) -> None:
+    catalogue.write(KEY, [bars(600)], FILE)
+    before = files_of(catalogue)
+    size = max(len(data) for data in before.values())
+    for limit in (0, 400, size):
+        done = write_in_a_process(catalogue, "0", "80000", "0", str(limit))
+        assert done.returncode == 1
+        assert re.fullmatch(r"refused: .*File too large.*\n", done.stderr), done.stderr
+        assert files_of(catalogue) == before
+
+
+def test_a_disk_that_fills_up_at_the_manifest_keeps_no_files_of_nobody(catalogue: Catalogue) -> None:
+    catalogue.write(TRADES, [trades([1], (0, 1.0, 1.0))], FILE)
+    before = files_of(catalogue)
+    days = trades(list(range(2, 102)), *((n * DAY, 1.0, 1.0) for n in range(100)))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        with pytest.raises(UserError, match="File too large"):
+            catalogue.write(TRADES, [days], Provenance("b", "b"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert files_of(catalogue) == before
+
+
+@pytest.mark.slow
 def test_two_processes_that_write_at_once_both_have_written(catalogue: Catalogue) -> None:
     command = [sys.executable, str(WRITER), str(catalogue.root)]
     writers = [
@@ -428,7 +505,7 @@ def test_files_written_by_another_polars_are_not_written_again(catalogue: Catalo
     manifest = catalogue.write(KEY, [bars(6)], FILE).manifest
     path = catalogue.folder(KEY) / manifest.parts[0].file
     bars(6).write_parquet(path, compression="uncompressed")
-    known = msgspec.structs.replace(manifest.parts[0], sha256="0" * 64)
+    known = msgspec.structs.replace(manifest.parts[0], sha256=sha256(path.read_bytes()).hexdigest())
     encoded = msgspec.json.encode(msgspec.structs.replace(manifest, parts=(known,)))
     (catalogue.folder(KEY) / "manifest.json").write_bytes(encoded)
     before = files_of(catalogue)

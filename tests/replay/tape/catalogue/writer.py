@@ -1,16 +1,18 @@
-"""Writes bars into a catalogue from a process of its own: ROOT FIRST_ROW ROWS [STEP], killed before that step.
+"""Writes bars into a catalogue from a process of its own: ROOT FIRST_ROW ROWS [STEP [BYTES]], killed before that step.
 
-A step is something that reaches the disk: a file made durable or renamed.
+A step is something that reaches the disk: a file made durable or renamed. No file may become larger than BYTES.
 """
 
 import os
 import pathlib
+import resource
 import signal
 import sys
 
 import numpy as np
 import polars as pl
 
+from config.errors import UserError
 from replay.tape.catalogue import Catalogue, Provenance, SeriesKey
 
 MINUTE = 60_000_000_000
@@ -53,4 +55,9 @@ def main(root: str, first: int, rows: int, kill_at: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]) if len(sys.argv) > 4 else 0)
+    if len(sys.argv) > 5:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[5]), resource.RLIM_INFINITY))
+    try:
+        main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]) if len(sys.argv) > 4 else 0)
+    except UserError as refused:
+        sys.exit(f"refused: {refused}")
