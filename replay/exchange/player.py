@@ -3,17 +3,19 @@
 Every bar becomes four trades on the path that matching assumes (open, nearer extreme, other extreme, close),
 its volume spread over them, so that the candles made of them are the tape's bars again. The tape is moved in
 time once, by whole bars, so that it begins where the exchange first started; from there it runs `speed`
-times as fast as the wall.
+times as fast as the wall. A tape of trades is played trade by trade.
 """
 
 from __future__ import annotations
 
 import heapq
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from actors.execution.matching import path_points, point_times
+from actors.messages import SELL, Trade
 from config.errors import UserError
 from replay.exchange.tape_print import TapePrint
 from replay.exchange.trade_tape import TradeSeries
@@ -121,6 +123,19 @@ def series_prints(
     """Yield the trades of one series from number `first_step` on."""
     if isinstance(series, TradeSeries):
         yield from series.prints(market_id, instrument, shift_ns, first_step)
+        return
+    if series.ticks is not None:
+        trades = (each for stream in series.ticks.streams() for each in stream if isinstance(each, Trade))
+        for step, trade in islice(enumerate(trades), first_step, None):
+            yield TapePrint(
+                (trade.time_ns + shift_ns) // _NS_PER_MS,
+                series.ordinal,
+                step,
+                market_id,
+                max(1, instrument.price_to_ticks(trade.price)),
+                instrument.quantity_to_lots(trade.quantity),
+                None if not trade.side else trade.side == SELL,
+            )
         return
     step = first_step - first_step % PRINTS_PER_BAR
     for columns in series.chunks(step // PRINTS_PER_BAR):

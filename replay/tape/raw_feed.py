@@ -23,6 +23,7 @@ import numpy as np
 from actors.messages import Quote, Trade
 from config.errors import UserError
 from replay.tape.books import Book
+from replay.tape.columns import time_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -91,6 +92,11 @@ class DepthBook:
         self._fresh = False
         """Whether nothing was added to the snapshot yet: the first change may reach back before it."""
 
+    @property
+    def waits(self) -> int:
+        """How many changes wait for a snapshot."""
+        return len(self._waiting)
+
     def snapshot(self, line: _Line) -> None:
         """Begin with a REST snapshot, and what has come before it and is newer."""
         self.book.reset(line.last_update_id, _levels(line.bids), _levels(line.asks))
@@ -154,12 +160,14 @@ class RawFeed:
         lines = last_ns = 0
         trades_ns: list[int] = []
         prices: list[float] = []
-        last_id = 0
+        last_id = broken_ns = 0
+        depth = DepthBook()
         for where, row, time_ns, line in self._lines(take):
             lines += 1
             last_ns = time_ns
             said = line.data
             if said is None:
+                depth.snapshot(line)
                 prices += [price for price, _ in (*_levels(line.bids), *_levels(line.asks))]
             elif said.event == "trade":
                 if said.trade_id <= last_id:
@@ -171,6 +179,8 @@ class RawFeed:
             elif isinstance(said.bids, str) or isinstance(said.asks, str):
                 prices += [float(price) for price in (said.bids, said.asks) if isinstance(price, str)]
             else:
+                depth.change(said)
+                broken_ns = broken_ns or (time_ns if depth.breaks else 0)
                 prices += [price for price, _ in (*_levels(said.bids), *_levels(said.asks))]
             if len(prices) >= _BATCH:
                 take.prices(np.array(prices), where, row)
@@ -178,6 +188,14 @@ class RawFeed:
         take.prices(np.array(prices), self.where, lines)
         take.trade_times(np.array(trades_ns, np.int64))
         take.passed_ns = last_ns
+        if depth.breaks:
+            times = "once" if depth.breaks == 1 else f"{depth.breaks:,} times"
+            take.notes.append(
+                f"{self.where}: the numbers of the book's changes break off {times}, first at {time_text(broken_ns)}; "
+                "the book is unknown from there to its next snapshot"
+            )
+        if depth.waits:
+            take.notes.append(f"{self.where}: {depth.waits:,} changes of the book have no snapshot and are left out")
         return lines
 
     def messages(self, symbol: str, clock: str) -> Iterator[Message]:

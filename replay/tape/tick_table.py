@@ -144,7 +144,10 @@ class TickTable:
             UserError: as `blocks` does.
         """
         row = 1
+        gaps = _Gaps()
         for block in self.blocks(clock):
+            if self.kind == "book":
+                gaps.take(block)
             take.hash(block.time_ns, *block.numbers.values(), block.side, block.id, block.snapshot)
             for name in ("price", "bid", "ask"):
                 if name in block.numbers:
@@ -152,6 +155,7 @@ class TickTable:
             if self.kind == "trades":
                 take.trade_times(block.time_ns)
             row += len(block)
+        take.notes += [f"{self.where}: {note}" for note in gaps.notes()]
         return row - 1
 
     def blocks(self, clock: str) -> Iterator[TickColumns]:
@@ -305,6 +309,47 @@ class TickTable:
             text = text.format(**values_of_row, time=time_text(int(block.time_ns[row])), id=int(block.id[row]))
             message = f"{self.where}: row {start + row + 1}: {text}"
             raise UserError(message)
+
+
+class _Gaps:
+    """Where a book that was told by its changes begins anew: what changed right before that was not told."""
+
+    def __init__(self) -> None:
+        self._begun = False
+        self._was_whole = True
+        self._last_ns = 0
+        self._early = 0
+        self._anew: list[tuple[int, int]] = []
+
+    def take(self, block: TickColumns) -> None:
+        """Look at the next rows."""
+        whole = block.snapshot
+        first = int(whole.argmax()) if whole.any() else len(block)
+        if not self._begun:
+            self._early += first
+            self._begun = first < len(block)
+        before = np.concatenate(([self._was_whole], whole[:-1]))
+        starts = np.flatnonzero(whole & ~before)
+        times = block.time_ns.tolist()
+        for start in starts.tolist():
+            if start or self._last_ns:
+                since_ns = times[start - 1] if start else self._last_ns
+                self._anew.append((since_ns, times[start]))
+        self._was_whole, self._last_ns = bool(whole[-1]), times[-1]
+
+    def notes(self) -> list[str]:
+        """Say what there was."""
+        told = []
+        if self._early:
+            told.append(f"{self._early:,} changes of the book come before its first snapshot and are left out")
+        anew = self._anew[1:] if self._early else self._anew
+        if anew:
+            since_ns, until_ns = anew[0]
+            times = "once" if len(anew) == 1 else f"{len(anew):,} times"
+            told.append(
+                f"the book begins anew {times}; first after a gap from {time_text(since_ns)} to {time_text(until_ns)}"
+            )
+        return told
 
 
 def _apply(

@@ -76,6 +76,7 @@ class Take:
         "_timeframe_ns",
         "buckets",
         "first_ns",
+        "notes",
         "off",
         "passed_ns",
     )
@@ -94,6 +95,8 @@ class Take:
         """How far the file of the trades goes."""
         self.off = 0
         """Prices that are no multiples of the given tick."""
+        self.notes: list[str] = []
+        """What a person should know of a file, such as a gap."""
 
     @property
     def tick(self) -> Decimal:
@@ -267,6 +270,7 @@ def read_ticks(symbol: str, files: Sequence[TickStream], timeframe_ns: int, tick
         notes.append(f"the first bar begins with the first trade, at {time_text(take.first_ns)}")
     if not is_whole:
         notes.append("the last bar is not complete and is left out")
+    notes += take.notes
     if take.off:
         notes.append(f"{take.off:,} prices are not multiples of the tick {tick}")
     return TickFacts(

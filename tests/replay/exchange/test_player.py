@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +19,7 @@ from replay.exchange.engine import Engine
 from replay.exchange.model import Candle, Market
 from replay.exchange.player import Clock, Player, start_clock
 from replay.exchange.tape_print import TapePrint
-from replay.tape import Tape, synthetic_tape, tape_from_frame
+from replay.tape import Tape, open_tape, synthetic_tape, tape_from_frame
 
 D = Decimal
 MINUTE_MS = 60_000
@@ -63,6 +65,25 @@ def test_a_bar_is_four_trades_on_its_path() -> None:
         (2 * MINUTE_MS - 1, 800, 0),
     ]
     assert [each.step for each in found] == list(range(8))
+
+
+def test_a_tape_of_trades_is_played_trade_by_trade(tmp_path: Path) -> None:
+    """Also from the middle, and where it does not say who took."""
+    path = tmp_path / "trades.parquet"
+    times = [START_MS + 1, START_MS + 1, START_MS + 30_000, START_MS + MINUTE_MS]
+    pl.DataFrame({"ts": times, "price": [10.0, 10.5, 10.25, 11.0], "quantity": [1.0, 2.0, 3.0, 4.0]}).with_columns(
+        side=pl.Series([1, -1, 0, 1], dtype=pl.Int8)
+    ).write_parquet(path)
+    trades = open_tape([f"SYN/USDT={path}"], tick=D("0.01"))
+    found = prints(trades, engine_of(market(lot="1")), shift_ns=7 * MINUTE_MS * NS)
+    assert [(each.time_ms - START_MS - 7 * MINUTE_MS, each.price_ticks, each.quantity_lots) for each in found] == [
+        (1, 1_000, 1),
+        (1, 1_050, 2),
+        (30_000, 1_025, 3),
+        (MINUTE_MS, 1_100, 4),
+    ]
+    assert [each.buyer_is_maker for each in found] == [False, True, None, False]
+    assert prints(trades, engine_of(market(lot="1")), 7 * MINUTE_MS * NS, {"SYNUSDT": 2}) == found[2:]
 
 
 def test_several_series_are_played_in_order_of_time_then_of_registration() -> None:

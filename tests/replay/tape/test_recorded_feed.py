@@ -140,8 +140,10 @@ def test_after_a_break_the_book_is_unknown_until_the_next_snapshot(feed: Feed, m
         (60_000, trade(2)),
     ]
 
-    books = [each for each in open_tape([f"X={feed(lines)}"]).inputs() if isinstance(each, m.BookSnapshot)]
+    tape = open_tape([f"X={feed(lines)}"])
+    books = [each for each in tape.inputs() if isinstance(each, m.BookSnapshot)]
 
+    assert [note for note in tape.notes if "break off once, first at 2023-11-14 22:14:00.4" in note], tape.notes
     assert [(each.sequence, each.bids) for each in books] == [
         (8, ((99.0, 1.0),)),
         (9, ((99.0, 1.0), (98.0, 1.0))),
@@ -236,6 +238,21 @@ def test_the_rows_of_one_message_are_applied_together(tables: Callable[..., list
         (9, ((97.0, 1.0),), ((103.0, 1.0),)),
     ]
     assert tape.series[0].notes[0] == "2 trades, 8 changes of the book and 1 bars built of them"
+    early, anew = (note.partition("book.parquet: ")[2] for note in tape.notes if "book.parquet" in note)
+    assert early == "1 changes of the book come before its first snapshot and are left out"
+    assert anew.startswith("the book begins anew once; first after a gap from 2023-11-14 22:14:00.15")
+    assert anew.endswith(" to 2023-11-14 22:14:00.300000000")
+
+
+def test_a_sound_book_has_no_gap_to_tell_of(tables: Callable[..., list[str]], feed: Feed) -> None:
+    """Whole books one behind the other are no changes that were missed."""
+    shown = [(10 * seq, seq, True, side, 100.0 - side, 1.0) for seq in range(1, 5) for side in (1, -1)]
+    assert not any("book.parquet" in note for note in open_tape(tables(shown)).notes)
+    lines = [(0, trade(1)), (1, whole(8, [["99", "1"]], [])), (2, depth(9, 9, [["98", "1"]], [])), (60_000, trade(2))]
+    assert not any("book" in note for note in open_tape([f"X={feed(lines)}"]).notes)
+    unanswered = [(0, trade(1)), (2, depth(9, 9, [["98", "1"]], [])), (60_000, trade(2))]
+    notes = open_tape([f"X={feed(unanswered, 'y.feed.gz')}"]).notes
+    assert any("1 changes of the book have no snapshot and are left out" in note for note in notes)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
+from actors.messages import BookSnapshot
 from config.errors import UserError
 from replay.run import replay
 from replay.tape import open_tape
@@ -185,7 +186,8 @@ def test_values_and_funding_of_the_catalogue_are_heard_beside_the_bars(
         open_series(["fng=alternative:FN"], ["BTCUSDT"])
 
 
-def test_trades_and_quotes_of_the_catalogue_are_played_as_from_files(catalogue: Catalogue, tmp_path: Path) -> None:
+def test_ticks_of_the_catalogue_are_played_as_from_files(catalogue: Catalogue, tmp_path: Path) -> None:
+    """Over midnight, where one file ends and the next begins; a message of the book has several rows."""
     ts = [START + 86_000_000_000_000 + n * 1_000_000_000 for n in range(900)]
     trades = pl.DataFrame(
         {"ts": ts, "price": [100.0 + n % 7 for n in range(900)], "quantity": [1.0] * 900}
@@ -193,8 +195,17 @@ def test_trades_and_quotes_of_the_catalogue_are_played_as_from_files(catalogue: 
     quotes = pl.DataFrame({"ts": ts, "bid": [99.0] * 900}).with_columns(
         bid_quantity=pl.lit(1.0), ask=pl.lit(110.0), ask_quantity=pl.lit(2.0)
     )
+    levels = [(ns, n, n == 0, side, 105.0 - side * (5 + n % 3), 1.0 + n) for n, ns in enumerate(ts) for side in (1, -1)]
+    book = pl.DataFrame(
+        levels,
+        schema={
+            "ts": pl.Int64, "seq": pl.Int64, "snapshot": pl.Boolean, "side": pl.Int8, "price": pl.Float64,
+            "quantity": pl.Float64,
+        },
+        orient="row",
+    )  # fmt: skip
     files, names = [], []
-    for kind, frame in (("trades", trades), ("quotes", quotes)):
+    for kind, frame in (("trades", trades), ("quotes", quotes), ("book", book)):
         manifest = catalogue.write(SeriesKey(kind, "venue", "BTCUSDT"), [frame], Provenance(kind)).manifest
         assert len(manifest.parts) == 2
         frame.write_parquet(tmp_path / f"{kind}.parquet")
@@ -203,6 +214,7 @@ def test_trades_and_quotes_of_the_catalogue_are_played_as_from_files(catalogue: 
     expected, tape = open_tape(files), open_tape(names, data_dir=catalogue.root)
     assert tape.fingerprint == expected.fingerprint
     assert list(tape.inputs()) == list(expected.inputs())
-    assert len(list(tape.inputs())) > 1_800
+    assert len([each for each in tape.inputs() if isinstance(each, BookSnapshot)]) == 900
+    assert len(list(tape.inputs())) > 2_700
     longer, expected = (open_tape(each, timeframe="5m", data_dir=catalogue.root) for each in (names, files))
     assert list(longer.bars()) == list(expected.bars())
