@@ -2,6 +2,9 @@
 
 A venue that plays history does so in its own time. Where a tape does not reach into the session's period at all,
 it is shifted to where its bars are those the session saw.
+
+Where the session's orders were matched on ticks, those of the tape come between its bars; if it has none, the
+session's own do.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from actors.messages import Bar
+from actors.messages import Bar, BookSnapshot, Quote, Trade
 from config.errors import UserError, nearest
 from replay.tape import format_timeframe
 from replay.tape.columns import join, time_text
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from replay.activity import Session
     from replay.plan import SessionPlan
     from replay.tape import Columns, Series, Tape
+
+_TICKS = (Trade, Quote, BookSnapshot)
 
 _PROBE_BARS = 8
 """So many of a session's first bars must be found on a tape, one behind the other, for it to be shifted there."""
@@ -65,6 +70,8 @@ class Aligned:
         """With the time and ordinal of the newest bar before each."""
         self._ordinals = {series.symbol: ordinal for ordinal, series in enumerate(plan.series)}
         self._seen: dict[str, dict[int, Prices]] = {series.symbol: {} for series in plan.series}
+        self._names: dict[str, str] = {}
+        """What the tape calls a symbol that it has ticks of."""
         newest = (0, 0)
         for message in inputs:
             if isinstance(message, Bar):
@@ -78,19 +85,58 @@ class Aligned:
         for series in plan.series:
             if self._seen[series.symbol]:
                 found = _series_of(tape, series.symbol, series.timeframe_ns, alone=len(plan.series) == 1)
+                if found.ticks is not None:
+                    self._names[series.symbol] = found.symbol
                 self._add(series.symbol, found)
         self._bars.sort(key=self._place)
+        self._tape = tape
+        self._ticks = {series.symbol for series in plan.series if series.ticks} & self._names.keys()
+        own = [said for _, said in self._commands if self._is_tick(said)]
+        self._commands = [each for each in self._commands if not self._is_tick(each[1])]
+        times_ns = [said.time_ns for said in own if isinstance(said, _TICKS)]
+        times_ns += [time_ns for bar in self._bars for time_ns in (bar.open_ns, bar.close_ns)]
+        self._span_ns = (min(times_ns, default=0), max(times_ns, default=0))
 
     def inputs(self) -> Iterator[Session]:
-        """Yield the tape's bars with the session's commands behind the bars they came after."""
+        """Yield what is on the tape, with the session's commands behind the bars they came after.
+
+        Raises:
+            UserError: the tape cannot be read any more.
+        """
         given = 0
-        for bar in self._bars:
-            while given < len(self._commands) and self._commands[given][0] < self._place(bar):
-                yield self._commands[given][1]
-                given += 1
-            yield bar
+        for message in self._played():
+            if isinstance(message, Bar):
+                while given < len(self._commands) and self._commands[given][0] < self._place(message):
+                    yield self._commands[given][1]
+                    given += 1
+            yield message
         for _, command in self._commands[given:]:
             yield command
+
+    def _played(self) -> Iterator[Session]:
+        """Yield the bars, and between them the ticks of the same period."""
+        if not self._ticks or not self._bars:
+            yield from self._bars
+            return
+        first_ns, last_ns = self._span_ns
+        symbols = {self._names[symbol]: symbol for symbol in self._ticks}
+        waiting = iter(self._bars)
+        bar = next(waiting, None)
+        for message in self._tape.inputs():
+            if not isinstance(message, _TICKS) or message.symbol not in symbols:
+                continue
+            time_ns = message.time_ns + self._shift_ns
+            if time_ns < first_ns:
+                continue
+            while bar is not None and bar.close_ns <= time_ns:
+                yield bar
+                bar = next(waiting, None)
+            if time_ns > last_ns:
+                break
+            yield msgspec.structs.replace(message, symbol=symbols[message.symbol], time_ns=time_ns)
+        if bar is not None:
+            yield bar
+        yield from waiting
 
     def compared(self) -> BarsCompared:
         """Return how the bars of both compare."""
@@ -109,6 +155,10 @@ class Aligned:
             different=different,
             shifted_ns=self._shift_ns,
         )
+
+    def _is_tick(self, message: Session) -> bool:
+        """Return whether it is a tick of a symbol that the tape has ticks of."""
+        return isinstance(message, _TICKS) and message.symbol in self._ticks
 
     def _place(self, bar: Bar) -> tuple[int, int]:
         return bar.close_ns, self._ordinals[bar.symbol]
