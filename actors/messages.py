@@ -135,6 +135,17 @@ class HistoryRow(FeatureRow, frozen=True):
     """A row at the close of a bar of history: for strategies that want to see some, and may not trade on it."""
 
 
+class SliceClosed(Message, frozen=True):
+    """The rows of one close of a strategy on several symbols: all there will be for it."""
+
+    strategy: str
+    close_ns: int
+    rows: tuple[FeatureRow, ...]
+    """In the order of its symbols; who has no bar of that close, or is still warming up, is left out."""
+    history: bool = False
+    """Whether it closed before the session began to trade."""
+
+
 class Intent(Message, frozen=True):
     """What a strategy wants, in its own floats."""
 

@@ -1,4 +1,4 @@
-"""Strategy: the actor around a user's strategy, and the desk it gives orders at.
+"""Strategy: the actor around a user's strategy; its orders are given at `actors.desk`.
 
 User code is isolated. The actor keeps a checkpoint of the strategy's state every N of its own messages
 and the messages since; when the strategy raises, the actor returns to the checkpoint, applies those
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from actors.desk.desk import Desk
+from actors.desk.standing import KeptStanding
 from actors.messages import (
     Accepted,
     Amended,
@@ -26,34 +28,28 @@ from actors.messages import (
     Fill,
     Funding,
     HistoryRow,
-    Intent,
     Liquidation,
     Mark,
     OpenInterest,
-    OrderKind,
     PositionChanged,
     Quote,
     Rejected,
     RiskVeto,
-    TimeInForce,
+    SliceClosed,
     TimerFired,
     Trade,
 )
 from actors.runtime.supervision import Intensity
-from actors.runtime.timers import NEVER_NS
 from actors.strategy_port import Execution, OrderUpdate
 from actors.ticks import TICKS, Tick, middle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from actors.instrument import Instrument
     from actors.messages import Message
     from actors.runtime.scheduler import Context
     from actors.strategy_port import StrategyPort
-
-_NS_PER_S = 1_000_000_000
-_MARKET: tuple[OrderKind, None, None, TimeInForce, bool, bool] = ("market", None, None, "gtc", False, False)
 
 
 class _Checkpoint(msgspec.Struct, frozen=True):
@@ -65,6 +61,9 @@ class _Checkpoint(msgspec.Struct, frozen=True):
     reference_bar: Bar | None
     tick_price: float = 0.0
     tick_ns: int = 0
+    cost_atoms: int = 0
+    further: list[KeptStanding] = []
+    """Of its other symbols, in order; what stands above is of the first."""
 
 
 class _State(msgspec.Struct):
@@ -91,7 +90,17 @@ _UPDATES: dict[
 
 
 class StrategyActor:
-    """Runs one strategy on one symbol."""
+    """Runs one strategy.
+
+    Args:
+        context: the core's.
+        strategy_id: its name in orders and reports.
+        strategy: the user's.
+        books: every symbol's exact units, lots held and their cost; the first is the one it is known by.
+        aggregated: symbols whose bars, as it wants them, are built here.
+        checkpoint_inputs: its state is kept every this many of its own messages.
+        intensity: how often it may fail.
+    """
 
     isolated = True
 
@@ -100,17 +109,21 @@ class StrategyActor:
         context: Context,
         strategy_id: str,
         strategy: StrategyPort,
-        instrument: Instrument,
+        books: Sequence[tuple[Instrument, int, int]],
         *,
-        position_lots: int,
-        on_aggregates: bool,
+        aggregated: Sequence[str] = (),
         checkpoint_inputs: int,
         intensity: Intensity,
     ) -> None:
         self.name = f"strategy.{strategy_id}"
         self.id = strategy_id
-        self.symbol = instrument.symbol
-        self.on_aggregates = on_aggregates
+        self.desk = Desk(context, strategy_id, books)
+        self.symbols = self.desk.symbols
+        self.on_aggregates = bool(aggregated)
+        """Whether a row may be heard after its bar's close."""
+        self.is_plain = len(books) == 1 and not aggregated
+        """Whether it decides on the very bars of one series."""
+        self.hears_slices = strategy.hears("on_slice")
         self.hears_fills = strategy.hears("on_fill")
         self.hears_orders = strategy.hears("on_order")
         self.hears_ticks: dict[type[Message], Callable[[Any], None]] = {
@@ -120,25 +133,18 @@ class StrategyActor:
         self.intensity = intensity
         self.abandoned = False
         self._context = context
-        self._emit = context.emit
         self._strategy = strategy
-        self._instrument = instrument
+        self._standings = self.desk.standings
         self._checkpoint_inputs = checkpoint_inputs
-        self._ref = 0
-        self._position_lots = position_lots
-        self._reference_bar: Bar | None = None
-        self._tick_price = 0.0
-        self._tick_ns = 0
-        """Price and time of the newest tick that showed one."""
-        self._muted = False
-        self._in_history = False
-        """Whether the bar in hand is one of the time before the session."""
-        self._armed: list[tuple[str, int]] = []
         self._since: list[tuple[Bar, Any] | tuple[int, Message]] = []
         """What was heard since the checkpoint: bars with their values, other messages with their times."""
-        self._now_ns: int | None = None
-        strategy.bind(self)
-        self._checkpoint = _Checkpoint(b"", 0, position_lots, None)
+        strategy.bind(self.desk)
+        self._checkpoint = _Checkpoint(b"", 0, self.desk.hand.lots, None, cost_atoms=self.desk.hand.cost_atoms)
+
+    @property
+    def symbol(self) -> str:
+        """The symbol it is known by."""
+        return self.symbols[0]
 
     def start(self) -> None:
         """Run the strategy's own start, once a session.
@@ -151,104 +157,15 @@ class StrategyActor:
             self._context.outbox.clear()
             message = "orders can be given from the first bar on; in on_start there is no market yet"
             raise ValueError(message)
-        self._arm()
+        self.desk.arm(self.name)
         self._keep()
-
-    # --- the desk: what a strategy calls ------------------------------------------------------------
-
-    @property
-    def now_ns(self) -> int:
-        """Time of the input in hand."""
-        return self._context.now_ns if self._now_ns is None else self._now_ns
-
-    @property
-    def position(self) -> float:
-        """Signed position in base units."""
-        return self._instrument.quantity_float(self._position_lots)
-
-    def order(
-        self,
-        side: int,
-        quantity: float,
-        kind: OrderKind,
-        limit_price: float | None,
-        stop_price: float | None,
-        time_in_force: TimeInForce,
-        *,
-        reduce_only: bool,
-        post_only: bool,
-    ) -> int:
-        """Wish for an order; return its number."""
-        terms = (kind, limit_price, stop_price, time_in_force, reduce_only, post_only)
-        return self._wish("order", side, quantity, terms)
-
-    def target(self, quantity: float) -> int:
-        """Wish for a signed position; return the number of the order this may take."""
-        return self._wish("target", 0, quantity)
-
-    def cancel(self, ref: int) -> None:
-        """Wish to withdraw an order."""
-        if not self._muted and not self._in_history and 0 < ref <= self._ref:
-            self._emit(Intent(self.id, self.symbol, ref, "cancel", 0, 0.0))
-
-    def amend(self, ref: int, quantity: float, limit_price: float | None, stop_price: float | None) -> None:
-        """Wish to change an order; a quantity of 0 and prices of None stay as they are."""
-        if not self._muted and not self._in_history and 0 < ref <= self._ref:
-            self._emit(
-                Intent(
-                    self.id,
-                    self.symbol,
-                    ref,
-                    "amend",
-                    0,
-                    quantity,
-                    limit_price=limit_price,
-                    stop_price=stop_price,
-                    reference_price=self._price(),
-                )
-            )
-
-    def set_timer(self, name: str, seconds: float) -> None:
-        """Ask for `on_timer(name)` in so many seconds of the core's time."""
-        self._armed.append((name, min(NEVER_NS, self.now_ns + round(seconds * _NS_PER_S))))
-
-    def _wish(
-        self,
-        action: Literal["order", "target"],
-        side: int,
-        quantity: float,
-        terms: tuple[OrderKind, float | None, float | None, TimeInForce, bool, bool] = _MARKET,
-    ) -> int:
-        self._ref += 1
-        if self._in_history and not self._muted:
-            self._emit(RiskVeto(self.id, self.symbol, self._ref, "warming up"))
-        elif not self._muted:
-            intent = Intent(
-                self.id,
-                self.symbol,
-                self._ref,
-                action,
-                side,
-                quantity + 0.0,
-                *terms,
-                self._price(),
-            )
-            self._emit(intent)
-        return self._ref
-
-    def _price(self) -> float:
-        """Return the newest price that was seen."""
-        bar = self._reference_bar
-        if bar is None or (self._tick_price and self._tick_ns >= bar.close_ns):
-            return self._tick_price
-        return bar.close
 
     # --- messages -----------------------------------------------------------------------------------
 
     def on_row(self, row: FeatureRow) -> None:
-        """Let the strategy decide."""
+        """Let the strategy decide on a bar of its only series."""
         if row.strategy == self.id and not self.abandoned:
-            self._reference_bar = bar = row.bar
+            self.desk.hand.bar = bar = row.bar
             self._since.append((bar, row.values))
             self._strategy.on_bar(bar, row.values)
             self._settle()
@@ -262,13 +179,14 @@ class StrategyActor:
         since = self._since
         note = since.append
         on_bar = self._strategy.on_bar
-        armed = self._armed
+        hand = self.desk.hand
+        armed = self.desk.armed
         checkpoint_inputs = self._checkpoint_inputs
 
         def on_bar_read(self: StrategyActor, bar: Bar) -> None:
             values = next_values()
             if values is not None and not self.abandoned:
-                self._reference_bar = bar
+                hand.bar = bar
                 note((bar, values))
                 on_bar(bar, values)
                 if armed or len(since) >= checkpoint_inputs:
@@ -276,13 +194,34 @@ class StrategyActor:
 
         return MethodType(on_bar_read, self)
 
-    def on_aggregate_row(self, row: FeatureRow) -> None:
-        """Let a strategy on a higher timeframe decide: such a row may be heard after its bar's close."""
+    def on_any_row(self, row: FeatureRow) -> None:
+        """Let a strategy on several symbols, or on a higher timeframe, decide: a row may come after its bar's close."""
         if row.strategy == self.id and not self.abandoned:
             self._since.append((self._context.now_ns, row))
-            self._reference_bar = row.bar
-            self._strategy.on_bar(row.bar, row.values)
+            self._see(row)
             self._settle()
+
+    def _see(self, row: FeatureRow) -> None:
+        self.desk.hand = standing = self._standings[row.bar.symbol]
+        standing.bar = row.bar
+        self._strategy.on_bar(row.bar, row.values)
+
+    def on_slice(self, message: SliceClosed) -> None:
+        """Let a strategy decide on the bars of one close."""
+        if message.strategy == self.id and not self.abandoned:
+            self._since.append((self._context.now_ns, message))
+            self._see_slice(message)
+            self._settle()
+
+    def _see_slice(self, message: SliceClosed) -> None:
+        self.desk.hand = self._standings[self.symbols[0]]
+        self.desk.in_history = message.history
+        try:
+            self._strategy.on_slice(
+                {row.bar.symbol: row.bar for row in message.rows}, {row.bar.symbol: row.values for row in message.rows}
+            )
+        finally:
+            self.desk.in_history = False
 
     def on_history_row(self, row: HistoryRow) -> None:
         """Show the strategy a bar of the time before the session; its wishes come to nothing."""
@@ -292,16 +231,15 @@ class StrategyActor:
             self._settle()
 
     def _see_history(self, row: HistoryRow) -> None:
-        self._reference_bar = row.bar
-        self._in_history = True
+        self.desk.in_history = True
         try:
-            self._strategy.on_bar(row.bar, row.values)
+            self._see(row)
         finally:
-            self._in_history = False
+            self.desk.in_history = False
 
     def on_tick(self, message: Tick) -> None:
         """Tell the strategy what happened between bars."""
-        if message.symbol == self.symbol and not self.abandoned:
+        if message.symbol in self._standings and not self.abandoned:
             self._since.append((self._context.now_ns, message))
             self._tell_tick(message)
             self._settle()
@@ -310,143 +248,168 @@ class StrategyActor:
         """Tell the strategy what was published; it is for everybody who listens."""
         if not self.abandoned:
             self._since.append((self._context.now_ns, message))
-            self.hears_ticks[External](message)
+            self._tell_external(message)
             self._settle()
 
+    def _tell_external(self, message: External) -> None:
+        self.desk.hand = self._standings[self.symbols[0]]
+        self.hears_ticks[External](message)
+
     def _tell_tick(self, message: Tick) -> None:
+        self.desk.hand = standing = self._standings[message.symbol]
         price = middle(message)
         if price:
-            self._tick_price, self._tick_ns = price, self.now_ns
+            standing.tick_price, standing.tick_ns = price, self.desk.now_ns
         self.hears_ticks[type(message)](message)
 
     def on_position_changed(self, message: PositionChanged) -> None:
         """Follow the ledger."""
         if message.strategy == self.id:
             self._since.append((self._context.now_ns, message))
-            self._position_lots = message.quantity_lots
+            self._follow(message)
+
+    def _follow(self, message: PositionChanged) -> None:
+        standing = self._standings.get(message.symbol)
+        if standing is not None:  # a symbol that is inherited, and not traded any more, is nothing to it
+            standing.lots, standing.cost_atoms = message.quantity_lots, message.cost_atoms
 
     def on_fill(self, fill: Fill) -> None:
         """Tell the strategy of its fill."""
-        if fill.strategy == self.id and not self.abandoned:
+        if fill.strategy == self.id and fill.symbol in self._standings and not self.abandoned:
             self._since.append((self._context.now_ns, fill))
-            self._strategy.on_fill(self._execution(fill))
+            self._tell_fill(fill)
             self._settle()
+
+    def _tell_fill(self, fill: Fill) -> None:
+        self.desk.hand = standing = self._standings[fill.symbol]
+        self._strategy.on_fill(_execution(fill, standing.instrument))
 
     def on_order_event(self, event: _OrderNews) -> None:
         """Tell the strategy what became of its order."""
-        if event.strategy == self.id and not self.abandoned:
+        if event.strategy == self.id and event.symbol in self._standings and not self.abandoned:
             self._since.append((self._context.now_ns, event))
-            self._strategy.on_order(_update(event))
+            self._tell_order(event)
             self._settle()
+
+    def _tell_order(self, event: _OrderNews) -> None:
+        self.desk.hand = self._standings[event.symbol]
+        self._strategy.on_order(_update(event))
 
     def on_timer(self, timer: TimerFired) -> None:
         """Tell the strategy that its timer is due."""
         if timer.actor == self.name and not self.abandoned:
             self._since.append((self._context.now_ns, timer))
-            self._strategy.on_timer(timer.name)
+            self._tell_timer(timer)
             self._settle()
+
+    def _tell_timer(self, timer: TimerFired) -> None:
+        self.desk.hand = self._standings[self.symbols[0]]
+        self._strategy.on_timer(timer.name)
 
     def _settle(self) -> None:
         """After a handler of the strategy returned: make its timers and, now and then, a checkpoint."""
-        if self._armed:
-            self._arm()
+        if self.desk.armed:
+            self.desk.arm(self.name)
         if len(self._since) >= self._checkpoint_inputs:
             self._keep()
-
-    def _arm(self) -> None:
-        for name, due_ns in self._armed:
-            self._context.timers.arm(self.name, name, due_ns)
-        self._armed.clear()
 
     def _keep(self) -> None:
         self._checkpoint = self._current()
         self._since.clear()
 
     def _current(self) -> _Checkpoint:
+        first, *others = self._standings.values()
         return _Checkpoint(
             self._strategy.dump_state(),
-            self._ref,
-            self._position_lots,
-            self._reference_bar,
-            self._tick_price,
-            self._tick_ns,
+            self.desk.count,
+            first.lots,
+            first.bar,
+            first.tick_price,
+            first.tick_ns,
+            first.cost_atoms,
+            [standing.keep() for standing in others],
         )
 
     def _last_good(self) -> _Checkpoint:
         """Return the checkpoint of an abandoned strategy: what it left half done may not even be kept."""
-        return msgspec.structs.replace(self._checkpoint, position_lots=self._position_lots)
+        current = [standing.keep() for standing in self._standings.values()]
+        further = [
+            msgspec.structs.replace(kept, position_lots=now.position_lots, cost_atoms=now.cost_atoms)
+            for kept, now in zip(self._checkpoint.further, current[1:], strict=True)
+        ]
+        first = current[0]
+        return msgspec.structs.replace(
+            self._checkpoint, position_lots=first.position_lots, cost_atoms=first.cost_atoms, further=further
+        )
 
     def _return_to(self, checkpoint: _Checkpoint) -> None:
         self._strategy.load_state(checkpoint.strategy)
-        self._ref = checkpoint.ref
-        self._position_lots = checkpoint.position_lots
-        self._reference_bar = checkpoint.reference_bar
-        self._tick_price, self._tick_ns = checkpoint.tick_price, checkpoint.tick_ns
+        self.desk.count = checkpoint.ref
+        first = KeptStanding(
+            checkpoint.position_lots,
+            checkpoint.cost_atoms,
+            checkpoint.reference_bar,
+            checkpoint.tick_price,
+            checkpoint.tick_ns,
+        )
+        for standing, kept in zip(self._standings.values(), (first, *checkpoint.further), strict=True):
+            standing.load(kept)
 
     # --- supervision --------------------------------------------------------------------------------
 
     def recover(self) -> None:
         """Return to the state before the message in hand, saying nothing."""
-        seen = self._reference_bar  # the desk knows the market even where the strategy stumbled over it
+        desk = self.desk
+        seen = [standing.bar for standing in self._standings.values()]
         self._since.pop()
         self._return_to(self._checkpoint)
-        self._muted = True
+        desk.muted = True
         try:
             for when, what in self._since:
                 if isinstance(when, Bar):
-                    self._now_ns = when.close_ns
-                    self._reference_bar = when
+                    desk.past_ns = when.close_ns
+                    desk.hand.bar = when
                     self._strategy.on_bar(when, what)
                 else:
-                    self._now_ns = when
+                    desk.past_ns = when
                     self._again(what)
         finally:
-            self._muted = False
-            self._now_ns = None
-            self._armed.clear()
-            self._reference_bar = seen
+            desk.muted = False
+            desk.past_ns = None
+            desk.armed.clear()
+            for standing, bar in zip(self._standings.values(), seen, strict=True):
+                standing.bar = bar  # the desk knows the market even where the strategy stumbled over it
 
     def abandon(self) -> None:
         """Take no further messages."""
         self.abandoned = True
-        self._armed.clear()
+        self.desk.armed.clear()
 
     def _again(self, message: Message) -> None:
         match message:
             case HistoryRow():
                 self._see_history(message)
+            case FeatureRow():
+                self._see(message)
+            case SliceClosed():
+                self._see_slice(message)
             case Trade() | Quote() | BookSnapshot() | Mark() | Funding() | OpenInterest() | Liquidation():
                 self._tell_tick(message)
             case External():
-                self.hears_ticks[External](message)
-            case FeatureRow():
-                self._reference_bar = message.bar
-                self._strategy.on_bar(message.bar, message.values)
+                self._tell_external(message)
             case PositionChanged():
-                self._position_lots = message.quantity_lots
+                self._follow(message)
             case Fill():
-                self._strategy.on_fill(self._execution(message))
+                self._tell_fill(message)
             case TimerFired():
-                self._strategy.on_timer(message.name)
+                self._tell_timer(message)
             case (
                 Accepted() | Rejected() | Cancelled() | Expired() | RiskVeto()
                 | Amended() | AmendRejected() | AmendVeto()
             ):  # fmt: skip
-                self._strategy.on_order(_update(message))
+                self._tell_order(message)
             case _:
                 raise AssertionError(message)
-
-    def _execution(self, fill: Fill) -> Execution:
-        instrument = self._instrument
-        return Execution(
-            fill.ref,
-            instrument.price_float(fill.price_ticks),
-            instrument.quantity_float(fill.side * fill.quantity_lots),
-            fill.fee_atoms / 1e8,
-            fill.liquidity,
-            fill.executed_ns,
-            fill.remaining_lots == 0,
-        )
 
     def dump(self) -> bytes:
         """Return the state."""
@@ -465,5 +428,18 @@ class StrategyActor:
         self._since.clear()
 
 
+def _execution(fill: Fill, instrument: Instrument) -> Execution:
+    return Execution(
+        fill.ref,
+        instrument.price_float(fill.price_ticks),
+        instrument.quantity_float(fill.side * fill.quantity_lots),
+        fill.fee_atoms / 1e8,
+        fill.liquidity,
+        fill.executed_ns,
+        fill.remaining_lots == 0,
+        fill.symbol,
+    )
+
+
 def _update(event: _OrderNews) -> OrderUpdate:
-    return OrderUpdate(event.ref, _UPDATES[type(event)], getattr(event, "reason", ""))
+    return OrderUpdate(event.ref, _UPDATES[type(event)], getattr(event, "reason", ""), event.symbol)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import msgspec
 
 if TYPE_CHECKING:
+    from actors.desk.desk import Desk
     from actors.messages import (
         Bar,
         BookSnapshot,
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
         Quote,
         Trade,
     )
-    from actors.strategy import StrategyActor
 
 
 class Execution(msgspec.Struct, frozen=True):
@@ -36,6 +36,7 @@ class Execution(msgspec.Struct, frozen=True):
     """The venue's time of the trade."""
     done: bool
     """Whether the order has nothing left to fill."""
+    symbol: str = ""
 
 
 class OrderUpdate(msgspec.Struct, frozen=True):
@@ -45,6 +46,7 @@ class OrderUpdate(msgspec.Struct, frozen=True):
     state: Literal["accepted", "rejected", "cancelled", "expired", "vetoed", "amended", "amend_rejected"]
     """After `amend_rejected` the order works on as it was."""
     reason: str = ""
+    symbol: str = ""
 
 
 class StrategyPort(Protocol):
@@ -56,6 +58,10 @@ class StrategyPort(Protocol):
 
     def on_bar(self, bar: Bar, features: Any, /) -> None:  # noqa: ANN401 - the row type is the strategy's own
         """Decide at a bar's close."""
+        ...
+
+    def on_slice(self, bars: dict[str, Bar], rows: dict[str, Any], /) -> None:
+        """Decide on the bars of one close of several symbols."""
         ...
 
     def on_fill(self, execution: Execution, /) -> None:
@@ -102,7 +108,7 @@ class StrategyPort(Protocol):
         """Learn of a published value of an external series."""
         ...
 
-    def bind(self, desk: StrategyActor, /) -> None:
+    def bind(self, desk: Desk, /) -> None:
         """Receive the desk to give orders at."""
         ...
 

@@ -18,7 +18,7 @@ from actors.execution.orders import Execution
 from actors.execution.paper_funding import PaperFunding
 from actors.execution.remote import RemoteVenue
 from actors.execution.simulated import SimulatedVenue
-from actors.features import FeaturePort, Features
+from actors.features import FeaturePort, Features, Subscription
 from actors.ledger import Account, Ledger
 from actors.market import Market
 from actors.risk import Risk
@@ -29,7 +29,7 @@ from actors.strategy import StrategyActor
 from actors.ticks import TICKS, Ticks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from actors.instrument import Instrument
     from actors.runtime.lanes import Handler
@@ -60,6 +60,13 @@ class StrategyPlan(msgspec.Struct, frozen=True):
     features: FeaturePort
     history_bars: int = 0
     """Bars of the time before the session it wants to see, beyond those its features take."""
+    others: tuple[tuple[str, FeaturePort], ...] = ()
+    """Its further symbols, with its features of each."""
+
+    @property
+    def series(self) -> tuple[tuple[str, FeaturePort], ...]:
+        """All its symbols with its features of each, the first one first."""
+        return ((self.symbol, self.features), *self.others)
 
 
 class History(msgspec.Struct, frozen=True):
@@ -117,7 +124,7 @@ class Core:
         base = {plan.symbol: plan.timeframe_ns for plan in series}
         positions = [(held.strategy, held.symbol, held.quantity_lots) for held in account.holdings]
         held = {(strategy, symbol): lots for strategy, symbol, lots in positions if lots}
-        books = {(plan.id, plan.symbol): 0 for plan in strategies} | held
+        books = {(plan.id, symbol): 0 for plan in strategies for symbol, _ in plan.series} | held
         supervision = settings.supervision
         wants_marks = settings.risk.max_daily_loss is not None
         self.context = context
@@ -125,8 +132,9 @@ class Core:
         self.digest = Digest()
         higher: dict[str, list[int]] = {symbol: [] for symbol in base}
         for plan in strategies:
-            if plan.timeframe_ns != base[plan.symbol]:
-                higher[plan.symbol].append(plan.timeframe_ns)
+            for symbol, _ in plan.series:
+                if plan.timeframe_ns != base[symbol]:
+                    higher[symbol].append(plan.timeframe_ns)
         self.market = Market(
             context,
             [(plan.symbol, plan.timeframe_ns, higher[plan.symbol]) for plan in series],
@@ -150,10 +158,8 @@ class Core:
         self.features = Features(
             context,
             base,
-            [
-                (s.id, s.symbol, s.timeframe_ns, s.features, s.timeframe_ns != base[s.symbol], s.history_bars)
-                for s in strategies
-            ],
+            [each for plan in strategies for each in _subscriptions(plan, base)],
+            round(settings.market.slice_wait_s * _NS_PER_S),
         )
         self.ticks = Ticks(base)
         self.paper_funding: PaperFunding | None = None
@@ -166,9 +172,8 @@ class Core:
                 context,
                 plan.id,
                 plan.strategy,
-                instruments[plan.symbol],
-                position_lots=sum(held[2] for held in positions if held[:2] == (plan.id, plan.symbol)),
-                on_aggregates=plan.timeframe_ns != base[plan.symbol],
+                [_book(instruments[symbol], plan.id, account) for symbol, _ in plan.series],
+                aggregated=[symbol for symbol, _ in plan.series if plan.timeframe_ns != base[symbol]],
                 checkpoint_inputs=supervision.checkpoint_inputs,
                 intensity=Intensity(supervision.restarts_max, round(supervision.restart_window_s * _NS_PER_S)),
             )
@@ -218,7 +223,7 @@ class Core:
         rows = self.features.preload(symbol, columns)
         deciding = [s for s in self.strategies if s.symbol == symbol and not s.on_aggregates]
         decide: list[Handler] = [self.features.on_bar]
-        if not self._rows_are_observed:
+        if not self._rows_are_observed and self.features.is_plain(symbol):
             decide = [strategy.reader(self.features.rows(strategy.id)) for strategy in deciding]
             self.scheduler.credit(m.FeatureRow, rows)
         lane.quiet = tuple(decide if marked else [self.ledger.on_bar, *decide])
@@ -239,8 +244,12 @@ class Core:
                 *([market.on_bar_settled] if market.aggregates else []),
             ],
             m.WarmUp: [market.on_warm_up],
-            m.TapeEnded: [market.on_tape_ended],
-            m.TimerFired: [market.on_timer, *(s.on_timer for s in strategies)],
+            m.TapeEnded: [market.on_tape_ended, *([features.on_tape_ended] if features.has_slices else [])],
+            m.TimerFired: [
+                market.on_timer,
+                *([features.on_timer] if features.has_slices else []),
+                *(s.on_timer for s in strategies),
+            ],
             m.Pause: [control.on_command],
             m.Resume: [control.on_command],
             m.Flatten: [control.on_command],
@@ -305,7 +314,8 @@ class Core:
             m.HistoryRow: [s.on_history_row for s in strategies],
             m.FeedStale: [],
             m.FeedResumed: [],
-            m.FeatureRow: [s.on_aggregate_row if s.on_aggregates else s.on_row for s in strategies],
+            m.FeatureRow: [s.on_row if s.is_plain else s.on_any_row for s in strategies],
+            m.SliceClosed: [s.on_slice for s in strategies if s.hears_slices],
             m.Intent: [decided, risk.on_intent],
             m.RiskVeto: [decided, *to_strategies],
             m.OrderRequest: [decided, execution.on_request],
@@ -375,12 +385,13 @@ class Core:
         """
         wanted: dict[str, History] = {}
         for plan in self._plans:
-            bars = plan.features.warmup_bars + plan.history_bars
-            above = plan.timeframe_ns // self._timeframes_ns[plan.symbol]
-            bars = bars if above == 1 or not bars else (bars + 1) * above
-            if bars:
-                known = wanted.get(plan.symbol, History(0, ()))
-                wanted[plan.symbol] = History(max(known.bars, bars), (*known.strategies, plan.id))
+            for symbol, features in plan.series:
+                bars = features.warmup_bars + plan.history_bars
+                above = plan.timeframe_ns // self._timeframes_ns[symbol]
+                bars = bars if above == 1 or not bars else (bars + 1) * above
+                if bars:
+                    known = wanted.get(symbol, History(0, ()))
+                    wanted[symbol] = History(max(known.bars, bars), (*known.strategies, plan.id))
         return wanted
 
     def actor_names(self) -> list[str]:
@@ -410,6 +421,29 @@ class Core:
         self.digest.value = snapshot.digest
         for name, state in snapshot.actors.items():
             self._actors[name].load(state)
+
+
+def _subscriptions(plan: StrategyPlan, base: Mapping[str, int]) -> list[Subscription]:
+    symbols = tuple(symbol for symbol, _ in plan.series)
+    slice_of = symbols if plan.strategy.hears("on_slice") else ()
+    return [
+        Subscription(
+            plan.id,
+            symbol,
+            plan.timeframe_ns,
+            features,
+            aggregate=plan.timeframe_ns != base[symbol],
+            history_bars=plan.history_bars,
+            slice_of=slice_of,
+        )
+        for symbol, features in plan.series
+    ]
+
+
+def _book(instrument: Instrument, strategy: str, account: Account) -> tuple[Instrument, int, int]:
+    """Return what a strategy's desk needs of one symbol: its units, and what is held of it at which cost."""
+    held = [each for each in account.holdings if (each.strategy, each.symbol) == (strategy, instrument.symbol)]
+    return instrument, sum(each.quantity_lots for each in held), sum(each.cost_atoms for each in held)
 
 
 def _with_observers(table: Table, observers: Table) -> Table:

@@ -111,6 +111,8 @@ class Market(Section, frozen=True):
 
     stale_after_bars: Count = 30
     """A series is stale once this many of its bars are overdue."""
+    slice_wait_s: Seconds = 10.0
+    """A strategy on several symbols waits this long after a close for those whose bar is missing."""
 
 
 class Supervision(Section, frozen=True):
@@ -272,6 +274,8 @@ class StrategyEntry(Section, frozen=True):
     """Its name in orders and reports; the name in `use` unless given."""
     symbol: str | None = None
     """The symbol it trades; the first tape's unless given."""
+    symbols: tuple[str, ...] = ()
+    """All symbols it trades, where these are several; as many of the first as its class wants unless given."""
     params: dict[str, bool | int | float | str] = {}
     """Values for its typed parameters."""
 

@@ -59,6 +59,12 @@ StrategyOption = Annotated[
         "--strategy", "-s", metavar="NAME|FILE.py:CLASS", help="A built-in strategy, or a class in your own file."
     ),
 ]
+SymbolsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--symbols", metavar="A,B", help="What the strategy trades; the first there are, as it wants, without."
+    ),
+]
 ParamOption = Annotated[
     list[str] | None,
     typer.Option("-p", "--param", metavar="NAME=VALUE", help="A parameter of the strategy; repeatable."),
@@ -99,6 +105,7 @@ def replay(
     tape: TapeOption = None,
     synthetic: SyntheticOption = None,
     strategy: StrategyOption = None,
+    symbols: SymbolsOption = None,
     param: ParamOption = None,
     setting: SetOption = None,
     config: ConfigOption = None,
@@ -119,7 +126,10 @@ def replay(
     """
     from daemon.commands.replay import replay_command
 
-    replay_command(tape, synthetic, strategy, param, setting, config, timeframe, series, data_dir, out, as_json=as_json)
+    replay_command(
+        tape, synthetic, strategy, param, setting, config, timeframe, series, data_dir, out,
+        as_json=as_json, symbols=symbols,
+    )  # fmt: skip
 
 
 @app.command()
@@ -132,6 +142,7 @@ def run(
         typer.Option("--speed", metavar="N", help="Tape seconds per second of yours; 0 for as fast as it goes."),
     ] = None,
     strategy: StrategyOption = None,
+    symbols: SymbolsOption = None,
     param: ParamOption = None,
     setting: SetOption = None,
     config: ConfigOption = None,
@@ -160,7 +171,7 @@ def run(
 
     run_command(
         state_dir, tape, synthetic, speed, strategy, param, setting, config, timeframe, series, data_dir, port,
-        mode=mode, exit_at_end=exit_at_end, new_session=new_session,
+        mode=mode, exit_at_end=exit_at_end, new_session=new_session, symbols=symbols,
     )  # fmt: skip
 
 

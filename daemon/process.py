@@ -239,13 +239,13 @@ class _Run:
             session=opened.id,
             run=opened.run,
             tape=self._options.tape_name,
-            strategies=[f"{record.id} on {record.symbol}" for record in opened.plan.strategies],
+            strategies=[f"{record.id} on {', '.join(record.symbols)}" for record in opened.plan.strategies],
             continued_at=opened.core.scheduler.seq,
             rerun_inputs=opened.recovered_inputs,
         )
         if host not in LOOPBACK_NAMES:
             log.warning("listening_beyond_this_machine", host=host)
-        managed = {(record.id, record.symbol) for record in opened.plan.strategies}
+        managed = {(record.id, symbol) for record in opened.plan.strategies for symbol in record.symbols}
         for book, held in opened.core.ledger.holdings.items():
             if held.quantity_lots and book not in managed:
                 quantity = opened.core.instruments[held.symbol].quantity(held.quantity_lots).normalize()

@@ -126,7 +126,7 @@ def plan_of_now(plan: SessionPlan, overrides: Sequence[str], *, current: bool) -
     if not current:
         return plan
     entries = tuple(
-        StrategyEntry(use=record.source.use, id=record.id, symbol=record.symbol, params=dict(record.params))
+        StrategyEntry(use=record.source.use, id=record.id, symbols=record.symbols, params=dict(record.params))
         for record in plan.strategies
     )
     now = plan_session(

@@ -188,7 +188,9 @@ def summarize(
             }
             for spec in plan.instruments
         ],
-        strategies=[{"id": s.id, "symbol": s.symbol, "params": s.params} for s in plan.strategies],
+        strategies=[
+            {"id": s.id, "symbol": s.symbol, "symbols": list(s.symbols), "params": s.params} for s in plan.strategies
+        ],
         limits=[f"{name}={value}" for name, value in limits.items() if value is not None],
         notes=tape.notes + _failures(core),
         dead_letters=core.scheduler.dead_letters.count,

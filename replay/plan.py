@@ -42,6 +42,13 @@ class StrategyRecord(msgspec.Struct, frozen=True):
     params: dict[str, Param]
     symbol: str
     timeframe_ns: int
+    further: tuple[str, ...] = ()
+    """Its other symbols, in order."""
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """All symbols it trades, in order."""
+        return (self.symbol, *self.further)
 
 
 class MarketSeries(msgspec.Struct, frozen=True):
@@ -160,9 +167,18 @@ def build_core(plan: SessionPlan, observers: Table | None = None) -> Core:
     strategies: list[StrategyPlan] = []
     for record in plan.strategies:
         strategy = make_strategy(load_class(record.source), record.params, record.id)
-        rows = FeatureRows(_declared(strategy, record.id))
-        plan_entry = StrategyPlan(record.id, record.symbol, record.timeframe_ns, strategy, rows, strategy.warmup)
-        strategies.append(plan_entry)
+        declared = _declared(strategy, record.id)
+        strategies.append(
+            StrategyPlan(
+                record.id,
+                record.symbol,
+                record.timeframe_ns,
+                strategy,
+                FeatureRows(declared),
+                strategy.warmup,
+                tuple((symbol, FeatureRows(declared)) for symbol in record.further),
+            )
+        )
     return Core(
         plan.settings,
         {spec.symbol: Instrument(spec) for spec in plan.instruments},
@@ -245,8 +261,8 @@ def _strategy_difference(then: StrategyRecord, now: StrategyRecord) -> str | Non
         return f"strategy {then.id} was {then.source.use}, now {now.source.use}"
     if then.source.code != now.source.code:
         return f"the file of strategy {then.id} has changed"
-    if then.symbol != now.symbol:
-        return f"strategy {then.id} traded {then.symbol}, now {now.symbol}"
+    if then.symbols != now.symbols:
+        return f"strategy {then.id} traded {', '.join(then.symbols)}, now {', '.join(now.symbols)}"
     if then.timeframe_ns != now.timeframe_ns:
         return f"strategy {then.id} decides on another timeframe"
     for name, value in now.params.items():
@@ -256,21 +272,45 @@ def _strategy_difference(then: StrategyRecord, now: StrategyRecord) -> str | Non
 
 
 def _plan_strategy(entry: StrategyEntry, base: Mapping[str, int]) -> StrategyRecord:
-    symbol = entry.symbol or next(iter(base))
-    if symbol not in base:
-        message = f"strategy {entry.id or entry.use}: no tape for {symbol}{nearest(symbol, base)}"
-        raise UserError(message)
     source = read_source(entry.use)
     kind = load_class(source)
     identity = entry.id or (entry.use if source.code is None else kind.__name__)
+    symbols = _symbols(entry, kind, identity, base)
     strategy = make_strategy(kind, entry.params, identity)
     _declared(strategy, identity)
     if type(kind.warmup) is not int or kind.warmup < 0:
         message = f"strategy {identity}: warmup must be a number of bars, not {kind.warmup!r}"
         raise UserError(message)
-    return StrategyRecord(
-        identity, source, all_params(strategy), symbol, _timeframe_ns(kind.timeframe, base[symbol], identity)
-    )
+    timeframes_ns = {symbol: _timeframe_ns(kind.timeframe, base[symbol], identity) for symbol in symbols}
+    if len(set(timeframes_ns.values())) > 1:
+        message = f"strategy {identity}: its symbols have bars of different lengths; set timeframe in its class"
+        raise UserError(message)
+    first, *further = symbols
+    return StrategyRecord(identity, source, all_params(strategy), first, timeframes_ns[first], tuple(further))
+
+
+def _symbols(entry: StrategyEntry, kind: type[Strategy], identity: str, base: Mapping[str, int]) -> tuple[str, ...]:
+    """Return what a strategy trades, in order: what its entry names, or as many of the first as its class wants."""
+    wanted: object = kind.markets
+    if wanted is not None and (type(wanted) is not int or wanted < 1):
+        message = f"strategy {identity}: markets must be a number of symbols, or None for all, not {wanted!r}"
+        raise UserError(message)
+    if entry.symbol is not None and entry.symbols:
+        message = f"strategy {identity}: give symbol or symbols, not both"
+        raise UserError(message)
+    symbols = entry.symbols or ((entry.symbol,) if entry.symbol is not None else tuple(base)[: kind.markets])
+    for symbol in symbols:
+        if symbol not in base:
+            message = f"strategy {identity}: no tape for {symbol}{nearest(symbol, base)}"
+            raise UserError(message)
+        if symbols.count(symbol) > 1:
+            message = f"strategy {identity}: {symbol} is named twice"
+            raise UserError(message)
+    if kind.markets not in (None, len(symbols)):
+        there = f"{len(symbols)} {'is' if len(symbols) == 1 else 'are'} there: {', '.join(symbols)}"
+        message = f"strategy {identity}: it trades {kind.markets} symbol{'s' * (kind.markets != 1)}, and {there}"
+        raise UserError(message)
+    return symbols
 
 
 def _timeframe_ns(timeframe: object, base_ns: int, identity: str) -> int:

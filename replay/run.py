@@ -19,7 +19,7 @@ from replay.tape import Tape, open_tape
 from strategies.base import Strategy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import polars as pl
 
@@ -77,6 +77,7 @@ def replay(
     settings: Mapping[str, Any] | None = None,
     *,
     config: Path | None = None,
+    symbols: Sequence[str] = (),
 ) -> ReplayResult:
     """Replay `tape` through the actors that trade live.
 
@@ -87,13 +88,14 @@ def replay(
         params: values for its parameters.
         settings: values by dotted name, for example ``{"account.cash": 50_000}``.
         config: a TOML file of settings, under those.
+        symbols: what the strategy trades; as many of the tape's first as its class wants unless given.
 
     Raises:
         UserError: anything asked for that does not exist or is out of its bounds.
     """
     values = load_settings(config, [f"{name}={value}" for name, value in (settings or {}).items()])
     use = strategy if isinstance(strategy, str) else register_class(strategy)
-    entry = StrategyEntry(use=use, params=dict(params or {}))
+    entry = StrategyEntry(use=use, symbols=tuple(symbols), params=dict(params or {}))
     values = msgspec.structs.replace(values, strategies=(entry,))
     check_strategies(values)
     opened_at = perf_counter()

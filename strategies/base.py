@@ -15,6 +15,11 @@
 
 Whatever a strategy stores on `self` survives restarts. `on_bar` is not called before every feature has
 warmed up. Orders decided on one bar can fill on the next at the earliest.
+
+A strategy on several symbols says so with `markets`. It has its features of each of them, `on_bar` is called
+for each symbol's bars, and `on_slice` once for each close, with the rows of all. An order, a position or a price
+is of the symbol in hand unless it is named: that of the bar, tick, fill or order it is being told of, the first
+of `symbols` in everything else.
 """
 
 from __future__ import annotations
@@ -44,8 +49,8 @@ from actors.strategy_port import Execution, OrderUpdate
 from strategies.state import dump_state, load_state
 
 if TYPE_CHECKING:
+    from actors.desk.desk import Desk
     from actors.messages import OrderKind
-    from actors.strategy import StrategyActor
     from strategies.indicators import Indicator
 
     Features = dict[str, Indicator]
@@ -83,6 +88,10 @@ class Strategy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=Tr
     What it orders on them is vetoed ("warming up").
     """
 
+    markets: ClassVar[int | None] = 1
+    """How many symbols it trades: the first so many of the session's, unless the configuration names them; None for
+    as many as are named, or all there are."""
+
     def features(self) -> dict[str, Indicator]:
         """Declare indicators by name; `on_bar` gets their values under these names.
 
@@ -95,6 +104,13 @@ class Strategy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=Tr
 
     def on_bar(self, bar: Bar, f: Any, /) -> None:  # noqa: ANN401 - one float attribute per declared feature
         """Decide at the close of a bar."""
+
+    def on_slice(self, bars: dict[str, Bar], rows: dict[str, Any], /) -> None:
+        """Decide on the bars of one close, once all symbols have had theirs, after every `on_bar` of them.
+
+        Both are by symbol, in the order of `symbols`. A symbol without a bar of that close, or whose features are still
+        warming up, is in neither. Who is missing is waited for until a later bar comes, or for `market.slice_wait_s`.
+        """
 
     def on_fill(self, execution: Execution, /) -> None:
         """Learn of a fill."""
@@ -144,13 +160,14 @@ class Strategy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=Tr
         time_in_force: TimeInForce = "gtc",
         reduce_only: bool = False,
         post_only: bool = False,
+        symbol: str | None = None,
     ) -> int:
         """Order `quantity` base units; return a number to cancel it by.
 
         Without `limit` and `stop` it is a market order, with one of them a limit or a stop order, with both
         a stop-limit order.
         """
-        return self._order(BUY, quantity, limit, stop, time_in_force, reduce_only=reduce_only, post_only=post_only)
+        return self._order(BUY, quantity, limit, stop, time_in_force, reduce_only, post_only, symbol)
 
     def sell(
         self,
@@ -161,11 +178,12 @@ class Strategy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=Tr
         time_in_force: TimeInForce = "gtc",
         reduce_only: bool = False,
         post_only: bool = False,
+        symbol: str | None = None,
     ) -> int:
         """Order to sell `quantity` base units; terms and result as for `buy`."""
-        return self._order(SELL, quantity, limit, stop, time_in_force, reduce_only=reduce_only, post_only=post_only)
+        return self._order(SELL, quantity, limit, stop, time_in_force, reduce_only, post_only, symbol)
 
-    def target(self, quantity: float) -> int:
+    def target(self, quantity: float, *, symbol: str | None = None) -> int:
         """Bring the position to `quantity` base units (negative is short) with one market order.
 
         Market orders already under way count. Returns the number that order will carry.
@@ -173,7 +191,7 @@ class Strategy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=Tr
         if not isfinite(quantity):
             message = f"target({quantity}): the quantity must be a finite number"
             raise ValueError(message)
-        return self._bound().target(float(quantity))
+        return self._bound().target(float(quantity), symbol)
 
     def cancel(self, ref: int) -> None:
         """Withdraw an order by its number; one that is already done is fine."""
@@ -212,13 +230,26 @@ class Strategy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=Tr
 
     @property
     def position(self) -> float:
-        """Signed position in base units."""
+        """Signed position in base units, in the symbol in hand."""
         return self._bound().position
+
+    def position_of(self, symbol: str) -> float:
+        """Return the signed position in `symbol`, in base units."""
+        return self._bound().position_of(symbol)
+
+    def price_of(self, symbol: str) -> float:
+        """Return the newest price seen of `symbol`: a close, or what came between bars; 0.0 before there was one."""
+        return self._bound().price_of(symbol)
 
     @property
     def symbol(self) -> str:
-        """The symbol it trades."""
+        """The symbol in hand: the one it trades, if it trades only one."""
         return self._bound().symbol
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """All symbols it trades, in order."""
+        return self._bound().symbols
 
     @property
     def now_ns(self) -> int:
@@ -227,7 +258,7 @@ class Strategy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=Tr
 
     # --- what the actor needs -----------------------------------------------------------------------
 
-    def bind(self, desk: StrategyActor, /) -> None:
+    def bind(self, desk: Desk, /) -> None:
         """Receive the desk orders are given at."""
         self.__dict__[_DESK] = desk
 
@@ -246,8 +277,8 @@ class Strategy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=Tr
         self.__dict__.update(load_state(state))
         self.__dict__[_DESK] = desk
 
-    def _bound(self) -> StrategyActor:
-        desk: StrategyActor | None = self.__dict__.get(_DESK)
+    def _bound(self) -> Desk:
+        desk: Desk | None = self.__dict__.get(_DESK)
         if desk is None:
             message = "a strategy can act only while it is run; use on_start for what must happen first"
             raise RuntimeError(message)
@@ -260,9 +291,9 @@ class Strategy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=Tr
         limit: float | None,
         stop: float | None,
         time_in_force: TimeInForce,
-        *,
-        reduce_only: bool,
-        post_only: bool,
+        reduce_only: bool,  # noqa: FBT001 - as they come
+        post_only: bool,  # noqa: FBT001
+        symbol: str | None,
     ) -> int:
         _check_order(quantity, limit, stop, time_in_force, post_only=post_only)
         kind: OrderKind = "market"
@@ -280,6 +311,7 @@ class Strategy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=Tr
             time_in_force,
             reduce_only=bool(reduce_only),
             post_only=bool(post_only),
+            symbol=symbol,
         )
 
 

@@ -9,7 +9,7 @@ import msgspec
 from config.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from actors.messages import Bar
     from strategies.indicators import Indicator
@@ -53,6 +53,10 @@ class FeatureRows:
             empty = self._row()
             return iter([empty] * len(columns))
         return map(self._row, *outputs)
+
+    def row(self, values: Sequence[float]) -> Any:  # noqa: ANN401 - a struct made for this strategy
+        """Return `values`, in the order of a row's fields, as a row."""
+        return self._row(*values)
 
     def dump(self) -> list[bytes]:
         """Return the state of every kernel."""

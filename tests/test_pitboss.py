@@ -84,7 +84,9 @@ def test_a_users_class_is_replayed() -> None:
     result = replay(synthetic_tape("5:800"), Momentum, {"quantity": 0.25}, {"account.cash": 50_000})
     assert result.summary.start_equity == 50_000
     assert result.summary.fills == result.fills.height > 20
-    assert result.summary.strategies == [{"id": "Momentum", "symbol": "SYN/USDT", "params": {"quantity": 0.25}}]
+    assert result.summary.strategies == [
+        {"id": "Momentum", "symbol": "SYN/USDT", "symbols": ["SYN/USDT"], "params": {"quantity": 0.25}}
+    ]
     assert set(result.fills["quantity"].to_list()) == {0.25, 0.5}
     assert "final_equity" in repr(result)
 

@@ -158,10 +158,11 @@ def _traded(settings: Settings) -> list[Finding]:
         Finding(
             f"strategy {entry.id or entry.use}",
             "error",
-            f"trades {entry.symbol}, which is not among exchange.symbols{nearest(entry.symbol, symbols)}",
+            f"trades {symbol}, which is not among exchange.symbols{nearest(symbol, symbols)}",
         )
         for entry in settings.strategies
-        if entry.symbol is not None and entry.symbol not in symbols
+        for symbol in (entry.symbol, *entry.symbols)
+        if symbol is not None and symbol not in symbols
     ]
 
 

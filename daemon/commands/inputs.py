@@ -23,8 +23,11 @@ def settings_from(
     strategy: str | None,
     param: Sequence[str] | None,
     defaults: Sequence[str] = (),
+    symbols: str | None = None,
 ) -> Settings:
     """Return all layers of settings, with the strategy of the command line in place of the configured ones.
+
+    `symbols` are what it trades, with commas between.
 
     Raises:
         UserError: a setting or a parameter that is written wrongly or does not exist.
@@ -37,17 +40,27 @@ def settings_from(
             message = f"-p {text}: write it as name=value, for example fast=10"
             raise UserError(message)
         params[name.strip()] = parse_value(raw.strip())
-    if strategy is None and not params:
+    if strategy is None and not params and symbols is None:
         return settings
     if strategy is None and len(settings.strategies) != 1:
-        message = "-p needs --strategy: several strategies are configured"
+        message = f"{'-p' if params else '--symbols'} needs --strategy: several strategies are configured"
         raise UserError(message)
     entry = settings.strategies[0]
     if strategy is not None:
         entry = type(entry)(use=strategy)
+    if symbols is not None:
+        entry = msgspec.structs.replace(entry, symbol=None, symbols=tuple(_split(symbols)))
     return msgspec.structs.replace(
         settings, strategies=(msgspec.structs.replace(entry, params={**entry.params, **params}),)
     )
+
+
+def _split(symbols: str) -> list[str]:
+    names = [name.strip() for name in symbols.split(",")]
+    if not all(names):
+        message = f"--symbols {symbols!r}: write names with commas between, for example BTC/USDT,ETH/USDT"
+        raise UserError(message)
+    return names
 
 
 def tape_from(

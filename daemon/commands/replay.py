@@ -39,6 +39,7 @@ def replay_command(
     out: Path | None,
     *,
     as_json: bool,
+    symbols: str | None = None,
 ) -> None:
     """Replay a tape and print what it came to."""
     from actors.instrument import Instrument
@@ -46,7 +47,7 @@ def replay_command(
     from replay.plan import check_strategies
     from replay.record import Recorder
 
-    settings = settings_from(config, setting, strategy, param)
+    settings = settings_from(config, setting, strategy, param, symbols=symbols)
     check_strategies(settings)
     if out is not None:
         _prepare(out)
@@ -119,7 +120,8 @@ def _print(summary: Summary, name: str, out: Path | None) -> None:
     table.add_column(justify="right")
     for strategy in summary.strategies:
         params = ", ".join(f"{key}={value}" for key, value in strategy["params"].items())  # type: ignore[attr-defined]
-        table.add_row("strategy", f"{strategy['id']} ({params}) on {strategy['symbol']}")
+        traded = ", ".join(strategy["symbols"])  # type: ignore[arg-type]
+        table.add_row("strategy", f"{strategy['id']} ({params}) on {traded}")
     for spec in summary.instruments:
         inferred = ", inferred" if spec["inferred"] else ""
         table.add_row("instrument", f"{spec['symbol']}: tick {spec['tick']}, lot {spec['lot']}{inferred}")

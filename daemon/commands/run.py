@@ -43,6 +43,7 @@ def run_command(
     mode: str,
     exit_at_end: bool,
     new_session: bool,
+    symbols: str | None = None,
 ) -> None:
     """Run the daemon in the foreground and print the session's summary at the end."""
     import anyio
@@ -60,7 +61,7 @@ def run_command(
     if port is not None:
         overrides.append(f"http.port={port}")
     defaults = () if tape else (f"feed.speed={_DEFAULT_SYNTHETIC_SPEED}",)
-    settings = settings_from(config, overrides, strategy, param, defaults)
+    settings = settings_from(config, overrides, strategy, param, defaults, symbols=symbols)
     if mode not in MODES:
         message = f"--mode {mode}: it is paper or real{nearest(mode, MODES)}"
         raise UserError(message)

@@ -58,7 +58,7 @@ class Rig:
 
     def __init__(
         self,
-        *strategies: Strategy | tuple[Strategy, str],
+        *strategies: Strategy | tuple[Strategy, str] | tuple[Strategy, tuple[str, ...]],
         settings: dict[str, Any] | None = None,
         symbols: tuple[str, ...] = ("X",),
         tick: str = "1",
@@ -83,11 +83,13 @@ class Rig:
         }
         plans = []
         for index, given in enumerate(strategies):
-            strategy, symbol = given if isinstance(given, tuple) else (given, symbols[0])
+            strategy, traded = given if isinstance(given, tuple) else (given, symbols[0])
+            symbol, *further = (traded,) if isinstance(traded, str) else traded
             kind = type(strategy)
             minutes = int(kind.timeframe.removesuffix("m")) if kind.timeframe else timeframe_ns // MINUTE
             rows = FeatureRows(strategy.features())
-            plans.append(StrategyPlan("abcdefgh"[index], symbol, minutes * MINUTE, strategy, rows, kind.warmup))
+            others = tuple((name, FeatureRows(strategy.features())) for name in further)
+            plans.append(StrategyPlan("abcdefgh"[index], symbol, minutes * MINUTE, strategy, rows, kind.warmup, others))
         self.ear = Ear()
         self.timeframe_ns = timeframe_ns
         self.core = Core(

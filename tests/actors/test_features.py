@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
 
 from actors import messages as m
-from actors.features import Features
+from actors.features import Features, Subscription
 from actors.runtime.scheduler import Context, CoreError
 
 MINUTE = 60_000_000_000
@@ -31,6 +31,9 @@ class Sum:
             self.total += close
             yield self.total
 
+    def row(self, values: Sequence[float]) -> Any:
+        return values[0]
+
     def dump(self) -> list[bytes]:
         return [str(self.total).encode()]
 
@@ -44,7 +47,7 @@ def bar(close: float, symbol: str = "X", timeframe_ns: int = MINUTE) -> m.Bar:
 
 
 def make(context: Context, *subscriptions: tuple[str, str, int, Sum, bool]) -> Features:
-    return Features(context, ["X", "Y"], [(*subscription, 0) for subscription in subscriptions])
+    return Features(context, ["X", "Y"], [Subscription(*each) for each in subscriptions])
 
 
 def rows(said: list[Any]) -> list[tuple[str, float]]:

@@ -28,7 +28,7 @@ def test_a_fill_is_told_after_the_position_has_followed_it(rig: Any, scripted: S
     bench.flat(100)
     bench.bar(102, 104, 101, 103)
     assert seen == [
-        (3.0, Execution(1, 102.0, 3.0, 0.306, "taker", bench.now_ns - 60_000_000_000, done=True)),
+        (3.0, Execution(1, 102.0, 3.0, 0.306, "taker", bench.now_ns - 60_000_000_000, done=True, symbol="X")),
     ]
 
 
@@ -51,12 +51,12 @@ def test_an_order_is_told_what_became_of_it(rig: Any, scripted: Scripted) -> Non
     bench = rig(scripted(plan, on_order=lambda _, update: seen.append(update)))
     bench.flat(100, 6)
     assert seen == [
-        OrderUpdate(1, "accepted"),
-        OrderUpdate(2, "rejected", "post-only, and it would take liquidity"),
-        OrderUpdate(1, "cancelled", "as requested"),
-        OrderUpdate(3, "accepted"),
-        OrderUpdate(3, "expired", "ioc: not fillable at once"),
-        OrderUpdate(4, "vetoed", "quantity is below one lot"),
+        OrderUpdate(1, "accepted", symbol="X"),
+        OrderUpdate(2, "rejected", "post-only, and it would take liquidity", symbol="X"),
+        OrderUpdate(1, "cancelled", "as requested", symbol="X"),
+        OrderUpdate(3, "accepted", symbol="X"),
+        OrderUpdate(3, "expired", "ioc: not fillable at once", symbol="X"),
+        OrderUpdate(4, "vetoed", "quantity is below one lot", symbol="X"),
     ]
 
 
@@ -71,7 +71,7 @@ def test_every_strategy_hears_of_its_own_orders_only(rig: Any, scripted: Scripte
     )
     bench.flat(100, 2)
     assert seen == [("a", 1.0), ("b", -2.0)]
-    assert [actor.position for actor in bench.core.strategies] == [1.0, -2.0]
+    assert [actor.desk.position for actor in bench.core.strategies] == [1.0, -2.0]
 
 
 def test_numbers_of_orders_count_up_whether_or_not_they_pass(rig: Any, scripted: Scripted) -> None:
@@ -343,7 +343,7 @@ def test_past_its_intensity_it_is_abandoned_and_the_account_is_made_safe(
     assert core.control.trading == state
     assert [order.request.ref for order in core.execution.orders.values()] == open_refs
     assert core.ledger.holdings["a", "X"].quantity_lots == position
-    assert core.strategies[0].position == position, "the desk still follows the ledger"
+    assert core.strategies[0].desk.position == position, "the desk still follows the ledger"
 
 
 def test_failures_far_apart_never_escalate(rig: Any) -> None:
@@ -383,7 +383,7 @@ def test_what_an_abandoned_strategy_left_behind_does_not_stop_snapshots(rig: Any
     other.restore(bench.snapshot())
     assert other.snapshot() == bench.snapshot()
     assert other.core.strategies[0].abandoned
-    assert other.core.strategies[0].position == 2
+    assert other.core.strategies[0].desk.position == 2
 
 
 def test_abandonment_and_intensity_survive_a_restart(rig: Any, of: Of) -> None:

@@ -341,7 +341,7 @@ def test_a_strategy_that_answers_every_veto_is_a_livelock_that_names_it(rig: Any
 def test_a_session_goes_on_from_an_account(rig: Any, scripted: Scripted, of: Of) -> None:
     account = Account(500 * UNIT, [Holding("a", "X", 5, 400 * UNIT), Holding("b", "X", -2, -150 * UNIT)])
     bench = rig(scripted({0: lambda s: s.target(0)}), scripted({0: lambda s: s.target(-5)}), account=account)
-    assert [actor.position for actor in bench.core.strategies] == [5, -2]
+    assert [actor.desk.position for actor in bench.core.strategies] == [5, -2]
     assert bench.core.ledger.equity_atoms == (500 + 400 - 150) * UNIT
     bench.flat(100)
     fills = of(m.Fill, bench.flat(100))

@@ -125,6 +125,37 @@ class Trader(Strategy):
 
 class Slow(Trader):
     timeframe = "5m"
+
+
+class Pair(Trader):
+    markets = None
+    stumble: int = 0
+    """Fails on a slice whose first close, in cents, is a multiple of this."""
+
+    def on_slice(self, bars, rows):
+        self.count += len(bars)
+        self.told = list(bars)
+        action = self.draw(8)
+        other = self.symbols[self.draw(len(self.symbols))]
+        if action == 0:
+            for place, symbol in enumerate(bars):
+                self.target((1 - 2 * place) * self.quantity, symbol=symbol)
+        elif action == 1 and other in rows:
+            self.refs.append(self.buy(self.quantity, limit=rows[other].fast - 0.2, symbol=other))
+        elif action == 2:
+            self.target(0, symbol=other)
+        elif action == 3 and self.position_of(other) > 0:
+            self.refs.append(self.sell(self.position_of(other), stop=self.price_of(other) * 0.999, symbol=other))
+        elif action == 4 and self.refs:
+            self.amend(self.refs[self.draw(len(self.refs))], limit=self.price_of(other))
+        elif action == 5 and self.refs:
+            self.cancel(self.refs[self.draw(len(self.refs))])
+        if self.stumble and round(next(iter(bars.values())).close * 100) % self.stumble == 0:
+            raise ValueError("a slice I cannot stand")
+
+
+class SlowPair(Pair):
+    timeframe = "5m"
 '''
 
 
@@ -223,6 +254,12 @@ def trader(tmp_path: Path) -> str:
     return str(path)
 
 
+def _symbols_of(named: str | None) -> dict[str, Any]:
+    if named is None:
+        return {}
+    return {"symbols": named.split(",")} if "," in named else {"symbol": named}
+
+
 @pytest.fixture
 def configure(trader: str) -> Callable[..., Settings]:
     """Return a maker of settings for traders: (class, id, symbol, seed), and settings by dotted name."""
@@ -230,7 +267,7 @@ def configure(trader: str) -> Callable[..., Settings]:
     def configure(*entries: tuple[str, str, str | None, int], **values: Any) -> Settings:
         layers: dict[str, Any] = {
             "strategies": [
-                {"use": f"{trader}:{kind}", "id": identity, "params": {"seed": seed}} | ({"symbol": s} if s else {})
+                {"use": f"{trader}:{kind}", "id": identity, "params": {"seed": seed}} | _symbols_of(s)
                 for kind, identity, s, seed in entries or [("Trader", "t", None, 1)]
             ]
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from config.load import check_settings
 from config.schema import Settings
 from replay.journal import decode_plan, encode_plan
 from replay.plan import SessionPlan, build_core, check_strategies, difference, inherited, plan_session, start_core
-from replay.tape import Tape
+from replay.tape import Tape, tape_from_frame
 
 Configure = Callable[..., Settings]
 MINUTE = 60_000_000_000
@@ -87,6 +88,16 @@ def test_names_of_strategies(configure: Configure, tape: Tape, trader: str) -> N
     [
         ({"use": "ema_cros"}, "there is no strategy ema_cros (did you mean 'ema_cross'?); built in are"),
         ({"use": "ema_cross", "symbol": "Z"}, "strategy ema_cross: no tape for Z"),
+        ({"use": "ema_cross", "symbols": ["X", "YY"]}, "strategy ema_cross: no tape for YY (did you mean 'Y'?)"),
+        (
+            {"use": "ema_cross", "symbols": ["X", "Y"]},
+            "strategy ema_cross: it trades 1 symbol, and 2 are there: X, Y",
+        ),
+        ({"use": "ema_cross", "symbols": ["X", "X"]}, "strategy ema_cross: X is named twice"),
+        (
+            {"use": "ema_cross", "symbol": "X", "symbols": ["X"]},
+            "strategy ema_cross: give symbol or symbols, not both",
+        ),
         ({"use": "ema_cross", "params": {"fst": 1}}, "ema_cross: there is no parameter fst (did you mean 'fast'?)"),
         ({"use": "ema_cross", "params": {"fast": 0}}, "ema_cross: parameter fast: Expected `int` >= 1"),
         ({"use": "ema_cross", "id": "m", "params": {"fast": 0}}, "m: parameter fast: Expected `int` >= 1"),
@@ -99,6 +110,50 @@ def test_a_mistake_is_one_line(tape: Tape, values: dict[str, Any], line: str) ->
 def test_two_of_one_name_are_refused(tape: Tape) -> None:
     settings = check_settings({"strategies": [{"use": "ema_cross"}, {"use": "ema_cross"}]}, "test")
     assert refused(settings, tape) == "two strategies are called ema_cross; give one of them another id"
+
+
+@pytest.mark.parametrize(
+    ("markets", "named", "traded"),
+    [
+        (2, {}, ("X", "Y")),
+        (2, {"symbols": ["Y", "X"]}, ("Y", "X")),
+        (1, {}, ("X",)),
+        (1, {"symbols": ["Y"]}, ("Y",)),
+        (None, {}, ("X", "Y")),
+        (None, {"symbol": "Y"}, ("Y",)),
+        (2, {"symbol": "Y"}, "strategy Mine: it trades 2 symbols, and 1 is there: Y"),
+        (3, {}, "strategy Mine: it trades 3 symbols, and 2 are there: X, Y"),
+        (0, {}, "strategy Mine: markets must be a number of symbols, or None for all, not 0"),
+        ("'all'", {}, "strategy Mine: markets must be a number of symbols, or None for all, not 'all'"),
+    ],
+)
+def test_how_many_symbols_it_trades(
+    tape: Tape, tmp_path: Path, markets: Any, named: dict[str, Any], traded: tuple[str, ...] | str
+) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(f"{HEAD}    markets = {markets}\n")
+    settings = entry(use=f"{path}:Mine", **named)
+    if isinstance(traded, str):
+        assert refused(settings, tape) == traded
+        return
+    (record,) = plan_session(settings, tape).strategies
+    assert record.symbols == traded
+    assert decode_plan(encode_plan(plan_session(settings, tape))).strategies == [record]
+
+
+def test_symbols_of_bars_of_several_lengths_need_a_timeframe(
+    walk: Any, tape_of: Any, joined: Any, tmp_path: Path
+) -> None:
+    table = walk(2, 50)
+    table["ts"] = table["ts"][0] + 5 * (table["ts"] - table["ts"][0])
+    slow = tape_from_frame(table, symbol="Y", timeframe="5m", tick=Decimal("0.01"))
+    tape = joined(tape_of(walk(1, 50), "X"), slow)
+    path = tmp_path / "mine.py"
+    path.write_text(f"{HEAD}    markets = 2\n")
+    line = "strategy Mine: its symbols have bars of different lengths; set timeframe in its class"
+    assert refused(entry(use=f"{path}:Mine"), tape) == line
+    path.write_text(f"{HEAD}    markets = 2\n    timeframe = '5m'\n")
+    assert plan_session(entry(use=f"{path}:Mine"), tape).strategies[0].timeframe_ns == 5 * MINUTE
 
 
 HEAD = "from pitboss import Strategy, ema\n\n\nclass Mine(Strategy):\n"
@@ -159,6 +214,7 @@ def replanned(configure: Configure, tape: Tape, change: str, trader: str, walk: 
         "class": (("Slow", "t", None, 1), {}),
         "seed": (("Trader", "t", None, 2), {}),
         "symbol": (("Trader", "t", "Y", 1), {}),
+        "symbols": (("Pair", "t", "Y,X", 1), {}),
         "account": (("Trader", "t", None, 1), {"account__cash": 1}),
         "venue": (("Trader", "t", None, 1), {"venue__slippage_bps": 1}),
         "risk": (("Trader", "t", None, 1), {"risk__max_position": 1}),
@@ -185,6 +241,7 @@ def replanned(configure: Configure, tape: Tape, change: str, trader: str, walk: 
         ("class", "strategy t was"),
         ("seed", "parameter seed of t was 1, now 2"),
         ("symbol", "strategy t traded X, now Y"),
+        ("symbols", "strategy t traded X, Y, now Y, X"),
         ("account", "the settings [account] differ"),
         ("venue", "the settings [venue] differ"),
         ("risk", "the settings [risk] differ"),
@@ -196,7 +253,8 @@ def test_what_makes_it_another_session(
     configure: Configure, tape: Tape, trader: str, walk: Any, tape_of: Any, change: str, words: str | None
 ) -> None:
     """What only paces or bounds the process may change from run to run; what decides may not."""
-    kept = plan_session(configure(("Trader", "t", None, 1)), tape, tape_name="one")
+    before = ("Pair", "t", "X,Y", 1) if change == "symbols" else ("Trader", "t", None, 1)
+    kept = plan_session(configure(before), tape, tape_name="one")
     found = difference(kept, replanned(configure, tape, change, trader, walk, tape_of))
     assert (found is None) == (words is None)
     assert words is None or (found is not None and found.startswith(words))

@@ -48,6 +48,8 @@ def test_any_snapshot_continues_to_the_same_digest_and_the_same_state(
         ("Trader", "a", "X", seed),
         ("Slow", "b", "X", seed + 1),
         ("Trader", "c", "Y", seed + 2),
+        ("Pair", "d", "Y,X", seed + 3),
+        ("SlowPair", "e", "X,Y", seed + 4),
         **VARIANTS[variant],
     )
     inputs = with_commands(list(tape.bars()), seed)

@@ -165,7 +165,7 @@ def test_the_summary_names_what_decided_it(configure: Configure, walk: Any, tape
     summary, _ = played(configure(("Trader", "mine", None, 3), risk__max_position=2), tape_of(walk(1, 50)))
     assert summary.instruments == [{"symbol": "X/USD", "tick": "0.01", "lot": "0.001", "inferred": False}]
     assert summary.strategies == [
-        {"id": "mine", "symbol": "X/USD", "params": {"seed": 3, "quantity": 0.5}},
+        {"id": "mine", "symbol": "X/USD", "symbols": ["X/USD"], "params": {"seed": 3, "quantity": 0.5}},
     ]
     assert summary.limits == ["max_position=2"]
     assert (summary.state, summary.dead_letters) == ("running", 0)

@@ -57,6 +57,10 @@ class Stumbles(Strategy):
             raise KeyError(name)
 
 
+class FailingPair(Pair):
+    stumble: int = 17
+
+
 class Watches(Strategy):
     """Trades on nothing, and has no indicator to wait for."""
 
@@ -132,6 +136,9 @@ CASTS = {
     "one that fails": [("Stumbles", "s", "X", 3)],
     "one on a higher timeframe": [("Trader", "a", "X", 5), ("Slow", "b", "X", 6)],
     "none on the first market": [("Trader", "b", "Y", 6)],
+    "one on both": [("Pair", "p", "X,Y", 5)],
+    "one on both that fails": [("FailingPair", "p", "Y,X", 5), ("Trader", "a", "X", 5)],
+    "one on both, higher": [("SlowPair", "p", "X,Y", 5), ("Trader", "a", "Y", 5)],
 }
 
 
@@ -151,7 +158,7 @@ def test_both_ways_come_to_the_same(
     gaps: bool,
 ) -> None:
     monkeypatch.setattr(Series.chunks, "__defaults__", (0, chunk_rows))
-    wants_two = any(symbol == "Y" for _, _, symbol, _ in CASTS[cast])
+    wants_two = any("Y" in symbol for _, _, symbol, _ in CASTS[cast])
     tape = tape_of(walk(31, 700, gaps=gaps), "X")
     if wants_two:
         tape = joined(tape, tape_of(walk(32, 650, gaps=gaps), "Y"))

@@ -26,8 +26,8 @@ class Desk:
         self.asked.append(("order", *terms, flags))
         return len(self.asked)
 
-    def target(self, quantity: float) -> int:
-        self.asked.append(("target", quantity))
+    def target(self, quantity: float, symbol: str | None = None) -> int:
+        self.asked.append(("target", quantity) if symbol is None else ("target", quantity, symbol))
         return len(self.asked)
 
     def cancel(self, ref: int) -> None:
@@ -55,7 +55,7 @@ def mine(desk: Desk) -> Mine:
     return strategy
 
 
-NONE = {"reduce_only": False, "post_only": False}
+NONE = {"reduce_only": False, "post_only": False, "symbol": None}
 
 
 @pytest.mark.parametrize(
@@ -71,8 +71,10 @@ def test_limit_and_stop_say_what_kind_of_order_it_is(
 
 
 def test_terms_are_passed_on(mine: Mine, desk: Desk) -> None:
-    mine.buy(1, limit=9, time_in_force="fok", reduce_only=True, post_only=True)
-    assert desk.asked == [("order", 1, 1.0, "limit", 9.0, None, "fok", {"reduce_only": True, "post_only": True})]
+    mine.buy(1, limit=9, time_in_force="fok", reduce_only=True, post_only=True, symbol="Y")
+    mine.target(2, symbol="Y")
+    flags = {"reduce_only": True, "post_only": True, "symbol": "Y"}
+    assert desk.asked == [("order", 1, 1.0, "limit", 9.0, None, "fok", flags), ("target", 2.0, "Y")]
 
 
 NUMBERS: list[Any] = [1, 1.0, True, np.float64(1), np.float32(1), np.int64(1), np.array(1.0), Decimal(1), Fraction(1)]
