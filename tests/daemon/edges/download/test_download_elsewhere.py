@@ -154,6 +154,20 @@ def test_what_a_venue_lists_no_more_is_named(
     assert stored(catalogue, "gate") == there_were(others)[-55:]
 
 
+@pytest.mark.parametrize("hears_until", [True, False])
+def test_what_a_venue_has_dropped_since_the_last_download_is_named(
+    fetch: Any, catalogue: Catalogue, others: OtherVenues, *, hears_until: bool
+) -> None:
+    whole_to_ms = START_MS + 2 * HOUR_MS
+    assert fetch(f"gate:{SYMBOL}", "--kind", "trades", until_ms=whole_to_ms)["unlisted"] == []
+    others.keeps, others.hears_until = 55, hears_until
+    report = fetch(f"gate:{SYMBOL}", "--kind", "trades")
+    assert report["unlisted"] == [[whole_to_ms * 1_000_000, others.trades[-55].time_ms * 1_000_000]]
+    early = [each for each in there_were(others) if each[0] < whole_to_ms]
+    assert stored(catalogue, "gate") == early + there_were(others)[-55:]
+    assert fetch(f"gate:{SYMBOL}", "--kind", "trades")["unlisted"] == report["unlisted"], "it is asked for each time"
+
+
 def test_liquidations_are_those_there_were_on_the_order_s_side(
     fetch: Any, catalogue: Catalogue, others: OtherVenues
 ) -> None:
