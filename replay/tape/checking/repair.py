@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from config.errors import UserError, nearest
+from replay.tape.catalogue.manifest import MANIFEST_NAME
 from replay.tape.checking.checks import check, check_with_leaps, stretches, surveyed
 from replay.tape.checking.files import open_rows
 from replay.tape.checking.market import volume_places
@@ -239,13 +240,16 @@ def _check_out(rows: Rows, out: Path) -> None:
     """Refuse a place for the copy before any work is done.
 
     Raises:
-        UserError: it is no Parquet file's name, or the original's, or in no folder.
+        UserError: it is no Parquet file's name, or the original's, or in no folder or one of the catalogue.
     """
     if out.suffix.lower() not in {".parquet", ".pq"}:
         message = f"--repair {out}: a repaired copy is a Parquet file: name it {out.name}.parquet"
         raise UserError(message)
     if not out.parent.is_dir():
         message = f"--repair {out}: there is no folder {out.parent}"
+        raise UserError(message)
+    if (out.parent / MANIFEST_NAME).exists():
+        message = f"--repair {out}: this is a folder of the catalogue; name a file elsewhere and import it"
         raise UserError(message)
     if out.exists() and Path(rows.where).exists() and out.samefile(rows.where):
         message = f"--repair {out}: this is the original, which stays as it is; name another file"

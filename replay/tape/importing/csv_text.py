@@ -11,6 +11,7 @@ import io
 import re
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from config.errors import UserError
@@ -167,9 +168,17 @@ def _parse_fast(lines: bytes, table: Table, schema: dict[str, pl.DataType]) -> p
         return None
     if any(frame.get_column(column.name).null_count() for column in table.columns if column.is_required):
         return None
-    if lines.count(table.delimiter.encode()) != frame.height * (table.width - 1):
-        return None  # polars ignores surplus values, but a row of "1,5" for 1.5 must not be taken
-    return frame
+    return frame if _is_even(lines, table) else None
+
+
+def _is_even(lines: bytes, table: Table) -> bool:
+    """Return whether each line has as many values as the table: polars ignores surplus ones, as of "1,5" for 1.5."""
+    letters = np.frombuffer(lines, np.uint8)
+    starts = np.concatenate([[0], np.flatnonzero(letters == ord("\n")) + 1])
+    starts = starts[starts < len(letters)]
+    marks = (letters == ord(table.delimiter)).view(np.uint8)
+    dtype = np.uint8 if table.width <= np.iinfo(np.uint8).max else np.uint32
+    return bool((np.add.reduceat(marks, starts, dtype=dtype) == table.width - 1).all())
 
 
 def _parse_slowly(lines: bytes, table: Table, first_row: int) -> pl.DataFrame:

@@ -12,6 +12,7 @@ import pytest
 
 from config.errors import UserError
 from replay.tape import open_tape
+from replay.tape.catalogue import Catalogue, Provenance, SeriesKey
 from replay.tape.checking import (
     MEANINGS,
     POLICIES,
@@ -20,6 +21,7 @@ from replay.tape.checking import (
     checks,
     lazy_rows,
     open_rows,
+    open_series,
     parse_policies,
     reading,
     repair,
@@ -230,6 +232,20 @@ def test_nothing_is_written_over_the_original_or_by_an_unclear_wish(
             "close", "volume").with_columns(pl.col("ts") * 10**6), "table", "bars"),
             tmp_path / "copy.parquet", {"not_finite": "drop"})  # fmt: skip
     assert [path.name for path in tmp_path.iterdir()] == ["BTCUSDT.parquet"]
+
+
+def test_nothing_is_written_into_the_catalogue(tmp_path: Path, make_table: Callable[..., Table]) -> None:
+    """A part that is no longer what the manifest says would be the original, touched."""
+    table = make_table(8, first_ms=FIRST_MS)
+    frame = pl.DataFrame({**table, "ts": table["ts"] * 10**6})
+    series = Catalogue(tmp_path)
+    manifest = series.write(SeriesKey("bars", "v", "X", 60 * 10**9), iter([frame]), Provenance("x")).manifest
+    (part,) = series.paths(manifest)
+    before = part.read_bytes()
+    with pytest.raises(UserError, match="this is a folder of the catalogue; name a file elsewhere and import it"):
+        repair(open_series("v:X:1m", tmp_path), part, {})
+    assert part.read_bytes() == before
+    assert repair(open_series("v:X:1m", tmp_path), tmp_path / "copy.parquet", {}).after.rows == 8
 
 
 def test_a_copy_that_would_still_have_errors_is_not_kept(tmp_path: Path, make_table: Callable[..., Table]) -> None:

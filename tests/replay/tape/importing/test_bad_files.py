@@ -75,6 +75,9 @@ def test_a_value_too_many_where_not_all_columns_are_taken(tmp_path: Path) -> Non
     lines[2_899] = lines[2_899].replace("5.5", "5,5")
     text = refusal(tmp_path / "a.csv", "\n".join([HEADER + ",more,less", *lines]))
     assert text == "row 2900 has 9 values, the rows before it 8"
+    lines[2_998] = lines[2_998].removesuffix(",y")
+    text = refusal(tmp_path / "a.csv", "\n".join([HEADER + ",more,less", *lines]))
+    assert text == "row 2900 has 9 values, the rows before it 8"
 
 
 def test_times_with_and_without_an_offset_do_not_mix(tmp_path: Path) -> None:

@@ -290,6 +290,13 @@ def test_dialects(tmp_path: Path, dialect: str, bom: bytes, newline: str) -> Non
     assert ("semicolons" in notes) == (dialect in {"semicolon", "decimal comma"})
 
 
+def test_a_table_of_more_columns_than_a_byte_counts(tmp_path: Path) -> None:
+    more = ",".join(f"x{place}" for place in range(300))
+    lines = [f"ts,open,high,low,close,volume,{more}"]
+    lines += [f"{START_MS + 60_000 * i},{o},{h},{low},{c},{v}" + ",7" * 300 for i, (o, h, low, c, v) in enumerate(ROWS)]
+    assert taken(tmp_path / "a.csv", "\n".join(lines))[1].equals(plain_bars())
+
+
 def test_newest_first_is_said_and_turned_round(tmp_path: Path) -> None:
     lines = klines().splitlines()
     layout, frame = taken(tmp_path / "a.csv", "\n".join(reversed(lines)) + "\n")
