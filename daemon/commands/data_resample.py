@@ -150,11 +150,15 @@ def _write_file(bars: Iterator[pl.DataFrame], done: Resampled, out: Path, manife
         raise UserError(message)
     frame = pl.concat(frames, how="diagonal").with_columns(pl.col("ts") // NS_PER_MS)
     optional = [name for name in frame.columns if name not in COLUMN_NAMES]
+    written = out.with_name(f".{out.name}.partial")
     try:
-        frame.select(*COLUMN_NAMES, *optional).write_parquet(out)
-    except OSError as error:
-        message = f"{out}: cannot be written ({error.strerror or error})"
+        frame.select(*COLUMN_NAMES, *optional).write_parquet(written)
+        written.replace(out)
+    except (OSError, pl.exceptions.ComputeError) as error:
+        message = f"{out}: cannot be written ({getattr(error, 'strerror', None) or error})"
         raise UserError(message) from error
+    finally:
+        written.unlink(missing_ok=True)
     return _report(manifest, str(out), done, done.bars)
 
 

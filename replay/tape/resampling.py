@@ -32,6 +32,9 @@ Incomplete = Literal["drop", "gaps", "keep"]
 too, of which a part may be missing."""
 
 _DAY_NS = 86_400 * 10**9
+_WEEK_NS = 7 * _DAY_NS
+_MONDAY_NS = 4 * _DAY_NS
+"""The first Monday after the epoch: exchanges' weeks begin on Mondays."""
 _MINUTE_NS = 60 * 10**9
 _SESSION_MAX_NS = 23 * 3_600 * 10**9
 """Longer sessions would overlap on the day clocks go forward."""
@@ -64,7 +67,7 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True):
     source_ns: int | None
     """Length of the bars they are made of; ``None`` for trades."""
     offset_ns: int = 0
-    """How long after a multiple of the timeframe (counted from 1970) they begin."""
+    """How long after a multiple of the timeframe (counted from 1970; weeks from a Monday) they begin."""
     session: Session | None = None
     incomplete: Incomplete = "drop"
 
@@ -163,7 +166,8 @@ def _placed(frame: pl.DataFrame, grid: Grid) -> pl.DataFrame:
     """Return the rows that belong to a bar, with that bar's start and end."""
     ts = pl.col("ts")
     if grid.session is None:
-        start = (ts - grid.offset_ns) // grid.timeframe_ns * grid.timeframe_ns + grid.offset_ns
+        origin_ns = grid.offset_ns + (_MONDAY_NS if grid.timeframe_ns % _WEEK_NS == 0 else 0)
+        start = (ts - origin_ns) // grid.timeframe_ns * grid.timeframe_ns + origin_ns
         rows = frame.with_columns(start.alias(_START)).with_columns((pl.col(_START) + grid.timeframe_ns).alias(_END))
     else:
         opens, closes = _session_of(ts, grid.session)
@@ -232,7 +236,10 @@ def _made(rows: pl.DataFrame, grid: Grid, done: Resampled, *, is_end: bool) -> p
 
 
 def _bar_columns(rows: pl.DataFrame, edges: Integers, counts: Integers) -> dict[str, NDArray[np.generic]]:
-    """Return the bars' columns out of shorter bars'; a sum of which a part is unknown is unknown."""
+    """Return the bars' columns out of shorter bars'.
+
+    A sum of which a part is unknown is unknown, and what was partly filled in is not all true: it is synthetic.
+    """
     columns: dict[str, NDArray[np.generic]] = {
         "open": rows.get_column("open").to_numpy()[edges],
         "high": np.maximum.reduceat(rows.get_column("high").to_numpy(), edges),
@@ -246,7 +253,7 @@ def _bar_columns(rows: pl.DataFrame, edges: Integers, counts: Integers) -> dict[
             columns[name] = np.add.reduceat(values, edges)
     if "synthetic" in rows.columns:
         flags = rows.get_column("synthetic").fill_null(value=False).to_numpy()
-        columns["synthetic"] = np.logical_and.reduceat(flags, edges)
+        columns["synthetic"] = np.logical_or.reduceat(flags, edges)
     return columns
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import resource
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +47,31 @@ def test_series_are_listed(invoke: Callable[..., Run], data_dir: Path) -> None:
     assert run.code == 0
     for text in ("binance:BTC/USDT:1m", "binance:BTC/USDT:5m", "kraken:ETH/EUR:1m", "funding", "2024-01-01"):
         assert text in run.output
+
+
+def test_a_damaged_manifest_is_named_behind_the_others(invoke: Callable[..., Run], data_dir: Path) -> None:
+    (data_dir / "bars" / "kraken" / "ETH-EUR" / "1m" / "manifest.json").write_text("{")
+    run = invoke("data", "list")
+    assert "binance:BTC/USDT:5m" in run.output
+    assert run.code == 2
+    assert "ETH-EUR/1m/manifest.json: no manifest of a series" in run.errors
+    assert json.loads(invoke("data", "show", "binance:BTC/USDT:1m", "--json").output)["rows"] == 5
+
+
+def test_a_file_of_bars_is_written_whole_or_not_at_all(
+    invoke: Callable[..., Run], data_dir: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out" / "bars.parquet"
+    out.parent.mkdir()
+    out.write_text("what was there")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, limits[1]))
+    try:
+        run = invoke("data", "resample", "binance:BTC/USDT:1m", "3m", "--out", str(out))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert f"{out}: cannot be written" in run.refusal
+    assert [(path.name, path.read_text()) for path in out.parent.iterdir()] == [("bars.parquet", "what was there")]
 
 
 def test_series_are_listed_for_programs(invoke: Callable[..., Run], data_dir: Path) -> None:

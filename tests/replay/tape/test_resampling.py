@@ -100,7 +100,9 @@ def test_trades_make_the_exchanges_own_minutes(shared_data: Path) -> None:
     assert_frame_equal(sure, ours.slice(1, ours.height - 2))
 
 
-@pytest.mark.parametrize(("every", "length"), [("3m", 3 * MINUTE), ("1h", HOUR), ("4h", 4 * HOUR), ("1d", DAY)])
+@pytest.mark.parametrize(
+    ("every", "length"), [("3m", 3 * MINUTE), ("1h", HOUR), ("4h", 4 * HOUR), ("1d", DAY), ("1w", 7 * DAY)]
+)
 @pytest.mark.parametrize("offset", [0, 2])
 def test_a_recorded_year_with_gaps_is_what_polars_makes_of_it(
     shared_data: Path, every: str, length: int, offset: int
@@ -111,7 +113,7 @@ def test_a_recorded_year_with_gaps_is_what_polars_makes_of_it(
     ours = made(year, 50_000, incomplete="keep", **terms)
     assert_frame_equal(ours, theirs.drop("count"), rel_tol=1e-12)
     full = theirs.filter(pl.col("count") == length // MINUTE).drop("count")
-    assert 0 < full.height < theirs.height
+    assert every == "1w" or 0 < full.height < theirs.height
     assert_frame_equal(made(year, 50_000, **terms), full, rel_tol=1e-12)
 
 
@@ -139,15 +141,15 @@ def test_a_bar_that_ends_with_the_data_is_whole() -> None:
 
 
 def test_sums_add_up_and_what_is_unknown_stays_unknown() -> None:
-    frame = minutes(list(range(6))).with_columns(
-        quote_volume=pl.Series([1.0, 2.0, 3.0, 4.0, None, 6.0]),
-        trades=pl.Series([1, 2, 3, 4, 5, 6], dtype=pl.Int64),
-        synthetic=pl.Series([True, True, True, True, False, True]),
+    frame = minutes(list(range(9))).with_columns(
+        quote_volume=pl.Series([1.0, 2.0, 3.0, 4.0, None, 6.0, 0.0, 0.0, 0.0]),
+        trades=pl.Series([1, 2, 3, 4, 5, 6, 0, 0, 0], dtype=pl.Int64),
+        synthetic=pl.Series([True, True, True, False, False, True, False, None, False]),
     )
     bars = made(frame, timeframe_ns=3 * MINUTE, source_ns=MINUTE)
-    assert bars.get_column("quote_volume").to_list() == [6.0, None]
-    assert bars.get_column("trades").to_list() == [6, 15]
-    assert bars.get_column("synthetic").to_list() == [True, False]
+    assert bars.get_column("quote_volume").to_list() == [6.0, None, 0.0]
+    assert bars.get_column("trades").to_list() == [6, 15, 0]
+    assert bars.get_column("synthetic").to_list() == [True, True, False], "a part that was filled in makes all of it so"
     assert bars.schema["trades"] == pl.Int64
 
 
