@@ -61,6 +61,9 @@ def look(stream: Stream, where: str) -> Head:
         for record in _records(b"".join(lines[: SAMPLE_ROWS + 1]).decode(errors="replace"), delimiter, where, 0)
         if any(value.strip() for value in record)
     ]
+    if not records:
+        message = f"{where}: the file is empty: there are delimiters and no value"
+        raise UserError(message)
     names = None
     if not any(_is_number(value) for value in records[0]):
         names = tuple(records.pop(0))

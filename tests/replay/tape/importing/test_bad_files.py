@@ -117,6 +117,7 @@ def test_wrong_names_of_columns(tmp_path: Path, header: str, said: str) -> None:
     [
         (b"", "the file is empty"),
         (b"\n\n", "the file is empty"),
+        (b",,,,,\n,,,,,\n", "the file is empty: there are delimiters and no value"),
         (b"\xef\xbb\xbf", "the file is empty"),
         (gzip.compress(b""), "the file is empty"),
         (b"[]", "the file is empty"),

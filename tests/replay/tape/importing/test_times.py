@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replay.tape.importing.times import FIRST_NS, LAST_NS, NS_OF, nanoseconds, unit_of
@@ -22,6 +22,7 @@ def back(values: list[object], reading: str, dtype: type[pl.DataType] | pl.DataT
 
 
 @pytest.mark.parametrize("unit", NS_OF)
+@settings(deadline=None)
 @given(ns=moments)
 def test_a_number_is_told_by_its_size_and_comes_back(unit: str, ns: int) -> None:
     value = ns // NS_OF[unit]
@@ -33,6 +34,7 @@ def test_a_number_is_told_by_its_size_and_comes_back(unit: str, ns: int) -> None
 
 
 @pytest.mark.parametrize("unit", NS_OF)
+@settings(deadline=None)
 @given(ns=moments)
 def test_a_fraction_keeps_every_digit_down_to_a_nanosecond(unit: str, ns: int) -> None:
     whole, rest = divmod(ns, NS_OF[unit])
@@ -43,6 +45,7 @@ def test_a_fraction_keeps_every_digit_down_to_a_nanosecond(unit: str, ns: int) -
         assert back([text], unit) == [ns]
 
 
+@settings(deadline=None)
 @given(ns=moments, minutes=st.integers(-14 * 60, 14 * 60), digits=st.integers(0, 9), gap=st.sampled_from("T "))
 def test_text_with_any_offset_comes_back(ns: int, minutes: int, digits: int, gap: str) -> None:
     ns -= ns % 10 ** (9 - digits)
@@ -78,6 +81,7 @@ def test_what_is_no_time_is_none(text: str) -> None:
     assert unit_of(text) is None or back([text], "iso") == [None]
 
 
+@settings(deadline=None)
 @given(ns=moments)
 def test_typed_times_come_back(ns: int) -> None:
     micros = max(ns - ns % 1_000, FIRST_NS)
@@ -90,6 +94,7 @@ def test_a_number_of_another_unit_is_none_in_this_one() -> None:
     assert back([1_700_000_000, 1_700_000_000_000, None], "s", pl.Int64) == [1_700_000_000 * 10**9, None, None]
 
 
+@settings(deadline=None)
 @given(ns=moments)
 def test_a_float_is_the_shortest_number_that_it_may_be(ns: int) -> None:
     """Seconds as a float are a microsecond's, whatever is left of a nanosecond in them."""
