@@ -1,7 +1,8 @@
 """An order book kept from its changes, and shown at a bounded depth and pace.
 
-A book is known from its first snapshot on. It is shown after a message that changed it, at most once in `PACE_NS`, and
-no deeper than `DEPTH` levels a side: what is further away is rarely traded before it is shown anew.
+A book is known from its first snapshot on. It is shown after a message that changed it, at most once in `PACE_NS`: a
+change that comes sooner is shown when that time is over, so that no picture is older than it. It is shown no deeper
+than `DEPTH` levels a side: what is further away is rarely traded before it is shown anew.
 """
 
 from __future__ import annotations
@@ -26,12 +27,14 @@ LevelChange = tuple[float, float]
 class Book:
     """Both sides of one market."""
 
-    __slots__ = ("_asks", "_bids", "_shown_ns", "known", "sequence")
+    __slots__ = ("_asks", "_bids", "_is_news", "_shown_ns", "known", "sequence")
 
     def __init__(self) -> None:
         self._bids: dict[float, float] = {}
         self._asks: dict[float, float] = {}
         self._shown_ns: int | None = None
+        self._is_news = False
+        """Whether it has changed since it was shown."""
         self.known = False
         """Whether there was a snapshot, and no break since."""
         self.sequence = 0
@@ -47,6 +50,7 @@ class Book:
     def change(self, sequence: int, bids: Iterable[LevelChange], asks: Iterable[LevelChange]) -> None:
         """Set levels."""
         self.sequence = sequence
+        self._is_news = True
         for side, changes in ((self._bids, bids), (self._asks, asks)):
             for price, quantity in changes:
                 if quantity:
@@ -63,11 +67,18 @@ class Book:
             None if ask is None else (ask, self._asks[ask]),
         )
 
+    def overdue(self, symbol: str, time_ns: int) -> BookSnapshot | None:
+        """Return the picture that was due before the next message, which is of this time; None if there was none."""
+        if not self._is_news or self._shown_ns is None or time_ns <= self._shown_ns + PACE_NS:
+            return None
+        return self.shown(symbol, self._shown_ns + PACE_NS)
+
     def shown(self, symbol: str, time_ns: int) -> BookSnapshot | None:
         """Return the best levels, or None where they are unknown or were shown too shortly before."""
         if not self.known or (self._shown_ns is not None and time_ns < self._shown_ns + PACE_NS):
             return None
         self._shown_ns = time_ns
+        self._is_news = False
         bids = tuple((price, self._bids[price]) for price in nlargest(DEPTH, self._bids))
         asks = tuple((price, self._asks[price]) for price in nsmallest(DEPTH, self._asks))
         return BookSnapshot(symbol, self.sequence, bids, asks, time_ns)

@@ -208,6 +208,8 @@ class RawFeed:
         depth = DepthBook()
         for _, _, time_ns, line in self._lines(None):
             said = line.data
+            if (late := depth.book.overdue(symbol, time_ns)) is not None:
+                yield late
             if said is not None and said.event == "trade":
                 yield Trade(
                     symbol,

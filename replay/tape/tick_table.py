@@ -233,6 +233,8 @@ class TickTable:
                 if message != known:
                     if known is not None and (shown := _apply(book, known, sides, symbol)) is not None:
                         yield shown
+                    if (late := book.overdue(symbol, message[0])) is not None:
+                        yield late
                     known = message
                 sides[side].append((price, quantity))
         if known is not None and (shown := _apply(book, known, sides, symbol)) is not None:

@@ -225,23 +225,24 @@ def test_the_rows_of_one_message_are_applied_together(tables: Callable[..., list
         (10, 4, True, 1, 98.0, 1.0),
         (50, 5, False, 1, 99.0, 0.0),
         (150, 6, False, -1, 100.0, 4.0),
-        (300, 9, True, 1, 97.0, 1.0),
-        (300, 9, True, -1, 103.0, 1.0),
+        (400, 9, True, 1, 97.0, 1.0),
+        (400, 9, True, -1, 103.0, 1.0),
     ]
 
     tape = open_tape(tables(rows))
 
     books = [each for each in tape.inputs() if isinstance(each, m.BookSnapshot)]
-    assert [(each.sequence, each.bids, each.asks) for each in books] == [
-        (4, ((99.0, 2.0), (98.0, 1.0)), ((101.0, 3.0),)),
-        (6, ((98.0, 1.0),), ((100.0, 4.0), (101.0, 3.0))),
-        (9, ((97.0, 1.0),), ((103.0, 1.0),)),
+    assert [(each.time_ns - books[0].time_ns, each.sequence, each.bids, each.asks) for each in books] == [
+        (0, 4, ((99.0, 2.0), (98.0, 1.0)), ((101.0, 3.0),)),
+        (100 * MS, 5, ((98.0, 1.0),), ((101.0, 3.0),)),
+        (200 * MS, 6, ((98.0, 1.0),), ((100.0, 4.0), (101.0, 3.0))),
+        (390 * MS, 9, ((97.0, 1.0),), ((103.0, 1.0),)),
     ]
     assert tape.series[0].notes[0] == "2 trades, 8 changes of the book and 1 bars built of them"
     early, anew = (note.partition("book.parquet: ")[2] for note in tape.notes if "book.parquet" in note)
     assert early == "1 changes of the book come before its first snapshot and are left out"
     assert anew.startswith("the book begins anew once; first after a gap from 2023-11-14 22:14:00.15")
-    assert anew.endswith(" to 2023-11-14 22:14:00.300000000")
+    assert anew.endswith(" to 2023-11-14 22:14:00.400000000")
 
 
 def test_a_sound_book_has_no_gap_to_tell_of(tables: Callable[..., list[str]], feed: Feed) -> None:
