@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from replay.run import ReplayResult, load_tape, replay
     from replay.tape import Tape, open_tape, synthetic_tape, tape_from_frame
     from strategies import indicators as ta
+    from strategies import sizing
     from strategies.base import Annotated, Meta, Strategy
     from strategies.indicators import Indicator, atr, bbands, ema, highest, lowest, rsi, sma, stddev
 
@@ -70,6 +71,7 @@ __all__ = [
     "replay",
     "replay_journal",
     "rsi",
+    "sizing",
     "sma",
     "stddev",
     "synthetic_tape",
@@ -99,12 +101,14 @@ _HOMES = {
     "strategies.base": ("Annotated", "Meta", "Strategy"),
     "strategies.indicators": ("Indicator", "atr", "bbands", "ema", "highest", "lowest", "rsi", "sma", "stddev"),
 }
+_MODULES = {"ta": "strategies.indicators", "sizing": "strategies.sizing"}
+"""Whole modules, as in ta.ema(20) and sizing.atr_risk(...)."""
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attributes have every type
-    if name == "ta":  # Every indicator, as ta.ema(20).
-        return import_module("strategies.indicators")
+    if name in _MODULES:
+        return import_module(_MODULES[name])
     home = _HOME_OF.get(name)
     if home is None:
         message = f"module 'pitboss' has no attribute {name!r}"

@@ -238,6 +238,29 @@ class Ledger:
         """Cash plus the value of every position at its last close, and of other assets as it was booked."""
         return self.cash_atoms + self._total_value_atoms
 
+    def equity_now(self) -> int:
+        """Return the account's equity at the newest bars of all symbols, in atoms; also while a chunk is played."""
+        value_atoms = sum(other.value_atoms for other in self.others.values())
+        return self.cash_atoms + value_atoms + sum(self._value_now(held) for held in self.holdings.values())
+
+    def profit_now(self, strategy: str) -> int:
+        """Return what a strategy's books have made in this session: realised and not, after fees and funding."""
+        return sum(
+            held.realized_atoms - held.fees_atoms + held.funding_atoms + self._value_now(held) - held.cost_atoms
+            for held in self.holdings.values()
+            if held.strategy == strategy
+        )
+
+    def _value_now(self, held: Holding) -> int:
+        """Return what a book is worth at the newest bar; at cost before the first one."""
+        if not held.quantity_lots:
+            return 0
+        bar = self._context.lane(held.symbol).bar
+        price = self._mark_prices.get(held.symbol) if bar is None else bar.close
+        if price is None:
+            return held.cost_atoms
+        return self._instruments[held.symbol].mark_atoms(price, held.quantity_lots)
+
     def account(self) -> Account:
         """Return a copy of the account as it stands."""
         return Account(

@@ -46,7 +46,8 @@ from actors.ticks import TICKS, Tick, middle
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from actors.instrument import Instrument
+    from actors.desk.desk import Money
+    from actors.instrument import Instrument, Rate
     from actors.messages import Message
     from actors.runtime.scheduler import Context
     from actors.strategy_port import StrategyPort
@@ -97,6 +98,8 @@ class StrategyActor:
         strategy_id: its name in orders and reports.
         strategy: the user's.
         books: every symbol's exact units, lots held and their cost; the first is the one it is known by.
+        money: the account.
+        fee: of an execution that takes, as the simulated venue has it.
         aggregated: symbols whose bars, as it wants them, are built here.
         checkpoint_inputs: its state is kept every this many of its own messages.
         intensity: how often it may fail.
@@ -110,6 +113,8 @@ class StrategyActor:
         strategy_id: str,
         strategy: StrategyPort,
         books: Sequence[tuple[Instrument, int, int]],
+        money: Money,
+        fee: Rate,
         *,
         aggregated: Sequence[str] = (),
         checkpoint_inputs: int,
@@ -117,7 +122,7 @@ class StrategyActor:
     ) -> None:
         self.name = f"strategy.{strategy_id}"
         self.id = strategy_id
-        self.desk = Desk(context, strategy_id, books)
+        self.desk = Desk(context, strategy_id, books, money, fee)
         self.symbols = self.desk.symbols
         self.on_aggregates = bool(aggregated)
         """Whether a row may be heard after its bar's close."""
@@ -136,7 +141,7 @@ class StrategyActor:
         self._strategy = strategy
         self._standings = self.desk.standings
         self._checkpoint_inputs = checkpoint_inputs
-        self._since: list[tuple[Bar, Any] | tuple[int, Message]] = []
+        self._since = self.desk.since
         """What was heard since the checkpoint: bars with their values, other messages with their times."""
         strategy.bind(self.desk)
         self._checkpoint = _Checkpoint(b"", 0, self.desk.hand.lots, None, cost_atoms=self.desk.hand.cost_atoms)
@@ -315,7 +320,7 @@ class StrategyActor:
 
     def _keep(self) -> None:
         self._checkpoint = self._current()
-        self._since.clear()
+        self.desk.forget()
 
     def _current(self) -> _Checkpoint:
         first, *others = self._standings.values()
@@ -363,9 +368,10 @@ class StrategyActor:
         seen = [standing.bar for standing in self._standings.values()]
         self._since.pop()
         self._return_to(self._checkpoint)
-        desk.muted = True
+        desk.begin_again()
         try:
             for when, what in self._since:
+                desk.told += 1
                 if isinstance(when, Bar):
                     desk.past_ns = when.close_ns
                     desk.hand.bar = when
@@ -374,9 +380,7 @@ class StrategyActor:
                     desk.past_ns = when
                     self._again(what)
         finally:
-            desk.muted = False
-            desk.past_ns = None
-            desk.armed.clear()
+            desk.end_again()
             for standing, bar in zip(self._standings.values(), seen, strict=True):
                 standing.bar = bar  # the desk knows the market even where the strategy stumbled over it
 
@@ -425,7 +429,7 @@ class StrategyActor:
         self.intensity.restarts = kept.restarts
         self.intensity.times_ns = kept.restart_times_ns
         self._checkpoint = kept.checkpoint
-        self._since.clear()
+        self.desk.forget()
 
 
 def _execution(fill: Fill, instrument: Instrument) -> Execution:

@@ -19,6 +19,7 @@ from actors.execution.paper_funding import PaperFunding
 from actors.execution.remote import RemoteVenue
 from actors.execution.simulated import SimulatedVenue
 from actors.features import FeaturePort, Features, Subscription
+from actors.instrument import Rate
 from actors.ledger import Account, Ledger
 from actors.market import Market
 from actors.risk import Risk
@@ -167,12 +168,15 @@ class Core:
         if not real and any(instrument.spec.contract for instrument in instruments.values()):
             self.paper_funding = PaperFunding(context, instruments, positions)
         self._plans = tuple(strategies)
+        fee = Rate(settings.venue.taker_fee)
         self.strategies = [
             StrategyActor(
                 context,
                 plan.id,
                 plan.strategy,
                 [_book(instruments[symbol], plan.id, account) for symbol, _ in plan.series],
+                self.ledger,
+                fee,
                 aggregated=[symbol for symbol, _ in plan.series if plan.timeframe_ns != base[symbol]],
                 checkpoint_inputs=supervision.checkpoint_inputs,
                 intensity=Intensity(supervision.restarts_max, round(supervision.restart_window_s * _NS_PER_S)),

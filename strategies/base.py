@@ -252,6 +252,39 @@ class Strategy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=Tr
         return self._bound().symbols
 
     @property
+    def equity(self) -> float:
+        """The account's equity: cash and every position at its symbol's newest close, in quote units."""
+        return self._bound().equity
+
+    @property
+    def profit(self) -> float:
+        """What its own books made in this session: realised or not, after fees and funding, in quote units."""
+        return self._bound().profit
+
+    @property
+    def cash(self) -> float:
+        """The account's cash, in quote units; orders under way are not taken off."""
+        return self._bound().cash
+
+    def fit(self, quantity: float, *, price: float | None = None, symbol: str | None = None) -> float:
+        """Return the part of a signed quantity that can be ordered: whole lots, on spot no more than the cash pays for.
+
+        Args:
+            quantity: in base units, negative to sell.
+            price: at which the cash is counted, with the taker's fee; the newest price unless given.
+            symbol: the one in hand unless given.
+
+        Returns:
+            0.0 where it is less than a lot, or less than the smallest value the venue takes.
+        """
+        if not isfinite(quantity):
+            message = f"fit({quantity}): the quantity must be a finite number"
+            raise ValueError(message)
+        if price is not None:
+            _check_positive((("price", price),))
+        return self._bound().fit(float(quantity), price, symbol)
+
+    @property
     def now_ns(self) -> int:
         """The time, in nanoseconds UTC: the close of the bar in hand, or the due time of the timer."""
         return self._bound().now_ns

@@ -9,21 +9,37 @@ For a strategy on one symbol that is the count.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from actors.desk.standing import Standing
-from actors.messages import Intent, OrderKind, RiskVeto, TimeInForce
+from actors.instrument import ATOMS_PER_UNIT
+from actors.messages import BUY, SELL, Intent, OrderKind, RiskVeto, TimeInForce
 from actors.runtime.timers import NEVER_NS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from actors.instrument import Instrument
+    from actors.instrument import Instrument, Rate
+    from actors.messages import Bar, Message
     from actors.runtime.scheduler import Context
 
 _NS_PER_S = 1_000_000_000
 _Terms = tuple[OrderKind, float | None, float | None, TimeInForce, bool, bool]
 _MARKET: _Terms = ("market", None, None, "gtc", False, False)
+
+
+class Money(Protocol):
+    """What the desk may ask the ledger, in atoms."""
+
+    cash_atoms: int
+
+    def equity_now(self) -> int:
+        """Return the account's equity at the newest bars."""
+        ...
+
+    def profit_now(self, strategy: str) -> int:
+        """Return what a strategy's books have made in this session."""
+        ...
 
 
 class Desk:
@@ -33,6 +49,8 @@ class Desk:
         context: the core's.
         strategy: whose.
         books: every symbol's exact units, lots held and their cost, in the order of the symbols.
+        money: the account.
+        fee: of an execution that takes, as the simulated venue has it.
 
     Attributes:
         hand: the symbol in hand.
@@ -41,25 +59,44 @@ class Desk:
         in_history: whether what is in hand is of the time before the session.
         armed: timers that were asked for: name and due time.
         past_ns: the time of what is told again; None for the time of the input in hand.
+        since: what the strategy was told since its checkpoint; the actor's.
+        told: how many of that were told, while it is told again.
+        answers: what the ledger said since then, each with how much had been told by then: who is told again is
+            answered the same.
     """
 
     __slots__ = (
         "_context",
         "_emit",
+        "_fee",
+        "_money",
+        "_next",
+        "answers",
         "armed",
         "count",
         "hand",
         "in_history",
         "muted",
         "past_ns",
+        "since",
         "standings",
         "strategy",
         "symbols",
+        "told",
         "width",
     )
 
-    def __init__(self, context: Context, strategy: str, books: Sequence[tuple[Instrument, int, int]]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        strategy: str,
+        books: Sequence[tuple[Instrument, int, int]],
+        money: Money,
+        fee: Rate,
+    ) -> None:
         self._context = context
+        self._money = money
+        self._fee = fee
         self._emit = context.emit
         self.strategy = strategy
         self.standings = {
@@ -74,6 +111,10 @@ class Desk:
         self.in_history = False
         self.armed: list[tuple[str, int]] = []
         self.past_ns: int | None = None
+        self.since: list[tuple[Bar, Any] | tuple[int, Message]] = []
+        self.told = 0
+        self.answers: list[tuple[int, int]] = []
+        self._next = 0
 
     @property
     def now_ns(self) -> int:
@@ -112,6 +153,95 @@ class Desk:
     def price_of(self, symbol: str) -> float:
         """Return the newest price the strategy saw of `symbol`; 0.0 before there was one."""
         return self.standing(symbol).price()
+
+    # --- money --------------------------------------------------------------------------------------
+
+    @property
+    def equity(self) -> float:
+        """The account's equity in quote units, at the newest bars of all symbols."""
+        return self._ask(self._money.equity_now) / ATOMS_PER_UNIT
+
+    @property
+    def profit(self) -> float:
+        """What the strategy's own books have made in this session, in quote units."""
+        return self._ask(lambda: self._money.profit_now(self.strategy)) / ATOMS_PER_UNIT
+
+    @property
+    def cash(self) -> float:
+        """The account's cash in quote units."""
+        return self._ask(lambda: self._money.cash_atoms) / ATOMS_PER_UNIT
+
+    def fit(self, quantity: float, price: float | None, symbol: str | None) -> float:
+        """Return the part of a signed quantity that is whole lots and that spot can trade, in base units."""
+        standing = self.standing(symbol)
+        instrument = standing.instrument
+        lots = instrument.quantity_to_lots(quantity)
+        side = BUY if lots > 0 else SELL
+        lots = abs(lots)
+        ticks = instrument.price_to_ticks(standing.price() if price is None else price)
+        if not instrument.spec.contract:
+            closing = max(0, -side * standing.lots)
+            if side == BUY:
+                lots = min(lots, closing + self._affordable(instrument, ticks))
+            elif instrument.spec.long_only:
+                lots = min(lots, closing)
+        lots -= lots % instrument.step_lots
+        if instrument.value_atoms(ticks, lots) < instrument.min_notional_atoms:
+            lots = 0
+        return instrument.quantity_float(side * lots)
+
+    def _affordable(self, instrument: Instrument, ticks: int) -> int:
+        """Return the most lots the account's cash pays for, with the fee of taking them."""
+        cash_atoms = self._ask(lambda: self._money.cash_atoms)
+        if cash_atoms <= 0 or ticks <= 0:
+            return 0
+        low, high = 0, 1
+        while self._cost(instrument, ticks, high) <= cash_atoms:
+            low, high = high, 2 * high
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self._cost(instrument, ticks, middle) <= cash_atoms else (low, middle)
+        return low
+
+    def _cost(self, instrument: Instrument, ticks: int, lots: int) -> int:
+        value_atoms = instrument.value_atoms(ticks, lots)
+        return value_atoms + self._fee.of(value_atoms)
+
+    def _ask(self, question: Callable[[], int]) -> int:
+        """Return what the ledger says, or said when the message in hand was told for the first time."""
+        if not self.muted:
+            answer = question()
+            self.answers.append((len(self.since), answer))
+            return answer
+        answers = self.answers
+        while self._next < len(answers) and answers[self._next][0] < self.told:
+            self._next += 1
+        if self._next == len(answers) or answers[self._next][0] > self.told:
+            return question()  # it asks for more than it did
+        self._next += 1
+        return answers[self._next - 1][1]
+
+    # --- what is told again -------------------------------------------------------------------------
+
+    def begin_again(self) -> None:
+        """Say nothing from here on, and answer as before."""
+        self.muted = True
+        self.told = self._next = 0
+
+    def end_again(self) -> None:
+        """End that; what was asked on the message that is skipped was never asked."""
+        self.muted = False
+        self.past_ns = None
+        self.armed.clear()
+        while self.answers and self.answers[-1][0] > len(self.since):
+            self.answers.pop()
+
+    def forget(self) -> None:
+        """Forget what was told: there is a checkpoint."""
+        self.since.clear()
+        self.answers.clear()
+
+    # --- orders -------------------------------------------------------------------------------------
 
     def order(
         self,

@@ -127,6 +127,21 @@ class Slow(Trader):
     timeframe = "5m"
 
 
+class Sized(Trader):
+    """Sizes its orders by what the account is worth, and remembers that."""
+
+    def on_bar(self, bar, f):
+        self.money = (self.equity, self.profit, self.cash)
+        if self.draw(3) == 0:
+            side = 1 if self.draw(2) else -1
+            self.target(self.fit(side * self.equity * 0.3 / bar.close))
+        elif self.draw(5) == 0:
+            self.buy(max(0.001, self.fit(1e9)), limit=bar.close - 0.5)
+
+    def on_fill(self, execution):
+        self.seen.last = (execution.ref, self.equity, self.profit)
+
+
 class Pair(Trader):
     markets = None
     stumble: int = 0

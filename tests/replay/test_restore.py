@@ -50,6 +50,7 @@ def test_any_snapshot_continues_to_the_same_digest_and_the_same_state(
         ("Trader", "c", "Y", seed + 2),
         ("Pair", "d", "Y,X", seed + 3),
         ("SlowPair", "e", "X,Y", seed + 4),
+        ("Sized", "f", "Y", seed + 5),
         **VARIANTS[variant],
     )
     inputs = with_commands(list(tape.bars()), seed)

@@ -61,6 +61,13 @@ class FailingPair(Pair):
     stumble: int = 17
 
 
+class FailingSized(Sized):
+    def on_bar(self, bar, f):
+        super().on_bar(bar, f)
+        if round(bar.close * 100) % 13 == 0:
+            raise ValueError("no such price")
+
+
 class Watches(Strategy):
     """Trades on nothing, and has no indicator to wait for."""
 
@@ -136,6 +143,7 @@ CASTS = {
     "one that fails": [("Stumbles", "s", "X", 3)],
     "one on a higher timeframe": [("Trader", "a", "X", 5), ("Slow", "b", "X", 6)],
     "none on the first market": [("Trader", "b", "Y", 6)],
+    "one that sizes": [("Sized", "a", "X", 5), ("FailingSized", "s", "X", 3)],
     "one on both": [("Pair", "p", "X,Y", 5)],
     "one on both that fails": [("FailingPair", "p", "Y,X", 5), ("Trader", "a", "X", 5)],
     "one on both, higher": [("SlowPair", "p", "X,Y", 5), ("Trader", "a", "Y", 5)],
