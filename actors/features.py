@@ -1,14 +1,16 @@
-"""Features: one row of indicator values per closed bar and strategy.
+"""Features: one row of values per closed bar and strategy.
 
-A `FeaturePort` is what a strategy's declared indicators look like from here: a streaming step and a
-batch over columns, equal bit for bit. A replay preloads whole chunks; live steps bar by bar. A strategy
-gets no row until all of its indicators have warmed up. One on several symbols has features of each, and may
-be told the rows of one close together (`actors.slices`).
+A `FeaturePort` is what a strategy's declared features look like from here: a streaming step and a batch over
+columns, equal bit for bit. A replay preloads whole chunks where they read nothing but the bars; live steps bar
+by bar. A strategy gets no row until each of its features has had a value. One on several symbols has features of
+each, and may be told the rows of one close together (`actors.slices`). Behind the ports of all strategies stands
+one `FeatureEngine`, which also has to hear bars and ticks that are only read by features.
 """
 
 from __future__ import annotations
 
-from itertools import chain, islice, repeat
+from itertools import repeat
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -18,47 +20,134 @@ from actors.runtime.scheduler import CoreError
 from actors.slices import KeptSlice, Slices
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from actors.messages import TapeEnded, TimerFired
+    from actors.messages import External, Message, TapeEnded, TimerFired
     from actors.runtime.scheduler import Context
+    from actors.ticks import Tick
+
+
+class SeriesKey(msgspec.Struct, frozen=True):
+    """Which bars something is computed on."""
+
+    symbol: str
+    timeframe_ns: int
 
 
 class FeaturePort(Protocol):
     """The declared features of one strategy."""
 
     @property
-    def warmup_bars(self) -> int:
-        """Number of first bars without a complete row."""
+    def history(self) -> Mapping[SeriesKey, int]:
+        """How many bars of each series it takes until there is a row, as far as that is known beforehand."""
         ...
+
+    @property
+    def by_chunks(self) -> bool:
+        """Whether `batch` may be called: nothing is read but the bars of its own series."""
+        ...
+
+    warm: bool
+    """Whether there has been a row."""
 
     def step(self, bar: Bar) -> Any:  # noqa: ANN401 - the row type is the strategy's own
-        """Return the values at the close of `bar`."""
+        """Return the values at the close of `bar`; None while there is no row."""
         ...
 
-    def batch(self, columns: Any) -> Iterator[Any]:  # noqa: ANN401 - any object with a float64 column per source
-        """Return the values of a chunk of bars."""
+    def batch(self, columns: Any) -> tuple[int, Iterator[Any]]:  # noqa: ANN401 - any object with a column per source
+        """Return the values of a chunk of bars, and of how many first ones there is none but None."""
         ...
 
     def row(self, values: Sequence[float]) -> Any:  # noqa: ANN401 - the row type is the strategy's own
         """Return `values`, in the order of a row's fields, as a row."""
         ...
 
-    def dump(self) -> list[bytes]:
-        """Return the state of every kernel."""
+
+class FeatureEngine(Protocol):
+    """What computes the features of all strategies."""
+
+    @property
+    def stepped(self) -> Collection[SeriesKey]:
+        """Series every bar of which it must be given; of the others its ports are given them."""
         ...
 
-    def load(self, states: list[bytes]) -> None:
-        """Restore the state of every kernel."""
+    @property
+    def built(self) -> Collection[SeriesKey]:
+        """Every series something is computed on."""
         ...
+
+    @property
+    def merges(self) -> bool:
+        """Whether bars of a higher timeframe are read at the close of those they are built from."""
+        ...
+
+    @property
+    def hears(self) -> Collection[type[Message]]:
+        """The kinds of messages between bars it must be given."""
+        ...
+
+    def take(self, bar: Bar) -> None:
+        """Compute what a bar gives, unless that was done."""
+        ...
+
+    def hear(self, message: Any, /) -> None:  # noqa: ANN401 - any of `hears`
+        """Note what came between bars."""
+        ...
+
+    def dump(self) -> bytes:
+        """Return the state."""
+        ...
+
+    def load(self, state: bytes, /) -> None:
+        """Restore the state."""
+        ...
+
+
+class NoFeatures:
+    """Port and engine of strategies that declare none."""
+
+    history: Mapping[SeriesKey, int] = MappingProxyType({})
+    by_chunks = True
+    stepped: Collection[SeriesKey] = ()
+    built: Collection[SeriesKey] = ()
+    merges = False
+    hears: Collection[type[Message]] = ()
+
+    def __init__(self) -> None:
+        """Be ready from the first bar on."""
+        self.warm = True
+
+    def step(self, _: Bar) -> Any:  # noqa: ANN401 - see `FeaturePort.step`
+        """Return an empty row."""
+        return ()
+
+    def batch(self, columns: Any) -> tuple[int, Iterator[Any]]:  # noqa: ANN401 - see `FeaturePort.batch`
+        """Return empty rows."""
+        return 0, repeat((), len(columns))
+
+    def row(self, _: Sequence[float]) -> Any:  # noqa: ANN401 - see `FeaturePort.row`
+        """Return an empty row."""
+        return ()
+
+    def take(self, bar: Bar) -> None:
+        """Compute nothing."""
+
+    def hear(self, message: Any, /) -> None:  # noqa: ANN401 - see `FeatureEngine.hear`
+        """Note nothing."""
+
+    def dump(self) -> bytes:
+        """Return nothing."""
+        return b""
+
+    def load(self, state: bytes, /) -> None:
+        """Take nothing."""
 
 
 class _State(msgspec.Struct):
-    seen: int
-    kernels: list[bytes]
-    further: dict[str, _State] = {}
-    """Of a strategy on several symbols: the others by name."""
-    slice: KeptSlice | None = None
+    warm: dict[str, list[bool]]
+    """By strategy, for each of its symbols."""
+    slices: dict[str, KeptSlice]
+    engine: bytes
 
 
 class Subscription(msgspec.Struct, frozen=True):
@@ -79,7 +168,7 @@ class Subscription(msgspec.Struct, frozen=True):
 class _Served:
     """One strategy's features over one series."""
 
-    __slots__ = ("features", "history_bars", "rows", "seen", "slices", "strategy", "symbol", "warmup_bars")
+    __slots__ = ("features", "history_bars", "rows", "slices", "strategy", "symbol")
 
     def __init__(
         self, strategy: str, symbol: str, features: FeaturePort, history_bars: int, slices: Slices | None
@@ -88,10 +177,8 @@ class _Served:
         self.symbol = symbol
         self.slices = slices
         self.features = features
-        self.warmup_bars = features.warmup_bars
         self.history_bars = history_bars
         """Rows of history the strategy wants to see."""
-        self.seen = 0
         self.rows: Iterator[Any] | None = None
 
 
@@ -105,10 +192,16 @@ class Features:
         context: Context,
         symbols: Iterable[str],
         subscriptions: Iterable[Subscription],
+        engine: FeatureEngine,
         slice_wait_ns: int = 0,
     ) -> None:
-        """Serve `subscriptions`; a slice waits `slice_wait_ns` after its close for who is missing."""
+        """Serve `subscriptions`, whose ports `engine` stands behind.
+
+        A slice waits `slice_wait_ns` after its close for who is missing.
+        """
         self.name = "features"
+        self._engine = engine
+        self._stepped = {series.symbol for series in engine.stepped}
         self._emit = context.emit
         self._on_bars: dict[str, list[_Served]] = {symbol: [] for symbol in symbols}
         self._on_aggregates: dict[tuple[str, int], list[_Served]] = {}
@@ -139,6 +232,10 @@ class Features:
         """Return whether every strategy on the symbol's bars is told of nothing but them."""
         return all(len(self._all[served.strategy]) == 1 and served.slices is None for served in self._on_bars[symbol])
 
+    def by_chunks(self, symbol: str) -> bool:
+        """Return whether the bars of `symbol` may be preloaded."""
+        return symbol not in self._stepped and all(served.features.by_chunks for served in self._on_bars[symbol])
+
     def preload(self, symbol: str, columns: Any) -> int:  # noqa: ANN401 - see `FeaturePort.batch`
         """Compute the next chunk of `symbol` at once; its bars must then come one by one, all of them.
 
@@ -149,11 +246,7 @@ class Features:
         complete = 0
         for served in self._on_bars[symbol]:
             assert served.rows is None or next(served.rows, self) is self, "a chunk was left unread"
-            cold = min(served.warmup_bars - served.seen, len(columns))
-            served.rows = served.features.batch(columns)
-            if cold:
-                served.seen += cold
-                served.rows = chain(repeat(None, cold), islice(served.rows, cold, None))
+            cold, served.rows = served.features.batch(columns)
             complete += len(columns) - cold
         return complete
 
@@ -168,38 +261,40 @@ class Features:
 
     def on_bar(self, bar: Bar) -> None:
         """Emit a row for every strategy on this series."""
+        if bar.symbol in self._stepped:
+            self._engine.take(bar)
         for served in self._on_bars[bar.symbol]:
             if served.slices is not None:
                 self._tell(served, served.slices, bar)
-            elif served.rows is not None:
-                values = next(served.rows)
+            else:
+                values = served.features.step(bar) if served.rows is None else next(served.rows)
                 if values is not None:
                     self._emit(FeatureRow(served.strategy, bar, values))
-            else:
-                values = served.features.step(bar)
-                if served.seen >= served.warmup_bars:
-                    self._emit(FeatureRow(served.strategy, bar, values))
-                else:
-                    served.seen += 1
 
     def on_aggregate(self, message: AggregateClosed) -> None:
         """Emit a row for every strategy on this higher timeframe."""
         bar = message.bar
+        self._engine.take(bar)
         for served in self._on_aggregates.get((bar.symbol, bar.timeframe_ns), ()):
             if message.history:
                 self._remember(served, bar)
             elif served.slices is not None:
                 self._tell(served, served.slices, bar)
             else:
-                values = self._values(served, bar)
+                values = served.features.step(bar)
                 if values is not None:
                     self._emit(FeatureRow(served.strategy, bar, values))
 
     def on_history(self, message: HistoryBar) -> None:
         """Step every strategy's features on this series over a bar of the time before the session."""
+        self._engine.take(message.bar)
         for served in self._on_bars[message.bar.symbol]:
             assert served.rows is None, "a tape has no history"
             self._remember(served, message.bar)
+
+    def on_tick(self, message: Tick | External) -> None:
+        """Note what came between bars."""
+        self._engine.hear(message)
 
     def on_timer(self, timer: TimerFired) -> None:
         """Tell a slice whose time has passed."""
@@ -211,19 +306,9 @@ class Features:
         for slices in self._slices.values():
             slices.tell()
 
-    def _values(self, served: _Served, bar: Bar) -> Any:  # noqa: ANN401 - the row type is the strategy's own
-        """Return the values at the close of `bar`, None while they warm up."""
-        if served.rows is not None:
-            return next(served.rows)
-        values = served.features.step(bar)
-        if served.seen >= served.warmup_bars:
-            return values
-        served.seen += 1
-        return None
-
     def _tell(self, served: _Served, slices: Slices, bar: Bar) -> None:
         """Emit a row, and the slices that end before and with it."""
-        values = self._values(served, bar)
+        values = served.features.step(bar) if served.rows is None else next(served.rows)
         row = None if values is None else FeatureRow(served.strategy, bar, values)
         slices.before(bar)
         if row is not None:
@@ -231,7 +316,7 @@ class Features:
         slices.add(bar, row)
 
     def _remember(self, served: _Served, bar: Bar) -> None:
-        values = self._values(served, bar)
+        values = served.features.step(bar)
         if not served.history_bars:
             return
         row = None if values is None else HistoryRow(served.strategy, bar, values)
@@ -250,22 +335,17 @@ class Features:
 
     def dump(self) -> bytes:
         """Return the state; only between chunks."""
-        states: dict[str, _State] = {}
-        for strategy, each in self._all.items():
-            first, *further = [_State(served.seen, served.features.dump()) for served in each.values()]
-            first.further = dict(zip(list(each)[1:], further, strict=True))
-            slices = self._slices.get(strategy)
-            first.slice = None if slices is None else slices.dump()
-            states[strategy] = first
-        return msgspec.msgpack.encode(states)
+        warm = {strategy: [served.features.warm for served in each.values()] for strategy, each in self._all.items()}
+        slices = {strategy: slices.dump() for strategy, slices in self._slices.items()}
+        return msgspec.msgpack.encode(_State(warm, slices, self._engine.dump()))
 
     def load(self, state: bytes) -> None:
         """Restore the state; the timers must be restored already."""
-        for strategy, kept in msgspec.msgpack.decode(state, type=dict[str, _State]).items():
-            each = self._all[strategy]
-            for served, one in zip(each.values(), (kept, *kept.further.values()), strict=True):
-                served.seen = one.seen
-                served.features.load(one.kernels)
-            if kept.slice is not None:
-                makers = {symbol: served.features.row for symbol, served in each.items()}
-                self._slices[strategy].load(kept.slice, makers)
+        kept = msgspec.msgpack.decode(state, type=_State)
+        for strategy, warm in kept.warm.items():
+            for served, is_warm in zip(self._all[strategy].values(), warm, strict=True):
+                served.features.warm = is_warm
+        self._engine.load(kept.engine)
+        for strategy, slices in kept.slices.items():
+            makers = {symbol: served.features.row for symbol, served in self._all[strategy].items()}
+            self._slices[strategy].load(slices, makers)

@@ -18,7 +18,7 @@ from actors.execution.orders import Execution
 from actors.execution.paper_funding import PaperFunding
 from actors.execution.remote import RemoteVenue
 from actors.execution.simulated import SimulatedVenue
-from actors.features import FeaturePort, Features, Subscription
+from actors.features import FeatureEngine, FeaturePort, Features, NoFeatures, Subscription
 from actors.instrument import Rate
 from actors.ledger import Account, Ledger
 from actors.market import Market
@@ -103,6 +103,7 @@ class Core:
         nonce: the session's part of client order ids.
         start_ns: the time before the first input.
         real: whether orders leave for a real venue, rather than for the simulated one.
+        engine: what stands behind the strategies' features; nothing does unless given.
         observers: further subscribers, called before all others, and so in the order things were said; they must
             not emit.
     """
@@ -118,9 +119,11 @@ class Core:
         nonce: str,
         start_ns: int,
         real: bool = False,
+        engine: FeatureEngine | None = None,
         observers: Table | None = None,
     ) -> None:
         context = Context()
+        engine = engine or NoFeatures()
         context.now_ns = start_ns
         base = {plan.symbol: plan.timeframe_ns for plan in series}
         positions = [(held.strategy, held.symbol, held.quantity_lots) for held in account.holdings]
@@ -132,10 +135,10 @@ class Core:
         self.instruments = instruments
         self.digest = Digest()
         higher: dict[str, list[int]] = {symbol: [] for symbol in base}
-        for plan in strategies:
-            for symbol, _ in plan.series:
-                if plan.timeframe_ns != base[symbol]:
-                    higher[symbol].append(plan.timeframe_ns)
+        decided_on = [(symbol, plan.timeframe_ns) for plan in strategies for symbol, _ in plan.series]
+        for symbol, timeframe_ns in [*decided_on, *((built.symbol, built.timeframe_ns) for built in engine.built)]:
+            if timeframe_ns != base[symbol]:
+                higher[symbol].append(timeframe_ns)
         self.market = Market(
             context,
             [(plan.symbol, plan.timeframe_ns, higher[plan.symbol]) for plan in series],
@@ -160,8 +163,12 @@ class Core:
             context,
             base,
             [each for plan in strategies for each in _subscriptions(plan, base)],
+            engine,
             round(settings.market.slice_wait_s * _NS_PER_S),
         )
+        self._merges = engine.merges
+        """Whether features at the close of a bar read the higher timeframes that close with it."""
+        self._told = engine.hears
         self.ticks = Ticks(base)
         self.paper_funding: PaperFunding | None = None
         """Only where contracts are traded on paper."""
@@ -218,6 +225,8 @@ class Core:
 
     def preload(self, symbol: str, columns: Any) -> None:  # noqa: ANN401 - any object with a column per field of a bar
         """Have every actor look at the next chunk of `symbol`, whose bars then come by `Scheduler.post_bars`."""
+        if not self.features.by_chunks(symbol):
+            return
         if self.market.aggregates:
             self.features.preload(symbol, columns)
             return
@@ -244,8 +253,7 @@ class Core:
                 market.on_bar,
                 venue.on_bar,
                 ledger.on_bar,
-                features.on_bar,
-                *([market.on_bar_settled] if market.aggregates else []),
+                *self._around(features.on_bar, market.on_bar_settled),
             ],
             m.WarmUp: [market.on_warm_up],
             m.TapeEnded: [market.on_tape_ended, *([features.on_tape_ended] if features.has_slices else [])],
@@ -274,7 +282,8 @@ class Core:
         for kind, method in TICKS.items():
             hearing = [s for s in strategies if kind in s.hears_ticks]
             heard: list[Handler] = [s.on_external if kind is m.External else s.on_tick for s in hearing]
-            table[kind] = [getattr(self.ticks, method), *heard]
+            read: list[Handler] = [features.on_tick] if kind in self._told else []
+            table[kind] = [getattr(self.ticks, method), *read, *heard]
         if self.paper_funding is not None:
             table[m.Mark].insert(1, self.paper_funding.on_mark)
             table[m.Funding].insert(1, self.paper_funding.on_funding)
@@ -300,6 +309,12 @@ class Core:
             table[m.ForcedTrade].append(venue.on_forced)
         return table
 
+    def _around(self, rows: Handler, settled: Handler) -> list[Handler]:
+        """Say when a bar is added to the higher timeframes: after the rows of its own, unless these read them."""
+        if not self.market.aggregates:
+            return [rows]
+        return [settled, rows] if self._merges else [rows, settled]
+
     def _subscribers(self) -> Table:
         """Who hears an emitted message, in order."""
         decided, execution, ledger, risk = self.digest.decided.append, self.execution, self.ledger, self.risk
@@ -312,8 +327,7 @@ class Core:
             m.DataRejected: [],
             m.HistoryBar: [
                 market.on_history,
-                features.on_history,
-                *([market.on_history_settled] if market.aggregates else []),
+                *self._around(features.on_history, market.on_history_settled),
             ],
             m.HistoryRow: [s.on_history_row for s in strategies],
             m.FeedStale: [],
@@ -389,13 +403,16 @@ class Core:
         """
         wanted: dict[str, History] = {}
         for plan in self._plans:
-            for symbol, features in plan.series:
-                bars = features.warmup_bars + plan.history_bars
-                above = plan.timeframe_ns // self._timeframes_ns[symbol]
-                bars = bars if above == 1 or not bars else (bars + 1) * above
-                if bars:
-                    known = wanted.get(symbol, History(0, ()))
-                    wanted[symbol] = History(max(known.bars, bars), (*known.strategies, plan.id))
+            for own, features in plan.series:
+                bars_of = {(read.symbol, read.timeframe_ns): bars for read, bars in features.history.items()}
+                bars_of[own, plan.timeframe_ns] = bars_of.get((own, plan.timeframe_ns), 0) + plan.history_bars
+                for (symbol, timeframe_ns), count in bars_of.items():
+                    above = timeframe_ns // self._timeframes_ns[symbol]
+                    bars = count if above == 1 or not count else (count + 1) * above
+                    if bars:
+                        known = wanted.get(symbol, History(0, ()))
+                        asking = dict.fromkeys((*known.strategies, plan.id))
+                        wanted[symbol] = History(max(known.bars, bars), tuple(asking))
         return wanted
 
     def actor_names(self) -> list[str]:

@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from actors.features import SeriesKey
 from actors.instrument import Instrument, InstrumentSpec, to_atoms
 from actors.ledger import Account, Holding
 from actors.system import Core, SeriesPlan, StrategyPlan
 from config.errors import UserError, nearest
 from config.schema import Settings
 from config.symbols import check_quotes
+from strategies.features.graph import FeatureGraph
+from strategies.features.rows import FeatureRows
+from strategies.indicators.expression import Expression
 from strategies.loader import StrategySource, all_params, load_class, make_strategy, read_source
-from strategies.rows import FeatureRows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
     from actors.runtime.scheduler import Table
     from config.schema import StrategyEntry
     from strategies.base import Strategy
-    from strategies.indicators import Indicator
 
 SIMULATED_NONCE = "sim"
 """Order ids at the simulated venue need no secret: it is born with the session. They are then equal in a
@@ -155,7 +157,8 @@ def check_strategies(settings: Settings) -> None:
     for entry in settings.strategies:
         kind = load_class(read_source(entry.use))
         label = entry.id or entry.use
-        FeatureRows(_declared(make_strategy(kind, entry.params, label), label))
+        declared = _declared(make_strategy(kind, entry.params, label), label)
+        _rows(declared, FeatureGraph(None), SeriesKey("", 0), label)
 
 
 def build_core(plan: SessionPlan, observers: Table | None = None) -> Core:
@@ -165,18 +168,22 @@ def build_core(plan: SessionPlan, observers: Table | None = None) -> Core:
         UserError: the strategy's kept code no longer runs here.
     """
     strategies: list[StrategyPlan] = []
+    graph = FeatureGraph({series.symbol: series.timeframe_ns for series in plan.series})
     for record in plan.strategies:
         strategy = make_strategy(load_class(record.source), record.params, record.id)
         declared = _declared(strategy, record.id)
+        first, *further = (
+            _rows(declared, graph, SeriesKey(symbol, record.timeframe_ns), record.id) for symbol in record.symbols
+        )
         strategies.append(
             StrategyPlan(
                 record.id,
                 record.symbol,
                 record.timeframe_ns,
                 strategy,
-                FeatureRows(declared),
+                first,
                 strategy.warmup,
-                tuple((symbol, FeatureRows(declared)) for symbol in record.further),
+                tuple(zip(record.further, further, strict=True)),
             )
         )
     return Core(
@@ -188,6 +195,7 @@ def build_core(plan: SessionPlan, observers: Table | None = None) -> Core:
         nonce=plan.nonce,
         start_ns=plan.start_ns,
         real=plan.real,
+        engine=graph,
         observers=observers,
     )
 
@@ -328,18 +336,24 @@ def _timeframe_ns(timeframe: object, base_ns: int, identity: str) -> int:
     return wanted_ns
 
 
-def _declared(strategy: Strategy, identity: str) -> dict[str, Indicator]:
-    from strategies.indicators import Indicator
+def _rows(declared: Mapping[str, Expression], graph: FeatureGraph, series: SeriesKey, identity: str) -> FeatureRows:
+    try:
+        return FeatureRows(declared, graph, series)
+    except UserError as error:
+        message = f"strategy {identity}: {error}"
+        raise UserError(message) from error
 
+
+def _declared(strategy: Strategy, identity: str) -> dict[str, Expression]:
     try:
         found: object = strategy.features()
     except Exception as error:
         message = f"strategy {identity}: features(): {type(error).__name__}: {error}"
         raise UserError(message) from error
-    declared: dict[str, Indicator] = {}
-    for name, indicator in found.items() if isinstance(found, dict) else [("", found)]:
-        if not isinstance(name, str) or not isinstance(indicator, Indicator):
-            message = f"strategy {identity}: features() must return indicators by name, such as {{'fast': ema(10)}}"
+    declared: dict[str, Expression] = {}
+    for name, expression in found.items() if isinstance(found, dict) else [("", found)]:
+        if not isinstance(name, str) or not isinstance(expression, Expression):
+            message = f"strategy {identity}: features() must return features by name, such as {{'fast': ema(10)}}"
             raise UserError(message)
-        declared[name] = indicator
+        declared[name] = expression
     return declared

@@ -49,11 +49,13 @@ from actors.strategy_port import Execution, OrderUpdate
 from strategies.state import dump_state, load_state
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from actors.desk.desk import Desk
     from actors.messages import OrderKind
-    from strategies.indicators import Indicator
+    from strategies.indicators import Expression
 
-    Features = dict[str, Indicator]
+    Features = Mapping[str, Expression]
 
 __all__ = [
     "Annotated",
@@ -92,10 +94,11 @@ class Strategy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=Tr
     """How many symbols it trades: the first so many of the session's, unless the configuration names them; None for
     as many as are named, or all there are."""
 
-    def features(self) -> dict[str, Indicator]:
-        """Declare indicators by name; `on_bar` gets their values under these names.
+    def features(self) -> Mapping[str, Expression]:
+        """Declare features by name; `on_bar` gets their values under these names.
 
-        An indicator with several outputs gives one value for each: ``bands`` becomes ``bands_upper`` and so on.
+        A feature is an indicator or any expression of them (`strategies.indicators.expression`). One with several
+        outputs gives one value for each: ``bands`` becomes ``bands_upper`` and so on.
         """
         return {}
 

@@ -31,6 +31,7 @@ BROAD_HANDLERS = {
     "daemon/live.py": "the pump raises what failed in an edge's turn",
     "daemon/supervisor.py": "the supervisor",
     "replay/plan.py": "the user's own features() and on_start(), turned into one line",
+    "strategies/features/nodes.py": "the user's own step function, whose failure meets who reads its value",
     "strategies/loader.py": "the user's own file, turned into one line",
 }
 """Where `except Exception` may stand, and why."""

@@ -13,12 +13,12 @@ import time
 from decimal import Decimal
 
 from actors import messages as m
+from actors.features import NoFeatures
 from actors.instrument import Instrument, InstrumentSpec
 from actors.ledger import Account
 from actors.system import Core, SeriesPlan, StrategyPlan
 from bench.ours.flip import SIGNAL, Flip
 from config.load import check_settings
-from strategies.rows import FeatureRows
 
 SYMBOL = "BTC/USDT"
 MINUTE_NS = 60_000_000_000
@@ -37,7 +37,7 @@ def ready_core() -> Core:
         check_settings({"exchange": {"reconcile_s": 86_400}, "risk": LIMITS}, "bench"),
         {SYMBOL: Instrument(spec)},
         [SeriesPlan(SYMBOL, MINUTE_NS)],
-        [StrategyPlan("flip", SYMBOL, MINUTE_NS, Flip(), FeatureRows({}))],
+        [StrategyPlan("flip", SYMBOL, MINUTE_NS, Flip(), NoFeatures())],
         Account(100_000 * UNIT),
         nonce="bench",
         start_ns=0,

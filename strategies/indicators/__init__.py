@@ -9,22 +9,76 @@
 and `cache` keeps what was compiled.  Importing this package loads none of the latter three.
 """
 
+from strategies.indicators.custom import custom
 from strategies.indicators.declaration import KINDS, Indicator, Kind, Param
+from strategies.indicators.expression import (
+    Column,
+    Expression,
+    close,
+    external,
+    high,
+    hl2,
+    hlc3,
+    low,
+    ohlc4,
+    volume,
+)
 from strategies.indicators.kinds.averages import ema, sma
 from strategies.indicators.kinds.oscillators import rsi
+from strategies.indicators.kinds.transforms import (
+    absolute,
+    bars_since,
+    change,
+    clip,
+    crossed_above,
+    crossed_below,
+    exp,
+    lag,
+    log,
+    maximum,
+    minimum,
+    sign,
+    sqrt,
+    where,
+)
 from strategies.indicators.kinds.volatility import atr, bbands, highest, lowest, stddev
 
 __all__ = [
     "KINDS",
+    "Column",
+    "Expression",
     "Indicator",
     "Kind",
     "Param",
+    "absolute",
     "atr",
+    "bars_since",
     "bbands",
+    "change",
+    "clip",
+    "close",
+    "crossed_above",
+    "crossed_below",
+    "custom",
     "ema",
+    "exp",
+    "external",
+    "high",
     "highest",
+    "hl2",
+    "hlc3",
+    "lag",
+    "log",
+    "low",
     "lowest",
+    "maximum",
+    "minimum",
+    "ohlc4",
     "rsi",
+    "sign",
     "sma",
+    "sqrt",
     "stddev",
+    "volume",
+    "where",
 ]

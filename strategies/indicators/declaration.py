@@ -11,17 +11,15 @@ from collections.abc import Callable
 from operator import index
 from typing import TYPE_CHECKING, NamedTuple, SupportsIndex
 
-import msgspec
-
 from config.errors import nearest
+from strategies.indicators.expression import COLUMNS, Column, Expression, lifted, single
 
 if TYPE_CHECKING:
     from strategies.indicators.state import IndicatorState
 
-Source = str
-"""A column an indicator reads, by its name."""
+Source = str | Expression
+"""What an indicator reads: a column by its name, or any expression, another indicator among them."""
 
-SOURCES = ("open", "high", "low", "close", "volume")
 PERIOD_MAX = 100_000  # TA-Lib's bound; one bar in `period` costs time in proportion to it.
 
 NUMBER_MIN = 1e-9
@@ -82,13 +80,11 @@ class Kind(NamedTuple):
     name: str
     kernels: str
     params: tuple[Param, ...]
-    sources: tuple[Source, ...]
+    sources: tuple[str, ...]
     outputs: tuple[str, ...]
     warmup: Callable[..., int]
     check: Callable[..., None] | None = None
 
-
-VALUE = ("value",)
 
 KINDS: dict[str, Kind] = {}
 """Every kind, by name."""
@@ -107,13 +103,13 @@ def add(*kinds: Kind) -> None:
         KINDS[kind.name] = kind
 
 
-class Indicator(msgspec.Struct, frozen=True):
+class Indicator(Expression, frozen=True):
     """A declared indicator.  Use `ema`, `sma` and their like to make one.
 
     Attributes:
         kind: Which indicator, one of `KINDS`.
         params: The period in bars, then whatever else the kind takes.
-        sources: The columns it reads, in the order in which its state takes them.
+        sources: What it reads, in the order in which its state takes them: columns by name, or expressions.
         outputs: The names of its results; a single one is called "value".
     """
 
@@ -136,20 +132,52 @@ class Indicator(msgspec.Struct, frozen=True):
             param.check(self.kind, value)
         if kind.check is not None:
             kind.check(*self.params)
-        for source in self.sources:
-            if source not in SOURCES:
-                message = f"{self.kind}: unknown source {source!r}, use {', '.join(SOURCES)}"
-                raise ValueError(message)
         if len(self.sources) != len(kind.sources):
             message = f"{self.kind}: expected {len(kind.sources)} sources, got {self.sources}"
             raise ValueError(message)
+        for source in self.sources:
+            if isinstance(source, str):
+                _check_column(self.kind, source)
+            else:
+                single(source)
         if self.outputs != kind.outputs:
             message = f"{self.kind}: the outputs are {kind.outputs}, not {self.outputs}"
             raise ValueError(message)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The names of its results."""
+        return self.outputs
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What it reads, if these are columns alone.
+
+        Raises:
+            ValueError: they are not.
+        """
+        found = tuple(source for source in self.sources if isinstance(source, str))
+        if len(found) < len(self.sources):
+            message = f"{self} does not read columns alone"
+            raise ValueError(message)
+        return found
+
+    @property
+    def parts(self) -> tuple[Expression, ...]:
+        """What it reads, as expressions."""
+        return tuple(lifted(source) for source in self.sources)
+
+    def __str__(self) -> str:
+        """Return the written form."""
+        kind = KINDS[self.kind]
+        given = [f"{value:.17g}" if value != float(f"{value:g}") else f"{value:g}" for value in self.params]
+        if self.sources != kind.sources or not kind.params:
+            given += [str(source) for source in self.sources]
+        return f"{self.kind}({', '.join(given)})"
+
+    @property
     def warmup(self) -> int:
-        """Count the leading bars without a value (NaN), as many as in TA-Lib."""
+        """Count the leading bars without a value (NaN) from the first its sources have one, as many as in TA-Lib."""
         kind = KINDS[self.kind]
         return kind.warmup(
             *(int(value) if param.whole else value for param, value in zip(kind.params, self.params, strict=True))
@@ -176,7 +204,7 @@ def kind_of(name: str) -> Kind:
     return kind
 
 
-def declare(name: str, *params: float | SupportsIndex, sources: tuple[Source, ...] | None = None) -> Indicator:
+def declare(name: str, *params: float | SupportsIndex, sources: tuple[Source | float, ...] | None = None) -> Indicator:
     """Make an indicator from its kind's name and parameters; what the makers of the families call.
 
     Whole numbers of any type will do for a count of bars, True and 20.0 will not.
@@ -186,7 +214,8 @@ def declare(name: str, *params: float | SupportsIndex, sources: tuple[Source, ..
     """
     kind = kind_of(name)
     values = [_value(kind.name, param, given) for param, given in zip(kind.params, params, strict=True)]
-    return Indicator(name, tuple(values), kind.sources if sources is None else sources, kind.outputs)
+    read = kind.sources if sources is None else tuple(_source(name, source) for source in sources)
+    return Indicator(name, tuple(values), read, kind.outputs)
 
 
 def _value(kind: str, param: Param, given: float | SupportsIndex) -> float:
@@ -202,3 +231,22 @@ def _value(kind: str, param: Param, given: float | SupportsIndex) -> float:
     whole = index(given)
     param.check(kind, whole)
     return float(whole)
+
+
+def _source(kind: str, given: object) -> Source:
+    """Take a name for a column, and a number for itself.
+
+    Raises:
+        ValueError: there is no such column, or it is nothing that has one value.
+    """
+    if isinstance(given, str):
+        _check_column(kind, given)
+        return given
+    expression = single(lifted(given))
+    return expression.name if isinstance(expression, Column) else expression
+
+
+def _check_column(kind: str, name: str) -> None:
+    if name not in COLUMNS:
+        message = f"{kind}: unknown source {name!r}{nearest(name, COLUMNS)}, use {', '.join(COLUMNS)}"
+        raise ValueError(message)

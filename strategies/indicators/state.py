@@ -1,5 +1,6 @@
 """An indicator at work: its state vector and the two drivers over its step kernel."""
 
+from collections.abc import Callable
 from hashlib import blake2b
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -26,11 +27,10 @@ class IndicatorState:
         indicator: The declaration.
         state: float64 vector that holds everything.  It may be read and copied freely; to write it
             use `load`, since kernels trust its counters and check no bounds.
-        step: Takes one bar in: one float per source, in the order of `indicator.sources`.  Gives one
-            value per output, in the order of `indicator.outputs`; NaN while warming up.
+        kernel: The compiled step: called with `state` and one float per source it does what `step` does.
     """
 
-    __slots__ = ("_batch", "_step", "indicator", "state")
+    __slots__ = ("_batch", "indicator", "kernel", "state")
 
     def __init__(self, indicator: "Indicator") -> None:
         """Start ahead of the first bar."""
@@ -42,7 +42,7 @@ class IndicatorState:
         self.indicator = indicator
         self.state: NDArray[np.float64] = np.zeros(slots)
         self.state[PARAMS : PARAMS + len(indicator.params)] = indicator.params
-        self._step = kernels[f"{kind.name}_step"]
+        self.kernel: Callable[..., tuple[float, ...]] = kernels[f"{kind.name}_step"]
         self._batch = kernels[f"{kind.name}_batch"]
 
     def step(self, *inputs: float) -> tuple[float, ...]:
@@ -54,8 +54,7 @@ class IndicatorState:
         Returns:
             One value per output, in the order of `indicator.outputs`; NaN while warming up.
         """
-        found: tuple[float, ...] = self._step(self.state, *inputs)
-        return found
+        return self.kernel(self.state, *inputs)
 
     def batch(self, *columns: ArrayLike) -> tuple[NDArray[np.float64], ...]:
         """Take a chunk of bars in; the next call goes on where this one ended.
@@ -72,7 +71,7 @@ class IndicatorState:
         chunk = [np.require(column, np.float64, ("C", "A", "E")) for column in columns]
         sources = self.indicator.sources
         if len(chunk) != len(sources):
-            message = f"{self.indicator.kind} reads {', '.join(sources)}: got {len(chunk)} columns"
+            message = f"{self.indicator.kind} reads {', '.join(map(str, sources))}: got {len(chunk)} columns"
             raise ValueError(message)
         shapes = [column.shape for column in chunk]
         if chunk[0].ndim != 1 or shapes.count(shapes[0]) != len(shapes):

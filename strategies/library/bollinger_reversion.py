@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from actors.messages import Bar
 from strategies.base import Strategy
-from strategies.indicators import Indicator, bbands
+from strategies.indicators import Expression, bbands
 
 
 class BollingerReversion(Strategy):
@@ -21,7 +21,7 @@ class BollingerReversion(Strategy):
     short: bool = False
     """Whether to sell short above the upper band."""
 
-    def features(self) -> dict[str, Indicator]:
+    def features(self) -> dict[str, Expression]:
         """Declare the bands."""
         return {"bands": bbands(self.period, self.deviations)}
 

@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from actors.messages import Bar
 from strategies.base import Strategy
-from strategies.indicators import Indicator, ema
+from strategies.indicators import Expression, ema
 
 
 class EmaCross(Strategy):
@@ -19,7 +19,7 @@ class EmaCross(Strategy):
     quantity: Annotated[float, Meta(gt=0)] = 0.1
     """Base units to hold while long."""
 
-    def features(self) -> dict[str, Indicator]:
+    def features(self) -> dict[str, Expression]:
         """Declare both averages."""
         return {"fast": ema(self.fast), "slow": ema(self.slow)}
 

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from actors import messages as m
+from actors.features import SeriesKey
 from actors.instrument import Instrument, InstrumentSpec, to_atoms
 from actors.ledger import Account
 from actors.runtime.journal import decode_effects
@@ -19,7 +20,8 @@ from actors.runtime.scheduler import Context
 from actors.system import Core, CoreSnapshot, SeriesPlan, StrategyPlan
 from config.load import check_settings
 from strategies.base import Strategy
-from strategies.rows import FeatureRows
+from strategies.features.graph import FeatureGraph
+from strategies.features.rows import FeatureRows
 
 MINUTE = 60_000_000_000
 START_NS = 1_700_002_800_000_000_000
@@ -82,14 +84,18 @@ class Rig:
             for symbol in symbols
         }
         plans = []
+        graph = FeatureGraph(dict.fromkeys(symbols, timeframe_ns))
         for index, given in enumerate(strategies):
             strategy, traded = given if isinstance(given, tuple) else (given, symbols[0])
             symbol, *further = (traded,) if isinstance(traded, str) else traded
             kind = type(strategy)
             minutes = int(kind.timeframe.removesuffix("m")) if kind.timeframe else timeframe_ns // MINUTE
-            rows = FeatureRows(strategy.features())
-            others = tuple((name, FeatureRows(strategy.features())) for name in further)
-            plans.append(StrategyPlan("abcdefgh"[index], symbol, minutes * MINUTE, strategy, rows, kind.warmup, others))
+            rows, *others = (
+                FeatureRows(strategy.features(), graph, SeriesKey(name, minutes * MINUTE))
+                for name in (symbol, *further)
+            )
+            more = tuple(zip(further, others, strict=True))
+            plans.append(StrategyPlan("abcdefgh"[index], symbol, minutes * MINUTE, strategy, rows, kind.warmup, more))
         self.ear = Ear()
         self.timeframe_ns = timeframe_ns
         self.core = Core(
@@ -100,6 +106,7 @@ class Rig:
             account or Account(to_atoms(Decimal(cash))),
             nonce="t",
             start_ns=START_NS,
+            engine=graph,
             observers=self.ear.table(),
         )
         self.opens_ns = dict.fromkeys(symbols, START_NS)

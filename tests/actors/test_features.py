@@ -5,41 +5,56 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from actors import messages as m
-from actors.features import Features, Subscription
+from actors.features import Features, NoFeatures, Subscription
 from actors.runtime.scheduler import Context, CoreError
 
 MINUTE = 60_000_000_000
 Said = Callable[[], list[Any]]
 
 
-class Sum:
-    """A feature port that sums closes; its first `warmup_bars` rows are incomplete."""
+class Sum(NoFeatures):
+    """A feature port that sums closes and has a row after `warmup_bars` bars."""
 
     def __init__(self, warmup_bars: int = 0) -> None:
+        super().__init__()
+        self.warm = not warmup_bars
         self.warmup_bars = warmup_bars
+        self.seen = 0
         self.total = 0.0
 
     def step(self, bar: m.Bar) -> Any:
-        self.total += bar.close
-        return self.total
+        return self._next(bar.close)
 
-    def batch(self, columns: Any) -> Iterator[Any]:
-        for close in columns:
-            self.total += close
-            yield self.total
+    def batch(self, columns: Any) -> tuple[int, Iterator[Any]]:
+        told = [self._next(close) for close in columns]
+        return told.count(None), iter(told)
 
     def row(self, values: Sequence[float]) -> Any:
         return values[0]
 
-    def dump(self) -> list[bytes]:
-        return [str(self.total).encode()]
+    def _next(self, close: float) -> Any:
+        self.total += close
+        self.seen += 1
+        self.warm = self.warm or self.seen > self.warmup_bars
+        return self.total if self.warm else None
 
-    def load(self, states: list[bytes]) -> None:
-        (state,) = states
-        self.total = float(state)
+
+class Sums(NoFeatures):
+    """What stands behind several of them."""
+
+    def __init__(self, ports: list[Sum]) -> None:
+        self.ports = ports
+
+    def dump(self) -> bytes:
+        return msgspec.json.encode([(port.seen, port.total) for port in self.ports])
+
+    def load(self, state: bytes) -> None:
+        for port, (seen, total) in zip(self.ports, msgspec.json.decode(state), strict=True):
+            port.seen, port.total = seen, total
 
 
 def bar(close: float, symbol: str = "X", timeframe_ns: int = MINUTE) -> m.Bar:
@@ -47,7 +62,9 @@ def bar(close: float, symbol: str = "X", timeframe_ns: int = MINUTE) -> m.Bar:
 
 
 def make(context: Context, *subscriptions: tuple[str, str, int, Sum, bool]) -> Features:
-    return Features(context, ["X", "Y"], [Subscription(*each) for each in subscriptions])
+    return Features(
+        context, ["X", "Y"], [Subscription(*each) for each in subscriptions], Sums([each[3] for each in subscriptions])
+    )
 
 
 def rows(said: list[Any]) -> list[tuple[str, float]]:

@@ -20,13 +20,13 @@ import msgspec
 from actors import messages as m
 from actors.execution.adoption import PANIC_MARK
 from actors.execution.remote import RemoteVenue
+from actors.features import NoFeatures
 from actors.instrument import Instrument
 from actors.ledger import Account
 from actors.runtime.journal import decode_input, encode_input
 from actors.system import Core, CoreSnapshot, SeriesPlan, StrategyPlan
 from config.load import check_settings
 from replay.exchange.model import NewOrder, OrderView, VenueError
-from strategies.rows import FeatureRows
 from tests.simulation.parts import MINUTE, MS, SECOND, UNIT, BothWays, Restless, Totals
 from tests.simulation.venues import LEAST, QUOTE, Venue, draw_venue
 
@@ -223,7 +223,7 @@ class World:
     def make_core(self) -> Core:
         settings = check_settings({"exchange": {"reconcile_s": 120}}, "simulation")
         strategies = [
-            StrategyPlan(f"{name}{index}", symbol, MINUTE, self._strategy(symbol, number + index), FeatureRows({}))
+            StrategyPlan(f"{name}{index}", symbol, MINUTE, self._strategy(symbol, number + index), NoFeatures())
             for index, symbol in enumerate(self.venue.markets)
             for number, name in enumerate("ab"[: 1 + self._seed % 3 % 2], start=1)
         ]

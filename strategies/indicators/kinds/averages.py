@@ -1,6 +1,7 @@
 """Moving averages."""
 
-from strategies.indicators.declaration import VALUE, Indicator, Kind, Source, add, bars, declare
+from strategies.indicators.declaration import Indicator, Kind, Source, add, bars, declare
+from strategies.indicators.expression import VALUE
 
 
 def _from_first(period: int) -> int:

@@ -1,6 +1,7 @@
 """Oscillators: how far and how fast a price went, mostly within fixed bounds."""
 
-from strategies.indicators.declaration import VALUE, Indicator, Kind, Source, add, bars, declare
+from strategies.indicators.declaration import Indicator, Kind, Source, add, bars, declare
+from strategies.indicators.expression import VALUE
 
 add(Kind("rsi", "oscillators", (bars(low=2),), ("close",), VALUE, lambda period: period))
 

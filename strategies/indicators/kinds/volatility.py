@@ -1,6 +1,7 @@
 """Volatility: how much a price moves, and the bands and channels made of it."""
 
-from strategies.indicators.declaration import VALUE, Indicator, Kind, Source, add, bars, declare, number
+from strategies.indicators.declaration import Indicator, Kind, Source, add, bars, declare, number
+from strategies.indicators.expression import VALUE
 
 add(
     Kind("atr", "volatility", (bars(),), ("high", "low", "close"), VALUE, lambda period: period),

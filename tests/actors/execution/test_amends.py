@@ -10,12 +10,12 @@ import msgspec
 import pytest
 
 from actors import messages as m
+from actors.features import NoFeatures
 from actors.instrument import Instrument, InstrumentSpec
 from actors.ledger import Account
 from actors.system import Core, CoreSnapshot, SeriesPlan, StrategyPlan
 from config.load import check_settings
 from strategies.base import Strategy
-from strategies.rows import FeatureRows
 
 MINUTE = 60_000_000_000
 UNIT = 10**8
@@ -46,7 +46,7 @@ class Desk:
             check_settings({"exchange": {"reconcile_s": 3600}}, "test"),
             {self.symbol: Instrument(spec)},
             [SeriesPlan(self.symbol, MINUTE)],
-            [StrategyPlan("a", self.symbol, MINUTE, strategy, FeatureRows({}))],
+            [StrategyPlan("a", self.symbol, MINUTE, strategy, NoFeatures())],
             Account(100_000 * UNIT),
             nonce="n0n",
             start_ns=0,

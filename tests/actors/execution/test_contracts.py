@@ -11,13 +11,13 @@ import pytest
 
 from actors import messages as m
 from actors.execution.remote import RemoteVenue
+from actors.features import NoFeatures
 from actors.instrument import Instrument, InstrumentSpec
 from actors.ledger import Account, Holding
 from actors.runtime.journal import decode_input, encode_input
 from actors.system import Core, CoreSnapshot, SeriesPlan, StrategyPlan
 from config.load import check_settings
 from strategies.base import Strategy
-from strategies.rows import FeatureRows
 
 MINUTE = 60_000_000_000
 UNIT = 10**8
@@ -46,10 +46,7 @@ class Desk:
             check_settings({"risk": risk}, "test"),
             {X: Instrument(SPEC)},
             [SeriesPlan(X, MINUTE)],
-            [
-                StrategyPlan(name, X, MINUTE, each, FeatureRows({}))
-                for name, each in zip("ab", strategies, strict=False)
-            ],
+            [StrategyPlan(name, X, MINUTE, each, NoFeatures()) for name, each in zip("ab", strategies, strict=False)],
             Account(100_000 * UNIT, list(held)),
             nonce="n0n",
             start_ns=0,

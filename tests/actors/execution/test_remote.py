@@ -11,12 +11,12 @@ import pytest
 
 from actors import messages as m
 from actors.execution.remote import RemoteVenue
+from actors.features import NoFeatures
 from actors.instrument import Instrument, InstrumentSpec
 from actors.ledger import Account, Holding
 from actors.system import Core, CoreSnapshot, SeriesPlan, StrategyPlan
 from config.load import check_settings
 from strategies.base import Strategy
-from strategies.rows import FeatureRows
 
 MINUTE = 60_000_000_000
 UNIT = 10**8
@@ -53,7 +53,7 @@ class Desk:
             check_settings({"risk": risk, "supervision": supervision or {}}, "test"),
             {"BTC/USDT": Instrument(BTC)},
             [SeriesPlan("BTC/USDT", MINUTE)],
-            [StrategyPlan("a", "BTC/USDT", MINUTE, strategy, FeatureRows({}))],
+            [StrategyPlan("a", "BTC/USDT", MINUTE, strategy, NoFeatures())],
             Account(100_000 * UNIT, list(held)),
             nonce="n0n",
             start_ns=0,

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from inspect import signature
 
 import msgspec
 import numpy as np
@@ -39,7 +40,9 @@ def test_every_kind_has_its_maker() -> None:
     """The function is called like the kind it declares, and declares what the kind's table says by default."""
     for kind in KINDS.values():
         maker = getattr(indicators, kind.name)
-        given = [int(param.default) if param.whole else param.default for param in kind.params]
+        given: list[object] = [int(param.default) if param.whole else param.default for param in kind.params]
+        unset = [each for each in signature(maker).parameters.values() if each.default is each.empty]
+        given += kind.sources[: max(0, len(unset) - len(given))]
         expected = Indicator(kind.name, tuple(param.default for param in kind.params), kind.sources, kind.outputs)
         assert maker(*given) == expected
         assert maker.__doc__ is not None
@@ -129,7 +132,9 @@ def test_bad_deviations_are_refused(deviations: float) -> None:
 
 def test_unknown_source_is_refused() -> None:
     """The line lists what there is."""
-    with pytest.raises(ValueError, match=r"^sma: unknown source 'clsoe', use open, high, low"):
+    with pytest.raises(
+        ValueError, match=r"^sma: unknown source 'clsoe' \(did you mean 'close'\?\), use open, high, low"
+    ):
         sma(5, "clsoe")
 
 

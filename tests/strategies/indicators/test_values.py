@@ -69,7 +69,7 @@ by_small_indicator = pytest.mark.parametrize("indicator", SMALL, ids=named)
 
 def from_talib(indicator: Indicator, bars: Bars) -> tuple[Column, ...]:
     """Give TA-Lib's columns for the indicator."""
-    columns = [bars[source] for source in indicator.sources]
+    columns = [bars[source] for source in indicator.columns]
     period = int(indicator.params[0])
     names = {"highest": "MAX", "lowest": "MIN"}
     function = getattr(talib, names.get(indicator.kind, indicator.kind.upper()))
@@ -81,8 +81,8 @@ def from_talib(indicator: Indicator, bars: Bars) -> tuple[Column, ...]:
 
 def assert_like_talib(indicator: Indicator, bars: Bars) -> None:
     """Compare all rows with TA-Lib and let the exact values decide those that differ."""
-    outs = indicator.start().batch(*(bars[source] for source in indicator.sources))
-    scale = max(float(np.abs(bars[source]).max()) for source in indicator.sources)
+    outs = indicator.start().batch(*(bars[source] for source in indicator.columns))
+    scale = max(float(np.abs(bars[source]).max()) for source in indicator.columns)
     for name, found, expected in zip(indicator.outputs, outs, from_talib(indicator, bars), strict=True):
         assert np.isnan(expected).tolist() == np.isnan(found).tolist()
         # What is no price itself has to be right in its own digits, however small beside one.
@@ -160,7 +160,7 @@ def exact_recursion(indicator: Indicator, columns: list[list[Fraction]]) -> Exac
 
 def exact_row(indicator: Indicator, bars: Bars, row: int, output: str) -> Fraction:
     """Give the exact value of one output in one row that is past warm-up."""
-    columns = [[Fraction(v) for v in bars[source][: row + 1]] for source in indicator.sources]
+    columns = [[Fraction(v) for v in bars[source][: row + 1]] for source in indicator.columns]
     if indicator.kind in {"ema", "rsi", "atr"}:
         value = exact_recursion(indicator, columns)[row]
         assert value is not None
@@ -181,8 +181,8 @@ def exact_row(indicator: Indicator, bars: Bars, row: int, output: str) -> Fracti
 
 def assert_exact(indicator: Indicator, bars: Bars) -> None:
     """Compare every row with the exact value, to 1e-12 of the value or of the largest input."""
-    outs = indicator.start().batch(*(bars[source] for source in indicator.sources))
-    scale = max(float(np.abs(bars[source]).max()) for source in indicator.sources)
+    outs = indicator.start().batch(*(bars[source] for source in indicator.columns))
+    scale = max(float(np.abs(bars[source]).max()) for source in indicator.columns)
     for name, found in zip(indicator.outputs, outs, strict=True):
         for row in range(indicator.warmup, found.size):
             exact = exact_row(indicator, bars, row, name)
@@ -264,7 +264,7 @@ def test_constant_series(indicator: Indicator, price: float) -> None:
     flat = np.full(500, price)
     bars = bars_of(flat, np.zeros((2, 500)))
     expected = 0.0 if indicator.kind in {"stddev", "rsi", "atr"} else price
-    for found in indicator.start().batch(*(bars[source] for source in indicator.sources)):
+    for found in indicator.start().batch(*(bars[source] for source in indicator.columns)):
         assert set(found[indicator.warmup :].tolist()) == {expected}
     if indicator.kind not in {"stddev", "bbands"}:
         assert_like_talib(indicator, bars)
@@ -275,7 +275,7 @@ def test_constant_series(indicator: Indicator, price: float) -> None:
 def test_scaling_prices_by_a_power_of_two_scales_the_values(indicator: Indicator, power: int) -> None:
     """There is no magic number such as TA-Lib's 1e-14: bit for bit the same at any scale."""
     bars = walk(600, 100.0, 0.01, seed=12)
-    columns = [bars[source] for source in indicator.sources]
+    columns = [bars[source] for source in indicator.columns]
     factor = 2.0**power
     plain = indicator.start().batch(*columns)
     scaled = indicator.start().batch(*(column * factor for column in columns))

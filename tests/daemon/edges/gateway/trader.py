@@ -10,13 +10,13 @@ from typing import Any
 
 from actors import messages as m
 from actors.execution.remote import RemoteVenue
+from actors.features import NoFeatures
 from actors.instrument import Instrument
 from actors.ledger import Account, Holding
 from actors.system import Core, SeriesPlan, StrategyPlan
 from config.load import check_settings
 from daemon.venue import EFFECTS
 from strategies.base import Strategy
-from strategies.rows import FeatureRows
 
 Wish = Callable[[Any], object]
 
@@ -48,7 +48,7 @@ class Trader:
             check_settings({}, "test"),
             {self.symbol: instrument},
             [SeriesPlan(self.symbol, bar_ns)],
-            [StrategyPlan(name, self.symbol, bar_ns, wishful(self.wishes[name]), FeatureRows({})) for name in names],
+            [StrategyPlan(name, self.symbol, bar_ns, wishful(self.wishes[name]), NoFeatures()) for name in names],
             Account(100_000 * 10**8),
             nonce="test",
             start_ns=time.time_ns(),

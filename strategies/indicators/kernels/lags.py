@@ -1,0 +1,45 @@
+"""Parts that remember: the value of so many bars ago."""
+
+from math import nan
+
+from strategies.indicators.kernels.compiled import Vector, inlined
+
+# LAG -- a ring of the last `count` values.
+# Block: seen (stops at count), position of the oldest, ring.
+
+LAG_RING = 2
+
+
+def lag_slots(count: int) -> int:
+    """Give the length of the block."""
+    return LAG_RING + count
+
+
+@inlined
+def lag_next(state: Vector, base: int, count: int, value: float) -> float:
+    """Take one value in; give the one of `count` >= 1 values before."""
+    slot = base + LAG_RING + int(state[base + 1])
+    before = state[slot] if state[base] >= count else nan
+    state[slot] = value
+    if state[base] < count:
+        state[base] += 1.0
+    state[base + 1] = 0.0 if state[base + 1] + 1.0 >= count else state[base + 1] + 1.0
+    return before
+
+
+@inlined
+def lag_run(state: Vector, base: int, count: int, values: Vector, out: Vector) -> None:
+    """Take a column in; fill another with the values of `count` rows before."""
+    first = min(values.size, count)
+    for row in range(first):
+        out[row] = lag_next(state, base, count, values[row])
+    rest = values.size - first
+    for row in range(rest):
+        out[first + row] = values[row]
+    # What is left in the ring are the last `count` rows, wherever the position has come to.
+    if rest > 0:
+        position = (int(state[base + 1]) + rest) % count
+        ring = base + LAG_RING
+        for age in range(count):
+            state[ring + (position + age) % count] = values[values.size - count + age]
+        state[base + 1] = position
