@@ -26,6 +26,7 @@ from actors.messages import (
     WarmUp,
 )
 from actors.runtime.scheduler import WithheldError
+from config.timeframe import opening_ns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -283,7 +284,7 @@ class Market:
         """Add `bar` to its buckets, and emit those it completes."""
         for bucket in series.buckets:
             if bucket.open_ns < 0:
-                bucket.open_ns = bar.open_ns - bar.open_ns % bucket.timeframe_ns
+                bucket.open_ns = opening_ns(bar.open_ns, bucket.timeframe_ns)
                 bucket.whole = bar.open_ns == bucket.open_ns or series.entered
                 bucket.open, bucket.high, bucket.low, bucket.volume = bar.open, bar.high, bar.low, 0.0
             bucket.high = max(bucket.high, bar.high)

@@ -12,6 +12,8 @@ _UNITS_NS = {
     "m": 60 * NS_PER_S,
     "s": NS_PER_S,
 }
+_FIRST_MONDAY_NS = 4 * _UNITS_NS["d"]
+"""5 January 1970."""
 _PATTERN = re.compile(r"(\d{1,6})([smhdw])", re.ASCII)
 
 
@@ -34,3 +36,13 @@ def format_timeframe(timeframe_ns: int) -> str:
         if timeframe_ns % unit_ns == 0:
             return f"{timeframe_ns // unit_ns}{unit}"
     return f"{timeframe_ns / NS_PER_S:g}s"
+
+
+def origin_ns(timeframe_ns: int) -> int:
+    """Return where bars of a timeframe are counted from: 1970, and its first Monday where they are whole weeks."""
+    return _FIRST_MONDAY_NS if timeframe_ns % _UNITS_NS["w"] == 0 else 0
+
+
+def opening_ns(ts_ns: int, timeframe_ns: int) -> int:
+    """Return when the bar that a time falls into begins."""
+    return ts_ns - (ts_ns - origin_ns(timeframe_ns)) % timeframe_ns

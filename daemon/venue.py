@@ -19,8 +19,8 @@ from actors.messages import AskAccount, AskOrder, SendAmend, SendCancel, SendOrd
 from actors.runtime.clock import LiveClock, VenueClock
 from config.errors import UserError
 from config.symbols import is_contract
+from config.timeframe import opening_ns, parse_timeframe
 from replay.plan import MarketSeries
-from replay.tape import parse_timeframe
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -55,7 +55,7 @@ def venue_markets(settings: Settings, specs: Mapping[str, InstrumentSpec], now_n
     """
     exchange = settings.exchange
     timeframe_ns = parse_timeframe(exchange.timeframe)
-    start_ns = now_ns - now_ns % timeframe_ns
+    start_ns = opening_ns(now_ns, timeframe_ns)
     has_ticks = "trades" in exchange.streams
     series = tuple(
         MarketSeries(symbol, timeframe_ns, specs[symbol], start_ns, has_ticks) for symbol in exchange.symbols

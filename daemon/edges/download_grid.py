@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from config.errors import UserError
-from config.timeframe import format_timeframe
+from config.timeframe import format_timeframe, origin_ns
 from daemon.edges.download_work import NS_PER_MS, Work
 from daemon.edges.venue_client import is_family
 
@@ -35,9 +35,6 @@ _INTEREST_DAYS = 30
 """How far back Binance lists open interest."""
 _INTEREST_WEIGHT = 5
 """Of one page: it weighs nothing, but only 1,000 in five minutes are allowed."""
-_WEEK_MS = 7 * 86_400_000
-_MONDAY_MS = 4 * 86_400_000
-"""The first Monday of time: weeks begin on one."""
 _ENDS_AFTER = 2
 """Times a venue has to say that it has nothing."""
 
@@ -177,7 +174,7 @@ def grid_floor(time_ms: int, step_ms: int) -> int:
 
 
 def _origin_ms(step_ms: int) -> int:
-    return _MONDAY_MS if step_ms % _WEEK_MS == 0 else 0
+    return origin_ns(step_ms * NS_PER_MS) // NS_PER_MS
 
 
 def _runs(absent: NDArray[np.int64], step_ms: int) -> Iterable[tuple[int, int]]:

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from config.errors import UserError
-from config.timeframe import format_timeframe
+from config.timeframe import format_timeframe, origin_ns
 from replay.tape.columns import time_text
 from replay.tape.kinds import POLARS_NAMES, kind_of
 
@@ -32,9 +32,6 @@ Incomplete = Literal["drop", "gaps", "keep"]
 too, of which a part may be missing."""
 
 _DAY_NS = 86_400 * 10**9
-_WEEK_NS = 7 * _DAY_NS
-_MONDAY_NS = 4 * _DAY_NS
-"""The first Monday after the epoch: exchanges' weeks begin on Mondays."""
 _MINUTE_NS = 60 * 10**9
 _SESSION_MAX_NS = 23 * 3_600 * 10**9
 """Longer sessions would overlap on the day clocks go forward."""
@@ -166,8 +163,8 @@ def _placed(frame: pl.DataFrame, grid: Grid) -> pl.DataFrame:
     """Return the rows that belong to a bar, with that bar's start and end."""
     ts = pl.col("ts")
     if grid.session is None:
-        origin_ns = grid.offset_ns + (_MONDAY_NS if grid.timeframe_ns % _WEEK_NS == 0 else 0)
-        start = (ts - origin_ns) // grid.timeframe_ns * grid.timeframe_ns + origin_ns
+        first_ns = grid.offset_ns + origin_ns(grid.timeframe_ns)
+        start = (ts - first_ns) // grid.timeframe_ns * grid.timeframe_ns + first_ns
         rows = frame.with_columns(start.alias(_START)).with_columns((pl.col(_START) + grid.timeframe_ns).alias(_END))
     else:
         opens, closes = _session_of(ts, grid.session)

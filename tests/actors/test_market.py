@@ -334,3 +334,16 @@ def test_a_restored_market_goes_on_as_if_nothing_had_been(cut: int) -> None:
     assert [second.hear(each) for each in history[cut:]] == said[cut:]
     assert second.market.dump() == whole.market.dump()
     assert second.context.timers.dump() == whole.context.timers.dump()
+
+
+def test_weeks_of_days_begin_on_mondays(context: Context) -> None:
+    """As exchanges count them: 13 November 2023 is one, and the start here a Tuesday."""
+    day = 24 * HOUR
+    door = Door(context, ("X", day, [7 * day]), stale_after_bars=30)
+    said: list[m.Message] = []
+    first = START - START % day
+    for index in range(22):
+        open_ns = first + index * day
+        said += door.hear(m.Bar("X", day, open_ns, open_ns + day, 100.0, 101.0, 99.0, 100.5, 1.0))
+    monday = 1_699_833_600_000_000_000
+    assert [week.open_ns for week in aggregates(said)] == [monday + 7 * day, monday + 14 * day]

@@ -3,6 +3,7 @@
 import pytest
 
 from config.errors import UserError
+from config.timeframe import opening_ns
 from replay.tape import format_timeframe, parse_timeframe
 
 SECOND = 1_000_000_000
@@ -42,3 +43,9 @@ def test_other_writings_of_a_timeframe_come_back_shortest() -> None:
 
 def test_a_step_that_is_no_whole_second_can_still_be_shown() -> None:
     assert format_timeframe(1_500_000_000) == "1.5s"
+
+
+def test_bars_begin_on_multiples_of_their_length_and_weeks_on_mondays() -> None:
+    thursday = 1_704_326_400  # 4 January 2024, 00:00 UTC
+    for text, expected in (("4h", 1_704_326_400), ("1d", 1_704_326_400), ("1w", 1_704_067_200)):
+        assert opening_ns((thursday + 3_599) * SECOND, parse_timeframe(text)) == expected * SECOND

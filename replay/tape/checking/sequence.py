@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from config.timeframe import format_timeframe
-from replay.tape.checking.clock_changes import DAY_NS, HOUR_NS, is_clock_change
+from config.timeframe import format_timeframe, origin_ns
+from replay.tape.checking.clock_changes import HOUR_NS, is_clock_change
 from replay.tape.checking.rows import Batch
 from replay.tape.columns import time_text
 
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from replay.tape.checking.report import Collector
     from replay.tape.columns import Floats, Integers
 
-_WEEK_NS = 7 * DAY_NS
-_MONDAY_NS = 4 * DAY_NS
-"""The first Monday after the epoch."""
 JITTER_NS = 60_000_000_000
 """Settlements are told with a few milliseconds too many: times are rounded to this."""
 _ONE_A_TIME = frozenset({"bars", "mark", "index", "premium", "funding", "open_interest", "values"})
@@ -125,8 +122,7 @@ class SequenceChecks:
             beside = np.rint(batch.ts / JITTER_NS).astype(np.int64) * JITTER_NS != batch.ts
             kind = "jitter"
         elif self._kind in _GRID:
-            weekly = timeframe_ns % _WEEK_NS == 0
-            beside = (batch.ts - (_MONDAY_NS if weekly else 0)) % timeframe_ns != 0
+            beside = (batch.ts - origin_ns(timeframe_ns)) % timeframe_ns != 0
             kind = "off_grid"
         else:
             return
