@@ -15,11 +15,15 @@ from actors.messages import (
     Flatten,
     Flattened,
     Halt,
+    LimitBreached,
+    LimitChanged,
     Pause,
     Resume,
     Stop,
+    Tighten,
     TradingStateChanged,
 )
+from actors.runtime.scheduler import WithheldError
 
 if TYPE_CHECKING:
     from actors.runtime.scheduler import Context
@@ -74,7 +78,14 @@ class Command(msgspec.Struct):
     action: str
     idempotency_key: str
     ts_ns: int
-    outcome: Literal["pending", "done", "superseded", "ignored"] = "pending"
+    outcome: Literal["pending", "done", "superseded", "ignored", "refused"] = "pending"
+
+
+def action_of(message: Pause | Resume | Flatten | Stop | Tighten) -> str:
+    """Return a command in words."""
+    if isinstance(message, Tighten):
+        return f"tighten {message.limit} to {message.value}"
+    return type(message).__name__.lower()
 
 
 class _State(msgspec.Struct):
@@ -107,14 +118,13 @@ class Control:
         """Take an operator's command."""
         if message.idempotency_key and self.find(message.idempotency_key) is not None:
             return
-        event: Event = type(message).__name__.lower()  # type: ignore[assignment]
+        event: Event = action_of(message)  # type: ignore[assignment]
         command = Command(message.command_id, event, message.idempotency_key, self._context.now_ns)
         if event == "flatten" or TRANSITIONS[self.trading, event] != "flattening":
             for earlier in self.commands:
                 if earlier.outcome == "pending":
                     earlier.outcome = "superseded"
-        self.commands.append(command)
-        del self.commands[: -self._commands_kept]
+        self._keep(command)
         if self.trading == "stopping" and event != "stop":
             command.outcome = "ignored"
             return
@@ -124,6 +134,27 @@ class Control:
         elif self.trading != "flattening":
             self._rests_in = "halted" if self.trading == "halted" else "paused"
         self._move(event, "asked for by the operator")
+
+    def on_tighten(self, message: Tighten) -> None:
+        """Note that a limit is to be tightened; risk says what becomes of it."""
+        if message.idempotency_key and self.find(message.idempotency_key) is not None:
+            again = "this command was taken before"
+            raise WithheldError(LimitChanged(message.limit, "", message.value, message.command_id, refused=again))
+        self._keep(Command(message.command_id, action_of(message), message.idempotency_key, self._context.now_ns))
+
+    def on_limit_changed(self, message: LimitChanged) -> None:
+        """Note what became of a command to tighten a limit."""
+        for command in self.commands:
+            if command.command_id == message.command_id and command.outcome == "pending":
+                command.outcome = "refused" if message.refused else "done"
+
+    def on_breached(self, message: LimitBreached) -> None:
+        """Do about a limit what its configuration asks for; every order is withdrawn by risk itself."""
+        if message.action == "flatten":
+            self._rests_in = "paused"
+            self._move("flatten", message.reason)
+        else:
+            self._move("pause", message.reason)
 
     def on_halt(self, message: Halt) -> None:
         """Stop trading for a reason of the system's own."""
@@ -162,6 +193,10 @@ class Control:
         kept = msgspec.msgpack.decode(state, type=_State)
         self.trading, self.reason, self._rests_in = kept.trading, kept.reason, kept.rests_in
         self.requested_action, self.commands = kept.requested_action, kept.commands
+
+    def _keep(self, command: Command) -> None:
+        self.commands.append(command)
+        del self.commands[: -self._commands_kept]
 
     def _halt(self, reason: str) -> None:
         self._rests_in = "halted"

@@ -109,7 +109,7 @@ class Ledger:
         self._context = context
         self._emit = context.emit
         self._instruments = instruments
-        self._emit_marks = emit_marks
+        self.emit_marks = emit_marks
         self.cash_atoms = account.cash_atoms
         self._mark_times_ns: list[int] = []
         self._mark_atoms: list[int] = []
@@ -204,7 +204,7 @@ class Ledger:
         of the chunk's bars have been played, and before anything else is.
         """
         assert self._chunk is None, "a chunk was left unmarked"
-        if self._emit_marks or len(self._instruments) > 1:
+        if self.emit_marks or len(self._instruments) > 1:
             return False
         lots = {held.strategy: held.quantity_lots for held in self._by_symbol[symbol]}
         self._chunk = _Chunk(symbol, columns.open_ns + timeframe_ns, columns.close, self.cash_atoms, lots)
@@ -221,7 +221,7 @@ class Ledger:
         equity_atoms = self.cash_atoms + self._total_value_atoms
         self._note_time(bar.close_ns)
         self._note_atoms(equity_atoms)
-        if self._emit_marks:
+        if self.emit_marks:
             self._emit(EquityMark(equity_atoms, bar.close_ns))
 
     def take_marks(self) -> tuple[Sequence[int] | NDArray[Any], Sequence[int] | NDArray[Any]]:

@@ -16,9 +16,13 @@ from actors.control_messages import (
     Flatten,
     Flattened,
     Halt,
+    LimitBreached,
+    LimitChanged,
+    LimitsConfigured,
     Pause,
     Resume,
     Stop,
+    Tighten,
     TimerFired,
     TradingStateChanged,
 )
@@ -89,6 +93,9 @@ __all__ = [
     "Halt",
     "HistoryBar",
     "InstrumentChanged",
+    "LimitBreached",
+    "LimitChanged",
+    "LimitsConfigured",
     "Liquidation",
     "Liquidity",
     "Mark",
@@ -104,6 +111,7 @@ __all__ = [
     "Resume",
     "Stop",
     "TapeEnded",
+    "Tighten",
     "TimerFired",
     "Trade",
     "TradeReported",
@@ -166,6 +174,15 @@ class Intent(Message, frozen=True):
     post_only: bool = False
     reference_price: float = 0.0
     """Newest price the strategy saw: a close, a trade, the middle of a quote; limits in quote units are taken at it."""
+
+
+class ProtectedIntent(Intent, frozen=True):
+    """A wish to trade, with where its strategy will get out if it goes wrong: risk per trade is judged by that."""
+
+    protective_stop: float | None = None
+    """The price at which it gets out."""
+    stop_distance: float | None = None
+    """How far from the order's own price that is, in quote units: a multiple of the ATR; of both, the stop counts."""
 
 
 class RiskVeto(Message, frozen=True):
@@ -434,15 +451,15 @@ class ActorRestarted(Message, frozen=True):
 
 Input = (
     Bar | WarmUp | Trade | Quote | BookSnapshot | Mark | Funding | OpenInterest | Liquidation | External | TapeEnded
-    | TimerFired | Pause | Resume | Flatten | Stop | Halt
+    | TimerFired | Pause | Resume | Flatten | Stop | Halt | Tighten | LimitsConfigured
     | VenueLink | OrderReported | OrderInDoubt | OrderAbsent | CancelRefused | TradeReported | AccountReported
     | FundingPaid | ForcedTrade | InstrumentChanged | AmendRefused
 )  # fmt: skip
 """What may enter the core from outside, and therefore what a journal holds."""
 
 Decision = (
-    Intent | RiskVeto | OrderRequest | CancelRequest | AmendRequest | AmendVeto | Accepted | Rejected | Cancelled
-    | Expired | CancelRejected | Amended | AmendRejected | Fill | Adopted | FeeInBase | FeeInAsset | PositionChanged
-    | FundingShared
+    Intent | ProtectedIntent | RiskVeto | OrderRequest | CancelRequest | AmendRequest | AmendVeto | Accepted | Rejected
+    | Cancelled | Expired | CancelRejected | Amended | AmendRejected | Fill | Adopted | FeeInBase | FeeInAsset
+    | PositionChanged | FundingShared
 )  # fmt: skip
 """What the digest is taken over and the journal keeps beside its input."""

@@ -10,18 +10,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from actors import messages as m
 from actors.control import Control
 from actors.execution.orders import Execution
 from actors.execution.paper_funding import PaperFunding
 from actors.execution.remote import RemoteVenue
 from actors.execution.simulated import SimulatedVenue
-from actors.features import FeatureEngine, FeaturePort, Features, NoFeatures, Subscription
+from actors.features import FeatureEngine, Features, NoFeatures, Subscription
 from actors.instrument import Rate
 from actors.ledger import Account, Ledger
 from actors.market import Market
+from actors.plans import CoreSnapshot, History, SeriesPlan, StrategyPlan
 from actors.risk import Risk
 from actors.runtime.digest import Digest
 from actors.runtime.scheduler import Context, Scheduler
@@ -33,62 +32,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from actors.instrument import Instrument
+    from actors.risk.rules import Need
     from actors.runtime.lanes import Handler
     from actors.runtime.scheduler import Table
-    from actors.strategy_port import StrategyPort
     from config.schema import Settings
+
+__all__ = ["Core", "CoreSnapshot", "History", "SeriesPlan", "StrategyPlan"]
 
 _NS_PER_S = 1_000_000_000
 SNAPSHOT_VERSION = 1
-
-
-class SeriesPlan(msgspec.Struct, frozen=True):
-    """One series of market data the core will be given."""
-
-    symbol: str
-    timeframe_ns: int
-    ticks: bool = False
-    """Whether the simulated venue matches on what comes between its bars."""
-
-
-class StrategyPlan(msgspec.Struct, frozen=True):
-    """One strategy the core will run."""
-
-    id: str
-    symbol: str
-    timeframe_ns: int
-    strategy: StrategyPort
-    features: FeaturePort
-    history_bars: int = 0
-    """Bars of the time before the session it wants to see, beyond those its features take."""
-    others: tuple[tuple[str, FeaturePort], ...] = ()
-    """Its further symbols, with its features of each."""
-
-    @property
-    def series(self) -> tuple[tuple[str, FeaturePort], ...]:
-        """All its symbols with its features of each, the first one first."""
-        return ((self.symbol, self.features), *self.others)
-
-
-class History(msgspec.Struct, frozen=True):
-    """What a session wants to know of one symbol's time before it."""
-
-    bars: int
-    """Of the series' own timeframe."""
-    strategies: tuple[str, ...]
-    """Who wants them."""
-
-
-class CoreSnapshot(msgspec.Struct, frozen=True):
-    """The whole core between two inputs."""
-
-    version: int
-    seq: int
-    now_ns: int
-    digest: bytes
-    timers: list[tuple[str, str, int]]
-    counts: dict[str, int]
-    actors: dict[str, bytes]
 
 
 class Core:
@@ -130,7 +82,7 @@ class Core:
         held = {(strategy, symbol): lots for strategy, symbol, lots in positions if lots}
         books = {(plan.id, symbol): 0 for plan in strategies for symbol, _ in plan.series} | held
         supervision = settings.supervision
-        wants_marks = settings.risk.max_daily_loss is not None
+        self._observers = observers or {}
         self.context = context
         self.instruments = instruments
         self.digest = Digest()
@@ -158,7 +110,7 @@ class Core:
         )
         if isinstance(self.venue, RemoteVenue):
             self.venue.contracts.take_over(account.funded_ns)
-        self.ledger = Ledger(context, instruments, account, emit_marks=wants_marks)
+        self.ledger = Ledger(context, instruments, account, emit_marks=False)
         self.features = Features(
             context,
             base,
@@ -196,14 +148,18 @@ class Core:
             settings.risk,
             positions,
             cancel_on_halt=supervision.safe_state != "halt",
+            equity_atoms=self.ledger.equity_atoms,
+            strategies=[plan.id for plan in strategies],
         )
+        self.ledger.emit_marks = "equity" in self.risk.needs
+        self.risk.on_needs = self._on_risk_needs
         self.execution = Execution(context, nonce)
         self.control = Control(context, commands_kept=settings.http.commands_kept, safe_state=supervision.safe_state)
         self.scheduler = Scheduler(
             context,
             self.digest,
             entries=self._entries(),
-            subscribers=_with_observers(self._subscribers(), observers or {}),
+            subscribers=_with_observers(self._subscribers(), self._observers),
             deliveries_max=supervision.deliveries_max,
             dead_letters_max=supervision.dead_letters_max,
         )
@@ -221,7 +177,7 @@ class Core:
         ]
         self._actors: dict[str, Any] = {actor.name: actor for actor in actors}
         self._timeframes_ns = base
-        self._rows_are_observed = m.FeatureRow in (observers or {})
+        self._rows_are_observed = m.FeatureRow in self._observers
 
     def preload(self, symbol: str, columns: Any) -> None:  # noqa: ANN401 - any object with a column per field of a bar
         """Have every actor look at the next chunk of `symbol`, whose bars then come by `Scheduler.post_bars`."""
@@ -239,6 +195,8 @@ class Core:
         if not self._rows_are_observed and self.features.is_plain(symbol):
             decide = [strategy.reader(self.features.rows(strategy.id)) for strategy in deciding]
             self.scheduler.credit(m.FeatureRow, rows)
+        if "bars" in self.risk.needs:
+            decide.insert(0, self.risk.on_bar)
         lane.quiet = tuple(decide if marked else [self.ledger.on_bar, *decide])
         lane.busy = (self.venue.on_bar, *lane.quiet)
         lane.whole = (self.market.on_bar, *lane.busy)
@@ -267,6 +225,8 @@ class Core:
             m.Flatten: [control.on_command],
             m.Stop: [control.on_command],
             m.Halt: [control.on_halt],
+            m.Tighten: [control.on_tighten, self.risk.on_tighten],
+            m.LimitsConfigured: [self.risk.on_configured],
             m.VenueLink: [],
             m.OrderReported: [],
             m.OrderInDoubt: [],
@@ -307,6 +267,7 @@ class Core:
             table[m.FundingPaid].append(venue.on_funding)
             table[m.InstrumentChanged].append(venue.on_instrument_changed)
             table[m.ForcedTrade].append(venue.on_forced)
+        self._tell_risk(table)
         return table
 
     def _around(self, rows: Handler, settled: Handler) -> list[Handler]:
@@ -315,18 +276,46 @@ class Core:
             return [rows]
         return [settled, rows] if self._merges else [rows, settled]
 
+    def _tell_risk(self, table: dict[type[m.Message], list[Handler]]) -> None:
+        """Have risk hear of the market what its rules need: before those who may decide on it, and nothing else."""
+        risk = self.risk
+        if "bars" in risk.needs:
+            table[m.Bar].insert(table[m.Bar].index(self.ledger.on_bar) + 1, risk.on_bar)
+        wanted: tuple[tuple[Need, type[m.Message], Handler], ...] = (
+            ("trades", m.Trade, risk.on_trade),
+            ("quotes", m.Quote, risk.on_quote),
+            ("quotes", m.BookSnapshot, risk.on_book),
+            ("marks", m.Mark, risk.on_mark),
+            ("funding", m.Funding, risk.on_funding),
+        )
+        for need, kind, handler in wanted:
+            if need in risk.needs:
+                table[kind].insert(1, handler)
+
+    def _on_risk_needs(self) -> None:
+        """Have risk told what its rules need by now: a limit was switched on, or off."""
+        if "equity" in self.risk.needs and not self.ledger.emit_marks:
+            self.risk.note_equity(self.ledger.equity_atoms)
+        self._rewire()
+
+    def _rewire(self) -> None:
+        self.ledger.emit_marks = "equity" in self.risk.needs
+        self.scheduler.rewire(self._entries(), _with_observers(self._subscribers(), self._observers))
+
     def _subscribers(self) -> Table:
         """Who hears an emitted message, in order."""
         decided, execution, ledger, risk = self.digest.decided.append, self.execution, self.ledger, self.risk
         venue, features, control, strategies = self.venue, self.features, self.control, self.strategies
-        market = self.market
+        market, needs = self.market, self.risk.needs
         to_strategies = [s.on_order_event for s in strategies if s.hears_orders]
+        wishes = [decided, risk.on_intent, *([risk.on_intent_answered] if "answers" in needs else [])]
         return {
             m.AggregateClosed: [features.on_aggregate],
             m.BarRejected: [features.on_bar_rejected],
             m.DataRejected: [],
             m.HistoryBar: [
                 market.on_history,
+                *([risk.on_history] if "bars" in needs else []),
                 *self._around(features.on_history, market.on_history_settled),
             ],
             m.HistoryRow: [s.on_history_row for s in strategies],
@@ -334,7 +323,8 @@ class Core:
             m.FeedResumed: [],
             m.FeatureRow: [s.on_row if s.is_plain else s.on_any_row for s in strategies],
             m.SliceClosed: [s.on_slice for s in strategies if s.hears_slices],
-            m.Intent: [decided, risk.on_intent],
+            m.Intent: wishes,
+            m.ProtectedIntent: wishes,
             m.RiskVeto: [decided, *to_strategies],
             m.OrderRequest: [decided, execution.on_request],
             m.CancelRequest: [decided, execution.on_cancel_request],
@@ -374,6 +364,7 @@ class Core:
             m.PositionChanged: [
                 decided,
                 risk.on_position_changed,
+                *([risk.on_trip] if "positions" in needs else []),
                 *([self.paper_funding.on_position_changed] if self.paper_funding is not None else []),
                 *(s.on_position_changed for s in strategies),
             ],
@@ -385,6 +376,8 @@ class Core:
             m.Reconciled: [],
             m.EquityMark: [risk.on_equity],
             m.Halt: [control.on_halt],
+            m.LimitBreached: [control.on_breached],
+            m.LimitChanged: [control.on_limit_changed],
             m.TradingStateChanged: [risk.on_trading_state],
             m.Flattened: [control.on_flattened],
             m.ActorFailed: [control.on_actor_failed],
@@ -442,6 +435,7 @@ class Core:
         self.digest.value = snapshot.digest
         for name, state in snapshot.actors.items():
             self._actors[name].load(state)
+        self._rewire()
 
 
 def _subscriptions(plan: StrategyPlan, base: Mapping[str, int]) -> list[Subscription]:

@@ -11,12 +11,13 @@ import tomllib
 from decimal import Decimal
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 
 from config.errors import UserError, nearest
-from config.schema import Section, Settings, StrategyEntry
+from config.schema import Settings, StrategyEntry
+from config.section import Section
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -102,10 +103,22 @@ def _check_names(values: Mapping[str, Any], section: type[Section], origin: str,
                 message = f"{origin}: {prefix}{key} is a table of settings, not a value"
                 raise UserError(message)
             _check_names(value, kind, origin, f"{prefix}{key}.")
+        elif (named := _named_sections(kind)) is not None:
+            if not isinstance(value, dict) or not all(isinstance(entry, dict) for entry in value.values()):
+                message = f"{origin}: {prefix}{key} holds tables under names, such as [{prefix}{key}.NAME]"
+                raise UserError(message)
+            for name, entry in value.items():
+                _check_names(entry, named, origin, f"{prefix}{key}.{name}.")
         elif key == "strategies" and isinstance(value, list):
             for index, entry in enumerate(value):
                 if isinstance(entry, dict):
                     _check_names(entry, StrategyEntry, origin, f"{prefix}{key}[{index}].")
+
+
+def _named_sections(kind: object) -> type[Section] | None:
+    """Return what the tables of a setting such as ``dict[str, GroupRisk]`` are; None if it holds none."""
+    values = get_args(kind)[-1:]
+    return values[0] if values and isinstance(values[0], type) and issubclass(values[0], Section) else None
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -7,38 +7,18 @@ binary floats, because they reach the integer ledger. ``None`` means "off" where
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-import msgspec
-from msgspec import Meta
+from msgspec import Meta, field
 
+from config.risk import Risk
+from config.section import Count, Seconds, Section
+from config.section import check_bounds as _check
 from config.symbols import check_families, check_quotes
-
-Count = Annotated[int, Meta(ge=1)]
-Seconds = Annotated[float, Meta(gt=0, le=1e9)]
-
-
-def _check(name: str, value: Decimal | None, low: Decimal | int, high: Decimal | int | None = None) -> None:
-    """Bound a decimal, which msgspec's Meta cannot.
-
-    Raises:
-        ValueError: names the setting and its bound.
-    """
-    if value is None:
-        return
-    if not value.is_finite() or value < low or (high is not None and value > high):
-        upper = "" if high is None else f" and at most {high}"
-        message = f"{name} must be a number of at least {low}{upper}, not {value}"
-        raise ValueError(message)
-
 
 _TINY = Decimal("1e-12")
 _DEAD_MAN_MIN_S = 5
 """A third of it must leave room for a request that is slow, and for one that is lost."""
 _CASH_MAX = 5 * 10**10
 """In atoms this is half of what 64 bits count."""
-
-
-class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of every table of settings: immutable, and an unknown key is an error."""
 
 
 class Account(Section, frozen=True):
@@ -86,24 +66,6 @@ class InstrumentOverride(Section, frozen=True):
         _check("tick", self.tick, _TINY, 10**9)
         _check("lot", self.lot, _TINY, 10**9)
         _check("min_notional", self.min_notional, 0)
-
-
-class Risk(Section, frozen=True):
-    """Limits, all off unless set (``real`` mode insists on three of them)."""
-
-    max_position: Decimal | None = None
-    """Largest |position| of one strategy in one symbol, in base units."""
-    max_notional: Decimal | None = None
-    """Largest |position| of one strategy in one symbol, in quote units at the price of the decision."""
-    max_orders_per_minute: Count | None = None
-    """Largest number of orders of the whole account in any 60 seconds; exits and cancels do not wait."""
-    max_daily_loss: Decimal | None = None
-    """Loss of equity since 00:00 UTC, in quote units, at which trading halts."""
-
-    def __post_init__(self) -> None:
-        """Check what Meta cannot."""
-        for name in ("max_position", "max_notional", "max_daily_loss"):
-            _check(name, getattr(self, name), _TINY)
 
 
 class Market(Section, frozen=True):
@@ -157,9 +119,9 @@ class Exchange(Section, frozen=True):
     """ccxt's name of the exchange."""
     file: str | None = None
     """JSON file of constructor arguments by exchange id, keys included, such as `pitboss exchange` writes."""
-    urls: dict[str, Any] = {}
+    urls: dict[str, Any] = field(default_factory=dict)
     """Merged into the exchange's own `urls`."""
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = field(default_factory=dict)
     """Merged into the exchange's own `options`."""
     symbols: tuple[str, ...] = ("BTC/USDT",)
     """What is fed and traded, by ccxt's names, all of one quote currency."""
@@ -276,7 +238,7 @@ class StrategyEntry(Section, frozen=True):
     """The symbol it trades; the first tape's unless given."""
     symbols: tuple[str, ...] = ()
     """All symbols it trades, where these are several; as many of the first as its class wants unless given."""
-    params: dict[str, bool | int | float | str] = {}
+    params: dict[str, bool | int | float | str] = field(default_factory=dict)
     """Values for its typed parameters."""
 
 

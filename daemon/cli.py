@@ -160,6 +160,9 @@ def run(
     new_session: Annotated[
         bool, typer.Option("--new-session", help="Leave an open session behind and begin a new one from its account.")
     ] = False,
+    loosen: Annotated[
+        bool, typer.Option("--loosen", help="Take every limit as configured, also what was tightened while it ran.")
+    ] = False,
 ) -> None:
     """Run the daemon: on paper over a tape or a live feed, or for real at an exchange.
 
@@ -171,7 +174,7 @@ def run(
 
     run_command(
         state_dir, tape, synthetic, speed, strategy, param, setting, config, timeframe, series, data_dir, port,
-        mode=mode, exit_at_end=exit_at_end, new_session=new_session, symbols=symbols,
+        mode=mode, exit_at_end=exit_at_end, new_session=new_session, loosen=loosen, symbols=symbols,
     )  # fmt: skip
 
 
@@ -388,6 +391,22 @@ def _command(action: str, help_text: str) -> None:
         from daemon.commands.ctl import control_command
 
         control_command(state_dir, action, key, as_json=as_json)
+
+
+@ctl_app.command("tighten")
+def ctl_tighten(
+    limit: Annotated[str, typer.Argument(metavar="LIMIT", help="Its name below [risk], for example max_net.")],
+    value: Annotated[str, typer.Argument(metavar="VALUE", help="What it shall be from now on.")],
+    state_dir: StateDirOption = None,
+    key: Annotated[
+        str | None, typer.Option("--key", metavar="KEY", help="Idempotency key: the same key is the same command.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tighten a risk limit while trading runs; only a restart with another configuration loosens it."""
+    from daemon.commands.ctl import control_command
+
+    control_command(state_dir, "tighten", key, as_json=as_json, terms={"limit": limit, "value": value})
 
 
 _command("pause", "Take no new risk; exits still pass.")

@@ -17,7 +17,7 @@ import anyio.lowlevel
 import msgspec
 import structlog
 
-from actors.messages import Flatten, Halt, Pause, Resume, Stop, TapeEnded
+from actors.messages import Flatten, Halt, Pause, Resume, Stop, TapeEnded, Tighten
 from actors.runtime.clock import LiveClock, knowable_ns
 from actors.runtime.journal import Record, encode_input, link
 from actors.runtime.timers import NEVER_NS
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from daemon.edges.journal import JournalWriter
 
 Action = Literal["pause", "resume", "flatten", "stop"]
+Command = Pause | Resume | Flatten | Stop | Tighten
 
 COMMANDS: dict[str, type[Pause | Resume | Flatten | Stop]] = {
     "pause": Pause,
@@ -156,10 +157,10 @@ class LiveDriver:
         """Inputs waiting for the core."""
         return len(self._data) + len(self._commands)
 
-    def pending_command(self, idempotency_key: str) -> tuple[Pause | Resume | Flatten | Stop, anyio.Event] | None:
+    def pending_command(self, idempotency_key: str) -> tuple[Command, anyio.Event] | None:
         """Return a command that waits under this key, and the event of its being run."""
         for _, message, taken in self._commands:
-            if isinstance(message, (Pause, Resume, Flatten, Stop)) and message.idempotency_key == idempotency_key:
+            if isinstance(message, Command) and message.idempotency_key == idempotency_key:
                 return message, taken
         return None
 

@@ -76,6 +76,8 @@ class RunOptions(msgspec.Struct, kw_only=True):
     mode: Literal["paper", "real"] = "paper"
     new_session: bool
     exit_at_end: bool
+    loosen: bool = False
+    """Whether limits that were tightened while the session ran fall back to what is configured."""
 
 
 class Outcome(msgspec.Struct, kw_only=True):
@@ -119,6 +121,7 @@ async def run_daemon(options: RunOptions) -> Outcome:
                 options.tape_name,
                 new_session=options.new_session,
                 real=options.mode == "real",
+                loosen=options.loosen,
                 observers={**reporter.observers(), **outbox.observers()},
             )
             return await _Run(options, db, opened, listener, token, token_path, (reporter, outbox), venue).run()
@@ -165,6 +168,8 @@ class _Run:
         self._venue = venue
         clock = TapeClock(core.context.now_ns) if venue is None else venue.clock(core.context.now_ns)
         self._driver = LiveDriver(core, self._journal, clock, settings, run=opened.run, chain=opened.chain)
+        if opened.configured is not None:
+            self._driver.post_command(opened.configured)
         if opened.tape_ended:
             self._driver.tape_ended = True
             self._driver.idle_at_end.set()
@@ -252,7 +257,7 @@ class _Run:
                 log.warning(
                     "position_without_strategy", symbol=held.symbol, strategy=held.strategy, quantity=str(quantity)
                 )
-        if not opened.plan.settings.risk.max_daily_loss:
+        if not self._options.settings.risk.max_daily_loss:
             log.info("limits_off", hint="set risk.max_daily_loss, risk.max_notional, risk.max_orders_per_minute")
         endpoint = Endpoint(self._server.url, os.getpid(), opened.id, str(self._token_path))
         write_atomically(self._options.state_dir / ENDPOINT_NAME, msgspec.json.encode(endpoint))

@@ -35,11 +35,13 @@ if TYPE_CHECKING:
     from actors.instrument import InstrumentSpec
     from actors.runtime.journal import SessionRow
     from actors.runtime.scheduler import Table
+    from config.risk import Risk as Limits
     from config.schema import Settings
     from replay.plan import Markets
 
 log = structlog.get_logger()
 
+_encode_limits = msgspec.json.Encoder().encode
 _decode_snapshot = msgspec.msgpack.Decoder(CoreSnapshot).decode
 encode_account = msgspec.msgpack.Encoder().encode
 _decode_account = msgspec.msgpack.Decoder(Account).decode
@@ -59,6 +61,8 @@ class Opened(msgspec.Struct, kw_only=True):
     inputs_played: int
     """What the journal holds of a tape."""
     tape_ended: bool
+    configured: m.LimitsConfigured | None = None
+    """What the session has to be told first: its limits are configured otherwise than it knows."""
 
 
 async def open_session(
@@ -70,15 +74,18 @@ async def open_session(
     *,
     new_session: bool,
     real: bool = False,
+    loosen: bool = False,
     observers: Table | None = None,
 ) -> Opened:
-    """Return the session to run; `observers` join its core.
+    """Return the session to run; `observers` join its core. With `loosen`, what was tightened in it falls.
 
     Raises:
         UserError: the open session is another one than was asked for, or its journal is damaged or cannot be written.
     """
     try:
-        return await _open(db, path, settings, markets, tape_name, observers, new_session=new_session, real=real)
+        return await _open(
+            db, path, settings, markets, tape_name, observers, new_session=new_session, real=real, loosen=loosen
+        )
     except sqlite3.Error as error:
         message = f"{path}: cannot be written: {error}"
         raise UserError(message) from error
@@ -94,6 +101,7 @@ async def _open(
     *,
     new_session: bool,
     real: bool,
+    loosen: bool,
 ) -> Opened:
     reader = JournalReader(path)
     try:
@@ -101,6 +109,7 @@ async def _open(
         if last is not None and last.status == "open" and not new_session:
             wanted = plan_session(settings, markets, tape_name=tape_name, real=real)
             opened = _recover(reader, last, wanted, observers)
+            opened.configured = _configured(opened.core, settings.risk, loosen=loosen)
         else:
             account = None if last is None else _account_after(reader, last)
             if last is not None and decode_plan(last.plan).real != real:
@@ -208,6 +217,14 @@ def _recover(reader: JournalReader, session: SessionRow, wanted: SessionPlan, ob
         inputs_played=sum(core.scheduler.entered(kind) for kind in PLAYED),
         tape_ended=core.scheduler.entered(m.TapeEnded) > 0,
     )
+
+
+def _configured(core: Core, limits: Limits, *, loosen: bool) -> m.LimitsConfigured | None:
+    """Return what a session is to be told of the limits it is continued with, if they are not what it knows."""
+    in_force = core.risk.in_force
+    if limits == in_force.configured and not (loosen and in_force.limits != limits):
+        return None
+    return m.LimitsConfigured(_encode_limits(limits).decode(), loosen)
 
 
 def _newest_core(reader: JournalReader, session: SessionRow, plan: SessionPlan, observers: Table | None) -> Core:

@@ -14,6 +14,7 @@ import msgspec
 
 from actors.instrument import from_atoms
 from actors.messages import TapeEnded
+from actors.risk import RuleReport, active_limits
 from actors.runtime.clock import knowable_ns
 from actors.runtime.timers import NEVER_NS
 from replay.metrics import EquityCurve
@@ -57,6 +58,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     strategies: list[dict[str, object]]
     limits: list[str]
     """Risk limits that were switched on."""
+    rules: list[RuleReport]
+    """What each of them did."""
     notes: list[str]
     dead_letters: int
 
@@ -161,7 +164,6 @@ def summarize(
 ) -> Summary:
     """Return the figures of a finished replay."""
     holdings = list(core.ledger.holdings.values())
-    limits = msgspec.to_builtins(plan.settings.risk)
     sharpe = curve.sharpe()
     wall_s = perf_counter() - started_at
     return Summary(
@@ -191,7 +193,8 @@ def summarize(
         strategies=[
             {"id": s.id, "symbol": s.symbol, "symbols": list(s.symbols), "params": s.params} for s in plan.strategies
         ],
-        limits=[f"{name}={value}" for name, value in limits.items() if value is not None],
+        limits=active_limits(core.risk.in_force.limits),
+        rules=core.risk.judge.report(),
         notes=tape.notes + _failures(core),
         dead_letters=core.scheduler.dead_letters.count,
     )

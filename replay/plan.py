@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from actors.runtime.scheduler import Table
+    from config.risk import Risk as Limits
     from config.schema import StrategyEntry
     from strategies.base import Strategy
 
@@ -113,7 +114,7 @@ def plan_session(
         real: whether orders leave for a real venue.
 
     Raises:
-        UserError: a strategy, parameter or symbol that does not exist, or symbols of several quote currencies.
+        UserError: a strategy, parameter or symbol that does not exist, also in limits, or several quote currencies.
     """
     try:
         check_quotes(one.symbol for one in markets.series)
@@ -128,6 +129,7 @@ def plan_session(
             message = f"two strategies are called {record.id}; give one of them another id"
             raise UserError(message)
         records.append(record)
+    _check_limits(settings.risk, list(base), [record.id for record in records])
     return SessionPlan(
         settings=settings,
         series=series,
@@ -140,6 +142,22 @@ def plan_session(
         nonce=nonce,
         real=real,
     )
+
+
+def _check_limits(limits: Limits, symbols: Sequence[str], strategies: Sequence[str]) -> None:
+    """Refuse limits of what the session does not have.
+
+    Raises:
+        UserError: names the table and the nearest name there is.
+    """
+    named = [(f"risk.symbols.{symbol}", symbol, "symbol", symbols) for symbol in limits.symbols]
+    named += [(f"risk.strategies.{name}", name, "strategy", strategies) for name in limits.strategies]
+    for group, members in limits.groups.items():
+        named += [(f"risk.groups.{group}.symbols", symbol, "symbol", symbols) for symbol in members.symbols]
+    for where, name, kind, known in named:
+        if name not in known:
+            message = f"{where}: the session has no {kind} {name}{nearest(name, known)}"
+            raise UserError(message)
 
 
 def _start_ns(markets: Markets) -> int:
@@ -229,7 +247,10 @@ def inherited(account: Account) -> Account:
 
 
 def difference(kept: SessionPlan, wanted: SessionPlan) -> str | None:
-    """Return in words what `wanted` would change about the session `kept`, or None."""
+    """Return in words what `wanted` would change about the session `kept`, or None.
+
+    Its limits may be changed: a session is told of it by an input (`LimitsConfigured`).
+    """
     if kept.real != wanted.real:
         return "it trades for real, and paper was asked for" if kept.real else "it trades on paper, not for real"
     if kept.tape_fingerprint != wanted.tape_fingerprint:
@@ -247,7 +268,7 @@ def difference(kept: SessionPlan, wanted: SessionPlan) -> str | None:
         other = _strategy_difference(then, now)
         if other is not None:
             return other
-    for name in ("account", "venue", "instrument", "risk", "market", "supervision"):
+    for name in ("account", "venue", "instrument", "market", "supervision"):
         if getattr(kept.settings, name) != getattr(wanted.settings, name):
             return f"the settings [{name}] differ"
     return None

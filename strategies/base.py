@@ -51,7 +51,7 @@ from strategies.state import dump_state, load_state
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from actors.desk.desk import Desk
+    from actors.desk.desk import Desk, Protection
     from actors.messages import OrderKind
     from strategies.indicators import Expression
 
@@ -164,13 +164,18 @@ class Strategy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=Tr
         reduce_only: bool = False,
         post_only: bool = False,
         symbol: str | None = None,
+        protective_stop: float | None = None,
+        stop_distance: float | None = None,
     ) -> int:
         """Order `quantity` base units; return a number to cancel it by.
 
         Without `limit` and `stop` it is a market order, with one of them a limit or a stop order, with both
-        a stop-limit order.
+        a stop-limit order. `protective_stop` is the price at which you get out if it goes wrong, `stop_distance` how
+        far that is from the order's own price, such as ``2 * f.atr``: the limit `risk.max_trade_risk` judges by one of
+        them. Neither places an order.
         """
-        return self._order(BUY, quantity, limit, stop, time_in_force, reduce_only, post_only, symbol)
+        protection = _protection(protective_stop, stop_distance)
+        return self._order(BUY, quantity, limit, stop, time_in_force, reduce_only, post_only, symbol, protection)
 
     def sell(
         self,
@@ -182,11 +187,21 @@ class Strategy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=Tr
         reduce_only: bool = False,
         post_only: bool = False,
         symbol: str | None = None,
+        protective_stop: float | None = None,
+        stop_distance: float | None = None,
     ) -> int:
         """Order to sell `quantity` base units; terms and result as for `buy`."""
-        return self._order(SELL, quantity, limit, stop, time_in_force, reduce_only, post_only, symbol)
+        protection = _protection(protective_stop, stop_distance)
+        return self._order(SELL, quantity, limit, stop, time_in_force, reduce_only, post_only, symbol, protection)
 
-    def target(self, quantity: float, *, symbol: str | None = None) -> int:
+    def target(
+        self,
+        quantity: float,
+        *,
+        symbol: str | None = None,
+        protective_stop: float | None = None,
+        stop_distance: float | None = None,
+    ) -> int:
         """Bring the position to `quantity` base units (negative is short) with one market order.
 
         Market orders already under way count. Returns the number that order will carry.
@@ -194,7 +209,7 @@ class Strategy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=Tr
         if not isfinite(quantity):
             message = f"target({quantity}): the quantity must be a finite number"
             raise ValueError(message)
-        return self._bound().target(float(quantity), symbol)
+        return self._bound().target(float(quantity), symbol, _protection(protective_stop, stop_distance))
 
     def cancel(self, ref: int) -> None:
         """Withdraw an order by its number; one that is already done is fine."""
@@ -330,6 +345,7 @@ class Strategy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=Tr
         reduce_only: bool,  # noqa: FBT001 - as they come
         post_only: bool,  # noqa: FBT001
         symbol: str | None,
+        protection: Protection,
     ) -> int:
         _check_order(quantity, limit, stop, time_in_force, post_only=post_only)
         kind: OrderKind = "market"
@@ -348,7 +364,18 @@ class Strategy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=Tr
             reduce_only=bool(reduce_only),
             post_only=bool(post_only),
             symbol=symbol,
+            protection=protection,
         )
+
+
+def _protection(protective_stop: float | None, stop_distance: float | None) -> Protection:
+    if protective_stop is None and stop_distance is None:
+        return None
+    _check_positive((("protective_stop", protective_stop), ("stop_distance", stop_distance)))
+    return (
+        None if protective_stop is None else float(protective_stop),
+        None if stop_distance is None else float(stop_distance),
+    )
 
 
 def _check_order(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from actors.desk.standing import Standing
 from actors.instrument import ATOMS_PER_UNIT
-from actors.messages import BUY, SELL, Intent, OrderKind, RiskVeto, TimeInForce
+from actors.messages import BUY, SELL, Intent, OrderKind, ProtectedIntent, RiskVeto, TimeInForce
 from actors.runtime.timers import NEVER_NS
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _NS_PER_S = 1_000_000_000
 _Terms = tuple[OrderKind, float | None, float | None, TimeInForce, bool, bool]
+Protection = tuple[float | None, float | None] | None
+"""(protective stop, distance to it) of an order, if its strategy gives either."""
 _MARKET: _Terms = ("market", None, None, "gtc", False, False)
 
 
@@ -255,14 +257,17 @@ class Desk:
         reduce_only: bool,
         post_only: bool,
         symbol: str | None = None,
+        protection: Protection = None,
     ) -> int:
         """Wish for an order; return its number."""
         terms = (kind, limit_price, stop_price, time_in_force, reduce_only, post_only)
-        return self._wish("order", self.hand if symbol is None else self.standing(symbol), side, quantity, terms)
+        standing = self.hand if symbol is None else self.standing(symbol)
+        return self._wish("order", standing, side, quantity, terms, protection)
 
-    def target(self, quantity: float, symbol: str | None = None) -> int:
+    def target(self, quantity: float, symbol: str | None = None, protection: Protection = None) -> int:
         """Wish for a signed position; return the number of the order this may take."""
-        return self._wish("target", self.hand if symbol is None else self.standing(symbol), 0, quantity)
+        standing = self.hand if symbol is None else self.standing(symbol)
+        return self._wish("target", standing, 0, quantity, _MARKET, protection)
 
     def cancel(self, ref: int) -> None:
         """Wish to withdraw an order."""
@@ -311,7 +316,8 @@ class Desk:
         standing: Standing,
         side: int,
         quantity: float,
-        terms: _Terms = _MARKET,
+        terms: _Terms,
+        protection: Protection,
     ) -> int:
         self.count += 1
         ref = self.count * self.width + standing.index
@@ -319,7 +325,10 @@ class Desk:
             return ref
         if self.in_history:
             self._emit(RiskVeto(self.strategy, standing.symbol, ref, "warming up"))
-        else:
+        elif protection is None:
             price = standing.price()
             self._emit(Intent(self.strategy, standing.symbol, ref, action, side, quantity + 0.0, *terms, price))
+        else:
+            wish = (self.strategy, standing.symbol, ref, action, side, quantity + 0.0, *terms, standing.price())
+            self._emit(ProtectedIntent(*wish, *protection))
         return ref

@@ -302,6 +302,13 @@ class Scheduler:
             self.context.emit(ActorRestarted(actor=actor.name, restarts=isolated.intensity.restarts))
         return False
 
+    def rewire(self, entries: Table, subscribers: Table) -> None:
+        """Have every message go to other handlers from now on; the one in hand goes its way."""
+        for routes, table in ((self._entries, entries), (self._routes, subscribers)):
+            assert routes.keys() == table.keys(), "another table"
+            for kind, handlers in table.items():
+                routes[kind].handlers = tuple(handlers)
+
     def messages(self) -> int:
         """Return how many messages were delivered so far, inputs included."""
         return sum(route.count for route in (*self._entries.values(), *self._routes.values()))

@@ -83,16 +83,18 @@ def status_command(state_dir: Path | None, *, as_json: bool) -> None:
         _print_status(status)
 
 
-def control_command(state_dir: Path | None, action: str, key: str | None, *, as_json: bool) -> None:
-    """Send a command and wait for what becomes of it."""
+def control_command(
+    state_dir: Path | None, action: str, key: str | None, *, as_json: bool, terms: dict[str, str] | None = None
+) -> None:
+    """Send a command, with its terms if it has any, and wait for what becomes of it."""
     endpoint, token = find_endpoint(state_dir)
-    answer = _checked(*call(endpoint, token, "POST", "/api/live/control", {"action": action}, key))
+    answer = _checked(*call(endpoint, token, "POST", "/api/live/control", {"action": action} | (terms or {}), key))
     if action == "flatten":
         answer["outcome"] = _wait_until_flat(endpoint, token, answer["command_id"])
     if as_json:
         sys.stdout.write(msgspec.json.encode(answer).decode() + "\n")
     else:
-        sys.stdout.write(f"{action}: {answer.get('outcome', 'accepted')} (command {answer['command_id']})\n")
+        sys.stdout.write(f"{answer['action']}: {answer.get('outcome', 'accepted')} (command {answer['command_id']})\n")
     if answer.get("outcome") == "pending":
         raise SystemExit(EXIT_FAULT)
 
@@ -127,6 +129,9 @@ def _print_status(status: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from actors.risk import RuleReport
+    from daemon.commands.replay import print_rules
+
     console = Console()
     table = Table(title=f"Session {status['session']}", title_justify="left", show_header=False, min_width=56)
     table.add_column(style="bold")
@@ -146,6 +151,7 @@ def _print_status(status: dict[str, Any]) -> None:
         table.add_row("order", f"{order['side']} {order['quantity']} {order['symbol']} at {price}, {order['state']}")
     table.add_row("digest", status["digest"])
     console.print(table)
+    print_rules(console, msgspec.convert(status["risk"]["rules"], list[RuleReport]))
     actors = Table(title="Actors", title_justify="left", min_width=56)
     for heading in ("name", "state", "restarts", "mailbox", "processed", "last error"):
         actors.add_column(heading)

@@ -74,7 +74,7 @@ def demo_command(
         )
         run_command(
             folder / "daemon", None, None, None, strategy, param, [*(setting or ()), *_settings(arguments, speed)],
-            None, None, None, None, port, mode="real", exit_at_end=False, new_session=new_session,
+            None, None, None, None, port, mode="real", exit_at_end=False, new_session=new_session, loosen=False,
         )  # fmt: skip
 
 

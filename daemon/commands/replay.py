@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from rich.console import Console
+
+    from actors.risk import RuleReport
     from config.schema import Settings
     from replay.driver import Summary
     from replay.record import Recorder
@@ -140,7 +143,26 @@ def _print(summary: Summary, name: str, out: Path | None) -> None:
     if out is not None:
         table.add_row("written to", str(out))
     console.print(table)
+    print_rules(console, summary.rules)
     for note in summary.notes:
         console.print(f"note: {note}", style="yellow", highlight=False)
     if summary.dead_letters:
         console.print(f"{summary.dead_letters} messages failed in a strategy and were skipped", style="red")
+
+
+def print_rules(console: Console, rules: Sequence[RuleReport]) -> None:
+    """Print what each limit did, if any was switched on."""
+    from rich.table import Table
+
+    if not rules:
+        return
+    table = Table(title="Limits", title_justify="left", min_width=56)
+    for heading in ("rule", "limit", "at it"):
+        table.add_column(heading, no_wrap=heading == "rule")
+    for heading in ("vetoed", "clipped", "acted"):
+        table.add_column(heading, justify="right")
+    table.add_column("last reason")
+    for row in rules:
+        counts = (f"{row.vetoed:,}", f"{row.clipped:,}", f"{row.acted:,}")
+        table.add_row(row.rule, row.limit, row.action, *counts, row.last_reason)
+    console.print(table)

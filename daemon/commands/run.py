@@ -43,6 +43,7 @@ def run_command(
     mode: str,
     exit_at_end: bool,
     new_session: bool,
+    loosen: bool,
     symbols: str | None = None,
 ) -> None:
     """Run the daemon in the foreground and print the session's summary at the end."""
@@ -86,6 +87,7 @@ def run_command(
         mode="real" if mode == "real" else "paper",
         new_session=new_session,
         exit_at_end=exit_at_end,
+        loosen=loosen,
     )
     try:
         outcome = anyio.run(run_daemon, options, backend_options={"use_uvloop": _uvloop_present()})

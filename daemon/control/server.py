@@ -6,20 +6,20 @@ lost; what became of it stands in the status under its id. The same ``Idempotenc
 
 from __future__ import annotations
 
-import json
 import secrets
 import socket
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import anyio
-import msgspec
 import structlog
 from aiohttp import web
 
-from config.errors import UserError, nearest
+from actors.control import action_of
+from actors.risk import LimitError
+from config.errors import UserError
 from daemon.control.protocol import JsonRunner, json_answer
-from daemon.live import COMMANDS
+from daemon.control.requests import RefusedError, TightenRequest, read_command
 
 if TYPE_CHECKING:
     from config.schema import Http
@@ -33,16 +33,6 @@ _DURABLE_WITHIN_S = 5.0
 _KEY_CHARS_MAX = 200
 
 log = structlog.get_logger()
-
-
-class RefusedError(Exception):
-    """A request that gets a 4xx, or a 503, with a reason."""
-
-    def __init__(self, status: HTTPStatus, reason: str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.reason = reason
-        self.headers = headers or {}
 
 
 class ControlServer:
@@ -153,7 +143,8 @@ class ControlServer:
             body = await request.read()
         except web.RequestPayloadError as error:
             raise RefusedError(HTTPStatus.BAD_REQUEST, "the body cannot be decoded as its headers say") from error
-        action = _action(body)
+        wanted = read_command(body)
+        action = wanted.words
         if not self._view.ready or self._view.ending:
             raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, "the daemon is starting or stopping; try again")
         if key:
@@ -166,8 +157,10 @@ class ControlServer:
         trouble = self._driver.journal.trouble()
         if trouble is not None:
             raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, f"halted, commands cannot be made durable: {trouble}")
+        if isinstance(wanted, TightenRequest):
+            self._check_limit(wanted)
         command_id = secrets.token_hex(8)
-        taken = self._driver.post_command(COMMANDS[action](command_id, key))
+        taken = self._driver.post_command(wanted.command(command_id, key))
         log.info("command_received", action=action, command_id=command_id)
         return await self._accepted(command_id, action, taken, repeated=False)
 
@@ -187,6 +180,14 @@ class ControlServer:
         )
         raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, reason)
 
+    def _check_limit(self, wanted: TightenRequest) -> None:
+        """Refuse to loosen a limit, or what is none; what the core says once its turn has come stands in the status."""
+        try:
+            self._driver.core.risk.in_force.check(wanted.limit, wanted.value)
+        except LimitError as error:
+            status = HTTPStatus.CONFLICT if error.loosens else HTTPStatus.BAD_REQUEST
+            raise RefusedError(status, str(error)) from error
+
     def _known(self, key: str) -> tuple[str, str, anyio.Event | None] | None:
         """Return (command id, action, event of its being run) of the command sent under `key`, run or waiting."""
         command = self._driver.core.control.find(key)
@@ -195,7 +196,7 @@ class ControlServer:
         waiting = self._driver.pending_command(key)
         if waiting is not None:
             message, taken = waiting
-            return message.command_id, type(message).__name__.lower(), taken
+            return message.command_id, action_of(message), taken
         return None
 
     async def _durable(self, seq: int) -> None:
@@ -228,34 +229,3 @@ def reserve_address(settings: Http, port: int | None = None) -> socket.socket:
         message = f"http: cannot listen on {settings.host} port {wanted}: {reason}{remedy}"
         raise UserError(message) from error
     return listener
-
-
-def _action(body: bytes) -> str:
-    """Return the action a control request asks for.
-
-    Raises:
-        RefusedError: the body is anything but ``{"action": one of four}``.
-    """
-    try:
-        request = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RefusedError(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}") from error
-    except RecursionError as error:
-        raise RefusedError(HTTPStatus.BAD_REQUEST, "the body is nested too deeply") from error
-    if not isinstance(request, dict):
-        raise RefusedError(HTTPStatus.BAD_REQUEST, 'the body must be an object such as {"action": "pause"}')
-    unknown = [name for name in request if name != "action"]
-    if unknown:
-        raise RefusedError(HTTPStatus.BAD_REQUEST, f"unknown field {unknown[0]!r}; the only field is 'action'")
-    action = request.get("action")
-    if not isinstance(action, str):
-        found = "missing" if "action" not in request else f"a {type(action).__name__}"
-        raise RefusedError(HTTPStatus.BAD_REQUEST, f"'action' must be a string, it is {found}")
-    if action not in COMMANDS:
-        known = ", ".join(COMMANDS)
-        raise RefusedError(
-            HTTPStatus.BAD_REQUEST, f"unknown action {action!r}{nearest(action, COMMANDS)}; one of {known}"
-        )
-    if json.loads(body, object_pairs_hook=len) != 1:
-        raise RefusedError(HTTPStatus.BAD_REQUEST, "'action' is given more than once")
-    return action

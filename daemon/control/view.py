@@ -10,6 +10,7 @@ import msgspec
 
 from actors.execution.simulated import SimulatedVenue
 from actors.instrument import from_atoms
+from actors.risk import active_limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -90,6 +91,11 @@ class StatusView:
             ],
             "actors": self._actors(),
             "venue": _venue(core.venue),
+            "risk": {
+                "limits": active_limits(core.risk.in_force.limits),
+                "tightened": core.risk.in_force.tightened(),
+                "rules": [msgspec.structs.asdict(row) for row in core.risk.judge.report()],
+            },
             "stale": core.market.stale_symbols(),
             "streams": [msgspec.structs.asdict(row) for row in self._streams()],
             "requested_action": core.control.requested_action,

@@ -28,6 +28,8 @@ _HEARD = (
     m.FundingShared,
     m.Rejected,
     m.RiskVeto,
+    m.LimitBreached,
+    m.LimitChanged,
     m.TradingStateChanged,
     m.ActorFailed,
     m.ActorRestarted,
@@ -104,6 +106,9 @@ class Reporter(Outbox):
             case m.TradingStateChanged():
                 write = log.error if message.state == "halted" else log.info
                 write("trading_state", seq=seq, state=message.state, reason=message.reason)
+            case m.LimitChanged():
+                event = "limit_not_changed" if message.refused else "limit_changed"
+                log.warning(event, seq=seq, **{name: value for name, value in _fields(message).items() if value})
             case m.VenueLink():
                 self._compared = False
             case m.Reconciled():

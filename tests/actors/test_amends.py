@@ -12,7 +12,7 @@ from actors import messages as m
 from actors.instrument import Instrument, InstrumentSpec
 from actors.risk import Risk
 from actors.runtime.scheduler import Context
-from config.schema import Risk as Limits
+from config.risk import Risk as Limits
 from strategies.base import Strategy
 
 BUY, SELL = m.BUY, m.SELL
@@ -219,7 +219,8 @@ def test_the_notional_limit_holds_for_what_is_added() -> None:
 def test_less_always_passes() -> None:
     desk = Desk(max_position="5")
     ref = desk.order(BUY, 5)
-    desk.risk._max_position_lots["X"] = 1
+    desk.risk.on_tighten(m.Tighten("c", "max_position", "1"))
+    assert desk.said() == [m.LimitChanged("max_position", "5", "1", "c")]
     assert desk.amend(ref, quantity=2) == to(ref, 2)
 
 

@@ -38,6 +38,8 @@ INPUTS: list[Any] = [
     m.Flatten("c1"),
     m.Stop("c1", "key"),
     m.Halt("journal: full"),
+    m.Tighten("c1", "max_net", "5000", "key"),
+    m.LimitsConfigured('{"max_net": "5000"}', reset=True),
     m.VenueLink(up=False, reason="closed"),
     REPORT,
     m.OrderInDoubt("pbt1", "timed out"),
@@ -62,6 +64,7 @@ INPUTS: list[Any] = [
 ]
 DECISIONS: list[Any] = [
     m.Intent("a", "X", 1, "order", m.BUY, 0.1, "limit", 99.5, None, "fok", post_only=True, reference_price=100.0),
+    m.ProtectedIntent("a", "X", 1, "order", m.BUY, 0.1, protective_stop=99.5, stop_distance=0.5),
     m.RiskVeto("a", "X", 1, "no"),
     REQUEST,
     m.CancelRequest("a", "X", 1),

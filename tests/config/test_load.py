@@ -5,12 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 
 from config.errors import UserError, nearest
+from config.hours import minute_of_week, open_minutes
 from config.load import check_settings, describe_settings, load_settings, parse_value
 from config.schema import Settings, StrategyEntry
 
@@ -40,11 +41,18 @@ def test_the_embedded_file_names_every_setting() -> None:
     """Those that are off stand there behind ``#:``."""
     text = resources.files("config").joinpath("system.toml").read_text()
     lines = {line.removeprefix("#: ").partition(" = ")[0] for line in text.splitlines()}
+
+    def check(kind: Any, table: str) -> None:
+        assert f"[{table}" in text
+        for field in msgspec.structs.fields(kind):
+            below = [one for one in (field.type, *get_args(field.type)) if hasattr(one, "__struct_fields__")]
+            if below:
+                check(below[0], f"{table}.{field.name}")
+            else:
+                assert field.name in lines, table
+
     for section in msgspec.structs.fields(Settings):
-        kind = StrategyEntry if section.name == "strategies" else section.type
-        assert f"[{section.name}]" in text
-        missing = [field.name for field in msgspec.structs.fields(kind) if field.name not in lines]
-        assert missing == [], section.name
+        check(StrategyEntry if section.name == "strategies" else section.type, section.name)
 
 
 def test_what_the_embedded_file_shows_as_off_can_be_switched_on(toml: Path) -> None:
@@ -246,3 +254,55 @@ def test_settings_cannot_be_changed() -> None:
     values: Any = Settings()
     with pytest.raises(AttributeError):
         values.account.cash = Decimal(5)
+
+
+# --- limits -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("risk.max_drawdonw=0.1", "there is no setting risk.max_drawdonw (did you mean 'max_drawdown'?)"),
+        ("risk.max_drawdown=1.1", "max_drawdown must be a number of at least 1E-12 and at most 1, not 1.1"),
+        ("risk.max_leverage=0", "max_leverage must be a number of at least 1E-12 and at most 1000, not 0"),
+        ("risk.actions.max_net=clipp", "risk.actions.max_net: Invalid enum value 'clipp'"),
+        ("risk.actions.trading_hours=clip", "risk.actions.trading_hours: Invalid enum value 'clip'"),
+        ("risk.actions.max_nett=veto", "there is no setting risk.actions.max_nett (did you mean 'max_net'?)"),
+        ("risk.regime_bars=60", "regime_bars must be more than volatility_bars, 60, not 60"),
+        ("risk.funding_hours=5", "risk.funding_hours: Invalid enum value 5"),
+        ('risk.trading_hours=["mon-fri 8-16"]', "'mon-fri 8-16' is no window; write it as 'mon-fri 08:00-16:30', in"),
+        ('risk.trading_hours=["mno 08:00-16:00"]', "'mno 08:00-16:00': there is no day mno (did you mean 'mon'?)"),
+        ('risk.trading_hours=["mon 08:00-24:01"]', "'mon 08:00-24:01': there is no time 24:01"),
+        ('risk.trading_hours=["mon 08:60-09:00"]', "'mon 08:60-09:00': there is no time 08:60"),
+        ('risk.trading_hours=["mon 08:00-08:00"]', "'mon 08:00-08:00' holds no minute"),
+        ("risk.groups.majors=5", "risk.groups holds tables under names, such as [risk.groups.NAME]"),
+        ("risk.groups.majors.max_group_net=5", "missing required field `symbols`"),
+        ("risk.groups.majors.max_net=5", "no setting risk.groups.majors.max_net (did you mean 'max_group_net'?)"),
+        ("risk.symbols.X.max_postion=5", "no setting risk.symbols.X.max_postion (did you mean 'max_position'?)"),
+        ("risk.symbols.X.max_position=-5", "max_position must be a number of at least 1E-12, not -5"),
+    ],
+)
+def test_a_mistake_in_a_limit_is_one_line(override: str, line: str) -> None:
+    assert line in refused(overrides=[override])
+
+
+@pytest.mark.parametrize(
+    ("window", "within", "beyond"),
+    [
+        ("mon 08:00-16:30", [480, 989], [479, 990, 480 + 1440]),
+        ("Mon-Wednesday 00:00-24:00", [0, 3 * 1440 - 1], [3 * 1440, 7 * 1440 - 1]),
+        ("08:00-09:00", [480, 6 * 1440 + 539], [540, 479 + 1440]),
+        ("sun 22:00-02:00", [6 * 1440 + 1320, 7 * 1440 - 1, 0, 119], [120, 6 * 1440 + 1319]),
+        ("sat-mon 23:00-01:00", [5 * 1440 + 1380, 6 * 1440 + 59, 59, 1380, 1440 + 59], [60, 1440 + 60, 4 * 1440]),
+        ("mon 08:00-09:00, tue 08:00-09:00", [480, 1440 + 480], [2 * 1440 + 480]),
+    ],
+)
+def test_windows_of_the_week(window: str, within: list[int], beyond: list[int]) -> None:
+    minutes = open_minutes([window])
+    assert [minutes >> minute & 1 for minute in within] == [1] * len(within)
+    assert [minutes >> minute & 1 for minute in beyond] == [0] * len(beyond)
+
+
+def test_the_week_begins_on_monday() -> None:
+    monday_ns = 1_729_468_800 * 10**9
+    assert [minute_of_week(monday_ns + after) for after in (-1, 0, 59_999_999_999, 60_000_000_000)] == [10_079, 0, 0, 1]

@@ -107,6 +107,25 @@ def test_a_mistake_is_one_line(tape: Tape, values: dict[str, Any], line: str) ->
     assert refused(entry(**values), tape).startswith(line)
 
 
+@pytest.mark.parametrize(
+    ("table", "line"),
+    [
+        ({"symbols": {"XX": {"max_position": 1}}}, "risk.symbols.XX: the session has no symbol XX (did you mean 'X'?)"),
+        (
+            {"strategies": {"emacross": {"max_strategy_net": 1}}},
+            "risk.strategies.emacross: the session has no strategy emacross (did you mean 'ema_cross'?)",
+        ),
+        (
+            {"groups": {"majors": {"symbols": ["X", "Q"], "max_group_net": 1}}},
+            "risk.groups.majors.symbols: the session has no symbol Q",
+        ),
+    ],
+)
+def test_limits_of_what_there_is_not_are_one_line(tape: Tape, table: dict[str, Any], line: str) -> None:
+    settings = check_settings({"risk": table, "strategies": [{"use": "ema_cross"}]}, "test")
+    assert refused(settings, tape).startswith(line)
+
+
 def test_two_of_one_name_are_refused(tape: Tape) -> None:
     settings = check_settings({"strategies": [{"use": "ema_cross"}, {"use": "ema_cross"}]}, "test")
     assert refused(settings, tape) == "two strategies are called ema_cross; give one of them another id"
@@ -235,6 +254,7 @@ def replanned(configure: Configure, tape: Tape, change: str, trader: str, walk: 
         ("feed", None),
         ("http", None),
         ("journal", None),
+        ("risk", None),
         ("tape", "the tape differs: one then, another now"),
         ("file", "the file of strategy t has changed"),
         ("id", "the strategies differ"),
@@ -244,7 +264,6 @@ def replanned(configure: Configure, tape: Tape, change: str, trader: str, walk: 
         ("symbols", "strategy t traded X, Y, now Y, X"),
         ("account", "the settings [account] differ"),
         ("venue", "the settings [venue] differ"),
-        ("risk", "the settings [risk] differ"),
         ("market", "the settings [market] differ"),
         ("supervision", "the settings [supervision] differ"),
     ],
@@ -252,7 +271,7 @@ def replanned(configure: Configure, tape: Tape, change: str, trader: str, walk: 
 def test_what_makes_it_another_session(
     configure: Configure, tape: Tape, trader: str, walk: Any, tape_of: Any, change: str, words: str | None
 ) -> None:
-    """What only paces or bounds the process may change from run to run; what decides may not."""
+    """What only paces or bounds the process may change from run to run; what decides may not, limits apart."""
     before = ("Pair", "t", "X,Y", 1) if change == "symbols" else ("Trader", "t", None, 1)
     kept = plan_session(configure(before), tape, tape_name="one")
     found = difference(kept, replanned(configure, tape, change, trader, walk, tape_of))

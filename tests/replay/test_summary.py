@@ -168,13 +168,17 @@ def test_the_summary_names_what_decided_it(configure: Configure, walk: Any, tape
         {"id": "mine", "symbol": "X/USD", "symbols": ["X/USD"], "params": {"seed": 3, "quantity": 0.5}},
     ]
     assert summary.limits == ["max_position=2"]
+    (rule,) = summary.rules
+    assert (rule.rule, rule.limit, rule.action, rule.acted) == ("max_position", "2", "clip", 0)
+    assert rule.vetoed + rule.clipped > 0
+    assert rule.last_reason == "position limit 2"
     assert (summary.state, summary.dead_letters) == ("running", 0)
     assert summary.bars_per_s == pytest.approx(summary.bars / summary.wall_s)
 
 
 def test_without_limits_none_are_listed(walk: Any, tape_of: Any) -> None:
     summary, _ = played(Settings(), tape_of(walk(1, 50)))
-    assert summary.limits == []
+    assert (summary.limits, summary.rules) == ([], [])
 
 
 def test_failures_on_the_way_are_noted(trader: str, walk: Any, tape_of: Any) -> None:

@@ -187,6 +187,8 @@ def test_both_ways_come_to_the_same(
         {"venue__latency_ms": 90_000.0, "venue__slippage_bps": 3},
         {"risk__max_daily_loss": 4},
         {"risk__max_orders_per_minute": 1, "risk__max_position": 1},
+        {"risk__max_gap": "0.0005", "risk__gap_bars": 2, "risk__max_shortfall": 1, "risk__shortfall_bars": 50},
+        {"risk__max_consecutive_losses": 2, "risk__max_data_age_s": 60, "risk__price_collar_bps": 1},
         {"market__stale_after_bars": 1},
         {"supervision__restarts_max": 2},
     ],

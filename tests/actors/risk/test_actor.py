@@ -2,118 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from actors import messages as m
-from actors.instrument import Instrument, InstrumentSpec
-from actors.risk import Risk
-from actors.runtime.scheduler import Context
-from config.schema import Risk as Limits
-
-SECOND = 1_000_000_000
-MINUTE = 60 * SECOND
-DAY = 86_400 * SECOND
-NOON = 20_000 * DAY + DAY // 2
-UNIT = 10**8
-BUY, SELL = m.BUY, m.SELL
-
-
-class Desk:
-    """A risk actor with instruments X and Y, whose tick and lot are 1 unless said otherwise."""
-
-    def __init__(
-        self,
-        *positions: tuple[str, str, int],
-        cancel_on_halt: bool = True,
-        tick: str = "1",
-        lot: str = "1",
-        min_notional: str = "0",
-        **limits: Any,
-    ) -> None:
-        self.context = Context()
-        self.context.now_ns = NOON
-        self.instruments = {
-            symbol: Instrument(
-                InstrumentSpec(symbol=symbol, tick=Decimal(tick), lot=Decimal(lot), min_notional=Decimal(min_notional))
-            )
-            for symbol in "XY"
-        }
-        decimals: dict[str, Any] = {
-            k: Decimal(str(v)) if k != "max_orders_per_minute" else v for k, v in limits.items()
-        }
-        self.limits = Limits(**decimals)
-        self.cancel_on_halt = cancel_on_halt
-        self.risk = Risk(self.context, self.instruments, self.limits, positions, cancel_on_halt=cancel_on_halt)
-        self.refs: dict[str, int] = {}
-
-    def said(self) -> list[Any]:
-        said = list(self.context.outbox)
-        self.context.outbox.clear()
-        return said
-
-    def wish(self, action: Any, side: int, quantity: float, **terms: Any) -> list[Any]:
-        strategy, symbol = terms.pop("strategy", "a"), terms.pop("symbol", "X")
-        ref = self.refs[strategy] = self.refs.get(strategy, 0) + 1
-        terms.setdefault("reference_price", 100.0)
-        self.risk.on_intent(m.Intent(strategy, symbol, ref, action, side, quantity, **terms))
-        return self.said()
-
-    def order(self, side: int, quantity: float, **terms: Any) -> list[Any]:
-        return self.wish("order", side, quantity, **terms)
-
-    def target(self, quantity: float, **terms: Any) -> list[Any]:
-        return self.wish("target", 0, quantity, **terms)
-
-    def fill(self, request: m.OrderRequest, quantity: int | None = None) -> list[Any]:
-        """Fill an order, in full unless told otherwise, the way the ledger and the venue tell of it."""
-        open_lots = self.risk._working[request.strategy, request.ref].open_lots
-        quantity = open_lots if quantity is None else quantity
-        key = (request.strategy, request.symbol)
-        lots = self.risk._positions.get(key, 0) + request.side * quantity
-        self.risk.on_position_changed(m.PositionChanged(*key, lots, 0, 0, 0, 0))
-        remaining = open_lots - quantity
-        event = ("o", *key, request.ref)
-        self.risk.on_fill(m.Fill(*event, 1, request.side, 100, quantity, remaining, 0, "taker", 0))
-        return self.said()
-
-    def end(self, request: m.OrderRequest) -> list[Any]:
-        self.risk.on_order_ended(m.Cancelled("o", request.strategy, request.symbol, request.ref, "as requested"))
-        return self.said()
-
-    def state(self, state: str) -> list[Any]:
-        self.risk.on_trading_state(m.TradingStateChanged(state, "because"))
-        return self.said()
-
-    def mark(self, equity: float, at_ns: int) -> list[Any]:
-        self.risk.on_equity(m.EquityMark(round(equity * UNIT), at_ns))
-        return self.said()
-
-    def again(self) -> Desk:
-        """Return a desk restored from this one's state."""
-        other = Desk(cancel_on_halt=self.cancel_on_halt)
-        other.instruments, other.limits = self.instruments, self.limits
-        other.context.now_ns = self.context.now_ns
-        other.risk = Risk(other.context, self.instruments, self.limits, (), cancel_on_halt=self.cancel_on_halt)
-        other.risk.load(self.risk.dump())
-        other.refs = dict(self.refs)
-        assert other.risk.dump() == self.risk.dump()
-        return other
-
-
-def passed(said: list[Any]) -> m.OrderRequest:
-    (request,) = said
-    assert isinstance(request, m.OrderRequest), said
-    return request
-
-
-def vetoed(said: list[Any]) -> str:
-    (veto,) = said
-    assert isinstance(veto, m.RiskVeto), said
-    return veto.reason
-
+from tests.actors.risk.desk import BUY, DAY, MINUTE, NOON, SECOND, SELL, Desk, passed, vetoed
 
 # --- from floats to integers ------------------------------------------------------------------------
 

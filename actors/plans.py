@@ -1,0 +1,60 @@
+"""What a core is built of, and what is kept of it; read through `actors.system`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from actors.features import FeaturePort
+    from actors.strategy_port import StrategyPort
+
+
+class SeriesPlan(msgspec.Struct, frozen=True):
+    """One series of market data the core will be given."""
+
+    symbol: str
+    timeframe_ns: int
+    ticks: bool = False
+    """Whether the simulated venue matches on what comes between its bars."""
+
+
+class StrategyPlan(msgspec.Struct, frozen=True):
+    """One strategy the core will run."""
+
+    id: str
+    symbol: str
+    timeframe_ns: int
+    strategy: StrategyPort
+    features: FeaturePort
+    history_bars: int = 0
+    """Bars of the time before the session it wants to see, beyond those its features take."""
+    others: tuple[tuple[str, FeaturePort], ...] = ()
+    """Its further symbols, with its features of each."""
+
+    @property
+    def series(self) -> tuple[tuple[str, FeaturePort], ...]:
+        """All its symbols with its features of each, the first one first."""
+        return ((self.symbol, self.features), *self.others)
+
+
+class History(msgspec.Struct, frozen=True):
+    """What a session wants to know of one symbol's time before it."""
+
+    bars: int
+    """Of the series' own timeframe."""
+    strategies: tuple[str, ...]
+    """Who wants them."""
+
+
+class CoreSnapshot(msgspec.Struct, frozen=True):
+    """The whole core between two inputs."""
+
+    version: int
+    seq: int
+    now_ns: int
+    digest: bytes
+    timers: list[tuple[str, str, int]]
+    counts: dict[str, int]
+    actors: dict[str, bytes]

@@ -1,0 +1,100 @@
+"""The account as risk sees it: its equity, where its day and week began, its peak; and how its trades end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from actors.messages import EquityMark, PositionChanged
+
+_DAY_NS = 86_400_000_000_000
+_WEEK_DAYS = 7
+_MONDAY = 3
+"""1970-01-01 was a Thursday: so many days had passed since Monday."""
+
+
+class Equity(msgspec.Struct):
+    """Equity at bar closes; a bar that closes at 00:00 still belongs to the day before."""
+
+    atoms: int
+    """The newest; before the first mark what the session starts with."""
+    last_atoms: int | None = None
+    """The newest mark; None before the first."""
+    day_index: int = -1
+    day_atoms: int | None = None
+    """What the day began with; None before the first mark."""
+    week_index: int = -1
+    week_atoms: int | None = None
+    """What the week began with, likewise."""
+    peak_atoms: int | None = None
+    """The highest mark."""
+
+    def on_mark(self, mark: EquityMark) -> None:
+        """Note the equity of a bar's close."""
+        day_index = (mark.ts_ns - 1) // _DAY_NS
+        week_index = (day_index + _MONDAY) // _WEEK_DAYS
+        before_atoms = mark.equity_atoms if self.last_atoms is None else self.last_atoms
+        if day_index != self.day_index or self.day_atoms is None:
+            self.day_index, self.day_atoms = day_index, before_atoms
+        if week_index != self.week_index or self.week_atoms is None:
+            self.week_index, self.week_atoms = week_index, before_atoms
+        self.peak_atoms = max(before_atoms if self.peak_atoms is None else self.peak_atoms, mark.equity_atoms)
+        self.atoms = self.last_atoms = mark.equity_atoms
+
+
+class Trip(msgspec.Struct):
+    """One book between flat and flat: what had been realised and paid in it when it was flat last."""
+
+    lots: int = 0
+    realized_atoms: int = 0
+    fees_atoms: int = 0
+
+
+class Streak(msgspec.Struct):
+    """Losing trades of one strategy in a row."""
+
+    losses: int = 0
+    last_ns: int = 0
+    """When the last of them ended."""
+
+
+class Streaks(msgspec.Struct):
+    """How the trades of each strategy end: a trade is a book's way from flat to flat, or through it."""
+
+    from_start: bool
+    """Whether it has heard of everything since the session began; else a book counts from when it is heard of."""
+    trips: list[tuple[str, str, Trip]] = []
+    """(strategy, symbol, trip)."""
+    by_strategy: dict[str, Streak] = {}
+
+    @classmethod
+    def begin(cls, positions: Mapping[tuple[str, str], int], *, from_start: bool) -> Streaks:
+        """Return streaks that follow books which hold so much now."""
+        trips = [(strategy, symbol, Trip(lots)) for (strategy, symbol), lots in positions.items()]
+        return cls(from_start, trips if from_start else [])
+
+    def on_position_changed(self, message: PositionChanged, now_ns: int) -> None:
+        """Follow a book; once a trade has ended, count it by what it realised less what it paid in fees."""
+        trip = self._trip(message)
+        if trip.lots and trip.lots * message.quantity_lots <= 0:
+            realized_atoms = message.realized_atoms - trip.realized_atoms
+            streak = self.by_strategy.setdefault(message.strategy, Streak())
+            if realized_atoms < message.fees_atoms - trip.fees_atoms:
+                streak.losses += 1
+                streak.last_ns = now_ns
+            else:
+                streak.losses = 0
+            trip.realized_atoms, trip.fees_atoms = message.realized_atoms, message.fees_atoms
+        trip.lots = message.quantity_lots
+
+    def _trip(self, message: PositionChanged) -> Trip:
+        for strategy, symbol, trip in self.trips:
+            if strategy == message.strategy and symbol == message.symbol:
+                return trip
+        trip = Trip() if self.from_start else Trip(0, message.realized_atoms, message.fees_atoms)
+        self.trips.append((message.strategy, message.symbol, trip))
+        return trip

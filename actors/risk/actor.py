@@ -1,0 +1,494 @@
+"""Risk: turns wishes into exact orders, or vetoes them.
+
+It quantises an intent, works out what a target still lacks, asks the rules that are switched on, and obeys the
+trading state: outside `running` nothing may increase a position. What is judged is the worst case, the position as
+it would stand once every working order on the same side had filled.
+
+An exit is an order against the position that, with all that works before it on its side, can bring it to nothing at
+most; orders that can only reduce are cut by the venue and do not count. No rule is asked about it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from actors.messages import (
+    BUY,
+    SELL,
+    Amended,
+    AmendRejected,
+    Bar,
+    BookSnapshot,
+    Cancelled,
+    CancelRequest,
+    EquityMark,
+    Expired,
+    Fill,
+    Funding,
+    HistoryBar,
+    Intent,
+    LimitsConfigured,
+    Mark,
+    OrderRequest,
+    PositionChanged,
+    Quote,
+    Rejected,
+    RiskVeto,
+    Tighten,
+    Trade,
+    TradingStateChanged,
+)
+from actors.risk.account import Equity, Streaks
+from actors.risk.books import Books
+from actors.risk.changes import Changes
+from actors.risk.closing import CLOSING_REF_FIRST, Closing
+from actors.risk.in_force import InForce
+from actors.risk.judge import ACTS_IN, Counts, Judge
+from actors.risk.market import Moves, Newest, Seen, Windows
+from actors.risk.rules import Need, Proposal, make_rules
+from actors.risk.sources import Sources
+from actors.risk.working import Working, exits, price_ticks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+    from actors.instrument import Instrument
+    from actors.runtime.scheduler import Context
+    from config.risk import Risk as Limits
+
+_COUNT_MAX = 2**62
+"""Most ticks, lots and atoms of one position: what a journal can hold, with room to move."""
+
+
+class _State(msgspec.Struct, kw_only=True, omit_defaults=True):
+    trading: str
+    positions: list[tuple[str, str, int]]
+    working: list[Working]
+    order_times_ns: list[int] = []
+    day_index: int = -1
+    """Of an older version's snapshot, like the next two; now part of the equity."""
+    day_equity_atoms: int | None = None
+    last_equity_atoms: int | None = None
+    closing_ref: int = CLOSING_REF_FIRST
+    refusals: list[tuple[str, str, int]] = []
+    last_ticks: dict[str, int] = {}
+    limits: str = ""
+    """Those in force, where they are not those configured at the session's beginning."""
+    configured: str = ""
+    """What the configuration says by now, likewise."""
+    equity: Equity | None = None
+    streaks: Streaks | None = None
+    seen: dict[str, Seen] = {}
+    moves: dict[str, Moves] = {}
+    counts: dict[str, Counts] = {}
+    acted: list[str] = []
+
+
+class Risk:
+    """Vetoes, clips or passes.
+
+    Attributes:
+        in_force: the limits.
+        judge: the rules that are switched on, and what each has done.
+        needs: what the rules have to be told.
+        on_needs: called when that changes.
+    """
+
+    isolated = False
+
+    def __init__(
+        self,
+        context: Context,
+        instruments: Mapping[str, Instrument],
+        limits: Limits,
+        positions: Iterable[tuple[str, str, int]],
+        *,
+        cancel_on_halt: bool,
+        equity_atoms: int = 0,
+        strategies: Iterable[str] = (),
+    ) -> None:
+        """Start from `positions`: (strategy, symbol, lots), and from an equity."""
+        self.name = "risk"
+        self._context = context
+        self._emit = context.emit
+        self._instruments = instruments
+        self._cancel_on_halt = cancel_on_halt
+        self.in_force = InForce(context, limits, {"symbols": list(instruments), "strategies": list(strategies)})
+        self._trading = "running"
+        self._withdraw = False
+        """Whether the pause that was just asked for withdraws every order."""
+        books = Books(positions)
+        self._books = books
+        self._positions = books.positions
+        self._working = books.working
+        self.judge = Judge(context)
+        self._closing = Closing(books, instruments, self._request, self._emit)
+        self._changes = Changes(context, books, instruments, self.judge, self._note_order, _COUNT_MAX)
+        self._given = Sources(
+            context,
+            instruments,
+            books,
+            Equity(equity_atoms),
+            Streaks.begin(books.positions, from_start=True),
+            Newest(context, instruments),
+            Windows(instruments),
+        )
+        self.newest = self._given.newest
+        self.needs: tuple[Need, ...] = ()
+        self.on_needs: Callable[[], None] | None = None
+        self._take()
+
+    # --- limits -------------------------------------------------------------------------------------
+
+    def _take(self) -> None:
+        """Make the rules of the limits in force."""
+        given, before, limits = self._given, self.needs, self.in_force.limits
+        given.windows.bars = max(
+            limits.volatility_bars if limits.max_volatility is not None else 1,
+            limits.regime_bars if limits.max_volatility_ratio is not None else 1,
+            limits.shortfall_bars if limits.max_shortfall is not None else 1,
+        )
+        given.windows.gap = None if limits.max_gap is None else Fraction(limits.max_gap)
+        self.judge.rules = self._rules = make_rules(limits, given)
+        self._paced = limits.max_orders_per_minute is not None
+        needs: list[Need] = [need for rule in self._rules for need in rule.needs]
+        if any(rule.action in ACTS_IN for rule in self._rules):
+            needs.append("answers")
+        self.needs = tuple(dict.fromkeys(needs))
+        if self.needs != before and self.on_needs is not None:
+            if "positions" in self.needs and "positions" not in before:
+                given.streaks = Streaks.begin(self._positions, from_start=False)
+                self.judge.rules = self._rules = make_rules(limits, given)
+            self.on_needs()
+
+    @property
+    def history_bars(self) -> int:
+        """How many bars of the time before a session its rules want to see."""
+        return self._given.windows.bars + 1 if "bars" in self.needs else 0
+
+    def on_tighten(self, message: Tighten) -> None:
+        """Tighten a limit, or say why not."""
+        if self.in_force.tighten(message):
+            self._take()
+
+    def on_configured(self, message: LimitsConfigured) -> None:
+        """Take over what the configuration says now."""
+        self.in_force.configure(message)
+        self._take()
+
+    # --- wishes -------------------------------------------------------------------------------------
+
+    def on_intent(self, intent: Intent) -> None:
+        """Answer a wish with an order, a cancel or a veto."""
+        strategy, symbol = intent.strategy, intent.symbol
+        if intent.action == "cancel":
+            working = self._working.get((strategy, intent.ref))
+            if working is not None and not working.closing:
+                self._emit(CancelRequest(strategy, symbol, intent.ref))
+            return
+        if intent.action == "amend":
+            self._changes.amend_or_veto(intent, self._trading)
+            return
+        instrument = self._instruments.get(symbol)
+        if instrument is None:
+            self._veto(intent, f"no instrument {symbol}")
+            return
+        lots = instrument.quantity_to_lots(intent.quantity)
+        position_lots = self._positions.get((strategy, symbol), 0)
+        if intent.action == "target":
+            # What the position, with market orders already under way, still lacks.
+            lots -= position_lots
+            for order in self._working.values():
+                if order.kind == "market" and order.strategy == strategy and order.symbol == symbol:
+                    lots -= order.side * order.open_lots
+            if lots >= instrument.step_lots:
+                self._pass_or_veto(intent, instrument, BUY, lots, position_lots)
+            elif lots <= -instrument.step_lots:
+                self._pass_or_veto(intent, instrument, SELL, -lots, position_lots)
+        elif lots > 0:
+            self._pass_or_veto(intent, instrument, intent.side, lots, position_lots)
+        else:
+            self._veto(intent, "quantity is below one lot")
+
+    def _pass_or_veto(self, intent: Intent, instrument: Instrument, side: int, lots: int, position_lots: int) -> None:
+        allowed_lots = lots
+        reduce_only = intent.reduce_only or self._trading != "running"
+        reason = ""
+        if reduce_only:
+            allowed_lots = min(lots, max(0, -side * position_lots))
+            reason = "reduce-only, and nothing is left to reduce"
+            if self._trading != "running":
+                reason = f"trading is {self._trading}"
+        if (
+            side == SELL and instrument.spec.long_only
+        ):  # a spot venue knows no reduce-only: it would sell what is not ours
+            held_lots = position_lots - self._books.ahead_lots(intent.strategy, intent.symbol, SELL)
+            allowed_lots = min(lots, held_lots)
+            reason = reason or f"{intent.symbol} is spot, and nothing is left to sell"
+        elif not reduce_only and self._rules:
+            allowed_lots, reason = self._judged(intent, instrument, side, lots, position_lots)
+        if instrument.step_lots != 1:
+            allowed_lots -= allowed_lots % instrument.step_lots
+        if allowed_lots <= 0:
+            self._veto(intent, reason or "quantity is below one step")
+            return
+        limit_ticks = stop_ticks = 0
+        if (
+            intent.kind != "market"
+            or instrument.min_notional_atoms
+            or not instrument.is_ordinary(intent.reference_price, allowed_lots + abs(position_lots))
+        ):
+            limit_ticks, stop_ticks = price_ticks(intent, instrument, side)
+            ticks = limit_ticks or stop_ticks or instrument.price_to_ticks(intent.reference_price)
+            most_lots = max(allowed_lots, abs(position_lots + side * allowed_lots))
+            if max(ticks, stop_ticks, most_lots, instrument.value_atoms(ticks, most_lots)) > _COUNT_MAX:
+                self._veto(intent, "larger than can be counted")
+                return
+            exempt = reduce_only and instrument.spec.contract  # of a contract the last bit can be closed, too
+            if not exempt and instrument.value_atoms(ticks, allowed_lots) < instrument.min_notional_atoms:
+                self._veto(intent, "below the minimum notional")
+                return
+        self._request(
+            OrderRequest(
+                intent.strategy,
+                intent.symbol,
+                intent.ref,
+                side,
+                allowed_lots,
+                intent.kind,
+                limit_ticks,
+                stop_ticks,
+                intent.time_in_force,
+                reduce_only,
+                intent.post_only,
+            )
+        )
+
+    def _judged(
+        self, intent: Intent, instrument: Instrument, side: int, lots: int, position_lots: int
+    ) -> tuple[int, str]:
+        """Return how much of an order the rules let pass, and what was said of the rest."""
+        ahead_lots = free_ahead_lots = 0
+        if self._working:
+            books, book = self._books, (intent.strategy, intent.symbol, side)
+            ahead_lots = books.ahead_lots(*book)
+            free_ahead_lots = books.ahead_lots(*book, besides_reduce_only=True)
+        free_lots = max(0, -side * position_lots - free_ahead_lots)
+        if lots <= free_lots:
+            return lots, ""
+        limit_ticks, stop_ticks = price_ticks(intent, instrument, side)
+        order = Proposal(
+            intent.strategy,
+            intent.symbol,
+            side,
+            lots,
+            instrument,
+            self._books,
+            exposed_lots=side * position_lots + ahead_lots,
+            free_lots=free_lots,
+            limit_ticks=limit_ticks,
+            stop_ticks=stop_ticks,
+            price_ticks=instrument.price_to_ticks(intent.reference_price),
+            protective_stop=getattr(intent, "protective_stop", None),
+            stop_distance=getattr(intent, "stop_distance", None),
+        )
+        return self.judge.judge(order)
+
+    def on_intent_answered(self, _: Intent) -> None:
+        """Once a wish has its answer: act on the account where a rule asked for that."""
+        if self.judge.due:
+            self._act(self.judge.act(self._trading))
+
+    def _act(self, withdraw: bool) -> None:  # noqa: FBT001 - the judge's answer, handed on
+        """Withdraw every order, now or with the pause that has just been asked for."""
+        if withdraw and self._trading == "running":
+            self._withdraw = True
+        elif withdraw:
+            self._cancel_all_but(())
+
+    def _note_order(self) -> None:
+        if self._paced:
+            self._given.pace.note()
+
+    def _request(self, request: OrderRequest) -> None:
+        self._working[request.strategy, request.ref] = Working(
+            request.strategy,
+            request.symbol,
+            request.ref,
+            request.side,
+            request.quantity_lots,
+            request.kind,
+            request.closing,
+            request.reduce_only,
+            limit_ticks=request.limit_ticks,
+            stop_ticks=request.stop_ticks,
+        )
+        self._note_order()
+        self._emit(request)
+
+    def _veto(self, intent: Intent, reason: str) -> None:
+        self._emit(RiskVeto(intent.strategy, intent.symbol, intent.ref, reason))
+
+    # --- what became of orders ----------------------------------------------------------------------
+
+    def on_fill(self, fill: Fill) -> None:
+        """Take a fill off the working order; a flatten is done once nothing is left."""
+        key = (fill.strategy, fill.ref)
+        self._closing.last_ticks[fill.symbol] = fill.price_ticks
+        if fill.remaining_lots:
+            working = self._working[key]
+            working.filled_lots += fill.quantity_lots
+            working.open_lots = fill.remaining_lots + working.reserved_lots
+        else:
+            del self._working[key]
+        if self._trading == "flattening":
+            self._closing.go_on()
+
+    def on_order_ended(self, event: Rejected | Cancelled | Expired) -> None:
+        """Forget a working order."""
+        working = self._working.pop((event.strategy, event.ref))
+        if working.closing and isinstance(event, Rejected):
+            self._closing.on_refused(event.strategy, event.symbol)
+        if self._trading == "flattening":
+            self._closing.go_on()
+
+    def on_amended(self, event: Amended) -> None:
+        """Take over the terms the order works under now."""
+        working = self._working[event.strategy, event.ref]
+        working.open_lots = event.quantity_lots - working.filled_lots
+        working.limit_ticks, working.stop_ticks = event.limit_ticks, event.stop_ticks
+        working.amending, working.reserved_lots = False, 0
+
+    def on_amend_rejected(self, event: AmendRejected) -> None:
+        """Free what the change would have added."""
+        working = self._working[event.strategy, event.ref]
+        working.open_lots -= working.reserved_lots
+        working.amending, working.reserved_lots = False, 0
+
+    def on_position_changed(self, message: PositionChanged) -> None:
+        """Follow the ledger."""
+        self._positions[message.strategy, message.symbol] = message.quantity_lots
+
+    def on_trip(self, message: PositionChanged) -> None:
+        """Follow how trades end."""
+        self._given.streaks.on_position_changed(message, self._context.now_ns)
+
+    # --- the market and the account -----------------------------------------------------------------
+
+    def on_equity(self, mark: EquityMark) -> None:
+        """Note the equity, and act if too much of it is lost."""
+        self._given.equity.on_mark(mark)
+        self._act(self.judge.watch(self._trading))
+
+    def note_equity(self, equity_atoms: int) -> None:
+        """Begin to follow the equity, which is so much now."""
+        self._given.equity.atoms = equity_atoms
+
+    def on_bar(self, bar: Bar) -> None:
+        """Note how a symbol moves."""
+        self._given.windows.on_bar(bar)
+
+    def on_history(self, message: HistoryBar) -> None:
+        """Note how a symbol has moved before the session."""
+        self._given.windows.on_bar(message.bar)
+
+    def on_trade(self, trade: Trade) -> None:
+        """Note a price."""
+        self.newest.on_trade(trade)
+
+    def on_quote(self, quote: Quote) -> None:
+        """Note the best prices."""
+        self.newest.on_quote(quote)
+
+    def on_book(self, book: BookSnapshot) -> None:
+        """Note the best prices."""
+        self.newest.on_book(book)
+
+    def on_mark(self, mark: Mark) -> None:
+        """Note what a contract is valued at."""
+        self.newest.on_mark(mark)
+
+    def on_funding(self, funding: Funding) -> None:
+        """Note when a contract pays."""
+        self.newest.on_funding(funding)
+
+    # --- trading state ------------------------------------------------------------------------------
+
+    def on_trading_state(self, message: TradingStateChanged) -> None:
+        """Withdraw what the new state forbids."""
+        self._trading = message.state
+        withdraw, self._withdraw = self._withdraw, False
+        if message.state == "running":
+            self.judge.acted.clear()
+            return
+        self._closing.refusals.clear()
+        if message.state == "flattening":
+            self._cancel_all_but([key for key, order in self._working.items() if order.closing])
+        elif not withdraw and (message.state == "paused" or (message.state == "halted" and not self._cancel_on_halt)):
+            self._cancel_all_but(exits(self._working, self._positions))
+        else:
+            self._cancel_all_but(())
+        if message.state == "flattening":
+            self._closing.go_on()
+
+    def _cancel_all_but(self, kept: Collection[tuple[str, int]]) -> None:
+        for key, order in self._working.items():
+            if key not in kept:
+                self._emit(CancelRequest(order.strategy, order.symbol, order.ref))
+
+    # --- state --------------------------------------------------------------------------------------
+
+    def dump(self) -> bytes:
+        """Return the state."""
+        given, closing = self._given, self._closing
+        limits, configured = self.in_force.dump()
+        return msgspec.msgpack.encode(
+            _State(
+                trading=self._trading,
+                positions=[(strategy, symbol, lots) for (strategy, symbol), lots in self._positions.items()],
+                working=list(self._working.values()),
+                order_times_ns=list(given.pace.times_ns),
+                closing_ref=closing.ref,
+                refusals=[(strategy, symbol, times) for (strategy, symbol), times in closing.refusals.items()],
+                last_ticks=closing.last_ticks,
+                limits=limits,
+                configured=configured,
+                equity=given.equity,
+                streaks=given.streaks if "positions" in self.needs else None,
+                seen=given.newest.seen,
+                moves=given.windows.moves,
+                counts=self.judge.counts,
+                acted=self.judge.acted,
+            )
+        )
+
+    def load(self, state: bytes) -> None:
+        """Restore the state."""
+        kept = msgspec.msgpack.decode(state, type=_State)
+        given, closing = self._given, self._closing
+        self._trading = kept.trading
+        self._positions.clear()
+        self._positions.update({(strategy, symbol): lots for strategy, symbol, lots in kept.positions})
+        self._working.clear()
+        self._working.update({(order.strategy, order.ref): order for order in kept.working})
+        given.pace.times_ns = deque(kept.order_times_ns)
+        closing.ref = kept.closing_ref
+        closing.refusals = {(strategy, symbol): times for strategy, symbol, times in kept.refusals}
+        closing.last_ticks = kept.last_ticks
+        if kept.equity is not None:
+            given.equity = kept.equity
+        elif kept.last_equity_atoms is not None:
+            last_atoms = kept.last_equity_atoms
+            given.equity = Equity(last_atoms, last_atoms, kept.day_index, kept.day_equity_atoms, peak_atoms=last_atoms)
+        given.streaks = kept.streaks or Streaks.begin(self._positions, from_start=False)
+        given.newest.seen = kept.seen
+        given.windows.moves = kept.moves
+        self.judge.counts, self.judge.acted = kept.counts, kept.acted
+        self.in_force.load(kept.limits, kept.configured)
+        on_needs, self.on_needs = self.on_needs, None
+        self._take()
+        self.on_needs = on_needs

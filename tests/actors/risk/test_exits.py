@@ -1,0 +1,125 @@
+"""Exits are nobody's business but their owner's: no rule refuses one, whatever else it refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actors import messages as m
+from config.risk import RiskActions
+from tests.actors.risk.desk import BUY, MINUTE, SELL, Desk, passed, vetoed
+
+ACTIONS = ["veto", "clip", "pause", "cancel_all", "flatten", "halt"]
+
+
+def hostile(action: str, *positions: tuple[str, str, int], contract: bool = False) -> Desk:
+    """Return a desk where every rule stands against whatever opens."""
+    actions = {
+        field.name: action if action in field.type.__args__ else "veto" for field in msgspec.structs.fields(RiskActions)
+    }
+    tiny = "0.00000001"
+    own: Any = {
+        "symbols": {"X": dict.fromkeys(("max_position", "max_symbol_position", "max_symbol_net"), tiny)},
+        "strategies": {"a": {"max_strategy_net": tiny}},
+        "groups": {"g": {"symbols": ["X", "Y"], "max_group_net": tiny, "max_group_gross": tiny}},
+    }
+    tight: Any = dict.fromkeys(
+        (
+            *("max_daily_loss", "max_weekly_loss", "max_drawdown", "max_spread_bps", "price_collar_bps"),
+            *("max_volatility", "max_volatility_ratio", "max_gap", "max_order_notional", "max_trade_risk"),
+            *("max_position", "max_notional", "max_symbol_position", "max_symbol_net", "max_symbol_gross"),
+            *("max_symbol_leverage", "max_strategy_net", "max_strategy_gross", "max_strategy_leverage"),
+            *("max_net", "max_gross", "max_leverage", "max_shortfall"),
+        ),
+        tiny,
+    )
+    tight |= {"max_consecutive_losses": 1, "trading_hours": ["mon 00:00-00:01"], "funding_veto_minutes": 720}
+    tight |= {"max_data_age_s": 1e-9, "max_orders_per_minute": 1, "max_open_orders": 1}
+    tight |= {"volatility_bars": 2, "regime_bars": 3, "shortfall_tail": "0.5", "shortfall_bars": 3}
+    desk = Desk(*positions, contract=contract, equity=1_000, actions=actions, **tight, **own)
+    desk.risk.on_trip(m.PositionChanged("a", "X", 1, 0, 0, 0, 0))
+    desk.risk.on_trip(m.PositionChanged("a", "X", 0, 0, -5, 0, 0))
+    for close in (100, 100, 150, 90):
+        desk.context.now_ns += MINUTE
+        for symbol in "XY":
+            desk.bar(close, close / 2, symbol=symbol)
+    desk.risk.on_quote(m.Quote("X", 50.0, 1.0, 250.0, 1.0, desk.context.now_ns))
+    desk.risk._given.equity.day_atoms = desk.risk._given.equity.week_atoms = 10**15
+    desk.risk._given.equity.peak_atoms = 10**15
+    desk.context.now_ns += MINUTE
+    return desk
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None)
+@given(
+    held=st.integers(-(10**6), 10**6).filter(bool),
+    share=st.floats(0, 1, exclude_min=True),
+    others=st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("XY"), st.integers(-50, 50)), max_size=3),
+    action=st.sampled_from(ACTIONS),
+    kind=st.sampled_from(["market", "limit", "stop", "stop_limit"]),
+    contract=st.booleans(),
+)
+def test_an_order_that_reduces_a_position_within_it_passes_every_rule(
+    held: int, share: float, others: list[tuple[str, str, int]], action: str, kind: Any, contract: bool
+) -> None:
+    desk = hostile(action, *[other for other in others if other[:2] != ("a", "X")], ("a", "X", held), contract=contract)
+    lots = max(1, int(abs(held) * share))
+    prices: Any = {"limit_price": None if kind in ("market", "stop") else 70.0}
+    prices["stop_price"] = None if kind in ("market", "limit") else 80.0
+    request = passed(desk.order(SELL if held > 0 else BUY, lots, kind=kind, **prices))
+    assert request.quantity_lots == lots
+    assert desk.risk.judge.counts == {}
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None)
+@given(
+    held=st.integers(-1_000, 1_000),
+    beyond=st.integers(1, 1_000),
+    action=st.sampled_from(ACTIONS),
+)
+def test_of_an_order_that_turns_a_position_round_the_closing_part_passes(held: int, beyond: int, action: str) -> None:
+    desk = hostile(action, ("a", "X", held))
+    said = desk.order(SELL if held > 0 else BUY, abs(held) + beyond)
+    if held:
+        assert said[0].quantity_lots == abs(held)
+    else:
+        assert isinstance(said[0], m.RiskVeto)
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None)
+@given(held=st.integers(2, 1_000), action=st.sampled_from(ACTIONS))
+def test_an_order_that_works_to_close_may_be_changed_within_the_position(held: int, action: str) -> None:
+    desk = hostile(action, ("a", "X", held))
+    ref = passed(desk.order(SELL, 1, kind="limit", limit_price=200.0)).ref
+    assert desk.amend(ref, held, 50.0) == m.AmendRequest("a", "X", ref, held, 50, 0)
+    desk.risk.on_amended(m.Amended("o", "a", "X", ref, "p", held, 50, 0))
+    assert isinstance(desk.amend(ref, held + 1), m.AmendVeto)
+
+
+def test_an_exit_beside_a_bracket_is_an_exit() -> None:
+    """Stop and target of all that is held can only reduce: what is sold by hand beside them still only closes."""
+    desk = hostile("veto", ("a", "X", 5))
+    passed(desk.order(SELL, 5, kind="limit", limit_price=200.0, reduce_only=True))
+    passed(desk.order(SELL, 5, kind="stop", stop_price=50.0, reduce_only=True))
+    assert passed(desk.order(SELL, 5)).quantity_lots == 5
+    assert isinstance(vetoed(desk.order(SELL, 1)), str), "the five that go are all there were"
+
+
+@pytest.mark.parametrize("field", msgspec.structs.fields(RiskActions), ids=lambda field: field.name)
+def test_the_hostile_desk_refuses_by_every_rule(field: Any) -> None:
+    """Else the tests above would show nothing."""
+    desk = hostile("veto", ("c", "X", 1), contract=True)
+    rules = [rule for rule in desk.risk.judge.rules if rule.name == field.name]
+    assert len(rules) == 1
+    desk.risk.judge.rules = desk.risk._rules = tuple(rules)
+    if field.name in ("max_orders_per_minute", "max_open_orders"):
+        passed(desk.order(SELL, 1, strategy="c", kind="limit", limit_price=500.0))
+    terms: Any = {"protective_stop": 50.0} if field.name == "max_trade_risk" else {}
+    vetoed(desk.order(BUY, 1, **terms))
