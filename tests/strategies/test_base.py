@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, cast
@@ -26,8 +27,9 @@ class Desk:
         self.asked.append(("order", *terms, flags))
         return len(self.asked)
 
-    def target(self, quantity: float, symbol: str | None = None) -> int:
-        self.asked.append(("target", quantity) if symbol is None else ("target", quantity, symbol))
+    def target(self, quantity: float, symbol: str | None = None, protection: Any = None) -> int:
+        given = ("target", quantity) if symbol is None else ("target", quantity, symbol)
+        self.asked.append(given if protection is None else (*given, protection))
         return len(self.asked)
 
     def cancel(self, ref: int) -> None:
@@ -55,7 +57,7 @@ def mine(desk: Desk) -> Mine:
     return strategy
 
 
-NONE = {"reduce_only": False, "post_only": False, "symbol": None}
+NONE = {"reduce_only": False, "post_only": False, "symbol": None, "protection": None}
 
 
 @pytest.mark.parametrize(
@@ -71,10 +73,20 @@ def test_limit_and_stop_say_what_kind_of_order_it_is(
 
 
 def test_terms_are_passed_on(mine: Mine, desk: Desk) -> None:
-    mine.buy(1, limit=9, time_in_force="fok", reduce_only=True, post_only=True, symbol="Y")
-    mine.target(2, symbol="Y")
-    flags = {"reduce_only": True, "post_only": True, "symbol": "Y"}
-    assert desk.asked == [("order", 1, 1.0, "limit", 9.0, None, "fok", flags), ("target", 2.0, "Y")]
+    mine.buy(1, limit=9, time_in_force="fok", reduce_only=True, post_only=True, symbol="Y", protective_stop=8)
+    mine.target(2, symbol="Y", stop_distance=3)
+    flags = {"reduce_only": True, "post_only": True, "symbol": "Y", "protection": (8.0, None)}
+    assert desk.asked == [
+        ("order", 1, 1.0, "limit", 9.0, None, "fok", flags),
+        ("target", 2.0, "Y", (None, 3.0)),
+    ]
+
+
+@pytest.mark.parametrize("terms", [{"protective_stop": 0}, {"stop_distance": -1.0}, {"protective_stop": math.nan}])
+def test_a_protection_that_makes_no_sense_is_the_callers_mistake(mine: Mine, terms: Any) -> None:
+    for order in (mine.buy, mine.sell, mine.target):
+        with pytest.raises(ValueError, match="must be a positive number, not"):
+            order(1, **terms)
 
 
 NUMBERS: list[Any] = [1, 1.0, True, np.float64(1), np.float32(1), np.int64(1), np.array(1.0), Decimal(1), Fraction(1)]

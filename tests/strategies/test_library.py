@@ -22,7 +22,7 @@ class Desk:
         self.position = 0.0
         self.targets: list[float | None] = []
 
-    def target(self, quantity: float, _: str | None = None) -> int:
+    def target(self, quantity: float, *_: Any) -> int:
         self.targets[-1] = quantity
         self.position = quantity
         return 1
