@@ -18,7 +18,8 @@ def one(seed: int) -> tuple[int, dict[str, int], list[str]]:
     except Exception as error:  # noqa: BLE001 - any failure of a seed is a finding, to be printed with its seed
         return seed, {}, [f"{type(error).__name__}: {error}"]
     happened = {**world.counts, "orders": len(world.placed), "executions": len(world.fills), "lives": world.life}
-    happened["amends"] = world.amended
+    happened |= {"amends": world.amended, "refused by a limit": world.watch.refused, "exits": world.watch.exits}
+    happened["acted on a limit"] = sum(counts.acted for counts in world.core.risk.judge.counts.values())
     return seed, happened, problems
 
 
@@ -39,7 +40,7 @@ def main() -> int:
                 failed += 1
                 print(f"seed {seed}: {'; '.join(problems)}")
     for name, number in sorted(totals.items()):
-        print(f"{name:>16} {number:>10,}")
+        print(f"{name:>20} {number:>10,}")
     took_s = time.perf_counter() - started_s
     print(f"{arguments.seeds:,} seeds, {failed} failed, {took_s:.0f} s")
     return 1 if failed else 0

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from typing import Any
+
 import msgspec
 import pytest
 
+from actors import messages as m
+from config.risk import SymbolRisk
 from tests.simulation.world import Faults, World, simulate
 
 
@@ -48,3 +53,32 @@ def test_a_broken_promise_is_noticed(damage: str) -> None:
     else:
         world.taken[next(iter(world.taken))] += 1
     assert world.problems() != []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("limit", ["max_position", "max_open_orders", "max_orders_per_minute", "max_notional"])
+def test_a_limit_that_is_not_kept_is_noticed(limit: str) -> None:
+    """What the judge is told of the limits is tightened behind the back of the rules."""
+    world = World(6, Faults())
+    in_force = world.core.risk.in_force
+    tight: Any = {"max_open_orders": 1, "max_orders_per_minute": 1, "max_notional": Decimal(1)}
+    if limit == "max_position":
+        symbols = {symbol: SymbolRisk(max_position=Decimal("1e-8")) for symbol in world.venue.markets}
+        in_force.limits = msgspec.structs.replace(in_force.limits, symbols=symbols)
+    else:
+        in_force.limits = msgspec.structs.replace(in_force.limits, **{limit: tight[limit]})
+    world.play(60)
+    assert world.watch.found != []
+
+
+@pytest.mark.slow
+def test_an_exit_that_is_refused_is_noticed() -> None:
+    world = World(6, Faults())
+    world.play(30)
+    core = world.core
+    strategy, symbol = next(book for book, held in core.ledger.holdings.items() if held.quantity_lots > 0)
+    core.execution.orders.clear()
+    world.watch.hear(core, m.Intent(strategy, symbol, 10**6, "target", 0, 0.0))
+    assert world.watch.found == []
+    world.watch.hear(core, m.RiskVeto(strategy, symbol, 10**6, "gross limit 5 of the account"))
+    assert len(world.watch.found) == 1

@@ -27,6 +27,7 @@ from actors.runtime.journal import decode_input, encode_input
 from actors.system import Core, CoreSnapshot, SeriesPlan, StrategyPlan
 from config.load import check_settings
 from replay.exchange.model import NewOrder, OrderView, VenueError
+from tests.simulation.limits import Watch, drawn_limits
 from tests.simulation.parts import MINUTE, MS, SECOND, UNIT, BothWays, Restless, Totals
 from tests.simulation.venues import LEAST, QUOTE, Venue, draw_venue
 
@@ -71,6 +72,7 @@ class World:
 
     def __init__(self, seed: int, faults: Faults | None = None) -> None:
         self.random = random.Random(seed)
+        self.tightens = random.Random(f"tightens {seed}")
         self.now = 1_700_000_000 * SECOND
         self.faults = faults or self._drawn_faults()
         self.counts: dict[str, int] = {}
@@ -86,6 +88,8 @@ class World:
         self.totals = Totals()
         self.excesses: list[str] = []
         """Wishes of which more could have been executed than was asked for, and books that sold what they had not."""
+        self.watch = Watch()
+        """The limits' own judge."""
         self.amended = 0
         self.fills: list[tuple[int, m.Fill]] = []
         """Booked executions with the number of their input."""
@@ -221,13 +225,15 @@ class World:
     # --- the daemon ---------------------------------------------------------------------------------
 
     def make_core(self) -> Core:
-        settings = check_settings({"exchange": {"reconcile_s": 120}}, "simulation")
         strategies = [
             StrategyPlan(f"{name}{index}", symbol, MINUTE, self._strategy(symbol, number + index), NoFeatures())
             for index, symbol in enumerate(self.venue.markets)
             for number, name in enumerate("ab"[: 1 + self._seed % 3 % 2], start=1)
         ]
-        noted = (m.Fill, m.Adopted, m.PositionChanged, m.OrderRequest, m.AmendRequest, m.Amended)
+        limits = drawn_limits(self._seed, list(self.venue.markets), [plan.id for plan in strategies])
+        settings = check_settings({"exchange": {"reconcile_s": 120}, "risk": limits}, "simulation")
+        noted: tuple[type[m.Message], ...] = (m.Fill, m.Adopted, m.PositionChanged, m.OrderRequest, m.AmendRequest)
+        noted += (m.Amended, m.Intent, m.RiskVeto)
         heard = (m.SendOrder, m.SendCancel, m.SendAmend, m.AskOrder, m.AskAccount, *noted)
         core = Core(
             settings,
@@ -253,6 +259,7 @@ class World:
         """Begin, or go on from what is durable."""
         self.life += 1
         self._hearing = False
+        self.watch.restart()
         self.core = self.make_core()
         done = 0
         if self.snapshot is not None and self.snapshot[0] <= self.durable:
@@ -308,6 +315,9 @@ class World:
 
     def hear(self, message: m.Message) -> None:
         if not self._hearing:
+            return
+        self.watch.hear(self.core, message)
+        if isinstance(message, m.Intent | m.RiskVeto):
             return
         seq = self.core.scheduler.seq
         if isinstance(message, m.Fill):
@@ -585,6 +595,7 @@ class World:
         found.extend(f"{order_id} was taken {times} times" for order_id, times in self.taken.items() if times > 1)
         found.extend(f"too much: {excess}" for excess in self.excesses)
         found.extend(f"{order_id}: an entry while paused" for order_id in self.entries_while_paused)
+        found.extend(f"limits: {breach}" for breach in self.watch.found)
         there = {
             (symbol, trade.trade_id) for symbol in self.venue.markets for trade in self.venue.trades_after(symbol, 0)
         }
@@ -644,5 +655,9 @@ def simulate(seed: int, minutes: int = 240) -> tuple[World, list[str]]:
             world.post(m.Flatten(f"flatten{world.now}"))
         elif command < 6:
             world.post(m.Resume(f"resume{world.now}"))
+        if world.tightens.random() < 0.3:
+            limit = world.tightens.choice(["max_open_orders", "max_orders_per_minute", "loss_cooldown_s", "max_gap"])
+            value = "700" if limit == "loss_cooldown_s" else "0.0004" if limit == "max_gap" else "3"
+            world.post(m.Tighten(f"tighten{world.now}", limit, value))
     world.settle()
     return world, world.problems()
