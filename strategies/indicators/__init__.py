@@ -41,7 +41,23 @@ from strategies.indicators.kinds.transforms import (
     sqrt,
     where,
 )
-from strategies.indicators.kinds.volatility import atr, bbands, highest, lowest, stddev
+from strategies.indicators.kinds.trend import (
+    adx,
+    adxr,
+    dmi,
+    dx,
+    minus_di,
+    minus_dm,
+    plus_di,
+    plus_dm,
+)
+from strategies.indicators.kinds.volatility import (
+    atr,
+    bbands,
+    highest,
+    lowest,
+    stddev,
+)
 
 __all__ = [
     "KINDS",
@@ -51,6 +67,8 @@ __all__ = [
     "Kind",
     "Param",
     "absolute",
+    "adx",
+    "adxr",
     "atr",
     "bars_since",
     "bbands",
@@ -60,6 +78,8 @@ __all__ = [
     "crossed_above",
     "crossed_below",
     "custom",
+    "dmi",
+    "dx",
     "ema",
     "exp",
     "external",
@@ -73,7 +93,11 @@ __all__ = [
     "lowest",
     "maximum",
     "minimum",
+    "minus_di",
+    "minus_dm",
     "ohlc4",
+    "plus_di",
+    "plus_dm",
     "rsi",
     "sign",
     "sma",

@@ -4,7 +4,7 @@ from math import nan
 
 import numpy as np
 
-from strategies.indicators.kernels.compiled import COLUMN, STATE, VALUE, VOID, Vector, compiled, inlined, outputs
+from strategies.indicators.kernels.compiled import COLUMN, STATE, VALUE, VOID, Vector, compiled, outputs
 from strategies.indicators.kernels.parts import (
     RMA_SLOTS,
     moments_next,
@@ -12,6 +12,7 @@ from strategies.indicators.kernels.parts import (
     moments_slots,
     rma_next,
 )
+from strategies.indicators.kernels.ranges import true_range
 
 SEEN = 0
 PERIOD = 1
@@ -27,12 +28,6 @@ ATR_AVERAGE = 3
 def atr_slots(_: int) -> int:
     """Give the length of an ATR's state."""
     return ATR_AVERAGE + RMA_SLOTS
-
-
-@inlined
-def true_range(high: float, low: float, previous: float) -> float:
-    """Give a bar's range, stretched to the close before it."""
-    return max(high - low, abs(high - previous), abs(low - previous))
 
 
 @compiled(outputs(1), STATE, VALUE, VALUE, VALUE)

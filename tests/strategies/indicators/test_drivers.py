@@ -13,7 +13,10 @@ from strategies.indicators.state import PARAMS, IndicatorState
 
 Columns = tuple[NDArray[np.float64], ...]
 
-NEVER_FORGETS = {"ema", "rsi", "atr", "bars_since", "crossed_above", "crossed_below"}
+NEVER_FORGETS = {
+    *("ema", "rsi", "atr", "bars_since", "crossed_above", "crossed_below"),
+    *("plus_dm", "minus_dm", "plus_di", "minus_di", "dx", "adx", "adxr", "dmi"),
+}
 """Kinds in which every value leaves a trace for ever."""
 
 
