@@ -237,4 +237,11 @@ def all_measures(bars: int) -> tuple[Measure, ...]:
         tapes("pandas", "pandas, batches as tuples"),
         tapes("replay", "pitboss replay", TAPE_ROWS // 10, warm_up_count=1),
         tapes("replay", "pitboss replay"),
+        Measure(
+            name="indicators",
+            group="features",
+            title="indicators over a million rows",
+            argv=(sys.executable, "-m", "bench.ours.indicators"),
+            warm_up_count=1,
+        ),
     )

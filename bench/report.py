@@ -11,6 +11,7 @@ from bench.measures import Figure
 from bench.results import Result, Results, Verdict, loop_bars_per_s, speed_ratios
 
 DASH = "-"
+_TIMED = ("ours", "talib", "polars")
 PROCESS_NAMES = ("elapsed_s", "process_s")
 
 
@@ -111,6 +112,19 @@ def data_table(results: Results) -> Table:
     return table
 
 
+def features_table(results: Results) -> Table:
+    """Lay out every indicator beside TA-Lib's and polars'."""
+    table = new_table("indicators over a million rows, fastest of a few, ms", "indicator")
+    for heading in ("pitboss", "TA-Lib", "x TA-Lib", "polars"):
+        table.add_column(heading, justify="right")
+    figures = results["indicators"].median()
+    for name in [name.split(".")[1] for name in figures if name.startswith("by_kind.") and name.endswith(".ours_ms")]:
+        ours, talib, polars = (results["indicators"].number(f"by_kind.{name}.{who}_ms") for who in _TIMED)
+        ratio = None if ours is None or not talib else ours / talib
+        table.add_row(name, *(counted(value, 2) for value in (ours, talib, ratio, polars)))
+    return table
+
+
 def add_figures(table: Table, result: Result) -> None:
     """Add one row for each figure of a measure."""
     label = result.measure.title
@@ -148,6 +162,8 @@ def print_report(console: Console, results: Results, verdicts: list[Verdict], ba
         console.print(durability_table(results))
     if "data" in groups:
         console.print(data_table(results))
+    if "features" in groups and results["indicators"].readings:
+        console.print(features_table(results))
     console.print(verdict_table(verdicts))
     for result in results.values():
         if result.skipped is not None:

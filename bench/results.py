@@ -18,6 +18,8 @@ LONG_ABOVE_REPLAY_MB_MAX = 50.0
 IMPORT_OVER_POLARS_MAX = 2.0
 TAPE_ABOVE_IMPORTS_MB_MAX = 400.0
 TIMES_AS_FAST_MIN = {"backtesting": 3.0, "nautilus": 10.0, "backtrader": 10.0}
+INDICATOR_OVER_TALIB_MAX = 2.0
+INDICATORS_MEDIAN_OVER_TALIB_MAX = 1.0
 DECIDED_US_MAX = {"decided_p50_us": 50.0, "decided_p99_us": 200.0}
 DECIDED_OVER_SOCKETS_P99_US_MAX = 100.0
 DECIDED_ABOVE_CORE_MAX = 1.5
@@ -176,7 +178,7 @@ def verdicts(results: Results, bars: int) -> list[Verdict]:
         imports_s = number_of(results, "imports", "elapsed_s")
         above = difference(number_of(results, "startup", "process_s"), imports_s)
         found.append(below(promise, above, STARTUP_ABOVE_IMPORTS_S_MAX, "s"))
-    return found + long_files(results) + reactions(results)
+    return found + long_files(results) + features(results) + reactions(results)
 
 
 def long_files(results: Results) -> list[Verdict]:
@@ -194,6 +196,17 @@ def long_files(results: Results) -> list[Verdict]:
         promise = f"that within {LONG_ABOVE_REPLAY_MB_MAX:.0f} MB of a tenth of the rows"
         found.append(below(promise, difference(long, short), LONG_ABOVE_REPLAY_MB_MAX, "MB"))
     return found
+
+
+def features(results: Results) -> list[Verdict]:
+    """Judge what indicators cost beside TA-Lib's."""
+    if "indicators" not in results:
+        return []
+    slowest, median = (number_of(results, "indicators", name) for name in ("slowest_ratio", "median_ratio"))
+    return [
+        below(f"no indicator over {INDICATOR_OVER_TALIB_MAX:.0f} x TA-Lib's", slowest, INDICATOR_OVER_TALIB_MAX, "x"),
+        below("half of them faster than TA-Lib's", median, INDICATORS_MEDIAN_OVER_TALIB_MAX, "x"),
+    ]
 
 
 def reactions(results: Results) -> list[Verdict]:

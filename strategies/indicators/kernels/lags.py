@@ -33,13 +33,19 @@ def lag_run(state: Vector, base: int, count: int, values: Vector, out: Vector) -
     first = min(values.size, count)
     for row in range(first):
         out[row] = lag_next(state, base, count, values[row])
-    rest = values.size - first
-    for row in range(rest):
-        out[first + row] = values[row]
-    # What is left in the ring are the last `count` rows, wherever the position has come to.
+    later = out[first:]
+    for row in range(later.size):
+        later[row] = values[row]
+    lag_keep(state, base, count, values)
+
+
+@inlined
+def lag_keep(state: Vector, base: int, count: int, values: Vector) -> None:
+    """Leave a ring, given the first `count` rows of a column, as if it had been given the others too."""
+    rest = values.size - count
     if rest > 0:
         position = (int(state[base + 1]) + rest) % count
         ring = base + LAG_RING
         for age in range(count):
-            state[ring + (position + age) % count] = values[values.size - count + age]
+            state[ring + (position + age) % count] = values[rest + age]
         state[base + 1] = position

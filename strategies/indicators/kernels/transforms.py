@@ -3,7 +3,7 @@
 from math import exp, log, nan, sqrt
 
 from strategies.indicators.kernels.compiled import COLUMN, STATE, VALUE, VOID, Vector, compiled, inlined, outputs
-from strategies.indicators.kernels.lags import lag_next, lag_run
+from strategies.indicators.kernels.lags import lag_keep, lag_next, lag_run
 from strategies.indicators.kernels.lags import lag_slots as lag_block
 from strategies.indicators.kernels.parts import greater, lesser
 
@@ -45,9 +45,15 @@ def change_step(state: Vector, value: float) -> tuple[float]:
 @compiled(VOID, STATE, COLUMN, STATE)
 def change_batch(state: Vector, values: Vector, out: Vector) -> None:
     """Take a chunk of n values in and write n differences to `out`."""
-    lag_run(state, LAG, int(state[PERIOD]), values, out)
-    for row in range(values.size):
-        out[row] = values[row] - out[row]
+    period = int(state[PERIOD])
+    first = min(values.size, period)
+    for row in range(first):
+        out[row] = values[row] - lag_next(state, LAG, period, values[row])
+    now = values[first:]
+    later = out[first:]
+    for row in range(later.size):
+        later[row] = now[row] - values[row]
+    lag_keep(state, LAG, period, values)
 
 
 # What looks at one bar alone keeps nothing.
@@ -213,24 +219,20 @@ crossed_below_slots = crossed_above_slots
 @inlined
 def _crossed(state: Vector, left: float, right: float) -> float:
     """Give 1 or -1 where `left` came to the other side of `right`, else 0; NaN on the first bar."""
+    # Sums of truths rather than branches: which way a market goes is what no processor predicts.
+    side = (left > right) * 1.0 - (left < right) * 1.0
+    before = state[CROSS_SIDE]
     first = state[SEEN] == 0.0
     state[SEEN] = 1.0
-    side = 1.0 if left > right else -1.0 if left < right else 0.0
-    before = state[CROSS_SIDE]
-    if side != 0.0:
-        state[CROSS_SIDE] = side
-    if first:
-        return nan
-    return side if side != 0.0 and before == -side else 0.0
+    state[CROSS_SIDE] = side + before * ((side == 0.0) * 1.0)
+    return nan if first else side * ((side * before < 0.0) * 1.0)
 
 
 @compiled(outputs(1), STATE, VALUE, VALUE)
 def crossed_above_step(state: Vector, left: float, right: float) -> tuple[float]:
     """Take one bar in; give 1.0 where `left` comes from below `right` to above it, else 0.0."""
     crossed = _crossed(state, left, right)
-    if crossed != crossed:  # noqa: PLR0124 - NaN differs from itself
-        return (nan,)
-    return (1.0 if crossed == 1.0 else 0.0,)
+    return (crossed * 0.0 + (crossed == 1.0) * 1.0,)
 
 
 @compiled(VOID, STATE, COLUMN, COLUMN, STATE)
@@ -244,9 +246,7 @@ def crossed_above_batch(state: Vector, left: Vector, right: Vector, out: Vector)
 def crossed_below_step(state: Vector, left: float, right: float) -> tuple[float]:
     """Take one bar in; give 1.0 where `left` comes from above `right` to below it, else 0.0."""
     crossed = _crossed(state, left, right)
-    if crossed != crossed:  # noqa: PLR0124 - NaN differs from itself
-        return (nan,)
-    return (1.0 if crossed == -1.0 else 0.0,)
+    return (crossed * 0.0 + (crossed == -1.0) * 1.0,)
 
 
 @compiled(VOID, STATE, COLUMN, COLUMN, STATE)

@@ -16,6 +16,8 @@ from strategies.indicators.kernels.ranges import true_range
 
 SEEN = 0
 PERIOD = 1
+STRETCH = 8_192
+"""Rows taken at a time where a column is needed in between: it stays in the cache."""
 
 
 # ATR -- Wilder's average of true ranges.  The first bar has no close before it and only lends its own to
@@ -77,7 +79,11 @@ def stddev_step(state: Vector, value: float) -> tuple[float]:
 @compiled(VOID, STATE, COLUMN, STATE)
 def stddev_batch(state: Vector, values: Vector, out: Vector) -> None:
     """Take a chunk of n values into a STDDEV and write n deviations to `out`."""
-    moments_run(state, STDDEV, int(state[PERIOD]), values, np.empty(values.size), out)
+    period = int(state[PERIOD])
+    means = np.empty(STRETCH)
+    for first in range(0, values.size, STRETCH):
+        rows = values[first : first + STRETCH]
+        moments_run(state, STDDEV, period, rows, means[: rows.size], out[first : first + STRETCH])
 
 
 BANDS_DEVIATIONS = 2

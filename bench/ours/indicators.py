@@ -1,0 +1,163 @@
+"""Every indicator over a million rows beside TA-Lib's of that name, and beside polars where it has the like.
+
+All are called in this process, on the same columns, each a few times in turn; the fastest counts. A kind is
+compared with TA-Lib only if both give the same numbers, to a millionth of the column's scale, where TA-Lib has
+settled. Prints one JSON line: milliseconds by kind, and the ratios.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from collections.abc import Callable
+from time import perf_counter
+
+import numpy as np
+import polars as pl
+import talib
+from numpy.typing import NDArray
+
+from strategies.indicators.declaration import KINDS, Indicator, Kind
+
+ROWS = 1_000_000
+PASSES = 5
+SETTLED = 5_000
+NEAR = 1e-6
+
+Column = NDArray[np.float64]
+
+NAMES = {"highest": "MAX", "lowest": "MIN", "change": "MOM", "rma": ""}
+"""What TA-Lib calls a kind, where that is not its name in capitals; empty where it is something else."""
+
+ARGUMENTS: dict[str, Callable[[tuple[float, ...]], tuple[float, ...]]] = {
+    "bbands": lambda params: (params[0], params[1], params[1]),
+}
+"""How TA-Lib takes the parameters, where not in our order."""
+
+POLARS: dict[str, Callable[[pl.Expr, int], pl.Expr]] = {
+    "ema": lambda column, period: column.ewm_mean(span=period, adjust=False),
+    "sma": lambda column, period: column.rolling_mean(period),
+    "wma": lambda column, period: column.rolling_mean(period, weights=[float(one + 1) for one in range(period)]),
+    "stddev": lambda column, period: column.rolling_std(period, ddof=0),
+    "highest": lambda column, period: column.rolling_max(period),
+    "lowest": lambda column, period: column.rolling_min(period),
+    "sum": lambda column, period: column.rolling_sum(period),
+    "median": lambda column, period: column.rolling_median(period),
+    "skew": lambda column, period: column.rolling_skew(period),
+    "kurtosis": lambda column, period: column.rolling_kurtosis(period),
+    "lag": lambda column, period: column.shift(period),
+    "change": lambda column, period: column.diff(period),
+}
+"""The kinds polars has an expression for; the same work, not always the same first rows."""
+
+
+def market() -> dict[str, Column]:
+    """Draw a million bars of a walk, and what quotes and trades would have told."""
+    draw = np.random.default_rng(7)
+    close = 20_000.0 * np.exp(np.cumsum(draw.normal(0.0, 1e-4, ROWS)))
+    opened = np.concatenate((close[:1], close[:-1]))
+    spread = draw.exponential(2.0, (2, ROWS))
+    return {
+        "open": opened,
+        "high": np.maximum(opened, close) + spread[0],
+        "low": np.minimum(opened, close) - spread[1],
+        "close": close,
+        "volume": draw.exponential(10.0, ROWS),
+        "time": np.arange(ROWS) * 60.0 + 1_700_000_000.0,
+        "bid": close - 0.5,
+        "ask": close + 0.5,
+    }
+
+
+def fastest_ms(call: Callable[[], object]) -> float:
+    """Return the fastest of a few calls."""
+    found = []
+    for _ in range(PASSES):
+        begun = perf_counter()
+        call()
+        found.append(perf_counter() - begun)
+    return min(found) * 1e3
+
+
+def taken_by_talib(kind: Kind, params: tuple[float, ...], columns: list[Column]) -> Callable[[], object] | None:
+    """Return TA-Lib's call for a kind, or None where it has none, or means something else by the name."""
+    function: Callable[..., object] | None = getattr(talib, NAMES.get(kind.name, kind.name.upper()), None)
+    if function is None:
+        return None
+    arguments = ARGUMENTS.get(kind.name, lambda given: given)(params)
+    given = [int(value) if value == int(value) else value for value in arguments]
+    # TA-Lib takes deviations as floats only.
+    given = [float(value) if not param.whole else value for value, param in zip(given, kind.params, strict=False)] + [
+        float(value) for value in given[len(kind.params) :]
+    ]
+
+    def call() -> object:
+        found: object = function(*columns, *given)
+        return found
+
+    try:
+        call()
+    except Exception as error:  # noqa: BLE001 - whatever it refuses, it is not the same thing
+        print(f"{kind.name}: not TA-Lib's: {error}", file=sys.stderr)
+        return None
+    return call
+
+
+def is_same(found: tuple[Column, ...], told: object) -> bool:
+    """Return whether all outputs agree, once TA-Lib has settled."""
+    theirs = told if isinstance(told, tuple | list) else (told,)
+    if len(theirs) != len(found):
+        return False
+    for one, other in zip(found, theirs, strict=True):
+        ours, their = one[SETTLED:], np.asarray(other, np.float64)[SETTLED:]
+        scale = float(np.nanmax(np.abs(their), initial=0.0)) or 1.0
+        if not np.allclose(ours, their, rtol=NEAR, atol=NEAR * scale, equal_nan=True):
+            return False
+    return True
+
+
+def measure() -> dict[str, object]:
+    """Time every kind."""
+    columns = market()
+    frame = pl.DataFrame({name: columns[name] for name in ("open", "high", "low", "close", "volume")})
+    times: dict[str, dict[str, float]] = {}
+    ratios: dict[str, float] = {}
+    different: list[str] = []
+    for kind in KINDS.values():
+        params = tuple(param.default for param in kind.params)
+        read = [columns[source] if source in columns else columns["volume"] for source in kind.sources]
+        indicator = Indicator(kind.name, params, kind.sources, kind.outputs)
+        found = indicator.start().batch(*read)
+        line = {"ours_ms": fastest_ms(lambda: indicator.start().batch(*read))}  # noqa: B023 - called at once
+        call = taken_by_talib(kind, params, read)
+        if call is not None and is_same(found, call()):
+            line["talib_ms"] = fastest_ms(call)
+            ratios[kind.name] = line["ours_ms"] / line["talib_ms"]
+        elif call is not None:
+            different.append(kind.name)
+        if kind.name in POLARS:
+            expression = POLARS[kind.name](pl.col(kind.sources[0]), int(params[0]))
+            line["polars_ms"] = fastest_ms(lambda: frame.select(expression))  # noqa: B023 - called at once
+        times[kind.name] = line
+    slowest = max(ratios, key=lambda name: ratios[name])
+    return {
+        "rows": ROWS,
+        "kinds": len(KINDS),
+        "compared": len(ratios),
+        "median_ratio": statistics.median(ratios.values()),
+        "slowest_ratio": ratios[slowest],
+        "slowest": slowest,
+        "over_twice": ", ".join(f"{name} {ratio:.2f}" for name, ratio in sorted(ratios.items()) if ratio > 2.0),
+        "not_the_same": ", ".join(different),
+        "by_kind": times,
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    print(json.dumps(measure()))
+
+
+if __name__ == "__main__":
+    main()
