@@ -85,7 +85,7 @@ def taken_by_talib(kind: Kind, params: tuple[float, ...], columns: list[Column])
     function: Callable[..., object] | None = getattr(talib, NAMES.get(kind.name, kind.name.upper()), None)
     if function is None:
         return None
-    arguments = ARGUMENTS.get(kind.name, lambda given: given)(params)
+    arguments = ARGUMENTS.get(kind.name, lambda given: given)(params)  # type: ignore[no-untyped-call]
     given = [int(value) if value == int(value) else value for value in arguments]
     # TA-Lib takes deviations as floats only.
     given = [float(value) if not param.whole else value for value, param in zip(given, kind.params, strict=False)] + [
