@@ -1,9 +1,9 @@
 """Ledger: who owns what, to the atom.
 
 Conservation, asserted on every fill: ``cash + cost of inventory + value of other assets == start + realised -
-fees``. Cost and inventory are signed (a short has negative cost); an asset that only fees were charged in is
-owed. A partial close takes ``floor(cost x closed / held)`` of the cost by magnitude, a full close the rest, so
-nothing is ever lost to rounding.
+fees + funding - liquidation fees + what the insurance fund paid``. Cost and inventory are signed (a short has negative
+cost); an asset that only fees were charged in is owed. A partial close takes ``floor(cost x closed / held)`` of the
+cost by magnitude, a full close the rest, so nothing is ever lost to rounding.
 """
 
 from __future__ import annotations
@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from actors.messages import Adopted, Bar, EquityMark, FeeInAsset, FeeInBase, Fill, FundingShared, PositionChanged
+from actors.messages import (
+    Adopted,
+    Bar,
+    EquityMark,
+    FeeInAsset,
+    FeeInBase,
+    Fill,
+    FundingShared,
+    Liquidated,
+    PositionChanged,
+)
 from actors.netting import net_fill
 
 if TYPE_CHECKING:
@@ -45,6 +55,10 @@ class Holding(msgspec.Struct):
     """Times the book returned to flat, or crossed through it."""
     funding_atoms: int = 0
     """What it received of a perpetual's funding, less what it paid."""
+    liquidation_fees_atoms: int = 0
+    """What the insurance fund took when the venue closed it."""
+    insured_atoms: int = 0
+    """What the insurance fund paid for it, because there was less than nothing left."""
 
 
 class OtherAsset(msgspec.Struct):
@@ -65,6 +79,8 @@ class Account(msgspec.Struct):
     others: list[OtherAsset] = []
     funded_ns: dict[str, int] = {}
     """By contract: payments of funding up to this time are in the cash, later ones are not."""
+    set_aside: dict[str, int] = {}
+    """By contract on isolated margin at the simulated venue: what is set aside for its position."""
 
 
 class _State(msgspec.Struct):
@@ -129,12 +145,12 @@ class Ledger:
         self._take_others(account.others)
         self.start_atoms = (
             account.cash_atoms
-            + sum(h.cost_atoms - h.realized_atoms + h.fees_atoms - h.funding_atoms for h in account.holdings)
+            + sum(map(_less_earned, account.holdings))
             + sum(other.value_atoms for other in account.others)
         )
         """Cash the account would hold had nothing ever been traded."""
 
-    def on_fill(self, fill: Fill | Adopted) -> None:
+    def on_fill(self, fill: Fill | Adopted | Liquidated) -> None:
         """Book one fill and say how the position stands."""
         key = (fill.strategy, fill.symbol)
         held = self.holdings.get(key)
@@ -156,6 +172,10 @@ class Ledger:
         held.fees_atoms += fill.fee_atoms
         held.fills += 1
         self.cash_atoms += cash_atoms - fill.fee_atoms
+        if isinstance(fill, Liquidated):
+            held.liquidation_fees_atoms += fill.liquidation_fee_atoms
+            held.insured_atoms += fill.insured_atoms
+            self.cash_atoms += fill.insured_atoms - fill.liquidation_fee_atoms
         self._assert_conserved(held)
         self._settle_change(held)
 
@@ -244,11 +264,9 @@ class Ledger:
         return self.cash_atoms + value_atoms + sum(self._value_now(held) for held in self.holdings.values())
 
     def profit_now(self, strategy: str) -> int:
-        """Return what a strategy's books have made in this session: realised and not, after fees and funding."""
+        """Return what a strategy's books have made in this session: realised and not, after all that it cost."""
         return sum(
-            held.realized_atoms - held.fees_atoms + held.funding_atoms + self._value_now(held) - held.cost_atoms
-            for held in self.holdings.values()
-            if held.strategy == strategy
+            self._value_now(held) - _less_earned(held) for held in self.holdings.values() if held.strategy == strategy
         )
 
     def _value_now(self, held: Holding) -> int:
@@ -378,10 +396,16 @@ class Ledger:
         assert -_COUNT_MAX < changed.fees_atoms < _COUNT_MAX, _TOO_MUCH
         total_atoms = self.cash_atoms
         for held in self.holdings.values():
-            total_atoms += held.cost_atoms - held.realized_atoms + held.fees_atoms - held.funding_atoms
+            total_atoms += _less_earned(held)
         for other in self.others.values():
             total_atoms += other.value_atoms
         assert total_atoms == self.start_atoms, "money was not conserved"
+
+
+def _less_earned(held: Holding) -> int:
+    """Return a book's cost, less all it has ever earned: what of the start it stands for, without its cash."""
+    earned_atoms = held.realized_atoms - held.fees_atoms + held.funding_atoms
+    return held.cost_atoms - earned_atoms + held.liquidation_fees_atoms - held.insured_atoms
 
 
 def _spread(values: list[int], rows: NDArray[np.intp], count: int) -> NDArray[Any]:

@@ -26,6 +26,7 @@ from actors.control_messages import (
     TimerFired,
     TradingStateChanged,
 )
+from actors.margin_messages import Liquidated, MarginMark, MarginPosition
 from actors.market_messages import (
     AggregateClosed,
     Bar,
@@ -96,8 +97,11 @@ __all__ = [
     "LimitBreached",
     "LimitChanged",
     "LimitsConfigured",
+    "Liquidated",
     "Liquidation",
     "Liquidity",
+    "MarginMark",
+    "MarginPosition",
     "Mark",
     "Message",
     "OpenInterest",
@@ -460,6 +464,6 @@ Input = (
 Decision = (
     Intent | ProtectedIntent | RiskVeto | OrderRequest | CancelRequest | AmendRequest | AmendVeto | Accepted | Rejected
     | Cancelled | Expired | CancelRejected | Amended | AmendRejected | Fill | Adopted | FeeInBase | FeeInAsset
-    | PositionChanged | FundingShared
+    | PositionChanged | FundingShared | Liquidated
 )  # fmt: skip
 """What the digest is taken over and the journal keeps beside its input."""

@@ -28,6 +28,7 @@ from actors.messages import (
     Fill,
     Funding,
     HistoryRow,
+    Liquidated,
     Liquidation,
     Mark,
     OpenInterest,
@@ -289,6 +290,17 @@ class StrategyActor:
         self.desk.hand = standing = self._standings[fill.symbol]
         self._strategy.on_fill(_execution(fill, standing.instrument))
 
+    def on_liquidated(self, closed: Liquidated) -> None:
+        """Tell the strategy what the venue closed of its position."""
+        if closed.strategy == self.id and closed.symbol in self._standings and not self.abandoned:
+            self._since.append((self._context.now_ns, closed))
+            self._tell_liquidated(closed)
+            self._settle()
+
+    def _tell_liquidated(self, closed: Liquidated) -> None:
+        self.desk.hand = standing = self._standings[closed.symbol]
+        self._strategy.on_fill(_forced(closed, standing.instrument))
+
     def on_order_event(self, event: _OrderNews) -> None:
         """Tell the strategy what became of its order."""
         if event.strategy == self.id and event.symbol in self._standings and not self.abandoned:
@@ -405,6 +417,8 @@ class StrategyActor:
                 self._follow(message)
             case Fill():
                 self._tell_fill(message)
+            case Liquidated():
+                self._tell_liquidated(message)
             case TimerFired():
                 self._tell_timer(message)
             case (
@@ -442,6 +456,20 @@ def _execution(fill: Fill, instrument: Instrument) -> Execution:
         fill.executed_ns,
         fill.remaining_lots == 0,
         fill.symbol,
+    )
+
+
+def _forced(closed: Liquidated, instrument: Instrument) -> Execution:
+    return Execution(
+        0,
+        instrument.price_float(closed.price_ticks),
+        instrument.quantity_float(closed.side * closed.quantity_lots),
+        (closed.fee_atoms + closed.liquidation_fee_atoms - closed.insured_atoms) / 1e8,
+        "taker",
+        closed.executed_ns,
+        done=True,
+        symbol=closed.symbol,
+        forced=closed.reason,
     )
 
 

@@ -25,7 +25,7 @@ class Execution(msgspec.Struct, frozen=True):
     """A fill as a strategy sees it."""
 
     ref: int
-    """The number `buy`, `sell` or `target` returned; negative for an order of a flatten."""
+    """The number `buy`, `sell` or `target` returned; negative for an order of a flatten, 0 for one of the venue's."""
     price: float
     quantity: float
     """Base units, positive for a buy and negative for a sell."""
@@ -37,6 +37,8 @@ class Execution(msgspec.Struct, frozen=True):
     done: bool
     """Whether the order has nothing left to fill."""
     symbol: str = ""
+    forced: str = ""
+    """Why the venue closed it itself, in words; empty for an order of ours. The fee is then all that it cost."""
 
 
 class OrderUpdate(msgspec.Struct, frozen=True):

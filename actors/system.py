@@ -105,11 +105,20 @@ class Core:
             )
             if real
             else SimulatedVenue(
-                context, instruments, settings.venue, positions, [plan.symbol for plan in series if plan.ticks]
+                context,
+                instruments,
+                settings.venue,
+                positions,
+                [plan.symbol for plan in series if plan.ticks],
+                account=account,
             )
         )
         if isinstance(self.venue, RemoteVenue):
             self.venue.contracts.take_over(account.funded_ns)
+        self.margin = self.venue.margin if isinstance(self.venue, SimulatedVenue) else None
+        """Only where contracts are held on margin at the simulated venue."""
+        if self.margin is not None:
+            self.margin.tells = m.MarginMark in (observers or {})
         self.ledger = Ledger(context, instruments, account, emit_marks=False)
         self.features = Features(
             context,
@@ -125,7 +134,7 @@ class Core:
         self.paper_funding: PaperFunding | None = None
         """Only where contracts are traded on paper."""
         if not real and any(instrument.spec.contract for instrument in instruments.values()):
-            self.paper_funding = PaperFunding(context, instruments, positions)
+            self.paper_funding = PaperFunding(context, instruments, positions, nets=self.margin is not None)
         self._plans = tuple(strategies)
         fee = Rate(settings.venue.taker_fee)
         self.strategies = [
@@ -199,6 +208,8 @@ class Core:
             decide.insert(0, self.risk.on_bar)
         lane.quiet = tuple(decide if marked else [self.ledger.on_bar, *decide])
         lane.busy = (self.venue.on_bar, *lane.quiet)
+        if self.margin is not None:  # positions have to be looked at on every bar
+            lane.quiet = lane.busy
         lane.whole = (self.market.on_bar, *lane.busy)
 
     def _entries(self) -> Table:
@@ -254,6 +265,14 @@ class Core:
                 table[m.Trade].insert(1, venue.ticks.on_trade)
                 table[m.Quote].insert(1, venue.ticks.on_quote)
                 table[m.BookSnapshot].insert(1, venue.ticks.on_book)
+            if self.margin is not None:  # after what moves it, before the strategies
+                table[m.Mark].insert(1, self.margin.on_mark)
+                table[m.TimerFired].insert(1, self.margin.on_settled)
+                table[m.Funding].insert(2, self.margin.on_settled)
+                if venue.ticks.markets:
+                    table[m.Trade].insert(2, self.margin.on_trade)
+                    table[m.Quote].insert(2, self.margin.on_settled)
+                    table[m.BookSnapshot].insert(2, self.margin.on_settled)
         else:
             table[m.TimerFired].append(venue.on_timer)
             table[m.VenueLink].append(venue.on_link)
@@ -360,11 +379,18 @@ class Core:
                 *([venue.on_fee_in_base] if isinstance(venue, RemoteVenue) else []),
             ],
             m.FeeInAsset: [decided, ledger.on_fee_in_asset],
-            m.FundingShared: [decided, ledger.on_funding_shared],
+            m.FundingShared: [
+                decided,
+                *([self.margin.on_funding_shared] if self.margin is not None else []),
+                ledger.on_funding_shared,
+            ],
+            m.Liquidated: [decided, ledger.on_fill, *(s.on_liquidated for s in strategies if s.hears_fills)],
+            m.MarginMark: [],
             m.PositionChanged: [
                 decided,
                 risk.on_position_changed,
                 *([risk.on_trip] if "positions" in needs else []),
+                *([self.margin.on_position_changed] if self.margin is not None else []),
                 *([self.paper_funding.on_position_changed] if self.paper_funding is not None else []),
                 *(s.on_position_changed for s in strategies),
             ],

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import msgspec
 
 from config.errors import UserError, nearest
+from config.margin import MarginTier
 from config.schema import Settings, StrategyEntry
 from config.section import Section
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 ENVIRONMENT_PREFIX = "PITBOSS_"
+_ROWS: dict[str, type[Section]] = {"strategies": StrategyEntry, "tiers": MarginTier}
+"""Settings that are a list of tables."""
 
 
 def load_settings(
@@ -109,10 +112,10 @@ def _check_names(values: Mapping[str, Any], section: type[Section], origin: str,
                 raise UserError(message)
             for name, entry in value.items():
                 _check_names(entry, named, origin, f"{prefix}{key}.{name}.")
-        elif key == "strategies" and isinstance(value, list):
+        elif key in _ROWS and isinstance(value, list):
             for index, entry in enumerate(value):
                 if isinstance(entry, dict):
-                    _check_names(entry, StrategyEntry, origin, f"{prefix}{key}[{index}].")
+                    _check_names(entry, _ROWS[key], origin, f"{prefix}{key}[{index}].")
 
 
 def _named_sections(kind: object) -> type[Section] | None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
+from config.margin import BTCUSDT_TIERS, ContractTerms, MarginTier, check_tiers
 from config.risk import Risk
 from config.section import Count, Seconds, Section
 from config.section import check_bounds as _check
@@ -33,7 +34,7 @@ class Account(Section, frozen=True):
 
 
 class Venue(Section, frozen=True):
-    """The simulated venue: what an execution costs and how long an order travels."""
+    """The simulated venue: what an execution costs, how long an order travels, what contracts have behind them."""
 
     taker_fee: Decimal = Decimal("0.001")
     """Fraction of the notional charged to the side that takes liquidity."""
@@ -43,12 +44,33 @@ class Venue(Section, frozen=True):
     """Adverse slippage of market and stop fills, in 1/10,000 of the price."""
     latency_ms: Annotated[float, Meta(ge=0, le=3_600_000)] = 0.0
     """Time from a decision until its order is live at the venue."""
+    leverage: Annotated[int, Meta(ge=1, le=1_000)] | None = None
+    """Leverage of contracts: they are then held on margin, and liquidated once it is used up."""
+    margin_mode: Literal["cross", "isolated"] = "cross"
+    """Whether contracts share the account's money, or each has a part of it set aside."""
+    tiers: tuple[MarginTier, ...] = BTCUSDT_TIERS
+    """Maintenance margin and highest leverage by the size of a position; one row is one rate for all sizes."""
+    liquidation_fee: Decimal = Decimal("0.0125")
+    """Fraction of what is liquidated that the insurance fund takes, of what is left of its margin at most."""
+    contracts: dict[str, ContractTerms] = field(default_factory=dict)
+    """What is otherwise for single contracts, by symbol."""
 
     def __post_init__(self) -> None:
-        """Check what Meta cannot."""
+        """Check what Meta cannot.
+
+        Raises:
+            ValueError: a rate beyond its bounds, or tiers that do not ascend.
+        """
         _check("taker_fee", self.taker_fee, -1, 1)
         _check("maker_fee", self.maker_fee, -1, 1)
         _check("slippage_bps", self.slippage_bps, 0, 5_000)
+        _check("liquidation_fee", self.liquidation_fee, 0, 1)
+        check_tiers("tiers", self.tiers, self.leverage)
+        if self.contracts and self.leverage is None:
+            message = "contracts need a leverage for all"
+            raise ValueError(message)
+        for symbol, terms in self.contracts.items():
+            check_tiers(f"contracts.{symbol}.tiers", terms.tiers or self.tiers, terms.leverage or self.leverage)
 
 
 class InstrumentOverride(Section, frozen=True):
@@ -60,6 +82,8 @@ class InstrumentOverride(Section, frozen=True):
     """Smallest quantity step in base units."""
     min_notional: Decimal | None = None
     """Smallest order value in quote units the venue takes."""
+    contract: bool | None = None
+    """Whether the symbols of the tape are perpetuals; those with funding beside them are, anyway."""
 
     def __post_init__(self) -> None:
         """Check what Meta cannot."""

@@ -152,6 +152,8 @@ async def close_run(db: aiosqlite.Connection, opened: Opened, *, outcome: str, s
         closing = opened.core.ledger.account()
         if isinstance(opened.core.venue, RemoteVenue):
             closing.funded_ns = opened.core.venue.contracts.funded_ns()
+        if opened.core.margin is not None:
+            closing.set_aside = opened.core.margin.account.set_aside()
         account = encode_account(closing)
         await db.execute(
             "UPDATE sessions SET status = 'sealed', closing_account = ? WHERE number = ?", (account, opened.number)

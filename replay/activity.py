@@ -83,6 +83,7 @@ class Activity:
         books: by strategy and symbol.
         cash_atoms: of the account.
         funding_atoms: what each strategy received of funding, less what it paid.
+        liquidation_atoms: what the insurance fund took of each strategy, less what it paid.
         others_atoms: value of the assets that only fees were charged in; negative is owed.
         closes: time and price of the newest bar of each symbol.
         bars: how many there were.
@@ -94,6 +95,7 @@ class Activity:
         self.orders: list[Placed] = []
         self.cash_atoms = plan.account.cash_atoms
         self.funding_atoms: Counter[str] = Counter()
+        self.liquidation_atoms: Counter[str] = Counter()
         self.others_atoms = sum(other.value_atoms for other in plan.account.others)
         self.books = {
             (held.strategy, held.symbol): Book(
@@ -155,6 +157,8 @@ class Activity:
                 executed.fee_atoms += decision.value_atoms
         elif isinstance(decision, m.FundingShared):
             self.funding_atoms[decision.strategy] += decision.amount_atoms
+        elif isinstance(decision, m.Liquidated):
+            self.liquidation_atoms[decision.strategy] += decision.liquidation_fee_atoms - decision.insured_atoms
         elif isinstance(decision, m.PositionChanged):
             self.cash_atoms = decision.cash_atoms
             self.books[decision.strategy, decision.symbol] = Book(

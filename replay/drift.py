@@ -73,6 +73,7 @@ class Tally(msgspec.Struct):
     missed_atoms: int = 0
     extra_atoms: int = 0
     funding_atoms: int = 0
+    liquidation_atoms: int = 0
     cost_atoms: int = 0
 
     def add(self, other: Tally) -> None:
@@ -116,6 +117,8 @@ class StrategyDrift(msgspec.Struct, frozen=True, kw_only=True):
     cost: Decimal
     cost_funding: Decimal = Decimal(0)
     """Funding paid on perpetuals, less what was received."""
+    cost_liquidation: Decimal = Decimal(0)
+    """What the insurance fund took of liquidations, less what it paid."""
 
 
 class OrderDrift(msgspec.Struct, frozen=True, kw_only=True):
@@ -421,6 +424,9 @@ class _Comparison:
             for strategy, atoms in side.funding_atoms.items():
                 self._tally(strategy).cost_atoms += sign * atoms
                 self._tally(strategy).funding_atoms += sign * atoms
+            for strategy, atoms in side.liquidation_atoms.items():
+                self._tally(strategy).cost_atoms -= sign * atoms
+                self._tally(strategy).liquidation_atoms -= sign * atoms
             for placed in side.orders:
                 tally = self._tally(placed.request.strategy)
                 if side is self._live:
@@ -449,7 +455,8 @@ def _public(strategy: str, tally: Tally) -> StrategyDrift:
     """Return a tally for people: money in quote units."""
     counts = {name: getattr(tally, name) for name in tally.__struct_fields__ if not name.endswith("_atoms")}
     fees_atoms = tally.fees_live_atoms - tally.fees_replay_atoms
-    explained_atoms = tally.slippage_atoms + fees_atoms + tally.missed_atoms + tally.extra_atoms + tally.funding_atoms
+    explained_atoms = tally.slippage_atoms + fees_atoms + tally.missed_atoms + tally.extra_atoms
+    explained_atoms += tally.funding_atoms + tally.liquidation_atoms
     return StrategyDrift(
         strategy=strategy,
         **counts,
@@ -463,4 +470,5 @@ def _public(strategy: str, tally: Tally) -> StrategyDrift:
         cost_rest=from_atoms(tally.cost_atoms - explained_atoms),
         cost=from_atoms(tally.cost_atoms),
         cost_funding=from_atoms(tally.funding_atoms),
+        cost_liquidation=from_atoms(tally.liquidation_atoms),
     )

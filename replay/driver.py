@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -17,6 +17,7 @@ from actors.messages import TapeEnded
 from actors.risk import RuleReport, active_limits
 from actors.runtime.clock import knowable_ns
 from actors.runtime.timers import NEVER_NS
+from replay.margin_view import describe_margin
 from replay.metrics import EquityCurve
 from replay.plan import SessionPlan, build_core, plan_session, start_core
 
@@ -62,6 +63,11 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """What each of them did."""
     notes: list[str]
     dead_letters: int
+    funding: Decimal = Decimal(0)
+    """What contracts received of funding, less what they paid."""
+    margin: dict[str, Any] | None = None
+    """Where contracts are held on margin: how the account stands at the end, what of it was ever used, and what was
+    liquidated."""
 
 
 def replay_tape(
@@ -197,6 +203,8 @@ def summarize(
         rules=core.risk.judge.report(),
         notes=tape.notes + _failures(core),
         dead_letters=core.scheduler.dead_letters.count,
+        funding=from_atoms(sum(held.funding_atoms for held in holdings)),
+        margin=None if core.margin is None else describe_margin(core.margin.account, holdings, core.instruments),
     )
 
 
@@ -205,6 +213,9 @@ def _failures(core: Core) -> list[str]:
     notes: dict[str, str] = {}
     for letter in core.scheduler.dead_letters.letters:
         notes.setdefault(letter.actor, f"{letter.actor} failed on input {letter.seq}: {letter.error}")
+    contracts = [symbol for symbol, each in core.instruments.items() if each.spec.contract]
+    if contracts and core.margin is None:
+        notes["margin"] = f"{', '.join(contracts)} without margin: venue.leverage is not set, nothing is liquidated"
     if core.control.trading != "running":
         notes["control"] = f"trading ended {core.control.trading}: {core.control.reason}"
     return list(notes.values())

@@ -120,6 +120,8 @@ def plan_session(
         check_quotes(one.symbol for one in markets.series)
     except ValueError as error:
         raise UserError(str(error)) from error
+    if not real:
+        _check_margin(settings, {one.symbol: one.instrument for one in markets.series})
     series = [SeriesPlan(one.symbol, one.timeframe_ns, bool(one.ticks)) for one in markets.series]
     base = {plan.symbol: plan.timeframe_ns for plan in series}
     records: list[StrategyRecord] = []
@@ -157,6 +159,26 @@ def _check_limits(limits: Limits, symbols: Sequence[str], strategies: Sequence[s
     for where, name, kind, known in named:
         if name not in known:
             message = f"{where}: the session has no {kind} {name}{nearest(name, known)}"
+            raise UserError(message)
+
+
+def _check_margin(settings: Settings, instruments: Mapping[str, InstrumentSpec]) -> None:
+    """Refuse settings of margin that would mean nothing.
+
+    Raises:
+        UserError: nothing is a contract, or settings are for a symbol there is not.
+    """
+    leverage, named = settings.venue.leverage, settings.venue.contracts
+    contracts = [symbol for symbol, spec in instruments.items() if spec.contract]
+    if leverage is not None and not contracts:
+        message = (
+            f"venue.leverage {leverage}: none of {', '.join(instruments)} is a contract: set instrument.contract = true"
+            ", or lay what was paid of funding beside the tape (--series)"
+        )
+        raise UserError(message)
+    for symbol in named:
+        if symbol not in contracts:
+            message = f"venue.contracts: there is no contract {symbol}{nearest(symbol, contracts)}"
             raise UserError(message)
 
 
@@ -243,6 +265,7 @@ def inherited(account: Account) -> Account:
         ],
         [other for other in account.others if other.amount_atoms or other.value_atoms],
         dict(account.funded_ns),
+        dict(account.set_aside),
     )
 
 

@@ -33,7 +33,7 @@ class Recorder:
     def __init__(self, instruments: Mapping[str, Instrument]) -> None:
         self.name = "recorder"
         self._instruments = instruments
-        self._fills: list[m.Fill] = []
+        self._fills: list[m.Fill | m.Liquidated] = []
         self._orders: dict[str, dict[str, Any]] = {}
         """Rows by the first id of their order."""
         self._first_ids: dict[str, str] = {}
@@ -46,6 +46,7 @@ class Recorder:
         return {
             m.SubmitOrder: [self.on_submit],
             m.Fill: [self.on_fill],
+            m.Liquidated: [self.on_liquidated],
             m.Rejected: [self.on_end],
             m.Cancelled: [self.on_end],
             m.Expired: [self.on_end],
@@ -82,6 +83,10 @@ class Recorder:
         if not fill.remaining_lots:
             row["state"] = "filled"
 
+    def on_liquidated(self, closed: m.Liquidated) -> None:
+        """Keep what the venue closed itself."""
+        self._fills.append(closed)
+
     def on_end(self, event: m.Rejected | m.Cancelled | m.Expired) -> None:
         """End an order's row."""
         row = self._row(event.order_id)
@@ -109,9 +114,13 @@ class Recorder:
         self._mark_atoms.frombytes(np.asarray(equity_atoms, np.int64).tobytes())
 
     def fills(self) -> pl.DataFrame:
-        """Return one row per fill: decimals as floats, and beside them the exact integers."""
+        """Return one row per fill: decimals as floats, and beside them the exact integers.
+
+        What the venue closed itself is a row whose order begins with "autoclose-"; its fee is all that it cost.
+        """
         import polars as pl
 
+        fees = [_cost_atoms(fill) for fill in self._fills]
         price = [self._instruments[fill.symbol].price_float(fill.price_ticks) for fill in self._fills]
         quantity = [self._instruments[fill.symbol].quantity_float(fill.quantity_lots) for fill in self._fills]
         return pl.DataFrame(
@@ -124,12 +133,12 @@ class Recorder:
                 "side": pl.Series([_SIDES[fill.side] for fill in self._fills], dtype=pl.String),
                 "price": pl.Series(price, dtype=pl.Float64),
                 "quantity": pl.Series(quantity, dtype=pl.Float64),
-                "fee": pl.Series([fill.fee_atoms / 1e8 for fill in self._fills], dtype=pl.Float64),
-                "liquidity": pl.Series([fill.liquidity for fill in self._fills], dtype=pl.String),
-                "synthetic": pl.Series([fill.synthetic for fill in self._fills], dtype=pl.Boolean),
+                "fee": pl.Series([atoms / 1e8 for atoms in fees], dtype=pl.Float64),
+                "liquidity": pl.Series([getattr(fill, "liquidity", "taker") for fill in self._fills], dtype=pl.String),
+                "synthetic": pl.Series([getattr(fill, "synthetic", False) for fill in self._fills], dtype=pl.Boolean),
                 "price_ticks": pl.Series([fill.price_ticks for fill in self._fills], dtype=pl.Int64),
                 "quantity_lots": pl.Series([fill.quantity_lots for fill in self._fills], dtype=pl.Int64),
-                "fee_atoms": pl.Series([fill.fee_atoms for fill in self._fills], dtype=pl.Int64),
+                "fee_atoms": pl.Series(fees, dtype=pl.Int64),
             }
         )
 
@@ -170,3 +179,10 @@ class Recorder:
         self.fills().write_parquet(folder / "fills.parquet")
         self.orders().write_parquet(folder / "orders.parquet")
         self.equity().write_parquet(folder / "equity.parquet")
+
+
+def _cost_atoms(fill: m.Fill | m.Liquidated) -> int:
+    """Return what an execution cost besides its price."""
+    if isinstance(fill, m.Liquidated):
+        return fill.fee_atoms + fill.liquidation_fee_atoms - fill.insured_atoms
+    return fill.fee_atoms

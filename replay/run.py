@@ -83,7 +83,7 @@ def replay(
 
     Args:
         tape: what `load_tape`, `synthetic_tape` or `tape_from_frame` returned, or a file; only a file's
-            instrument heeds the settings.
+            instrument heeds the settings (of the others, `tape.as_contracts()` are perpetuals).
         strategy: a built-in's name, ``path/to/file.py:ClassName``, or a `Strategy` subclass.
         params: values for its parameters.
         settings: values by dotted name, for example ``{"account.cash": 50_000}``.
@@ -109,7 +109,8 @@ def replay(
 
 
 def _open(file: str | Path, override: InstrumentOverride) -> Tape:
-    return open_tape([str(file)], tick=override.tick, lot=override.lot, min_notional=override.min_notional)
+    opened = open_tape([str(file)], tick=override.tick, lot=override.lot, min_notional=override.min_notional)
+    return opened.as_contracts() if override.contract else opened
 
 
 def register_class(kind: type[Strategy]) -> str:

@@ -44,6 +44,14 @@ def point_times(open_ns: int, close_ns: int) -> tuple[int, int, int, int]:
     return (open_ns, open_ns + third_ns, open_ns + 2 * third_ns, close_ns - 1)
 
 
+def first_usable(live_from_ns: int, times_ns: tuple[int, int, int, int]) -> int | None:
+    """Return the index of the first point of a bar that an order may use, or None."""
+    for index, time_ns in enumerate(times_ns):
+        if live_from_ns <= time_ns:
+            return index
+    return None
+
+
 def match_order(request: OrderRequest, *, marketable: bool, triggered: bool, points: Points) -> Match | None:
     """Return where and at what price the order fills on `points`, or None.
 

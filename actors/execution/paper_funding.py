@@ -6,6 +6,9 @@ it took.
 
 A tape of bars announces nothing, but a series of what was paid may lie beside it: such a rate is told at the time it
 is paid, and is taken at the close of the newest bar where no mark is known.
+
+On margin the venue knows one position: what that pays is rounded once, and the books' parts add up to it: what
+rounding them leaves goes to the first. Its mark is then the last close where none is told, for announced rates, too.
 """
 
 from __future__ import annotations
@@ -39,10 +42,16 @@ class PaperFunding:
     isolated = False
 
     def __init__(
-        self, context: Context, instruments: Mapping[str, Instrument], positions: Iterable[tuple[str, str, int]]
+        self,
+        context: Context,
+        instruments: Mapping[str, Instrument],
+        positions: Iterable[tuple[str, str, int]],
+        *,
+        nets: bool = False,
     ) -> None:
-        """Start from `positions`: (strategy, symbol, lots)."""
+        """Start from `positions`: (strategy, symbol, lots); `nets` says that contracts are held on margin."""
         self.name = "funding"
+        self._nets = nets
         self._context = context
         self._emit = context.emit
         self._instruments = {
@@ -83,14 +92,26 @@ class PaperFunding:
         self._context.timers.disarm(self.name, symbol)
         mark = self._marks.get(symbol)
         bar = self._context.lane(symbol).bar
-        if mark is None and is_record and bar is not None:
+        if mark is None and (is_record or self._nets) and bar is not None:
             mark = bar.close
         if mark is None:
             return
-        for (strategy, held), lots in self._positions.items():
-            if held == symbol and lots:
-                paid_atoms = Rate(Decimal(repr(rate))).of(self._instruments[symbol].mark_atoms(mark, lots))
-                self._emit(FundingShared(strategy, symbol, due_ns // _NS_PER_MS, -paid_atoms, due_ns))
+        held = {book: lots for book, lots in self._positions.items() if book[1] == symbol and lots}
+        for (strategy, _), paid_atoms in zip(
+            held, self._payments(symbol, rate, mark, list(held.values())), strict=True
+        ):
+            self._emit(FundingShared(strategy, symbol, due_ns // _NS_PER_MS, -paid_atoms, due_ns))
+
+    def _payments(self, symbol: str, rate: float, mark: float, each_lots: list[int]) -> list[int]:
+        """Return what books of so many lots pay."""
+        instrument, exact = self._instruments[symbol], Rate(Decimal(repr(rate)))
+        paid = [exact.of(instrument.mark_atoms(mark, lots)) for lots in each_lots]
+        if self._nets:
+            left_atoms = exact.of(instrument.mark_atoms(mark, sum(each_lots))) - sum(paid)
+            unit = 1 if left_atoms > 0 else -1
+            for index in range(abs(left_atoms)):
+                paid[index % len(paid)] += unit
+        return paid
 
     def dump(self) -> bytes:
         """Return the state."""

@@ -27,6 +27,8 @@ class Resting(msgspec.Struct):
     """When the order that will take its place arrives; 0 without one."""
     ahead_lots: int = UNKNOWN
     """Where it is matched on ticks: what stands before it at its price."""
+    asked_ticks: int = 0
+    """Where margin is asked for an order without a limit: the price of the market when it was taken."""
 
     def identity(self) -> tuple[str, str, str, int]:
         """Return what every event about it begins with."""

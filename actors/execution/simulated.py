@@ -8,6 +8,9 @@ same book and side, unless the limit was met by the very first point.
 
 An amend travels like an order. Until it arrives the order may fill on its old terms; then a new order under
 another id takes its place, at the end of the queue.
+
+Where contracts are held on margin (`actors.execution.margin_account`), margin is the account's: an order is asked for
+it when it is taken, a stop when it is met, and what uses it up is closed (`actors.execution.liquidation`).
 """
 
 from __future__ import annotations
@@ -17,11 +20,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from actors.execution.bar_fills import Found, stops_before_limits
+from actors.execution.liquidation import Liquidator, make_liquidator
+from actors.execution.margin_account import MarginState
 from actors.execution.matching import (
     Match,
     Points,
-    Position,
     find_touch,
+    first_usable,
     match_order,
     path_points,
     point_times,
@@ -30,6 +36,7 @@ from actors.execution.matching import (
 from actors.execution.resting import Resting, drop_amend
 from actors.execution.tick_matching import WOULD_TAKE, TickMarket, TickMatching
 from actors.instrument import Rate
+from actors.margin import INSUFFICIENT
 from actors.messages import (
     BUY,
     Accepted,
@@ -51,17 +58,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from actors.instrument import Instrument
+    from actors.ledger import Account
     from actors.messages import OrderRequest
     from actors.runtime.scheduler import Context
     from config.schema import Venue
 
 _BPS = 10_000
 _NS_PER_MS = 1_000_000
-_AT_ONCE: Position = (0, 0)
-
-
-Found = tuple[Position, int, int, Resting, Match]
-"""A fill on the bar in hand: where, rank and arrival among those at the same place, the order, its price."""
 
 
 class _State(msgspec.Struct):
@@ -71,6 +74,7 @@ class _State(msgspec.Struct):
     next_trade_id: int
     tape_ended: bool
     tick_markets: dict[str, TickMarket] = {}
+    margin: MarginState | None = None
 
 
 class SimulatedVenue:
@@ -85,8 +89,13 @@ class SimulatedVenue:
         settings: Venue,
         positions: Iterable[tuple[str, str, int]],
         ticks: Iterable[str] = (),
+        *,
+        account: Account | None = None,
     ) -> None:
-        """Start from `positions`: (strategy, symbol, lots); match the symbols `ticks` on what comes between bars."""
+        """Start from `positions`: (strategy, symbol, lots); match the symbols `ticks` on what comes between bars.
+
+        With `account`, what the session starts from, contracts can be held on margin.
+        """
         self.name = "venue"
         self._context = context
         self._emit = context.emit
@@ -105,6 +114,11 @@ class SimulatedVenue:
         self._replaced: set[str] = set()
         """Orders that were amended with the input in hand: to cancel one is asked again under its new id."""
         self.ticks = TickMatching(context, instruments, ticks, self)
+        self.margin: Liquidator | None = None
+        """Only where contracts are held on margin."""
+        if account is not None:
+            books = self._positions
+            self.margin = make_liquidator(context, instruments, settings, account, books, self, self.ticks.markets)
 
     # --- the venue port -----------------------------------------------------------------------------
 
@@ -118,6 +132,11 @@ class SimulatedVenue:
             self._emit(Accepted(*event))
             self._fill_at_last_close(resting)
             return
+        if self.margin is not None:
+            refusal = self.margin.refusal(resting, self.ticks.markets.get(request.symbol))
+            if refusal:
+                self._emit(Rejected(*event, refusal))
+                return
         if request.symbol in self.ticks.markets:
             pass  # it meets the market with the next thing that comes
         elif request.kind == "market":
@@ -159,6 +178,11 @@ class SimulatedVenue:
         arrives_ns = self._arrival_ns(request.symbol)
         filled_lots = old.request.quantity_lots - old.open_lots
         new = Resting(command.new_order_id, request, arrives_ns, request.quantity_lots - filled_lots)
+        if self.margin is not None:
+            refusal = self.margin.refusal(new, self.ticks.markets.get(request.symbol), old)
+            if refusal:
+                self._emit(AmendRejected(*old.identity(), refusal))
+                return
         new.replaces = old.order_id
         old.until_ns = arrives_ns
         orders.append(new)
@@ -178,11 +202,18 @@ class SimulatedVenue:
         elif orders:
             self.begin_input()
             first = orders[0]
-            if len(orders) == 1 and first.request.kind == "market" and first.live_from_ns <= bar.open_ns:
+            if (
+                len(orders) == 1
+                and first.request.kind == "market"
+                and first.live_from_ns <= bar.open_ns
+                and self.margin is None
+            ):
                 # It needs none of the path but its first point.
                 self._execute(first, self._ticks(bar.open, bar.symbol), bar.open_ns, orders, taker=True)
             else:
                 self._match(bar, orders)
+        elif self.margin is not None:
+            self.margin.pass_bar(bar)
         lane.bar = bar
 
     def begin_input(self) -> None:
@@ -200,38 +231,46 @@ class SimulatedVenue:
                 self._fill_at_last_close(resting)
 
     def _match(self, bar: Bar, orders: list[Resting]) -> None:
-        instrument = self._instruments[bar.symbol]
-        to_ticks = instrument.price_to_ticks
+        to_ticks = self._instruments[bar.symbol].price_to_ticks
         points = path_points(to_ticks(bar.open), to_ticks(bar.high), to_ticks(bar.low), to_ticks(bar.close))
         times_ns = point_times(bar.open_ns, bar.close_ns)
+        found = self._find(bar, orders, points, times_ns)
+        if len(found) > 1:
+            found = stops_before_limits(found)
+        walk = None if self.margin is None else self.margin.walk(bar, points, times_ns)
+        for position, _, _, resting, match in found:
+            executed_ns = times_ns[min(position[0] + (position[1] > 0), 3)]
+            if walk is not None:
+                walk.to(position)
+                if resting not in orders:  # it was withdrawn on the way
+                    continue
+            self._execute(resting, match.price_ticks, executed_ns, orders, taker=match.taker)
+        if walk is not None:
+            walk.end()
+        elif self.margin is not None:
+            self.margin.settle()
+
+    def _find(
+        self, bar: Bar, orders: list[Resting], points: Points, times_ns: tuple[int, int, int, int]
+    ) -> list[Found]:
+        """Return what fills on the path, in order of arrival."""
         found: list[Found] = []
-        stops: dict[tuple[str, int], Position] = {}
         for arrival_index, resting in enumerate(list(orders)):
-            first = _first_usable(resting.live_from_ns, times_ns)
+            first = first_usable(resting.live_from_ns, times_ns)
             if first is None:
                 continue
             if not resting.arrived and not self._meets_market(resting, bar, points, first, orders, found):
                 continue
             usable = points[first:]
             if resting.until_ns:
-                last = _first_usable(resting.until_ns, times_ns)
+                last = first_usable(resting.until_ns, times_ns)
                 usable = points[first:last]
                 if not usable:
                     continue
             match = self._fit(resting, usable, orders)
-            if match is None:
-                continue
-            position = (match.position[0] + first, match.position[1])
-            request = resting.request
-            if request.kind == "stop":
-                book_side = (request.strategy, request.side)
-                stops[book_side] = max(stops.get(book_side, _AT_ONCE), position)
-            found.append((position, 0, arrival_index, resting, match))
-        if len(found) > 1:
-            found = _stops_before_limits(found, stops)
-        for position, _, _, resting, match in found:
-            executed_ns = times_ns[min(position[0] + (position[1] > 0), 3)]
-            self._execute(resting, match.price_ticks, executed_ns, orders, taker=match.taker)
+            if match is not None:
+                found.append(((match.position[0] + first, match.position[1]), 0, arrival_index, resting, match))
+        return found
 
     def _meets_market(
         self, resting: Resting, bar: Bar, points: Points, first: int, orders: list[Resting], found: list[Found]
@@ -288,6 +327,8 @@ class SimulatedVenue:
         resting.marketable = False
         if match is None:
             if request.kind == "stop_limit" and find_touch(request.side, request.stop_ticks, points) is not None:
+                if not self.is_taken(resting, orders, request.stop_ticks):
+                    return None
                 resting.triggered = True
             if request.time_in_force != "gtc" and (request.kind == "limit" or resting.triggered):
                 self.end(resting, orders)
@@ -297,6 +338,8 @@ class SimulatedVenue:
     def _execute(
         self, resting: Resting, price_ticks: int, executed_ns: int, orders: list[Resting], *, taker: bool
     ) -> None:
+        if self.margin is not None and not self.is_taken(resting, orders, price_ticks):
+            return
         self.end(resting, orders)
         if taker and self._slippage:
             price_ticks = self._slip(resting.request, price_ticks)
@@ -313,12 +356,33 @@ class SimulatedVenue:
             return True
         return False
 
+    def is_taken(self, resting: Resting, orders: list[Resting], price_ticks: int) -> bool:
+        """Ask an order whose trigger is met for its margin; return whether it has it."""
+        refusal = "" if self.margin is None else self.margin.trigger_refusal(resting, price_ticks)
+        if refusal:
+            self.end(resting, orders)
+            self._emit(Rejected(*resting.identity(), refusal))
+        return not refusal
+
     def end(self, resting: Resting, orders: list[Resting]) -> None:
         """Take an order off the venue."""
         orders.remove(resting)
         if resting.until_ns:
             drop_amend(resting, orders)
         self._ended[resting.order_id] = resting
+
+    def withdraw(self, symbol: str) -> list[Resting]:
+        """Take all orders in a symbol off the venue; return them."""
+        orders = self._resting[symbol]
+        withdrawn = orders[:]
+        orders.clear()
+        self._ended |= {resting.order_id: resting for resting in withdrawn}
+        return withdrawn
+
+    def take_trade_id(self) -> int:
+        """Return the number of the next execution."""
+        self._next_trade_id += 1
+        return self._next_trade_id - 1
 
     def _slip(self, request: OrderRequest, price_ticks: int) -> int:
         """Return the price after adverse slippage, rounded away from us, never beyond a limit."""
@@ -361,8 +425,14 @@ class SimulatedVenue:
             if not quantity_lots:
                 self._emit(Expired(*resting.identity(), "reduce-only, and nothing is left to reduce"))
                 return True
-        self._positions[book] = position_lots + request.side * quantity_lots
         notional_atoms = self._instruments[request.symbol].value_atoms(price_ticks, quantity_lots)
+        fee_atoms = (self._taker if taker else self._maker).of(notional_atoms)
+        if self.margin is not None:
+            if not self.margin.account.can_pay(request.symbol, request.side, price_ticks, quantity_lots):
+                self._emit(Expired(*resting.identity(), INSUFFICIENT))
+                return True
+            self.margin.account.fill(request.symbol, request.side, price_ticks, quantity_lots, fee_atoms)
+        self._positions[book] = position_lots + request.side * quantity_lots
         remaining_lots = resting.open_lots - quantity_lots
         self._emit(
             Fill(
@@ -370,18 +440,17 @@ class SimulatedVenue:
                 request.strategy,
                 request.symbol,
                 request.ref,
-                self._next_trade_id,
+                self.take_trade_id(),
                 request.side,
                 price_ticks,
                 quantity_lots,
                 remaining_lots,
-                (self._taker if taker else self._maker).of(notional_atoms),
+                fee_atoms,
                 "taker" if taker else "maker",
                 executed_ns,
                 synthetic,
             )
         )
-        self._next_trade_id += 1
         resting.open_lots = remaining_lots
         if remaining_lots and reduced:
             self._emit(Expired(*resting.identity(), "reduce-only, and nothing is left to reduce"))
@@ -405,6 +474,7 @@ class SimulatedVenue:
                 self._next_trade_id,
                 self._tape_ended,
                 self.ticks.markets,
+                None if self.margin is None else self.margin.account.dump(),
             )
         )
 
@@ -417,29 +487,10 @@ class SimulatedVenue:
             self._resting[resting.request.symbol].append(resting)
         for symbol, lane in self._lanes.items():
             lane.bar = kept.last_bars.get(symbol)
-        self._positions = {(strategy, symbol): lots for strategy, symbol, lots in kept.positions}
+        self._positions.clear()
+        self._positions.update({(strategy, symbol): lots for strategy, symbol, lots in kept.positions})
+        if self.margin is not None and kept.margin is not None:
+            self.margin.account.load(kept.margin)
         self._next_trade_id = kept.next_trade_id
         self._tape_ended = kept.tape_ended
         self.ticks.markets.update(kept.tick_markets)
-
-
-def _first_usable(live_from_ns: int, times_ns: tuple[int, int, int, int]) -> int | None:
-    """Return the index of the first point an order may use, or None."""
-    for index, time_ns in enumerate(times_ns):
-        if live_from_ns <= time_ns:
-            return index
-    return None
-
-
-def _stops_before_limits(found: list[Found], stops: dict[tuple[str, int], Position]) -> list[Found]:
-    """Sort fills along the path; a limit waits for a stop of its own book and side, unless met at once."""
-    ordered: list[Found] = []
-    for position, rank, arrival_index, resting, match in found:
-        request = resting.request
-        stop = stops.get((request.strategy, request.side))
-        if request.kind == "limit" and stop is not None and position != _AT_ONCE and stop > position:
-            ordered.append((stop, 1, arrival_index, resting, match))
-        else:
-            ordered.append((position, rank, arrival_index, resting, match))
-    ordered.sort(key=lambda fill: fill[:3])
-    return ordered

@@ -61,6 +61,9 @@ class Desk(Protocol):
     def end(self, resting: Resting, orders: list[Resting]) -> None:
         """Take an order off the venue."""
 
+    def is_taken(self, resting: Resting, orders: list[Resting], price_ticks: int) -> bool:
+        """Ask an order whose trigger is met for its margin; return whether it has it."""
+
     def replace(self, old: Resting, new: Resting, market_ticks: int, orders: list[Resting]) -> bool:
         """Put an amended order in the place of the old one; return whether it rests."""
 
@@ -357,13 +360,14 @@ class TickMatching:
 
     def _trigger(self, orders: list[Resting], price_ticks: int) -> None:
         """Set off the stops this trade reaches."""
-        for resting in orders:
+        for resting in list(orders):
             request = resting.request
             if (
                 resting.arrived
                 and not resting.triggered
                 and request.kind in ("stop", "stop_limit")
                 and request.side * (price_ticks - request.stop_ticks) >= 0
+                and self._desk.is_taken(resting, orders, price_ticks)
             ):
                 resting.triggered = True
                 resting.arrived = False

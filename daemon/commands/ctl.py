@@ -16,6 +16,8 @@ from daemon.state_dir import DEMO_NAME, ENDPOINT_NAME, Endpoint, default_state_d
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from rich.table import Table
+
 EXIT_FAULT = 1
 _TIMEOUT_S = 15.0
 _FLAT_WITHIN_S = 600.0
@@ -125,6 +127,19 @@ def _checked(status: int, answer: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
+def _add_margin(table: Table, margin: dict[str, Any] | None) -> None:
+    """Add what of the account is margin, and where each contract would be liquidated."""
+    if margin is None:
+        return
+    table.add_row("margin", f"{margin['initial_margin']:,.2f} taken, {margin['available']:,.2f} available")
+    for held in margin["positions"]:
+        price = "never" if held["liquidation_price"] is None else f"at {held['liquidation_price']}"
+        held_as = f"{held['quantity']} {held['symbol']} at {held['leverage']}x {held['margin_mode']}"
+        table.add_row("held on margin", f"{held_as}, liquidated {price}")
+    if margin["liquidations"]:
+        table.add_row("liquidations", f"{margin['liquidations']:,}")
+
+
 def _print_status(status: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -146,6 +161,7 @@ def _print_status(status: dict[str, Any]) -> None:
     for position in status["positions"]:
         profit = f"{position['unrealized_pnl']:+,.2f}"
         table.add_row("position", f"{position['quantity']} {position['symbol']} ({position['strategy']}) {profit}")
+    _add_margin(table, status.get("margin"))
     for order in status["orders"]:
         price = order["limit_price"] or order["stop_price"] or "market"
         table.add_row("order", f"{order['side']} {order['quantity']} {order['symbol']} at {price}, {order['state']}")

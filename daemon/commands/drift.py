@@ -167,6 +167,7 @@ def _print_drift(console: Console, drift: TapeDrift) -> None:
         ("cost of what was missed", "cost_missed"),
         ("cost of what was extra", "cost_extra"),
         ("cost of funding", "cost_funding"),
+        ("cost of liquidations", "cost_liquidation"),
         ("other quantities, base fees", "cost_rest"),
         ("cost of the drift", "cost"),
     ):

@@ -91,7 +91,7 @@ def tape_from(
             min_notional=override.min_notional,
             data_dir=data_dir,
         )
-        return opened, ", ".join(tape)
+        return opened.as_contracts() if override.contract else opened, ", ".join(tape)
     spec = default_synthetic if synthetic is None else synthetic
     if spec is None:
         message = "nothing to replay: give --tape FILE, or --synthetic SEED:BARS for made-up bars"
@@ -99,7 +99,8 @@ def tape_from(
     if override.tick is not None:
         message = "instrument.tick: a synthetic tape has a tick of its own, 0.01"
         raise UserError(message)
-    return synthetic_tape(spec, lot=override.lot, min_notional=override.min_notional), f"synthetic {spec}"
+    made = synthetic_tape(spec, lot=override.lot, min_notional=override.min_notional)
+    return made.as_contracts() if override.contract else made, f"synthetic {spec}"
 
 
 def with_series(tape: Tape, name: str, series: Sequence[str] | None, data_dir: Path | None) -> tuple[Tape, str]:

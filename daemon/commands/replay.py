@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rich.console import Console
+    from rich.table import Table
 
     from actors.risk import RuleReport
     from config.schema import Settings
@@ -113,6 +114,20 @@ def _prepare(out: Path) -> None:
         raise UserError(message) from error
 
 
+def _add_margin(table: Table, margin: dict[str, Any]) -> None:
+    """Add what margin was used, what was liquidated, and where what is held would be."""
+    table.add_row("margin used at most", f"{margin['used_max']:,.2f}")
+    if margin["refused"]:
+        table.add_row("orders without margin", f"{margin['refused']:,}")
+    table.add_row("liquidations", f"{margin['liquidations']:,}")
+    if margin["liquidations"]:
+        table.add_row("liquidation fees / insured", f"{margin['liquidation_fees']:,.2f} / {margin['insured']:,.2f}")
+    for held in margin["positions"]:
+        price = "never" if held["liquidation_price"] is None else f"at {held['liquidation_price']:,}"
+        held_as = f"{held['quantity']:f} {held['symbol']} at {held['leverage']}x {held['margin_mode']}"
+        table.add_row("held at the end", f"{held_as}, liquidated {price}")
+
+
 def _print(summary: Summary, name: str, out: Path | None) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -135,6 +150,10 @@ def _print(summary: Summary, name: str, out: Path | None) -> None:
     table.add_row("equity", f"{summary.start_equity:,.2f} -> {summary.final_equity:,.2f}")
     table.add_row("realised profit, before fees", f"{summary.realized_pnl:,.2f}")
     table.add_row("fees", f"{summary.fees:,.2f}")
+    if summary.funding:
+        table.add_row("funding received", f"{summary.funding:,.2f}")
+    if summary.margin is not None:
+        _add_margin(table, summary.margin)
     table.add_row("largest drawdown", f"{summary.max_drawdown:.2%}")
     table.add_row("Sharpe ratio (daily, x sqrt 365)", "-" if summary.sharpe is None else f"{summary.sharpe:.2f}")
     table.add_section()

@@ -11,6 +11,7 @@ import msgspec
 from actors.execution.simulated import SimulatedVenue
 from actors.instrument import from_atoms
 from actors.risk import active_limits
+from replay.margin_view import describe_margin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -82,6 +83,9 @@ class StatusView:
             "realized_pnl": from_atoms(sum(held.realized_atoms for held in core.ledger.holdings.values())),
             "funding": from_atoms(sum(held.funding_atoms for held in core.ledger.holdings.values())),
             "positions": self._positions(),
+            "margin": None
+            if core.margin is None
+            else describe_margin(core.margin.account, core.ledger.holdings.values(), core.instruments),
             "other_assets": [
                 {"asset": other.asset, "amount": from_atoms(other.amount_atoms), "value": from_atoms(other.value_atoms)}
                 for other in core.ledger.others.values()

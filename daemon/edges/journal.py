@@ -283,7 +283,7 @@ def _collect(session: int, record: Record, orders: list[tuple[Any, ...]], fills:
     """Turn one record's decisions into the rows people query."""
     assert record.effects is not None
     for decision in decode_effects(record.effects):
-        if isinstance(decision, m.Fill | m.Adopted):
+        if isinstance(decision, m.Fill | m.Adopted | m.Liquidated):
             f = decision
             fills.append(
                 (

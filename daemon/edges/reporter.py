@@ -7,12 +7,15 @@ input is durable; only then are they written, as every effect of an input is let
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from actors import messages as m
 from daemon.edges.outbox import Outbox
+
+if TYPE_CHECKING:
+    from actors.system import Core
 
 log = structlog.get_logger()
 
@@ -26,6 +29,7 @@ _HEARD = (
     m.FeeInAsset,
     m.FeeInBase,
     m.FundingShared,
+    m.Liquidated,
     m.Rejected,
     m.RiskVeto,
     m.LimitBreached,
@@ -55,18 +59,8 @@ class Reporter(Outbox):
         core = self._core
         assert core is not None
         match message:
-            case m.Fill():
-                instrument = core.instruments[message.symbol]
-                log.info(
-                    "fill",
-                    seq=seq,
-                    strategy=message.strategy,
-                    symbol=message.symbol,
-                    side="buy" if message.side > 0 else "sell",
-                    quantity=f"{instrument.quantity(message.quantity_lots).normalize():f}",
-                    price=f"{instrument.price(message.price_ticks):f}",
-                    fee=f"{message.fee_atoms / 1e8:.8f}",
-                )
+            case m.Fill() | m.Liquidated():
+                _write_execution(core, seq, message)
             case m.FeeInBase():
                 quantity = core.instruments[message.symbol].quantity(message.quantity_lots)
                 log.info(
@@ -118,6 +112,24 @@ class Reporter(Outbox):
                 write("reconciled", seq=seq, **_fields(message))
             case _:
                 log.warning(_event_name(message), seq=seq, **_fields(message))
+
+
+def _write_execution(core: Core, seq: int, message: m.Fill | m.Liquidated) -> None:
+    instrument = core.instruments[message.symbol]
+    fields = {
+        "strategy": message.strategy,
+        "symbol": message.symbol,
+        "side": "buy" if message.side > 0 else "sell",
+        "quantity": f"{instrument.quantity(message.quantity_lots).normalize():f}",
+        "price": f"{instrument.price(message.price_ticks):f}",
+        "fee": f"{message.fee_atoms / 1e8:.8f}",
+    }
+    if isinstance(message, m.Fill):
+        log.info("fill", seq=seq, **fields)
+        return
+    fields["liquidation_fee"] = f"{message.liquidation_fee_atoms / 1e8:.8f}"
+    fields["insured"] = f"{message.insured_atoms / 1e8:.8f}"
+    log.error("liquidated", seq=seq, **fields, reason=message.reason)
 
 
 def _event_name(message: m.Message) -> str:

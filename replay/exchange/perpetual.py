@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from actors.execution.matching import Match, within_limit
+from actors.margin import INSUFFICIENT, TOO_LARGE, open_loss
 from replay.exchange.book import BookState
 from replay.exchange.conditional import Conditional, ConditionalsState, make_conditional
 from replay.exchange.contract_orders import check_notional, make_contract_order, to_lots, to_ticks
@@ -250,9 +251,18 @@ class PerpetualEngine(PerpetualAccount):
         if order.reduce_only:
             return
         now = self.account.margin(order.id).order_atoms
-        more_atoms = self.account.margin(order.id, extra=order, without=without).order_atoms - now
-        if more_atoms > 0 and more_atoms > self.account.available(book.market.settle):
-            raise VenueError(-2019, "Margin is insufficient.")
+        wanted = self.account.margin(order.id, extra=order, without=without)
+        more_atoms = wanted.order_atoms - now
+        if more_atoms <= 0:
+            return
+        most_atoms = self.account.brackets.most_atoms(self.account.positions[order.id].leverage)
+        if most_atoms is not None and wanted.worst_atoms > most_atoms:
+            raise VenueError(-2027, TOO_LARGE)
+        mark_ticks = self.account.mark_ticks(order.id)
+        price_ticks = order.lock_ticks or mark_ticks
+        more_atoms += open_loss(book.instrument, order.sign, price_ticks, mark_ticks, order.open_lots)
+        if more_atoms > self.account.available(book.market.settle):
+            raise VenueError(-2019, INSUFFICIENT)
 
     def _refuse_closed(self) -> VenueError:
         return VenueError(-4108, "Symbol is on delivering or delivered or settling or closed or pre-trading.")
@@ -397,9 +407,14 @@ class PerpetualEngine(PerpetualAccount):
                 if shares and self.account.settle[market_id] == settle:
                     self._expire_all(market_id, now_ms)
             for position in doomed:
+                value_atoms = abs(self.account.value(position))
                 owed_atoms = self._force(position, "autoclose-", "LIQUIDATION", now_ms)
                 if isolated and owed_atoms > 0:
                     self._insure(position.id, owed_atoms, now_ms)
+                left_atoms = -owed_atoms if isolated else self.account.shared(settle)
+                fee_atoms = min(self._liquidation_fee.of(value_atoms), left_atoms)
+                if fee_atoms > 0:
+                    self._insure(position.id, -fee_atoms, now_ms)
 
     def _call_for_margin(self, strained: dict[str, list[Position]], now_ms: int) -> None:
         """Say once of what shares a margin that it is nearly used up; again only after it was not."""

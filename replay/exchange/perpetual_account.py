@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from actors.instrument import Rate
+from actors.margin import TOO_LARGE, Tiers
 from replay.exchange.conditional import Conditionals
 from replay.exchange.fees import AUTO, Fees
 from replay.exchange.model import FundingView, LeverageChanged, MarkPrice, PositionsChanged, VenueError
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
 LEVERAGE = 20
 """Of a market whose leverage was never set."""
 LEVERAGE_MAX = 125
-MAINTENANCE_RATE = Decimal("0.004")
-"""Maintenance margin as a fraction of a position's value: one bracket, whatever its size."""
+BRACKETS = Tiers([(0, LEVERAGE_MAX, Decimal("0.004"))])
+"""Maintenance margin and highest leverage by the value of a position: one bracket, whatever its size."""
 CALL_PERCENT = 80
 """How much of the margin maintenance may take before the account is warned."""
 FUNDING_RATE = Decimal("0.0001")
@@ -84,10 +85,9 @@ class PerpetualAccount(TradingEngine):
         leverage: of a market whose leverage was never set.
         funding_rate: of a market whose rate was never set.
         funding_hours: hours between settlements.
+        brackets: maintenance margin and highest leverage by the value of a position.
+        liquidation_fee: fraction of what is liquidated that the insurance fund takes, of what is left at most.
     """
-
-    maintenance_rate = MAINTENANCE_RATE
-    max_leverage = LEVERAGE_MAX
 
     def __init__(
         self,
@@ -103,11 +103,14 @@ class PerpetualAccount(TradingEngine):
         leverage: int = LEVERAGE,
         funding_rate: Decimal = FUNDING_RATE,
         funding_hours: int = FUNDING_HOURS,
+        brackets: Tiers = BRACKETS,
+        liquidation_fee: Decimal = Decimal(0),
     ) -> None:
         super().__init__(markets, spread_ticks, bounded=bounded, intervals=intervals)
         assert all(market.settle for market in markets), markets
         assets = () if fee_asset == AUTO else (fee_asset,)
-        self.account = Positions(self.books, self.history, balances, assets, leverage, MAINTENANCE_RATE)
+        self.account = Positions(self.books, self.history, balances, assets, leverage, brackets)
+        self._liquidation_fee = Rate(liquidation_fee)
         self._fees = Fees(maker_fee, taker_fee, fee_asset, self.books, self.account.wallet)
         self.conditionals = Conditionals(self.books)
         self.hedge = False
@@ -150,11 +153,14 @@ class PerpetualAccount(TradingEngine):
         self._pass(now_ms)
         book = self._book(market_id)
         position = self.account.positions[market_id]
-        if not 1 <= leverage <= LEVERAGE_MAX:
+        if not 1 <= leverage <= self.account.brackets.rows[0].leverage:
             raise VenueError(-4028, f"Leverage {leverage} is not valid")
         if position.isolated and position.amount_lots and leverage < position.leverage:
             raise VenueError(-4161, "Leverage reduction is not supported in Isolated Margin Mode with open positions.")
         now, then = self.account.margin(market_id), self.account.margin(market_id, leverage=leverage)
+        most_atoms = self.account.brackets.most_atoms(leverage)
+        if most_atoms is not None and then.worst_atoms > most_atoms:
+            raise VenueError(-2027, TOO_LARGE)
         more_atoms = then.order_atoms - now.order_atoms
         if not position.isolated:
             more_atoms += then.position_atoms - now.position_atoms

@@ -5,19 +5,18 @@ realised and by its commission; funding and the insurance fund move it too, and 
 computed, never moved, but for an isolated position, for which a part of the wallet is set aside: its initial
 margin when it grows, given back in proportion when it shrinks.
 
-Initial margin of a market is the value of the larger of the positions it can end in (with all its open buys,
-or with all its open sells; reduce-only orders aside), over the leverage. Maintenance margin has one bracket.
+What margin a position and its orders take, and where it is liquidated, is the rule of `actors.margin`, with the
+brackets of this exchange; reduce-only orders take none.
 """
 
 from __future__ import annotations
 
-from fractions import Fraction
-from math import ceil, floor
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from actors.instrument import ATOMS_PER_UNIT, Rate, to_atoms
+from actors.instrument import Rate, to_atoms
+from actors.margin import Margin, initial_margin, isolated_change
 from actors.messages import BUY, SELL
 from actors.netting import net_fill
 from replay.exchange.account import Account, Holding
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from decimal import Decimal
 
+    from actors.margin import Tiers
     from replay.exchange.book import Book
     from replay.exchange.history import History
     from replay.exchange.orders import Order
@@ -70,13 +70,6 @@ class PositionsState(msgspec.Struct, array_like=True):
     updated_ms: dict[str, int]
 
 
-class Margin(NamedTuple):
-    """What a market takes of the wallet, in atoms."""
-
-    position_atoms: int
-    order_atoms: int
-
-
 class Positions:
     """One futures account.
 
@@ -86,7 +79,7 @@ class Positions:
         balances: what the wallet has at first.
         assets: in which it may have something beside.
         leverage: of every market at first.
-        maintenance_rate: maintenance margin, as a fraction of a position's value.
+        brackets: maintenance margin and highest leverage by the value of a position.
     """
 
     def __init__(
@@ -96,12 +89,11 @@ class Positions:
         balances: Mapping[str, Decimal],
         assets: Iterable[str],
         leverage: int,
-        maintenance_rate: Decimal,
+        brackets: Tiers,
     ) -> None:
         self._books = books
         self._history = history
-        self._maintenance = Rate(maintenance_rate)
-        self._maintenance_share = Fraction(maintenance_rate)
+        self.brackets = brackets
         self.settle = {market_id: book.market.settle for market_id, book in books.items()}
         opening = {asset: to_atoms(amount) for asset, amount in balances.items()}
         self.wallet = Account(opening, (*self.settle.values(), *assets), may_owe=True)
@@ -174,13 +166,8 @@ class Positions:
         self, position: Position, book: Book, sign: int, price_ticks: int, lots: int
     ) -> tuple[int, int]:
         """Return (atoms to set aside for what a fill opens, atoms to give back for what it closes)."""
-        held_lots = abs(position.amount_lots)
-        closed_lots = min(position.reducible(sign), lots)
-        opened_lots = lots - closed_lots
-        taken_atoms = _ceil(book.instrument.value_atoms(price_ticks, opened_lots), position.leverage)
-        if closed_lots == held_lots:
-            return taken_atoms, position.isolated_atoms
-        return taken_atoms, position.isolated_atoms * closed_lots // held_lots
+        held = (position.amount_lots, position.isolated_atoms)
+        return isolated_change(book.instrument, *held, sign, price_ticks, lots, position.leverage)
 
     # --- what it is worth -----------------------------------------------------------------------------
 
@@ -198,12 +185,16 @@ class Positions:
 
     def maintenance(self, position: Position) -> int:
         """Return the margin below which a position is liquidated."""
-        return self._maintenance.of(abs(self.value(position)))
+        return self.brackets.maintenance_atoms(abs(self.value(position)))
 
     def cross_atoms(self, asset: str) -> int:
         """Return the wallet without what is set aside for isolated positions."""
         isolated = sum(each.isolated_atoms for each in self.positions.values() if self.settle[each.id] == asset)
         return self.wallet.free(asset) - isolated
+
+    def shared(self, asset: str) -> int:
+        """Return what stands behind positions on cross margin: that wallet, and what they would realise."""
+        return self.cross_atoms(asset) + sum(map(self.unrealized, self.held(asset, isolated=False)))
 
     def held(self, asset: str, *, isolated: bool) -> list[Position]:
         """Return the positions that are not flat, of one settle asset and one kind of margin."""
@@ -236,10 +227,7 @@ class Positions:
                 bought += atoms
             else:
                 sold += atoms
-        value = self.value(position)
-        leverage = leverage or position.leverage
-        position_atoms = _ceil(abs(value), leverage)
-        return Margin(position_atoms, _ceil(max(abs(value + bought), abs(value - sold)), leverage) - position_atoms)
+        return initial_margin(self.value(position), bought, sold, leverage or position.leverage)
 
     def available(self, asset: str) -> int:
         """Return what new orders may use; negative where positions have lost more than the wallet has."""
@@ -270,7 +258,7 @@ class Positions:
                 if left_atoms * percent <= 100 * self.maintenance(position):
                     found[position.id] = [position]
             crossed = self.held(asset, isolated=False)
-            left_atoms = self.cross_atoms(asset) + sum(map(self.unrealized, crossed))
+            left_atoms = self.shared(asset)
             if crossed and left_atoms * percent <= 100 * sum(map(self.maintenance, crossed)):
                 found[asset] = crossed
         return found
@@ -285,12 +273,8 @@ class Positions:
             others = [each for each in self.held(asset, isolated=False) if each is not position]
             margin_atoms = self.cross_atoms(asset) + sum(map(self.unrealized, others))
             margin_atoms -= sum(map(self.maintenance, others))
-        market = self._books[position.id].market
-        per_tick = Fraction(market.tick) * Fraction(market.lot) * ATOMS_PER_UNIT * abs(position.amount_lots)
-        share = self._maintenance_share
-        if position.amount_lots > 0:
-            return max(0, floor((position.cost_atoms - margin_atoms) / ((1 - share) * per_tick)))
-        return max(0, ceil((margin_atoms - position.cost_atoms) / ((1 + share) * per_tick)))
+        instrument = self._books[position.id].instrument
+        return self.brackets.liquidation_ticks(instrument, position.amount_lots, position.cost_atoms, margin_atoms)
 
     # --- what is told of it ---------------------------------------------------------------------------
 
@@ -324,7 +308,8 @@ class Positions:
         """Return one asset of the wallet."""
         crossed, isolated = self.held(asset, isolated=False), self.held(asset, isolated=True)
         margins = [self.margin(market_id) for market_id, settle in self.settle.items() if settle == asset]
-        position_atoms, order_atoms = (sum(atoms) for atoms in zip(Margin(0, 0), *margins, strict=True))
+        position_atoms = sum(margin.position_atoms for margin in margins)
+        order_atoms = sum(margin.order_atoms for margin in margins)
         unrealized_atoms = sum(map(self.unrealized, crossed))
         return WalletView(
             asset=asset,
@@ -436,7 +421,3 @@ class Positions:
             assert holding.total_atoms == expected[asset], (holding, expected[asset])
             self.wallet.check(asset, 0)
             self.check(asset)
-
-
-def _ceil(atoms: int, divisor: int) -> int:
-    return -(-atoms // divisor)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Protocol
+from copy import copy
+from typing import TYPE_CHECKING, Protocol, Self
 
 import msgspec
 
@@ -101,13 +102,13 @@ class Tape:
     def with_external(self, external: Sequence[ExternalSeries]) -> Tape:
         """Return this tape with external series; a market that pays funding is a perpetual."""
         funded = {each.name for each in external if each.kind == "funding"}
-        bars = [
-            msgspec.structs.replace(each, instrument=msgspec.structs.replace(each.instrument, contract=True))
-            if each.symbol in funded
-            else each
-            for each in self.series
-        ]
-        return Tape(bars, external)
+        return Tape([_contract(each) if each.symbol in funded else each for each in self.series], external)
+
+    def as_contracts(self) -> Self:
+        """Return this tape with every symbol a perpetual."""
+        changed = copy(self)
+        changed.series = tuple(map(_contract, self.series))
+        return changed
 
     @property
     def start_ns(self) -> int:
@@ -187,6 +188,11 @@ class Tape:
         if len(self.series) == 1:
             return single_bars(self.series[0], skip, on_chunk)
         return merged_bars(self.series, skip, on_chunk)
+
+
+def _contract(series: Series) -> Series:
+    instrument = msgspec.structs.replace(series.instrument, contract=True)
+    return msgspec.structs.replace(series, instrument=instrument)
 
 
 def check_symbols(named: Sequence[tuple[str, str]]) -> None:

@@ -70,6 +70,7 @@ class Rig:
         account: Account | None = None,
         timeframe_ns: int = MINUTE,
         contract: bool = False,
+        spot: tuple[str, ...] = (),
     ) -> None:
         instruments = {
             symbol: Instrument(
@@ -78,7 +79,7 @@ class Rig:
                     tick=Decimal(tick),
                     lot=Decimal(lot),
                     min_notional=Decimal(min_notional),
-                    contract=contract,
+                    contract=contract and symbol not in spot,
                 )
             )
             for symbol in symbols

@@ -83,6 +83,7 @@ DECISIONS: list[Any] = [
     m.FeeInAsset("a", "X", 9, "BNB", -4, -240),
     m.PositionChanged("a", "X", -5, -500, 10, 3, 10**15),
     m.FundingShared("a", "X", 12, -55, 78),
+    m.Liquidated("a", "X", "autoclose-9", 9, m.SELL, 100, 5, 3, 2, 1, 77, "liquidated"),
 ]
 
 

@@ -207,6 +207,24 @@ def test_whatever_is_set(configure: Configure, stumbles: str, walk: Any, tape_of
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("mode", ["cross", "isolated"])
+@pytest.mark.parametrize("cast", ["two on one market", "one on each", "one on a higher timeframe"])
+def test_contracts_on_margin(
+    configure: Configure, stumbles: str, walk: Any, tape_of: Any, joined: Any, cast: str, mode: str
+) -> None:
+    tape = tape_of(walk(36, 2_000, gaps=True), "X")
+    if cast == "one on each":
+        tape = joined(tape, tape_of(walk(37, 2_000, gaps=True), "Y"))
+    values = {"venue__leverage": 100, "venue__margin_mode": mode, "account__cash": 2, "venue__taker_fee": 0}
+    settings = with_file(configure(*CASTS[cast], **values, supervision__restarts_max=100), stumbles)
+    short = outcome(settings, tape.as_contracts())
+    assert_alike(short, stepped(settings, tape.as_contracts()))
+    assert short.fills.height > 10
+    assert short.fills["order_id"].str.starts_with("autoclose-").any()
+    assert short.snapshot["counts"]["Rejected"] > 0
+
+
+@pytest.mark.slow
 def test_who_listens_to_rows_hears_every_one(configure: Configure, walk: Any, tape_of: Any) -> None:
     tape = tape_of(walk(34, 300, gaps=True), "X")
     settings = configure(("Trader", "a", "X", 5))

@@ -137,20 +137,12 @@ async def commission_rate(call: Call[PerpetualEngine]) -> Json:
 
 
 async def leverage_bracket(call: Call[PerpetualEngine]) -> list[Json]:
-    """Return the only bracket of one market or of all."""
+    """Return the brackets of one market or of all."""
     name = call.params.text("symbol")
     texts = list(call.desk.texts.values()) if name is None else [call.desk.text(name)]
     call.params.finish()
-    engine = call.desk.venue.engine
-    bracket = {
-        "bracket": 1,
-        "initialLeverage": engine.max_leverage,
-        "notionalCap": shapes.NOTIONAL_MAX,
-        "notionalFloor": 0,
-        "maintMarginRatio": float(engine.maintenance_rate),
-        "cum": 0.0,
-    }
-    return [{"symbol": text.market.id, "notionalCoef": 1.0, "brackets": [bracket]} for text in texts]
+    brackets = shapes.brackets(call.desk.venue.engine.account.brackets)
+    return [{"symbol": text.market.id, "notionalCoef": 1.0, "brackets": brackets} for text in texts]
 
 
 async def set_leverage(call: Call[PerpetualEngine]) -> Json:
@@ -158,10 +150,15 @@ async def set_leverage(call: Call[PerpetualEngine]) -> Json:
     text = call.market()
     wanted = call.params.integer("leverage")
     call.params.finish()
-    if wanted is None or not 1 <= wanted <= call.desk.venue.engine.max_leverage:
+    brackets = call.desk.venue.engine.account.brackets
+    if wanted is None or not 1 <= wanted <= brackets.rows[0].leverage:
         raise VenueError(-4028, f"Leverage {wanted} is not valid")
     await call.desk.venue.commit(lambda engine, now_ms: engine.set_leverage(text.market.id, wanted, now_ms))
-    return {"symbol": text.market.id, "leverage": wanted, "maxNotionalValue": str(shapes.NOTIONAL_MAX)}
+    return {
+        "symbol": text.market.id,
+        "leverage": wanted,
+        "maxNotionalValue": str(shapes.notional_max(brackets, wanted)),
+    }
 
 
 async def set_margin_type(call: Call[PerpetualEngine]) -> Json:

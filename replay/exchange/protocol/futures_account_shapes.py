@@ -5,13 +5,14 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from actors.instrument import ATOM
+from actors.instrument import ATOM, ATOMS_PER_UNIT
 from replay.exchange.protocol.futures_shapes import ratio_text
 from replay.exchange.protocol.shapes import atoms_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from actors.margin import Tiers
     from replay.exchange.model import (
         IncomeView,
         LeverageChanged,
@@ -23,8 +24,31 @@ if TYPE_CHECKING:
     from replay.exchange.protocol.shapes import Json, MarketText
 
 NOTIONAL_MAX = 1_000_000_000
-"""The end of the only bracket, in the settle asset."""
+"""The end of the last bracket, in the settle asset."""
 _ZERO = "0.00000000"
+
+
+def brackets(tiers: Tiers) -> list[Json]:
+    """Return maintenance margin and highest leverage by the value of a position."""
+    rows = tiers.rows
+    caps = [*(row.floor_atoms // ATOMS_PER_UNIT for row in rows[1:]), NOTIONAL_MAX]
+    return [
+        {
+            "bracket": number,
+            "initialLeverage": row.leverage,
+            "notionalCap": cap,
+            "notionalFloor": row.floor_atoms // ATOMS_PER_UNIT,
+            "maintMarginRatio": float(row.rate),
+            "cum": float(row.amount / ATOMS_PER_UNIT),
+        }
+        for number, (row, cap) in enumerate(zip(rows, caps, strict=True), start=1)
+    ]
+
+
+def notional_max(tiers: Tiers, leverage: int) -> int:
+    """Return the most that a position of a leverage may be worth, in quote units."""
+    most_atoms = tiers.most_atoms(leverage)
+    return NOTIONAL_MAX if most_atoms is None else most_atoms // ATOMS_PER_UNIT
 
 
 def entry_text(text: MarketText, position: PositionView) -> str:

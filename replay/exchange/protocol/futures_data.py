@@ -37,7 +37,7 @@ async def exchange_info(call: Call[PerpetualEngine]) -> Json:
             {"asset": asset, "marginAvailable": True, "autoAssetExchange": "0"}
             for asset in dict.fromkeys(market.settle for market in markets)
         ],
-        "symbols": [shapes.contract_info(market, engine.maintenance_rate, engine.max_leverage) for market in markets],
+        "symbols": [shapes.contract_info(market, engine.account.brackets) for market in markets],
     }
 
 

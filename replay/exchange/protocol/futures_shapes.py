@@ -15,6 +15,7 @@ from replay.exchange.protocol import shapes, tickers
 from replay.exchange.protocol.shapes import PRICE_MAX, QUANTITY_MAX, atoms_text
 
 if TYPE_CHECKING:
+    from actors.margin import Tiers
     from replay.exchange.model import (
         BookChanged,
         ConditionalChanged,
@@ -56,8 +57,9 @@ def _decimals(step: Decimal) -> int:
 # --- the market -----------------------------------------------------------------------------------------
 
 
-def contract_info(market: Market, maintenance_rate: Decimal, max_leverage: int) -> Json:
+def contract_info(market: Market, tiers: Tiers) -> Json:
     """Return a perpetual with its filters, as `exchangeInfo` lists it."""
+    first = tiers.rows[0]
     tick, step = market.tick_size, market.step_size
     return {
         "symbol": market.id,
@@ -66,8 +68,8 @@ def contract_info(market: Market, maintenance_rate: Decimal, max_leverage: int) 
         "deliveryDate": FOREVER_MS,
         "onboardDate": 0,
         "status": "TRADING" if market.trading else "SETTLING",
-        "maintMarginPercent": f"{maintenance_rate * 100:.4f}",
-        "requiredMarginPercent": f"{Decimal(100) / max_leverage:.4f}",
+        "maintMarginPercent": f"{float(first.rate) * 100:.4f}",
+        "requiredMarginPercent": f"{Decimal(100) / first.leverage:.4f}",
         "baseAsset": market.base,
         "quoteAsset": market.quote,
         "marginAsset": market.settle,

@@ -24,7 +24,9 @@ class Floor:
     """A venue with an instrument of tick 1 and lot 1, fed bar by bar."""
 
     def __init__(self, positions: tuple[tuple[str, str, int], ...] = (), **settings: Any) -> None:
-        decimals = {name: Decimal(str(value)) for name, value in settings.items() if name != "latency_ms"}
+        decimals: dict[str, Any] = {
+            name: Decimal(str(value)) for name, value in settings.items() if name != "latency_ms"
+        }
         self.settings = Venue(**decimals, latency_ms=settings.get("latency_ms", 0.0))
         self.context = Context()
         self.instruments = {

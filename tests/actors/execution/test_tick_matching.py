@@ -26,7 +26,8 @@ class Floor:
     def __init__(self, positions: tuple[tuple[str, str, int], ...] = (), latency_ms: float = 0, **fees: Any) -> None:
         self.context = Context()
         instruments = {s: Instrument(InstrumentSpec(symbol=s, tick=Decimal(1), lot=Decimal(1))) for s in "XY"}
-        settings = Venue(latency_ms=latency_ms, **{name: Decimal(str(value)) for name, value in fees.items()})
+        decimals: dict[str, Any] = {name: Decimal(str(value)) for name, value in fees.items()}
+        settings = Venue(latency_ms=latency_ms, **decimals)
         self.venue = SimulatedVenue(self.context, instruments, settings, positions, ["X"])
         self.count = 0
 
