@@ -432,6 +432,10 @@ class Core:
                         known = wanted.get(symbol, History(0, ()))
                         asking = dict.fromkeys((*known.strategies, plan.id))
                         wanted[symbol] = History(max(known.bars, bars), tuple(asking))
+        if self.risk.history_bars:
+            for symbol in self._timeframes_ns:
+                known = wanted.get(symbol, History(0, ()))
+                wanted[symbol] = History(max(known.bars, self.risk.history_bars), (*known.strategies, self.risk.name))
         return wanted
 
     def actor_names(self) -> list[str]:

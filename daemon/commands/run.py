@@ -119,6 +119,9 @@ def _print(outcome: Outcome) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from actors.risk import RuleReport
+    from daemon.commands.replay import print_rules
+
     status: dict[str, Any] = msgspec.to_builtins(outcome.status, builtin_types=(int,))
     kept = "sealed" if outcome.sealed else "open: the same command continues it"
     table = Table(title=f"Session {outcome.session}", title_justify="left", show_header=False, min_width=56)
@@ -136,4 +139,6 @@ def _print(outcome: Outcome) -> None:
     table.add_row("working orders", str(len(status["orders"])))
     table.add_row("digest", status["digest"])
     sys.stderr.flush()
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    print_rules(console, msgspec.convert(status["risk"]["rules"], list[RuleReport]))

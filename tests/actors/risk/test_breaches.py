@@ -205,3 +205,13 @@ def test_a_protective_stop_is_told_with_the_order(rig: Any, scripted: Scripted, 
     assert [veto.reason for veto in of(m.RiskVeto, bench.flat(100))] == [
         "trade risk limit 0.01, and no protective stop was given"
     ]
+
+
+def test_rules_on_how_bars_move_ask_for_the_bars_before_a_session(rig: Any, scripted: Scripted) -> None:
+    asking = {"risk": {"max_shortfall": "5", "shortfall_bars": 90, "max_volatility": "5"}}
+    history = rig(scripted(), settings=asking, symbols=("X", "Y")).core.history()
+    assert {symbol: (past.bars, past.strategies) for symbol, past in history.items()} == {
+        "X": (91, ("risk",)),
+        "Y": (91, ("risk",)),
+    }
+    assert rig(scripted(), settings={"risk": {"max_net": "5"}}).core.history() == {}

@@ -526,6 +526,14 @@ def test_an_order_that_lowers_the_shortfall_passes_however_large_that_is() -> No
     passed(fallen(-3, ("a", "X", 0), ("b", "X", 100), max_shortfall=1))
 
 
+@pytest.mark.parametrize(("marks", "breached"), [((-5, -5), False), ((0, 0), False), ((0, -1), True), ((-5, -6), True)])
+def test_an_account_with_nothing_left_is_in_drawdown_once_it_loses(marks: Any, breached: bool) -> None:
+    desk = Desk(max_drawdown="0.5", actions=VETO)
+    for equity in marks:
+        desk.mark(equity)
+    assert isinstance(desk.order(BUY, 1)[0], m.RiskVeto) == breached
+
+
 def test_history_counts_for_the_regime() -> None:
     desk = Desk(max_volatility=1, volatility_bars=2)
     for index, close in enumerate((100.0, 150.0, 100.0)):
