@@ -10,6 +10,7 @@ import typer
 
 from config.errors import UserError
 from daemon.data_cli import DataDirOption, data_app
+from daemon.features_cli import features_app
 
 EXIT_DIFFERENT = 1
 EXIT_USER = 2
@@ -27,6 +28,7 @@ journal_app = typer.Typer(help="Replay, compare or export what a session recorde
 app.add_typer(ctl_app, name="ctl")
 app.add_typer(journal_app, name="journal")
 app.add_typer(data_app, name="data")
+app.add_typer(features_app, name="features")
 
 TapeOption = Annotated[
     list[str] | None,

@@ -12,32 +12,22 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
-from actors.messages import BookSnapshot, Funding, Mark, Quote, Trade
 from actors.ticks import TICKS
 from daemon.edges.exchange_feed import ExchangeFeed
 from daemon.edges.feed_requests import FeedRequests
 from daemon.edges.market_data import MarketStreams
 from daemon.edges.streams import Pace
+from strategies.features.needs import STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from actors.messages import Message
     from actors.system import Core
     from config.schema import Exchange
     from daemon.edges.streams import PumpStatistics
     from daemon.edges.venue_client import VenueClient
     from daemon.edges.venue_limits import Limits
     from daemon.live import LiveDriver
-
-STREAMS: dict[type[Message], str] = {
-    Trade: "trades",
-    Quote: "quotes",
-    BookSnapshot: "book",
-    Mark: "mark",
-    Funding: "funding",
-}
-"""What `exchange.streams` has to name for a message to come."""
 
 log = structlog.get_logger()
 

@@ -21,6 +21,7 @@ from config.errors import UserError
 from config.symbols import is_contract
 from config.timeframe import opening_ns, parse_timeframe
 from replay.plan import MarketSeries
+from strategies.features.needs import STREAMS, Told, told_by
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -46,6 +47,8 @@ class VenueMarkets(msgspec.Struct, frozen=True):
 
     series: tuple[MarketSeries, ...]
     fingerprint: str
+    told: Told | None = None
+    """What it tells beyond bars."""
 
 
 def venue_markets(settings: Settings, specs: Mapping[str, InstrumentSpec], now_ns: int) -> VenueMarkets:
@@ -61,7 +64,9 @@ def venue_markets(settings: Settings, specs: Mapping[str, InstrumentSpec], now_n
         MarketSeries(symbol, timeframe_ns, specs[symbol], start_ns, has_ticks) for symbol in exchange.symbols
     )
     text = "\n".join((exchange.id, exchange.timeframe, *exchange.symbols))
-    return VenueMarkets(series, hashlib.sha256(text.encode()).hexdigest()[:32])
+    kinds = {kind for kind, stream in STREAMS.items() if stream in exchange.streams}
+    told = Told(dict.fromkeys(exchange.symbols, told_by(kinds)), is_live=True)
+    return VenueMarkets(series, hashlib.sha256(text.encode()).hexdigest()[:32], told)
 
 
 def check_real(settings: Settings) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from config.risk import Risk as Limits
     from config.schema import StrategyEntry
     from strategies.base import Strategy
+    from strategies.features.needs import Told
 
 SIMULATED_NONCE = "sim"
 """Order ids at the simulated venue need no secret: it is born with the session. They are then equal in a
@@ -124,9 +125,10 @@ def plan_session(
         _check_margin(settings, {one.symbol: one.instrument for one in markets.series})
     series = [SeriesPlan(one.symbol, one.timeframe_ns, bool(one.ticks)) for one in markets.series]
     base = {plan.symbol: plan.timeframe_ns for plan in series}
+    told: Told | None = getattr(markets, "told", None)
     records: list[StrategyRecord] = []
     for entry in settings.strategies:
-        record = _plan_strategy(entry, base)
+        record = _plan_strategy(entry, base, told)
         if any(other.id == record.id for other in records):
             message = f"two strategies are called {record.id}; give one of them another id"
             raise UserError(message)
@@ -199,6 +201,18 @@ def check_strategies(settings: Settings) -> None:
         label = entry.id or entry.use
         declared = _declared(make_strategy(kind, entry.params, label), label)
         _rows(declared, FeatureGraph(None), SeriesKey("", 0), label)
+
+
+def declared_by(entry: StrategyEntry) -> tuple[dict[str, Expression], str | None]:
+    """Return the features a strategy declares, and the timeframe it decides on, None for that of its tape.
+
+    Raises:
+        UserError: as `check_strategies`.
+    """
+    kind = load_class(read_source(entry.use))
+    label = entry.id or entry.use
+    declared = _declared(make_strategy(kind, entry.params, label), label)
+    return declared, kind.timeframe
 
 
 def build_core(plan: SessionPlan, observers: Table | None = None) -> Core:
@@ -323,16 +337,18 @@ def _strategy_difference(then: StrategyRecord, now: StrategyRecord) -> str | Non
     return None
 
 
-def _plan_strategy(entry: StrategyEntry, base: Mapping[str, int]) -> StrategyRecord:
+def _plan_strategy(entry: StrategyEntry, base: Mapping[str, int], told: Told | None) -> StrategyRecord:
     source = read_source(entry.use)
     kind = load_class(source)
     identity = entry.id or (entry.use if source.code is None else kind.__name__)
     symbols = _symbols(entry, kind, identity, base)
     strategy = make_strategy(kind, entry.params, identity)
-    _declared(strategy, identity)
+    declared = _declared(strategy, identity)
     if type(kind.warmup) is not int or kind.warmup < 0:
         message = f"strategy {identity}: warmup must be a number of bars, not {kind.warmup!r}"
         raise UserError(message)
+    for symbol in symbols:
+        _check_told(told, declared, symbol, identity)
     timeframes_ns = {symbol: _timeframe_ns(kind.timeframe, base[symbol], identity) for symbol in symbols}
     if len(set(timeframes_ns.values())) > 1:
         message = f"strategy {identity}: its symbols have bars of different lengths; set timeframe in its class"
@@ -378,6 +394,15 @@ def _timeframe_ns(timeframe: object, base_ns: int, identity: str) -> int:
         message = f"strategy {identity}: {timeframe} bars cannot be built from {format_timeframe(base_ns)} bars"
         raise UserError(message)
     return wanted_ns
+
+
+def _check_told(told: Told | None, declared: Mapping[str, Expression], symbol: str, identity: str) -> None:
+    try:
+        if told is not None:
+            told.check(declared, symbol)
+    except UserError as error:
+        message = f"strategy {identity}: {error}"
+        raise UserError(message) from error
 
 
 def _rows(declared: Mapping[str, Expression], graph: FeatureGraph, series: SeriesKey, identity: str) -> FeatureRows:

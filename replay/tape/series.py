@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from actors.messages import Bar, Message
     from replay.tape.columns import Columns, Source
     from replay.tape.external import ExternalSeries
+    from strategies.features.needs import Told
 
 CHUNK_ROWS = 16_384
 """Rows turned into bars at once."""
@@ -109,6 +110,13 @@ class Tape:
         changed = copy(self)
         changed.series = tuple(map(_contract, self.series))
         return changed
+
+    @property
+    def told(self) -> Told:
+        """What it tells beyond bars."""
+        from replay.tape.told import told_on
+
+        return told_on(self)
 
     @property
     def start_ns(self) -> int:

@@ -167,6 +167,11 @@ class Ticks:
         self._files = tuple(files)
         self.rows_guess = bars
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What comes between its bars: trades, quotes, book."""
+        return tuple(dict.fromkeys(kind for stream, _ in self._files for kind in stream.kinds))
+
     def streams(self) -> list[Iterator[Message]]:
         """Return each file's messages, in order; bars stand among the trades they are built from."""
         return [

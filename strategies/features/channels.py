@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from actors.messages import (
     BUY,
@@ -45,6 +45,13 @@ TOLD_BY: dict[str, type[Message]] = {
 """Which message tells what a column holds."""
 
 
+class Slots(Protocol):
+    """Where values are written."""
+
+    def __setitem__(self, slot: int, value: float, /) -> None:
+        """Write a value."""
+
+
 class Channels:
     """Where the values of messages go."""
 
@@ -78,7 +85,7 @@ class Channels:
         """Return the columns that are kept, by symbol."""
         return {symbol: list(slots) for symbol, slots in self._newest.items()}
 
-    def hear(self, message: Tick | External, values: list[float]) -> None:
+    def hear(self, message: Tick | External, values: Slots) -> None:
         """Note what a message tells."""
         if isinstance(message, External):
             slot = self._published.get(message.name)

@@ -125,6 +125,8 @@ class FeatureGraph:
         self._homes: dict[int, SeriesKey] = {}
         self._reads: dict[int, tuple[int, ...]] = {}
         self._makers: dict[int, Own] = {}
+        self.nodes: list[tuple[SeriesKey, Node]] = []
+        """Every node with its series, each behind all it reads."""
         self.constants: list[int] = []
         self._shared: set[SeriesKey] = set()
         """Series whose values are read on another one."""
@@ -287,6 +289,7 @@ class FeatureGraph:
             and all(slot in self.constants or self._homes.get(slot) == series for slot in inputs)
         )
         lane.nodes.append(node)
+        self.nodes.append((series, node))
         for slot in outputs:
             self._homes[slot] = series
             self._reads[slot] = inputs

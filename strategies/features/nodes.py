@@ -1,6 +1,6 @@
 """What a lane of the feature graph is made of: operators, indicators, and users' own functions.
 
-Every node computes one bar by `run` and, but for a user's function, a chunk of them by `compute`, to the same bits.
+Every node computes one bar by `run` and a chunk of them by `compute`, to the same bits.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from strategies.indicators.declaration import Indicator
 
     Values = list[float]
+    Slots = Values | dict[int, float]
     Columns = dict[int, NDArray[np.float64]]
 
 
@@ -103,7 +104,7 @@ class Kernel:
 class Own:
     """A user's step function at work; what it raises is kept for whoever reads its value."""
 
-    __slots__ = ("custom", "error", "inputs", "outputs", "seen", "state")
+    __slots__ = ("custom", "error", "failure", "inputs", "outputs", "seen", "state")
 
     def __init__(self, custom: Custom, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> None:
         self.custom = custom
@@ -113,8 +114,11 @@ class Own:
         self.seen = -1
         """Bars since everything it reads had a value; -1 before."""
         self.error: Exception | None = None
+        """What it raised on the bar in hand."""
+        self.failure: Exception | None = None
+        """What it raised first."""
 
-    def run(self, values: Values) -> None:
+    def run(self, values: Slots) -> None:
         """Take one bar in; a failure leaves its memory as it was, and no value."""
         given = [values[slot] for slot in self.inputs]
         if self.seen < 0 and any(map(isnan, given)):
@@ -130,10 +134,23 @@ class Own:
         except Exception as error:  # noqa: BLE001 - the user's own code
             self.state[:] = before
             self.error = error
+            self.failure = self.failure or error
             told = (nan,) * len(self.outputs)
         self.seen = min(self.seen + 1, self.custom.warmup)
         for slot, value in zip(self.outputs, told, strict=True):
             values[slot] = value if self.seen >= self.custom.warmup else nan
+
+    def compute(self, columns: Columns) -> None:
+        """Take a chunk in, bar by bar."""
+        given = [columns[slot].tolist() for slot in self.inputs]
+        values: dict[int, float] = dict.fromkeys(self.outputs, nan)
+        told: list[list[float]] = [[] for _ in self.outputs]
+        for row in zip(*given, strict=True):
+            values.update(zip(self.inputs, row, strict=True))
+            self.run(values)
+            for column, slot in zip(told, self.outputs, strict=True):
+                column.append(values[slot])
+        columns.update((slot, np.array(column)) for slot, column in zip(self.outputs, told, strict=True))
 
     def dump(self) -> tuple[bool, bytes]:
         """Return its memory."""

@@ -83,6 +83,11 @@ class FeatureRows:
         return found
 
     @property
+    def slots(self) -> tuple[int, ...]:
+        """Where in the graph these values stand."""
+        return self._slots
+
+    @property
     def history(self) -> dict[SeriesKey, int]:
         """How many bars of each series it takes until there is a row, as far as that is known beforehand."""
         return self._graph.history(self._slots)

@@ -22,7 +22,7 @@ from strategies.indicators.expression import COLUMNS, Column, Expression, Placed
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_PRICES = {name: getattr(indicators, name) for name in ("hl2", "hlc3", "ohlc4")}
+PRICES = {name: getattr(indicators, name) for name in ("hl2", "hlc3", "ohlc4")}
 _TEXT_MAX = 10_000
 _SHOWN_MAX = 80
 _DEPTH_MAX = 100
@@ -139,14 +139,14 @@ class _Reader:
     def _name(self, node: ast.Name) -> Expression:
         if node.id in self._names:
             return self._names[node.id]
-        if node.id in _PRICES:
-            price: Expression = _PRICES[node.id]
+        if node.id in PRICES:
+            price: Expression = PRICES[node.id]
             return price
         if node.id in COLUMNS:
             return Column(node.id)
         if node.id in KINDS:
             raise self._refusal(node, f"{node.id} is an indicator: write {node.id}(...)")
-        known = [*self._names, *COLUMNS, *_PRICES, *KINDS]
+        known = [*self._names, *COLUMNS, *PRICES, *KINDS]
         raise self._refusal(node, f"there is no {node.id}{nearest(node.id, known)}")
 
     def _call(self, node: ast.Call) -> Expression:

@@ -188,10 +188,10 @@ HEAD = "from pitboss import Strategy, ema\n\n\nclass Mine(Strategy):\n"
             "    def features(self):\n        return {'x': ema(0)}\n",
             "strategy Mine: features(): ValueError: ema: period",
         ),
-        ("    def features(self):\n        return 5\n", "strategy Mine: features() must return indicators by name"),
+        ("    def features(self):\n        return 5\n", "strategy Mine: features() must return features by name"),
         (
             "    def features(self):\n        return {'x': 5}\n",
-            "strategy Mine: features() must return indicators by name",
+            "strategy Mine: features() must return features by name",
         ),
         ("    def on_start(self):\n        1 / 0\n", "strategy Mine: on_start: ZeroDivisionError: division by zero"),
         (

@@ -1,0 +1,100 @@
+"""The command line of features: each command imports what it needs when it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from daemon.data_cli import DataDirOption, JsonOption
+
+features_app = typer.Typer(help="Compute features over a tape, and check them.", no_args_is_help=True)
+
+TapeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tape",
+        metavar="[SYMBOL=]FILE|SERIES",
+        help="Parquet or CSV of bars, or VENUE:SYMBOL:TIMEFRAME of `pitboss data list`; repeat for several series.",
+    ),
+]
+SyntheticOption = Annotated[
+    str | None, typer.Option("--synthetic", metavar="SEED:BARS", help="Made-up bars from a seed instead of a file.")
+]
+SeriesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--series",
+        metavar="NAME=FILE[,delay=8h]",
+        help="Values beside the bars, each visible from when it was published; repeatable.",
+    ),
+]
+DeclareOption = Annotated[
+    Path | None, typer.Option("--declare", metavar="FILE.toml", help="Expressions by name in a table [features].")
+]
+StrategyOption = Annotated[
+    str | None,
+    typer.Option("--strategy", "-s", metavar="NAME|FILE.py:CLASS", help="The features a strategy declares."),
+]
+ParamOption = Annotated[
+    list[str] | None,
+    typer.Option("-p", "--param", metavar="NAME=VALUE", help="A parameter of the strategy; repeatable."),
+]
+SymbolOption = Annotated[
+    str | None, typer.Option("--symbol", metavar="S", help="Whose bars the rows are; the first tape's without.")
+]
+RowsOption = Annotated[
+    str | None, typer.Option("--timeframe", metavar="15m", help="Length of a row's bar; 15m for the preset.")
+]
+
+
+@features_app.command("build")
+def features_build(
+    out: Annotated[Path, typer.Option("--out", metavar="FRAME.parquet", help="Where the frame goes.")],
+    tape: TapeOption = None,
+    synthetic: SyntheticOption = None,
+    series: SeriesOption = None,
+    preset: Annotated[
+        str | None, typer.Option("--preset", metavar="NAME", help="pipeline15, unless something else is declared.")
+    ] = None,
+    group: Annotated[
+        list[str] | None, typer.Option("--group", metavar="NAME", help="Only this group of the preset; repeatable.")
+    ] = None,
+    declare: DeclareOption = None,
+    strategy: StrategyOption = None,
+    param: ParamOption = None,
+    entry: Annotated[
+        str | None, typer.Option("--entry", metavar="EXPR", help="A column `entry`, such as 'rsi_14 < 30'.")
+    ] = None,
+    leave: Annotated[str | None, typer.Option("--exit", metavar="EXPR", help="A column `exit`.")] = None,
+    symbol: SymbolOption = None,
+    timeframe: RowsOption = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write features as a frame, one row per bar: what a strategy that declares them is given live, bit for bit.
+
+    Example: pitboss features build --tape BTC=1m.parquet --series BTC=funding.parquet --out frame.parquet
+    """
+    from daemon.commands.features_build import BuildRequest, build_command
+
+    build_command(
+        BuildRequest(
+            tape=tape,
+            synthetic=synthetic,
+            series=series,
+            declare=declare,
+            strategy=strategy,
+            param=param,
+            symbol=symbol,
+            timeframe=timeframe,
+            data_dir=data_dir,
+        ),
+        out,
+        preset,
+        group,
+        entry,
+        leave,
+        as_json=as_json,
+    )
