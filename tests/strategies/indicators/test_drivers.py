@@ -56,6 +56,7 @@ def columns_of(indicator: Indicator, row_count: int, seed: int) -> Columns:
     opened = np.concatenate((close[:1], close[:-1]))
     made["open"] = np.clip(opened, made["low"], made["high"])
     made["volume"] = draw.integers(0, 50, row_count) * 0.1
+    made["time"] = 1_577_836_800.0 + 900.0 * np.arange(row_count)
     return tuple(made[source] for source in indicator.columns)
 
 
@@ -224,7 +225,7 @@ def test_state_is_one_float_vector_that_begins_with_the_parameters(indicator: In
 @by_indicator
 def test_a_market_at_rest_divides_by_nothing(indicator: Indicator) -> None:
     """Hours of one price and no volume: every value is a finite number, by whatever rule its kind documents."""
-    made = {"open": 50.0, "high": 50.0, "low": 50.0, "close": 50.0, "volume": 0.0}
+    made = {"open": 50.0, "high": 50.0, "low": 50.0, "close": 50.0, "volume": 0.0, "time": 0.0}
     outs = indicator.start().batch(*(np.full(400, made[source]) for source in indicator.columns))
     for name, out in zip(indicator.outputs, outs, strict=True):
         assert np.isfinite(out[indicator.warmup :]).all(), name

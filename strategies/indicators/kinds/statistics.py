@@ -1,0 +1,112 @@
+"""Statistics: lines through windows, how columns move together, and how values are spread."""
+
+from strategies.indicators.declaration import Indicator, Kind, Source, add, bars, declare
+from strategies.indicators.expression import VALUE
+
+
+def _from_first(period: int) -> int:
+    """Count the bars before a window of `period` is full."""
+    return period - 1
+
+
+def _after(period: int) -> int:
+    """Count the bars before a window of `period` changes is full."""
+    return period
+
+
+_TWO = bars(low=2)
+_PAIR = ("high", "low")
+
+add(
+    Kind("linearreg", "linear", (_TWO,), ("close",), VALUE, _from_first),
+    Kind("linearreg_slope", "linear", (_TWO,), ("close",), VALUE, _from_first),
+    Kind("linearreg_intercept", "linear", (_TWO,), ("close",), VALUE, _from_first),
+    Kind("linearreg_angle", "linear", (_TWO,), ("close",), VALUE, _from_first),
+    Kind("tsf", "linear", (_TWO,), ("close",), VALUE, _from_first),
+    Kind("r2", "correlation", (_TWO,), ("close",), VALUE, _from_first),
+    Kind("correl", "correlation", (bars(default=30, low=2),), _PAIR, VALUE, _from_first),
+    Kind("covariance", "correlation", (bars(default=30, low=2),), _PAIR, VALUE, _from_first),
+    Kind("beta", "correlation", (bars(default=5, low=2),), _PAIR, VALUE, _after),
+    Kind("regression_beta", "correlation", (bars(default=30, low=2),), _PAIR, VALUE, _from_first),
+    Kind(
+        "autocorrelation",
+        "correlation",
+        (bars(default=30, low=2), bars("lag", 1)),
+        ("close",),
+        VALUE,
+        lambda period, lag: period - 1 + lag,
+    ),
+)
+
+
+def linearreg(period: int = 14, source: Source = "close") -> Indicator:
+    """Declare the value at the newest bar of the line fitted to `period` >= 2 bars (TA-Lib LINEARREG)."""
+    return declare("linearreg", period, sources=(source,))
+
+
+def linearreg_slope(period: int = 14, source: Source = "close") -> Indicator:
+    """Declare the rise per bar of the line fitted to `period` >= 2 bars (TA-Lib LINEARREG_SLOPE)."""
+    return declare("linearreg_slope", period, sources=(source,))
+
+
+def linearreg_intercept(period: int = 14, source: Source = "close") -> Indicator:
+    """Declare the value at the oldest bar of the line fitted to `period` >= 2 bars (TA-Lib LINEARREG_INTERCEPT)."""
+    return declare("linearreg_intercept", period, sources=(source,))
+
+
+def linearreg_angle(period: int = 14, source: Source = "close") -> Indicator:
+    """Declare the angle in degrees of the line fitted to `period` >= 2 bars (TA-Lib LINEARREG_ANGLE).
+
+    It depends on the unit of price: a rise of 1 per bar is 45 degrees.
+    """
+    return declare("linearreg_angle", period, sources=(source,))
+
+
+def tsf(period: int = 14, source: Source = "close") -> Indicator:
+    """Declare the value one bar ahead of the line fitted to `period` >= 2 bars (TA-Lib TSF)."""
+    return declare("tsf", period, sources=(source,))
+
+
+def r2(period: int = 14, source: Source = "close") -> Indicator:
+    """Declare the share of the variance of `period` >= 2 bars that the fitted line explains, 0 to 1.
+
+    It is the squared correlation with the bars' numbers; 0 where all bars are equal.
+    """
+    return declare("r2", period, sources=(source,))
+
+
+def correl(period: int = 30, left: Source | float = "high", right: Source | float = "low") -> Indicator:
+    """Declare Pearson's correlation of two values over `period` >= 2 bars, -1 to 1 (TA-Lib CORREL).
+
+    It is 0 where one of them is at rest.
+    """
+    return declare("correl", period, sources=(left, right))
+
+
+def covariance(period: int = 30, left: Source | float = "high", right: Source | float = "low") -> Indicator:
+    """Declare the population covariance of two values over `period` >= 2 bars."""
+    return declare("covariance", period, sources=(left, right))
+
+
+def beta(period: int = 5, left: Source | float = "high", right: Source | float = "low") -> Indicator:
+    """Declare by how much `right` returns per return of `left`, over `period` >= 2 returns (TA-Lib BETA).
+
+    The market is `left`.  It is 0 where the market is at rest; a return from a price of 0 is 0.
+    """
+    return declare("beta", period, sources=(left, right))
+
+
+def regression_beta(period: int = 30, left: Source | float = "high", right: Source | float = "low") -> Indicator:
+    """Declare the slope of `right` over `left` themselves, over `period` >= 2 bars: the hedge ratio of a pair.
+
+    It is 0 where `left` is at rest.
+    """
+    return declare("regression_beta", period, sources=(left, right))
+
+
+def autocorrelation(period: int = 30, lag: int = 1, source: Source = "close") -> Indicator:
+    """Declare the correlation of the last `period` >= 2 values with those of `lag` >= 1 bars before, -1 to 1.
+
+    It is 0 where nothing moves.  Of prices it is near 1; that of `log_return()` tells momentum from reversion.
+    """
+    return declare("autocorrelation", period, lag, sources=(source,))
