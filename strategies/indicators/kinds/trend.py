@@ -1,6 +1,6 @@
 """Trend: whether there is one, how strong it is, and where it would be over."""
 
-from strategies.indicators.declaration import Indicator, Kind, add, bars, declare
+from strategies.indicators.declaration import Indicator, Kind, add, bars, declare, number
 from strategies.indicators.expression import VALUE
 
 _HL = ("high", "low")
@@ -17,6 +17,12 @@ def _twice(period: int) -> int:
     return 2 * period - 1
 
 
+def _in_order(acceleration: float, maximum: float) -> None:
+    if acceleration > maximum:
+        message = f"sar: acceleration must be at most the maximum, got {acceleration:g} and {maximum:g}"
+        raise ValueError(message)
+
+
 add(
     Kind("plus_dm", "directional", (bars(),), _HL, VALUE, lambda period: max(period - 1, 1)),
     Kind("minus_dm", "directional", (bars(),), _HL, VALUE, lambda period: max(period - 1, 1)),
@@ -26,6 +32,33 @@ add(
     Kind("adx", "directional", (bars(low=2),), _HL, VALUE, _twice),
     Kind("adxr", "directional", (bars(low=2),), _HL, VALUE, lambda period: 3 * period - 2),
     Kind("dmi", "directional", (bars(low=2),), _HLC, ("adx", "plus_di", "minus_di"), _twice),
+    Kind("aroon", "aroon", (bars(low=2),), _HL, ("down", "up"), _one_more),
+    Kind("aroonosc", "aroon", (bars(low=2),), _HL, VALUE, _one_more),
+    Kind(
+        "sar",
+        "stops",
+        (number("acceleration", 0.02, high=1.0), number("maximum", 0.2, high=1.0)),
+        _HL,
+        VALUE,
+        lambda *_: 1,
+        _in_order,
+    ),
+    Kind(
+        "supertrend",
+        "stops",
+        (bars(default=10), number("multiplier", 3.0)),
+        _HLC,
+        ("line", "side"),
+        lambda period, _: period,
+    ),
+    Kind(
+        "chandelier",
+        "stops",
+        (bars(default=22), number("multiplier", 3.0)),
+        _HLC,
+        ("long", "short"),
+        lambda period, _: period,
+    ),
 )
 
 
@@ -70,3 +103,38 @@ def dmi(period: int = 14) -> Indicator:
     The outputs are adx, plus_di and minus_di.
     """
     return declare("dmi", period)
+
+
+def aroon(period: int = 14) -> Indicator:
+    """Declare how lately the last `period` >= 2 bars and the one before them had their extremes (TA-Lib AROON).
+
+    The outputs, 0 to 100, are down for the lowest low and up for the highest high; 100 is now.
+    """
+    return declare("aroon", period)
+
+
+def aroonosc(period: int = 14) -> Indicator:
+    """Declare Aroon up less Aroon down of `period` >= 2 bars, -100 to 100 (TA-Lib AROONOSC)."""
+    return declare("aroonosc", period)
+
+
+def sar(acceleration: float = 0.02, maximum: float = 0.2) -> Indicator:
+    """Declare Wilder's parabolic stop and reverse, where it stands for the bar (TA-Lib SAR)."""
+    return declare("sar", acceleration, maximum)
+
+
+def supertrend(period: int = 10, multiplier: float = 3.0) -> Indicator:
+    """Declare the Supertrend (Seban): a stop `multiplier` average true ranges off the middle of the bar.
+
+    It never backs off until a close breaks it.  The outputs are line, the stop, and side, 1 while it lies below
+    a rising market, -1 above a falling one; the first bar counts as falling.
+    """
+    return declare("supertrend", period, multiplier)
+
+
+def chandelier(period: int = 22, multiplier: float = 3.0) -> Indicator:
+    """Declare the chandelier exit (LeBeau): `multiplier` average true ranges off the extremes of `period` bars.
+
+    The outputs are long, the stop below the highest high, and short, the one above the lowest low.
+    """
+    return declare("chandelier", period, multiplier)

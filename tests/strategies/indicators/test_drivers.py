@@ -16,6 +16,7 @@ Columns = tuple[NDArray[np.float64], ...]
 NEVER_FORGETS = {
     *("ema", "rsi", "atr", "bars_since", "crossed_above", "crossed_below"),
     *("plus_dm", "minus_dm", "plus_di", "minus_di", "dx", "adx", "adxr", "dmi"),
+    *("natr", "sar", "supertrend", "chandelier"),
 }
 """Kinds in which every value leaves a trace for ever."""
 

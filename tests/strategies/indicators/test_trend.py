@@ -9,7 +9,25 @@ import pytest
 import talib
 from numpy.typing import NDArray
 
-from strategies.indicators import Indicator, adx, adxr, dmi, dx, minus_di, minus_dm, plus_di, plus_dm
+from strategies.indicators import (
+    Indicator,
+    adx,
+    adxr,
+    aroon,
+    aroonosc,
+    atr,
+    chandelier,
+    dmi,
+    dx,
+    highest,
+    lowest,
+    minus_di,
+    minus_dm,
+    plus_di,
+    plus_dm,
+    sar,
+    supertrend,
+)
 
 Column = NDArray[np.float64]
 Bars = dict[str, Column]
@@ -104,3 +122,77 @@ def test_directional_movement_at_rest() -> None:
     expected = talib.ADX(rests["high"], rests["low"], rests["close"], 14)
     assert expected[-1] > 1.0
     assert_equal(adx(14), rests, expected)
+
+
+# Aroon
+
+
+@by_market
+@pytest.mark.parametrize("period", [2, 14, 100])
+def test_aroon_like_talib(market: str, period: int) -> None:
+    """Of equal extremes the latest counts."""
+    bars = MARKETS[market]()
+    assert_equal(aroon(period), bars, *talib.AROON(bars["high"], bars["low"], period))
+    assert_equal(aroonosc(period), bars, talib.AROONOSC(bars["high"], bars["low"], period))
+
+
+# Stops
+
+
+@by_market
+@pytest.mark.parametrize("steps", [(0.02, 0.2), (0.1, 0.1), (0.001, 1.0)])
+def test_sar_like_talib(market: str, steps: tuple[float, float]) -> None:
+    """Every turn on the same bar, every stop to nine digits."""
+    bars = MARKETS[market]()
+    assert_equal(sar(*steps), bars, talib.SAR(bars["high"], bars["low"], *steps))
+
+
+def test_sar_begins_with_the_side_of_the_greater_move() -> None:
+    """Falling, rising, and neither, where the market counts as rising."""
+    for second in ((9.0, 7.0), (11.0, 9.0), (10.0, 8.0), (11.0, 7.0), (9.5, 8.5)):
+        bars = {"high": np.array([10.0, second[0], 10.5]), "low": np.array([8.0, second[1], 6.5])}
+        assert_equal(sar(), bars, talib.SAR(bars["high"], bars["low"], 0.02, 0.2))
+
+
+def test_sar_refuses_steps_beyond_its_maximum() -> None:
+    """One line names both."""
+    with pytest.raises(ValueError, match=r"^sar: acceleration must be at most the maximum, got 0\.3 and 0\.2$"):
+        sar(0.3, 0.2)
+
+
+def slow_supertrend(bars: Bars, average: Column, multiplier: float) -> tuple[Column, Column]:
+    """Follow the bands bar by bar, as the definition reads."""
+    high, low, close = bars["high"], bars["low"], bars["close"]
+    line, side = np.full(close.size, np.nan), np.full(close.size, np.nan)
+    upper = lower = np.nan
+    for row in range(close.size):
+        if np.isnan(average[row]):
+            continue
+        above = (high[row] + low[row]) / 2 + multiplier * average[row]
+        below = (high[row] + low[row]) / 2 - multiplier * average[row]
+        if np.isnan(upper):
+            upper, lower, side[row] = above, below, -1.0
+        else:
+            upper = min(upper, above) if close[row - 1] <= upper else above
+            lower = max(lower, below) if close[row - 1] >= lower else below
+            was_falling = side[row - 1] < 0
+            side[row] = (1.0 if close[row] > upper else -1.0) if was_falling else (-1.0 if close[row] < lower else 1.0)
+        line[row] = lower if side[row] > 0 else upper
+    return line, side
+
+
+@by_market
+@pytest.mark.parametrize(("period", "multiplier"), [(10, 3.0), (2, 1.0)])
+def test_supertrend_like_its_definition(market: str, period: int, multiplier: float) -> None:
+    """The same turns and the same stops."""
+    bars = MARKETS[market]()
+    (average,) = batch(atr(period), bars)
+    assert_equal(supertrend(period, multiplier), bars, *slow_supertrend(bars, average, multiplier))
+
+
+@by_market
+def test_chandelier_hangs_from_the_extremes(market: str) -> None:
+    """Three average true ranges, as features of their own would give them."""
+    bars = MARKETS[market]()
+    (average,), (top,), (bottom,) = (batch(one, bars) for one in (atr(22), highest(22), lowest(22)))
+    assert_equal(chandelier(), bars, top - 3.0 * average, bottom + 3.0 * average)
