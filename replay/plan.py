@@ -416,6 +416,9 @@ def _rows(declared: Mapping[str, Expression], graph: FeatureGraph, series: Serie
 def _declared(strategy: Strategy, identity: str) -> dict[str, Expression]:
     try:
         found: object = strategy.features()
+    except UserError as error:
+        message = f"strategy {identity}: {error}"
+        raise UserError(message) from error
     except Exception as error:
         message = f"strategy {identity}: features(): {type(error).__name__}: {error}"
         raise UserError(message) from error
