@@ -76,7 +76,8 @@ def test_a_built_in_is_found_by_its_name_and_starts_with_its_defaults(name: str)
     source = read_source(name)
     assert source == StrategySource(name)
     strategy = make_strategy(load_class(source), {}, name)
-    assert strategy.features()
+    assert isinstance(strategy.features(), dict)
+    assert any(strategy.hears(hook) for hook in ("on_bar", "on_slice", "on_quote"))
     assert all_params(strategy)
 
 
