@@ -241,7 +241,7 @@ class Legs:
         self.told.append((side, quantity, symbol))
         return len(self.told)
 
-    def target(self, quantity: float, _: str) -> int:
+    def target(self, quantity: float, *_: Any) -> int:
         self.told.append(quantity)
         return len(self.told)
 
