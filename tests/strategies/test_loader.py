@@ -83,7 +83,7 @@ def test_a_built_in_is_found_by_its_name_and_starts_with_its_defaults(name: str)
 
 def test_an_unknown_name_is_answered_with_the_nearest_one() -> None:
     assert refused("emacross") == (
-        "there is no strategy emacross (did you mean 'ema_cross'?); built in are bollinger_reversion, ema_cross"
+        f"there is no strategy emacross (did you mean 'ema_cross'?); built in are {', '.join(BUILT_IN)}"
     )
     assert "did you mean" not in refused("qqq")
 
