@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors import messages as m
 from actors.control import Control
+from actors.execution.margin_account import contract_terms
 from actors.execution.orders import Execution
 from actors.execution.paper_funding import PaperFunding
 from actors.execution.remote import RemoteVenue
@@ -159,6 +160,7 @@ class Core:
             cancel_on_halt=supervision.safe_state != "halt",
             equity_atoms=self.ledger.equity_atoms,
             strategies=[plan.id for plan in strategies],
+            margin=contract_terms(settings, instruments, real=real),
         )
         self.ledger.emit_marks = "equity" in self.risk.needs
         self.risk.on_needs = self._on_risk_needs

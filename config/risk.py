@@ -21,6 +21,7 @@ SizeAction = Literal["veto", "clip", "pause", "cancel_all", "flatten", "halt"]
 _TINY = Decimal("1e-12")
 _LEVERAGE_MAX = 1_000
 _LEVERAGES = dict.fromkeys(("max_leverage", "max_symbol_leverage", "max_strategy_leverage"), _LEVERAGE_MAX)
+_FRACTIONS = ("max_drawdown", "max_trade_risk", "max_margin", "min_liquidation_distance")
 _BPS = 10_000
 _Bars = Annotated[int, Meta(ge=2, le=100_000)]
 
@@ -63,6 +64,8 @@ class RiskActions(Section, frozen=True):
     max_net: SizeAction = "clip"
     max_gross: SizeAction = "clip"
     max_leverage: SizeAction = "clip"
+    max_margin: SizeAction = "clip"
+    min_liquidation_distance: SizeAction = "clip"
     max_shortfall: GateAction = "veto"
 
 
@@ -184,6 +187,10 @@ class Risk(Section, frozen=True):
     """Largest sum of all |positions| of the account, in quote units."""
     max_leverage: Decimal | None = None
     """The same as a multiple of the equity."""
+    max_margin: Decimal | None = None
+    """Largest initial margin of all contracts and their working orders, as a fraction of the equity."""
+    min_liquidation_distance: Decimal | None = None
+    """Shortest way of a contract's price to where its position is liquidated, as a fraction of it, on being opened."""
     max_shortfall: Decimal | None = None
     """Largest expected shortfall of all positions over one bar, in quote units: the mean of its worst losses."""
     shortfall_tail: Decimal = Decimal("0.025")
@@ -200,7 +207,7 @@ class Risk(Section, frozen=True):
 
     def __post_init__(self) -> None:
         """Check what Meta cannot."""
-        _check_limits(self, {"max_drawdown": 1, "max_trade_risk": 1, "price_collar_bps": _BPS} | _LEVERAGES)
+        _check_limits(self, dict.fromkeys(_FRACTIONS, 1) | {"price_collar_bps": _BPS} | _LEVERAGES)
         check_bounds("shortfall_tail", self.shortfall_tail, Decimal("0.0001"), Decimal("0.5"))
         if self.regime_bars <= self.volatility_bars:
             message = f"regime_bars must be more than volatility_bars, {self.volatility_bars}, not {self.regime_bars}"

@@ -134,6 +134,9 @@ def plan_session(
             raise UserError(message)
         records.append(record)
     _check_limits(settings.risk, list(base), [record.id for record in records])
+    leverage = settings.exchange.leverage if real else settings.venue.leverage
+    if leverage is None or not any(one.instrument.contract for one in markets.series):
+        _check_without_margin(settings.risk, "exchange.leverage" if real else "venue.leverage")
     return SessionPlan(
         settings=settings,
         series=series,
@@ -181,6 +184,16 @@ def _check_margin(settings: Settings, instruments: Mapping[str, InstrumentSpec])
     for symbol in named:
         if symbol not in contracts:
             message = f"venue.contracts: there is no contract {symbol}{nearest(symbol, contracts)}"
+            raise UserError(message)
+
+
+def _check_without_margin(limits: Limits, leverage: str) -> None:
+    """Refuse limits on margin where nothing is held on it."""
+    for name in ("max_margin", "min_liquidation_distance"):
+        if getattr(limits, name) is not None:
+            message = (
+                f"risk.{name}: the session has no contracts on margin; they take {leverage}, and a contract to trade"
+            )
             raise UserError(message)
 
 

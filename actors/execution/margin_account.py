@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from actors.ledger import Account
     from actors.runtime.scheduler import Context
     from config.margin import MarginTier
-    from config.schema import Venue
+    from config.schema import Settings, Venue
 
 NO_BALANCE = "Account has insufficient balance for requested action."
 """Binance's words of its code -2010, on spot."""
@@ -103,7 +103,7 @@ class MarginAccount:
         self._instruments = instruments
         self._books = books
         self.contracts = {
-            symbol: _terms(settings, symbol) for symbol, each in instruments.items() if each.spec.contract
+            symbol: terms_of(settings, symbol) for symbol, each in instruments.items() if each.spec.contract
         }
         self._resting: dict[str, list[Resting]] = {symbol: context.lane(symbol).resting for symbol in instruments}
         self._held = {symbol: Held(symbol) for symbol in self.contracts}
@@ -407,15 +407,32 @@ class MarginAccount:
         self._bounds.clear()
 
 
-def _terms(settings: Venue, symbol: str) -> Terms:
+def contract_terms(settings: Settings, instruments: Mapping[str, Instrument], *, real: bool) -> dict[str, Terms]:
+    """Return how each contract is held, at the simulated venue or at a real one; none where it is not on margin.
+
+    A real venue's tiers are not asked for: they are taken to be those of `[venue]`.
+    """
+    contracts = [symbol for symbol, each in instruments.items() if each.spec.contract]
+    if not real:
+        return {symbol: terms_of(settings.venue, symbol) for symbol in contracts if settings.venue.leverage is not None}
+    exchange, tiers = settings.exchange, make_tiers(settings.venue.tiers)
+    return {
+        symbol: Terms(exchange.leverage, exchange.margin_mode == "isolated", tiers)
+        for symbol in contracts
+        if exchange.leverage is not None
+    }
+
+
+def terms_of(settings: Venue, symbol: str) -> Terms:
     """Return how a contract is held: as for all, but for what is said of it by name."""
     assert settings.leverage is not None, symbol
     own = settings.contracts.get(symbol)
     leverage, mode, tiers = settings.leverage, settings.margin_mode, settings.tiers
     if own is not None:
         leverage, mode, tiers = own.leverage or leverage, own.margin_mode or mode, own.tiers or tiers
-    return Terms(leverage, mode == "isolated", _make_tiers(tiers))
+    return Terms(leverage, mode == "isolated", make_tiers(tiers))
 
 
-def _make_tiers(rows: tuple[MarginTier, ...]) -> Tiers:
+def make_tiers(rows: tuple[MarginTier, ...]) -> Tiers:
+    """Return tiers as they are configured."""
     return Tiers((row.above, row.leverage, row.rate) for row in rows)

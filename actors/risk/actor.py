@@ -21,31 +21,25 @@ from actors.messages import (
     SELL,
     Amended,
     AmendRejected,
-    Bar,
-    BookSnapshot,
     Cancelled,
     CancelRequest,
     EquityMark,
     Expired,
     Fill,
-    Funding,
-    HistoryBar,
     Intent,
     LimitsConfigured,
-    Mark,
     OrderRequest,
     PositionChanged,
-    Quote,
     Rejected,
     RiskVeto,
     Tighten,
-    Trade,
     TradingStateChanged,
 )
 from actors.risk.account import Equity, Streaks
 from actors.risk.books import Books
 from actors.risk.changes import Changes
 from actors.risk.closing import CLOSING_REF_FIRST, Closing
+from actors.risk.hearing import Hearing
 from actors.risk.in_force import InForce
 from actors.risk.judge import ACTS_IN, Counts, Judge
 from actors.risk.market import Moves, Newest, Seen, Windows
@@ -56,6 +50,7 @@ from actors.risk.working import Working, exits, price_ticks
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
+    from actors.execution.margin_account import Terms
     from actors.instrument import Instrument
     from actors.runtime.scheduler import Context
     from config.risk import Risk as Limits
@@ -88,7 +83,7 @@ class _State(msgspec.Struct, kw_only=True, omit_defaults=True):
     acted: list[str] = []
 
 
-class Risk:
+class Risk(Hearing):
     """Vetoes, clips or passes.
 
     Attributes:
@@ -110,14 +105,15 @@ class Risk:
         cancel_on_halt: bool,
         equity_atoms: int = 0,
         strategies: Iterable[str] = (),
+        margin: Mapping[str, Terms] | None = None,
     ) -> None:
-        """Start from `positions`: (strategy, symbol, lots), and from an equity."""
+        """Start from `positions`: (strategy, symbol, lots), and an equity; `margin` says how contracts are held."""
         self.name = "risk"
-        self._context = context
         self._emit = context.emit
         self._instruments = instruments
         self._cancel_on_halt = cancel_on_halt
-        self.in_force = InForce(context, limits, {"symbols": list(instruments), "strategies": list(strategies)})
+        known = {"symbols": list(instruments), "strategies": list(strategies), "margin": list(margin or ())}
+        self.in_force = InForce(context, limits, known)
         self._trading = "running"
         self._withdraw = False
         """Whether the pause that was just asked for withdraws every order."""
@@ -136,8 +132,8 @@ class Risk:
             Streaks.begin(books.positions, from_start=True),
             Newest(context, instruments),
             Windows(instruments),
+            margin or {},
         )
-        self.newest = self._given.newest
         self.needs: tuple[Need, ...] = ()
         self.on_needs: Callable[[], None] | None = None
         self._take()
@@ -373,48 +369,12 @@ class Risk:
         """Follow the ledger."""
         self._positions[message.strategy, message.symbol] = message.quantity_lots
 
-    def on_trip(self, message: PositionChanged) -> None:
-        """Follow how trades end."""
-        self._given.streaks.on_position_changed(message, self._context.now_ns)
-
     # --- the market and the account -----------------------------------------------------------------
 
     def on_equity(self, mark: EquityMark) -> None:
         """Note the equity, and act if too much of it is lost."""
         self._given.equity.on_mark(mark)
         self._act(self.judge.watch(self._trading))
-
-    def note_equity(self, equity_atoms: int) -> None:
-        """Begin to follow the equity, which is so much now."""
-        self._given.equity.atoms = equity_atoms
-
-    def on_bar(self, bar: Bar) -> None:
-        """Note how a symbol moves."""
-        self._given.windows.on_bar(bar)
-
-    def on_history(self, message: HistoryBar) -> None:
-        """Note how a symbol has moved before the session."""
-        self._given.windows.on_bar(message.bar)
-
-    def on_trade(self, trade: Trade) -> None:
-        """Note a price."""
-        self.newest.on_trade(trade)
-
-    def on_quote(self, quote: Quote) -> None:
-        """Note the best prices."""
-        self.newest.on_quote(quote)
-
-    def on_book(self, book: BookSnapshot) -> None:
-        """Note the best prices."""
-        self.newest.on_book(book)
-
-    def on_mark(self, mark: Mark) -> None:
-        """Note what a contract is valued at."""
-        self.newest.on_mark(mark)
-
-    def on_funding(self, funding: Funding) -> None:
-        """Note when a contract pays."""
-        self.newest.on_funding(funding)
 
     # --- trading state ------------------------------------------------------------------------------
 

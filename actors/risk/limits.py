@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from config.section import Section
 
 _HOURS = "trading_hours"
-_MORE_IS_TIGHTER = ("loss_cooldown_s", "funding_veto_minutes")
+_MORE_IS_TIGHTER = ("loss_cooldown_s", "funding_veto_minutes", "min_liquidation_distance")
+_ON_MARGIN = ("max_margin", "min_liquidation_distance")
 _TABLES: dict[str, type[Section]] = {"symbols": SymbolRisk, "strategies": StrategyRisk, "groups": GroupRisk}
 OFF = "off"
 
@@ -92,7 +93,7 @@ def tighten(limits: Risk, name: str, value: str, known: Mapping[str, Sequence[st
         limits: those in force.
         name: which.
         value: what it shall be, as it is written in the settings.
-        known: the symbols and strategies there are, under ``symbols`` and ``strategies``.
+        known: the symbols, strategies and contracts on margin there are, under ``symbols``, ``strategies``, ``margin``.
 
     Raises:
         LimitError: there is no such limit, the value is none it can have, or it is not tighter.
@@ -147,6 +148,9 @@ def _split(limits: Risk, name: str, known: Mapping[str, Sequence[str]]) -> tuple
     if not rest:
         if name not in NAMES[""]:
             message = f"there is no limit {name}{nearest(name, NAMES[''])}"
+            raise LimitError(message)
+        if name in _ON_MARGIN and not known["margin"]:
+            message = f"{name}: there are no contracts on margin"
             raise LimitError(message)
         return "", "", name
     if table not in _TABLES:

@@ -88,6 +88,11 @@ class Newest:
         price = self.last(symbol)
         return self._instruments[symbol].price_to_ticks(price) if price else 0
 
+    def value_ticks(self, symbol: str) -> int:
+        """Return what a symbol is valued at: its mark, if one was told, or else its last price; 0 before the first."""
+        seen = self.seen.get(symbol)
+        return self._instruments[symbol].price_to_ticks(seen.mark) if seen and seen.mark else self.last_ticks(symbol)
+
     def told_ns(self, symbol: str) -> int:
         """Return the time of the newest bar close, trade, quote or book; 0 before the first."""
         bar = self._context.lane(symbol).bar

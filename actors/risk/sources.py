@@ -9,6 +9,7 @@ from actors.risk.pace import Pace
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from actors.execution.margin_account import Terms
     from actors.instrument import Instrument
     from actors.risk.account import Equity, Streaks
     from actors.risk.books import Books
@@ -28,6 +29,7 @@ class Sources:
         streaks: how trades ended.
         newest: prices, quotes, funding times.
         windows: how bars moved.
+        margin: how each contract is held, where they are on margin.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Sources:
         streaks: Streaks,
         newest: Newest,
         windows: Windows,
+        margin: Mapping[str, Terms],
     ) -> None:
         self.context = context
         self.instruments = instruments
@@ -48,3 +51,4 @@ class Sources:
         self.streaks = streaks
         self.newest = newest
         self.windows = windows
+        self.margin = margin

@@ -156,7 +156,6 @@ def snapshot(tmp_path: Path) -> Any:
         (("-p", "quantity=2"), {}, "parameter quantity of Holder was 0.5, now 2.0"),
         ((), {"tape": "8:50"}, "the tape differs: synthetic 7:50 then, synthetic 8:50 now"),
         (("--set", "account.cash=5"), {}, "the settings [account] differ"),
-        (("--set", "risk.max_position=1"), {}, "the settings [risk] differ"),
         (("--set", "venue.taker_fee=0"), {}, "the settings [venue] differ"),
         ((), {"code": "# changed"}, "the file of strategy Holder has changed"),
     ],

@@ -126,6 +126,12 @@ def test_limits_of_what_there_is_not_are_one_line(tape: Tape, table: dict[str, A
     assert refused(settings, tape).startswith(line)
 
 
+def test_limits_on_margin_without_any_are_one_line(tape: Tape) -> None:
+    for name in ("max_margin", "min_liquidation_distance"):
+        settings = check_settings({"risk": {name: "0.5"}, "strategies": [{"use": "ema_cross"}]}, "test")
+        assert refused(settings, tape).startswith(f"risk.{name}: the session has no contracts on margin; they take")
+
+
 def test_two_of_one_name_are_refused(tape: Tape) -> None:
     settings = check_settings({"strategies": [{"use": "ema_cross"}, {"use": "ema_cross"}]}, "test")
     assert refused(settings, tape) == "two strategies are called ema_cross; give one of them another id"

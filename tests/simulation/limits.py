@@ -16,7 +16,7 @@ PASSING = ("trading is", "reduce-only", "quantity is below", "below the minimum 
 """How reasons begin that are no rule's."""
 
 
-def drawn_limits(seed: int, symbols: list[str], names: list[str]) -> dict[str, Any]:
+def drawn_limits(seed: int, symbols: list[str], names: list[str], *, on_margin: bool) -> dict[str, Any]:
     """Return the risk settings of a seed: none for every other one, and of the rest a few each."""
     draw = random.Random(f"limits {seed}")
     if seed % 2 == 0:
@@ -40,6 +40,8 @@ def drawn_limits(seed: int, symbols: list[str], names: list[str]) -> dict[str, A
         "trading_hours": ["00:00-23:00"],
         "funding_veto_minutes": 3,
     }
+    if on_margin:
+        possible |= {"max_margin": draw.choice(["0.0005", "0.002"]), "min_liquidation_distance": "0.9"}
     limits = {name: possible[name] for name in draw.sample(sorted(possible), draw.randrange(1, 6))}
     limits["symbols"] = {symbol: {"max_position": _base(symbol, draw.choice([1, 2]))} for symbol in symbols}
     if draw.random() < 0.5:

@@ -230,8 +230,11 @@ class World:
             for index, symbol in enumerate(self.venue.markets)
             for number, name in enumerate("ab"[: 1 + self._seed % 3 % 2], start=1)
         ]
-        limits = drawn_limits(self._seed, list(self.venue.markets), [plan.id for plan in strategies])
-        settings = check_settings({"exchange": {"reconcile_s": 120}, "risk": limits}, "simulation")
+        on_margin = any(spec.contract for spec in self.venue.specs.values())
+        names = [plan.id for plan in strategies]
+        limits = drawn_limits(self._seed, list(self.venue.markets), names, on_margin=on_margin)
+        exchange = {"reconcile_s": 120, "leverage": 20 if on_margin else None}
+        settings = check_settings({"exchange": exchange, "risk": limits}, "simulation")
         noted: tuple[type[m.Message], ...] = (m.Fill, m.Adopted, m.PositionChanged, m.OrderRequest, m.AmendRequest)
         noted += (m.Amended, m.Intent, m.RiskVeto)
         heard = (m.SendOrder, m.SendCancel, m.SendAmend, m.AskOrder, m.AskAccount, *noted)

@@ -6,7 +6,8 @@
 4. the pace: orders in a minute, open orders;
 5. the order: its notional, its risk;
 6. the book, the symbol, its groups, the strategy, the account: position, net, gross, leverage;
-7. the tail: expected shortfall.
+7. contracts on margin: what they take of the equity, how far they are from liquidation;
+8. the tail: expected shortfall.
 
 Each is asked about what those before it have left of the order; the first that leaves nothing that opens is the last.
 """
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 from actors.risk.rules.base import Ceiling, Need, Proposal, Rule, Verdict
 from actors.risk.rules.exposure import Leverage, Measure, Scope, SymbolPosition, Together
 from actors.risk.rules.loss import Cooldown, DailyLoss, Drawdown, WeeklyLoss
+from actors.risk.rules.margin import LiquidationDistance, MarginUse
 from actors.risk.rules.market import (
     DataAge,
     FundingTime,
@@ -52,6 +54,7 @@ def make_rules(limits: Limits, given: Sources) -> tuple[Rule, ...]:
         *_pace_rules(limits, given),
         *_order_rules(limits, given),
         *_exposure_rules(limits, given),
+        *_margin_rules(limits, given),
         *_tail_rules(limits, given),
     )
 
@@ -136,6 +139,15 @@ def _exposure_rules(limits: Limits, given: Sources) -> list[Rule]:
             if most := Ceiling(getattr(limits, name, None), own):
                 kind = Leverage if measure == "leverage" else Together
                 rules.append(kind(name, scope, measure, most, getattr(do, name), given, limits.groups))
+    return rules
+
+
+def _margin_rules(limits: Limits, given: Sources) -> list[Rule]:
+    do, rules = limits.actions, list[Rule]()
+    if limits.max_margin is not None:
+        rules.append(MarginUse(limits.max_margin, do.max_margin, given))
+    if limits.min_liquidation_distance is not None:
+        rules.append(LiquidationDistance(limits.min_liquidation_distance, do.min_liquidation_distance, given))
     return rules
 
 

@@ -8,7 +8,9 @@ from typing import Any
 import msgspec
 
 from actors import messages as m
+from actors.execution.margin_account import Terms
 from actors.instrument import Instrument, InstrumentSpec
+from actors.margin import Tiers
 from actors.risk import Risk
 from actors.runtime.scheduler import Context
 from config.risk import Risk as Limits
@@ -20,6 +22,11 @@ NOON = 20_000 * DAY + DAY // 2
 """Of a Friday."""
 UNIT = 10**8
 BUY, SELL = m.BUY, m.SELL
+
+
+def on_margin(leverage: int = 10, rate: str = "0.5", *, isolated: bool = False) -> dict[str, Terms]:
+    """Return X and Y held with a leverage and one rate of maintenance margin."""
+    return dict.fromkeys("XY", Terms(leverage, isolated, Tiers([(0, 100, Decimal(rate))])))
 
 
 def limits(**values: Any) -> Limits:
@@ -40,6 +47,7 @@ class Desk:
         min_notional: str = "0",
         contract: bool = False,
         equity: float = 0,
+        margin: dict[str, Terms] | None = None,
         **values: Any,
     ) -> None:
         self.context = Context()
@@ -58,6 +66,7 @@ class Desk:
         }
         self.limits = limits(**values)
         self.cancel_on_halt = cancel_on_halt
+        self.margin = margin
         self.equity_atoms = round(equity * UNIT)
         self.risk = self.make(positions)
         self.refs: dict[str, int] = {}
@@ -72,6 +81,7 @@ class Desk:
             cancel_on_halt=self.cancel_on_halt,
             equity_atoms=self.equity_atoms,
             strategies=("a", "b"),
+            margin=self.margin,
         )
 
     def said(self) -> list[Any]:

@@ -215,3 +215,15 @@ def test_rules_on_how_bars_move_ask_for_the_bars_before_a_session(rig: Any, scri
         "Y": (91, ("risk",)),
     }
     assert rig(scripted(), settings={"risk": {"max_net": "5"}}).core.history() == {}
+
+
+def test_contracts_on_paper_keep_their_distance_from_liquidation(rig: Any, scripted: Scripted, of: Of) -> None:
+    """A million, a tenth of it as margin at most: a hundred thousand at ten times that."""
+    plan = {0: lambda s: s.buy(50_000), 2: lambda s: s.buy(1), 3: lambda s: s.target(0)}
+    settings = {"venue": {"leverage": 10}, "risk": {"max_margin": "0.1", "min_liquidation_distance": "0.2"}}
+    bench = rig(scripted(plan), settings=settings, contract=True)
+    assert [order.quantity_lots for order in of(m.OrderRequest, bench.flat(100))] == [10_000]
+    bench.flat(100)
+    (veto,) = of(m.RiskVeto, bench.flat(100))
+    assert veto.reason == "margin limit 0.1 of the equity"
+    assert [order.quantity_lots for order in of(m.OrderRequest, bench.flat(100))] == [10_000]

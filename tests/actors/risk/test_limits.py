@@ -14,7 +14,7 @@ from actors.risk.limits import NAMES, LimitError, active_limits, each_limit, tig
 from config.risk import Risk
 from tests.actors.risk.desk import BUY, NOON, Desk, limits, passed, vetoed
 
-KNOWN = {"symbols": ["X", "Y"], "strategies": ["a", "b"]}
+KNOWN = {"symbols": ["X", "Y"], "strategies": ["a", "b"], "margin": ["X"]}
 GROUP: Any = {"groups": {"pair": {"symbols": ["X", "Y"], "max_group_net": "100"}}}
 
 
@@ -102,6 +102,11 @@ def test_what_makes_no_sense_is_one_line(name: str, value: str, words: str) -> N
     error = refused(name, value, **GROUP)
     assert str(error).startswith(words)
     assert not error.loosens
+
+
+def test_limits_on_margin_need_contracts_on_margin() -> None:
+    with pytest.raises(LimitError, match="max_margin: there are no contracts on margin"):
+        tighten(Risk(), "max_margin", "0.5", KNOWN | {"margin": []})
 
 
 def test_every_limit_of_the_settings_can_be_tightened() -> None:

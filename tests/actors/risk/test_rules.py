@@ -12,7 +12,7 @@ import pytest
 
 from actors import messages as m
 from config.risk import RiskActions
-from tests.actors.risk.desk import BUY, DAY, MINUTE, NOON, SECOND, SELL, UNIT, Desk, passed, vetoed
+from tests.actors.risk.desk import BUY, DAY, MINUTE, NOON, SECOND, SELL, UNIT, Desk, on_margin, passed, vetoed
 
 ATOM = 1 / UNIT
 
@@ -120,6 +120,16 @@ def fallen(lots: float, *held: tuple[str, str, int], **limits: Any) -> list[Any]
         desk.bar(x)
         desk.bar(y, symbol="Y")
     return desk.order(BUY if lots > 0 else SELL, abs(lots), reference_price=91.0)
+
+
+def on_contracts(lots: float, *held: tuple[str, str, int], **limits: Any) -> list[Any]:
+    """Order X at 100 while Y is at 50; margin is a tenth of the value, half of it is the maintenance margin."""
+    terms: Any = {"actions": VETO, "contract": True, "margin": on_margin()} | limits
+    desk = Desk(*held, **terms)
+    desk.bar(100)
+    desk.bar(50, symbol="Y")
+    desk.risk.on_mark(m.Mark("Y", 50.0, 0.0, NOON))
+    return desk.order(BUY if lots > 0 else SELL, abs(lots))
 
 
 VETO: Any = {field.name: "veto" for field in msgspec.structs.fields(RiskActions)}
@@ -380,6 +390,30 @@ CASES: list[Case] = [
         "leverage limit 1 of the account",
     ),
     (
+        "max_margin",
+        lambda: on_contracts(10, ("b", "Y", -8), max_margin="0.5", equity=280),
+        lambda: on_contracts(10, ("b", "Y", -8), max_margin="0.5", equity=280 - 2 * ATOM),
+        "margin limit 0.5 of the equity",
+    ),
+    (
+        "min_liquidation_distance",
+        lambda: on_contracts(1, min_liquidation_distance="0.2", equity=60),
+        lambda: on_contracts(1, min_liquidation_distance="0.2", equity=59.5),
+        "X would be less than 0.2 of its price from liquidation",
+    ),
+    (
+        "min_liquidation_distance",
+        lambda: on_contracts(-1, min_liquidation_distance="0.2", equity=80),
+        lambda: on_contracts(-1, min_liquidation_distance="0.2", equity=78.5),
+        "X would be less than 0.2 of its price from liquidation",
+    ),
+    (
+        "min_liquidation_distance",
+        lambda: on_contracts(1, ("b", "Y", 4), min_liquidation_distance="0.2", equity=60 + 100),
+        lambda: on_contracts(1, ("b", "Y", 4), min_liquidation_distance="0.2", equity=60 + 99.5),
+        "X would be less than 0.2 of its price from liquidation",
+    ),
+    (
         "max_shortfall",
         lambda: fallen(10, max_shortfall=90.9 * (1 + 1e-12)),
         lambda: fallen(10, max_shortfall=90),
@@ -532,6 +566,52 @@ def test_an_account_with_nothing_left_is_in_drawdown_once_it_loses(marks: Any, b
     for equity in marks:
         desk.mark(equity)
     assert isinstance(desk.order(BUY, 1)[0], m.RiskVeto) == breached
+
+
+def test_margin_counts_every_working_order_at_its_worst() -> None:
+    desk = Desk(("a", "X", -2), max_margin=1, equity=100, contract=True, margin=on_margin())
+    desk.bar(100)
+    passed(desk.order(BUY, 8, strategy="b", kind="limit", limit_price=90.0))
+    passed(desk.order(SELL, 4, strategy="b", kind="limit", limit_price=110.0))
+    assert passed(desk.order(SELL, 99)).quantity_lots == 4, "two and four short, four more: ten, at ten each"
+
+
+def test_on_isolated_margin_the_leverage_decides_how_far_liquidation_is() -> None:
+    far = {"contract": True, "equity": 10**6}
+    for leverage, passes in ((2, True), (5, False)):
+        margin = on_margin(leverage, "0.01", isolated=True)
+        terms: Any = {"margin": margin, "min_liquidation_distance": "0.3"} | far
+        desk = Desk(**terms)
+        desk.bar(100)
+        assert isinstance(desk.order(BUY, 1)[0], m.OrderRequest) == passes
+
+
+def test_a_hedge_makes_no_liquidation_nearer() -> None:
+    desk = Desk(("b", "X", 5), min_liquidation_distance="0.5", equity=260, contract=True, margin=on_margin())
+    desk.bar(100)
+    assert passed(desk.order(SELL, 99)).quantity_lots == 10, "from five long to five short"
+
+
+def test_a_position_that_drifts_towards_its_liquidation_may_be_closed_before() -> None:
+    actions = {"min_liquidation_distance": "flatten"}
+    terms: Any = {"contract": True, "margin": on_margin(), "actions": actions}
+    desk = Desk(("a", "X", 1), min_liquidation_distance="0.2", equity=60, **terms)
+    desk.bar(100)
+    assert desk.mark(60) == []
+    reason = "X would be less than 0.2 of its price from liquidation"
+    assert desk.mark(59) == [m.LimitBreached("min_liquidation_distance", "flatten", reason)]
+
+
+def test_spot_is_no_margin_and_takes_none() -> None:
+    """What is held on spot stands behind nothing."""
+    terms: Any = {"margin": {"X": on_margin()["X"]}, "contract": True}
+    desk = Desk(("b", "Y", 4), min_liquidation_distance="0.2", max_margin=1, equity=260, **terms)
+    desk.bar(100)
+    desk.bar(50, symbol="Y")
+    passed(desk.order(BUY, 1))
+    desk.mark(259.5)
+    assert "less than 0.2" in vetoed(desk.order(BUY, 1, strategy="b"))
+    passed(desk.order(BUY, 10**6, symbol="Y"))
 
 
 def test_history_counts_for_the_regime() -> None:
