@@ -15,6 +15,7 @@ from math import inf, nan, sqrt
 import numpy as np
 
 from strategies.indicators.kernels.compiled import Vector, inlined
+from strategies.indicators.kernels.lanes import LANES, MEAN_BARS_MAX, mean_lanes
 
 # EMA -- seeded with the mean of the first `period` values, then follows by 2 / (period + 1).
 # Block: seen (stops at period), anchor, sum of differences to it until the seed is complete, then mean.
@@ -147,6 +148,10 @@ def sma_run(state: Vector, base: int, period: int, values: Vector, out: Vector) 
         old = state[ring : ring + period].copy()
         new = np.empty(period)
         anchor = state[base + 1]
+        together = (values.size - row) // (period * LANES) * (period * LANES)
+        if period <= MEAN_BARS_MAX and together > 0:
+            anchor = mean_lanes(values[row : row + together], period, anchor, old, out[row : row + together])
+            row += together
         while values.size - row >= period:
             block = values[row : row + period]
             filled = out[row : row + period]

@@ -17,6 +17,7 @@ NEVER_FORGETS = {
     *("ema", "rsi", "atr", "bars_since", "crossed_above", "crossed_below"),
     *("plus_dm", "minus_dm", "plus_di", "minus_di", "dx", "adx", "adxr", "dmi"),
     *("natr", "sar", "supertrend", "chandelier"),
+    *("dema", "tema", "t3", "rma", "zlema", "kama", "mcginley"),
 }
 """Kinds in which every value leaves a trace for ever."""
 
