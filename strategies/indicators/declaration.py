@@ -75,6 +75,9 @@ class Kind(NamedTuple):
         outputs: The names of its results; a single one is called "value".
         warmup: From the parameters, how many leading bars have no value (NaN).
         check: Refuses parameters that fit their own bounds but not each other, by a ValueError.
+        bound: Whether its maker takes no sources, so that the written form has none.
+        kernel: The prefix of its kernels, where several kinds share them; else the name.
+        constants: What tells such kinds apart: numbers that stand in the state, behind the parameters.
     """
 
     name: str
@@ -84,6 +87,14 @@ class Kind(NamedTuple):
     outputs: tuple[str, ...]
     warmup: Callable[..., int]
     check: Callable[..., None] | None = None
+    bound: bool = False
+    kernel: str = ""
+    constants: tuple[float, ...] = ()
+
+    @property
+    def prefix(self) -> str:
+        """What its kernels' names begin with."""
+        return self.kernel or self.name
 
 
 KINDS: dict[str, Kind] = {}
@@ -171,7 +182,7 @@ class Indicator(Expression, frozen=True):
         """Return the written form."""
         kind = KINDS[self.kind]
         given = [f"{value:.17g}" if value != float(f"{value:g}") else f"{value:g}" for value in self.params]
-        if self.sources != kind.sources or not kind.params:
+        if self.sources != kind.sources or not (kind.params or kind.bound):
             given += [str(source) for source in self.sources]
         return f"{self.kind}({', '.join(given)})"
 

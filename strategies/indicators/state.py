@@ -36,14 +36,15 @@ class IndicatorState:
         """Start ahead of the first bar."""
         kind = KINDS[indicator.kind]
         kernels = vars(import_module(f"strategies.indicators.kernels.{kind.kernels}"))
-        slots: int = kernels[f"{kind.name}_slots"](
+        slots: int = kernels[f"{kind.prefix}_slots"](
             *(int(p) if d.whole else p for p, d in zip(indicator.params, kind.params, strict=True))
         )
         self.indicator = indicator
         self.state: NDArray[np.float64] = np.zeros(slots)
-        self.state[PARAMS : PARAMS + len(indicator.params)] = indicator.params
-        self.kernel: Callable[..., tuple[float, ...]] = kernels[f"{kind.name}_step"]
-        self._batch = kernels[f"{kind.name}_batch"]
+        given = indicator.params + kind.constants
+        self.state[PARAMS : PARAMS + len(given)] = given
+        self.kernel: Callable[..., tuple[float, ...]] = kernels[f"{kind.prefix}_step"]
+        self._batch = kernels[f"{kind.prefix}_batch"]
 
     def step(self, *inputs: float) -> tuple[float, ...]:
         """Take one bar in.
@@ -107,6 +108,11 @@ class IndicatorState:
             raise ValueError(message)
         if found != params:
             message = f"{self.indicator.kind}: state is for params {found}, not {params}"
+            raise ValueError(message)
+        constants = KINDS[self.indicator.kind].constants
+        behind = PARAMS + len(params)
+        if tuple(loaded[behind : behind + len(constants)].tolist()) != constants:
+            message = f"{self.indicator.kind}: state is that of another indicator"
             raise ValueError(message)
         self.state[:] = loaded
 
