@@ -17,7 +17,7 @@ add(
         lambda period, _: period - 1,
     ),
     Kind("natr", "volatility", (bars(),), ("high", "low", "close"), VALUE, lambda period: period),
-    Kind("trange", "volatility", (), ("high", "low", "close"), VALUE, lambda: 1),
+    Kind("trange", "volatility", (), ("high", "low", "close"), VALUE, lambda: 1, bound=True),
     Kind("var", "volatility", (bars(default=20, low=2),), ("close",), VALUE, lambda period: period - 1),
     Kind("bbands_width", "volatility", _BANDS, ("close",), VALUE, lambda period, _: period - 1),
     Kind("bbands_percent", "volatility", _BANDS, ("close",), VALUE, lambda period, _: period - 1),
