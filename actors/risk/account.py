@@ -33,6 +33,13 @@ class Equity(msgspec.Struct):
     peak_atoms: int | None = None
     """The highest mark."""
 
+    def begin(self, atoms: int) -> None:
+        """Begin anew from an equity; what was before is not known any more."""
+        self.atoms, self.last_atoms = atoms, None
+        self.day_index, self.day_atoms = -1, None
+        self.week_index, self.week_atoms = -1, None
+        self.peak_atoms = None
+
     def on_mark(self, mark: EquityMark) -> None:
         """Note the equity of a bar's close."""
         day_index = (mark.ts_ns - 1) // _DAY_NS
@@ -65,17 +72,17 @@ class Streak(msgspec.Struct):
 class Streaks(msgspec.Struct):
     """How the trades of each strategy end: a trade is a book's way from flat to flat, or through it."""
 
-    from_start: bool
+    from_start: bool = False
     """Whether it has heard of everything since the session began; else a book counts from when it is heard of."""
     trips: list[tuple[str, str, Trip]] = []
     """(strategy, symbol, trip)."""
     by_strategy: dict[str, Streak] = {}
 
-    @classmethod
-    def begin(cls, positions: Mapping[tuple[str, str], int], *, from_start: bool) -> Streaks:
-        """Return streaks that follow books which hold so much now."""
-        trips = [(strategy, symbol, Trip(lots)) for (strategy, symbol), lots in positions.items()]
-        return cls(from_start, trips if from_start else [])
+    def begin(self, positions: Mapping[tuple[str, str], int], *, from_start: bool) -> None:
+        """Follow books which hold so much now; what was before is not known any more."""
+        self.from_start = from_start
+        self.trips = [(strategy, symbol, Trip(lots)) for (strategy, symbol), lots in positions.items() if from_start]
+        self.by_strategy = {}
 
     def on_position_changed(self, message: PositionChanged, now_ns: int) -> None:
         """Follow a book; once a trade has ended, count it by what it realised less what it paid in fees."""

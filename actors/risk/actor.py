@@ -129,11 +129,12 @@ class Risk(Hearing):
             instruments,
             books,
             Equity(equity_atoms),
-            Streaks.begin(books.positions, from_start=True),
+            Streaks(),
             Newest(context, instruments),
             Windows(instruments),
             margin or {},
         )
+        self._given.streaks.begin(books.positions, from_start=True)
         self.needs: tuple[Need, ...] = ()
         self.on_needs: Callable[[], None] | None = None
         self._take()
@@ -156,9 +157,7 @@ class Risk(Hearing):
             needs.append("answers")
         self.needs = tuple(dict.fromkeys(needs))
         if self.needs != before and self.on_needs is not None:
-            if "positions" in self.needs and "positions" not in before:
-                given.streaks = Streaks.begin(self._positions, from_start=False)
-                self.judge.rules = self._rules = make_rules(limits, given)
+            self._begin([need for need in self.needs if need not in before])
             self.on_needs()
 
     @property
@@ -444,7 +443,7 @@ class Risk(Hearing):
         elif kept.last_equity_atoms is not None:
             last_atoms = kept.last_equity_atoms
             given.equity = Equity(last_atoms, last_atoms, kept.day_index, kept.day_equity_atoms, peak_atoms=last_atoms)
-        given.streaks = kept.streaks or Streaks.begin(self._positions, from_start=False)
+        given.streaks = kept.streaks or Streaks()
         given.newest.seen = kept.seen
         given.windows.moves = kept.moves
         self.judge.counts, self.judge.acted = kept.counts, kept.acted

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from actors.risk.market import Seen
+
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from actors.messages import Bar, BookSnapshot, Funding, HistoryBar, Mark, PositionChanged, Quote, Trade
+    from actors.risk.rules import Need
     from actors.risk.sources import Sources
 
 
@@ -16,7 +21,25 @@ class Hearing:
 
     def note_equity(self, equity_atoms: int) -> None:
         """Begin to follow the equity, which is so much now."""
-        self._given.equity.atoms = equity_atoms
+        self._given.equity.begin(equity_atoms)
+
+    def _begin(self, needs: Collection[Need]) -> None:
+        """Begin to hear of what was not needed until now; what was known of it is old."""
+        given = self._given
+        if "positions" in needs:
+            given.streaks.begin(given.books.positions, from_start=False)
+        if "bars" in needs:
+            given.windows.moves.clear()
+        for symbol, seen in given.newest.seen.items():
+            given.newest.seen[symbol] = Seen(
+                price=0.0 if "trades" in needs or "quotes" in needs else seen.price,
+                price_ns=seen.price_ns,
+                bid=0.0 if "quotes" in needs else seen.bid,
+                ask=0.0 if "quotes" in needs else seen.ask,
+                mark=0.0 if "marks" in needs else seen.mark,
+                funding_ns=0 if "funding" in needs else seen.funding_ns,
+                paid_ns=0 if "funding" in needs else seen.paid_ns,
+            )
 
     def on_bar(self, bar: Bar) -> None:
         """Note how a symbol moves."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from actors.messages import LimitChanged, LimitsConfigured, Tighten
-from actors.risk.limits import LimitError, carry_over, each_limit, in_words, tighten, value_of
+from actors.risk.limits import LimitError, carry_over, each_limit, each_setting, in_words, tighten, value_of
 from config.risk import Risk as Limits
 
 if TYPE_CHECKING:
@@ -56,10 +56,10 @@ class InForce:
 
     def configure(self, message: LimitsConfigured) -> None:
         """Take over what the configuration says now, and say what that changes."""
-        wanted, before = _decode(message.limits), dict(each_limit(self.limits))
+        wanted, before = _decode(message.limits), dict(each_setting(self.limits))
         self.limits = wanted if message.reset else carry_over(self.configured, wanted, self.limits)
         self.configured = wanted
-        after = dict(each_limit(self.limits))
+        after = dict(each_setting(self.limits))
         for name in dict.fromkeys((*before, *after)):
             if before.get(name) != after.get(name):
                 self._emit(LimitChanged(name, in_words(before.get(name)), in_words(after.get(name))))

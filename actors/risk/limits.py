@@ -71,6 +71,15 @@ def each_limit(limits: Risk) -> Iterator[tuple[str, Any]]:
                 yield f"{table}.{key}.{name}", getattr(section, name)
 
 
+def each_setting(limits: Risk) -> Iterator[tuple[str, Any]]:
+    """Yield (name, value) of everything there is to set, limits first."""
+    yield from each_limit(limits)
+    limited = (*NAMES[""], "actions", *_TABLES)
+    yield from ((name, value) for name, value in msgspec.structs.asdict(limits).items() if name not in limited)
+    yield from ((f"actions.{name}", value) for name, value in msgspec.structs.asdict(limits.actions).items())
+    yield from ((f"groups.{name}.symbols", group.symbols) for name, group in limits.groups.items())
+
+
 def active_limits(limits: Risk) -> list[str]:
     """Return the limits that are switched on, as ``name=value``."""
     extra = () if limits.max_consecutive_losses is not None else ("loss_cooldown_s",)

@@ -230,6 +230,15 @@ def test_a_pause_is_replayed_with_the_session(tape: Tape, traded: Callable[..., 
     assert paused.total.missed == 0
 
 
+def test_a_tightened_limit_is_replayed_with_the_session(tape: Tape, traded: Callable[..., Path]) -> None:
+    bars = list(tape.bars())
+
+    tightened = drift_of(traded(*bars[:20], m.Tighten("c1", "max_position", "0.0001"), *bars[20:]))
+
+    assert tightened.total.vetoes_live == tightened.total.vetoes_replay > 5
+    assert tightened.total.missed == 0
+
+
 def test_what_the_replay_would_not_do_is_extra(traded: Callable[..., Path], table: dict[str, Any]) -> None:
     drift = drift_of(traded(), overrides=["risk.max_position=0.0001"])
 

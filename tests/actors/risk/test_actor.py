@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from actors import messages as m
-from tests.actors.risk.desk import BUY, DAY, MINUTE, NOON, SECOND, SELL, Desk, passed, vetoed
+from tests.actors.risk.desk import BUY, DAY, MINUTE, NOON, SECOND, SELL, UNIT, Desk, passed, vetoed
 
 # --- from floats to integers ------------------------------------------------------------------------
 
@@ -444,6 +445,25 @@ def test_everything_risk_knows_survives_a_restart() -> None:
     assert vetoed(other.order(BUY, 1, strategy="b")) == "more than 4 orders in a minute"
     assert halted(other.mark(899, NOON + 1))
     assert other.end(resting) == []
+
+
+def test_the_state_of_an_older_version_is_taken_over() -> None:
+    """As it was before there were more rules than four."""
+    older = {
+        "trading": "running",
+        "positions": [("a", "X", 5)],
+        "working": [],
+        "order_times_ns": [NOON],
+        "day_index": NOON // DAY,
+        "day_equity_atoms": 1_000 * UNIT,
+        "last_equity_atoms": 950 * UNIT,
+        "closing_ref": -3,
+    }
+    desk = Desk(max_position=7, max_orders_per_minute=3, max_daily_loss=100)
+    desk.risk.load(msgspec.msgpack.encode(older))
+    assert passed(desk.order(BUY, 9)).quantity_lots == 2
+    assert not halted(desk.mark(901, NOON + 1))
+    assert halted(desk.mark(900, NOON + 2))
 
 
 @pytest.mark.parametrize("state", ["paused", "halted", "flattening", "stopping"])

@@ -176,12 +176,38 @@ def test_a_limit_whose_configuration_is_another_takes_it_and_the_others_stay_tig
     assert again.risk.in_force.configured == limits(max_position=20, max_net=1_000, max_gross=5_000)
 
 
+def test_whatever_else_is_configured_otherwise_is_said_too() -> None:
+    desk = Desk(max_net=5, **GROUP)
+    changed: Any = {"groups": {"pair": {"symbols": ["X"], "max_group_net": "100"}}, "actions": {"max_net": "veto"}}
+    assert configure(desk, max_net=5, gap_bars=7, **changed) == [
+        m.LimitChanged("gap_bars", "60", "7"),
+        m.LimitChanged("actions.max_net", "clip", "veto"),
+        m.LimitChanged("groups.pair.symbols", "X, Y", "X"),
+    ]
+    assert vetoed(desk.order(BUY, 1)) == "net limit 5 of the account"
+
+
+def test_what_a_rule_knew_before_it_was_switched_off_is_forgotten() -> None:
+    desk = Desk(max_daily_loss=5, max_gap="0.1", max_spread_bps=5, max_consecutive_losses=1)
+    desk.risk.on_needs = lambda: desk.risk.note_equity(10**10) if "equity" in desk.risk.needs else None
+    desk.mark(1_000)
+    desk.bars(100, 100)
+    desk.risk.on_quote(m.Quote("X", 50.0, 1.0, 150.0, 1.0, NOON))
+    for lots, realized in ((1, 0), (0, -9)):
+        desk.risk.on_trip(m.PositionChanged("a", "X", lots, 0, realized, 0, 0))
+    configure(desk)
+    configure(desk, max_daily_loss=5, max_gap="0.1", max_spread_bps=5, max_consecutive_losses=1)
+    assert desk.mark(100) == []
+    desk.bars(200)
+    passed(desk.order(BUY, 1))
+
+
 def test_the_same_configuration_changes_nothing() -> None:
     desk = Desk(max_position=10)
     desk.risk.on_tighten(m.Tighten("c", "max_position", "4"))
     desk.said()
     assert configure(desk, max_position=10) == []
-    assert vetoed(desk.order(BUY, 5)) if False else passed(desk.order(BUY, 5)).quantity_lots == 4
+    assert passed(desk.order(BUY, 5)).quantity_lots == 4
 
 
 def test_a_reset_takes_the_configuration_as_it_is() -> None:
