@@ -148,6 +148,11 @@ class StrategyActor:
         self._checkpoint = _Checkpoint(b"", 0, self.desk.hand.lots, None, cost_atoms=self.desk.hand.cost_atoms)
 
     @property
+    def strategy(self) -> StrategyPort:
+        """The user's strategy, to be looked at."""
+        return self._strategy
+
+    @property
     def symbol(self) -> str:
         """The symbol it is known by."""
         return self.symbols[0]

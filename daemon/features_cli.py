@@ -98,3 +98,50 @@ def features_build(
         leave,
         as_json=as_json,
     )
+
+
+@features_app.command("check")
+def features_check(
+    tape: TapeOption = None,
+    synthetic: SyntheticOption = None,
+    series: SeriesOption = None,
+    strategy: StrategyOption = None,
+    param: ParamOption = None,
+    declare: DeclareOption = None,
+    symbol: SymbolOption = None,
+    timeframe: RowsOption = None,
+    bars: Annotated[
+        int, typer.Option("--bars", metavar="N", help="Bars of the tape to compute on, from its first.")
+    ] = (20_000),
+    tolerance: Annotated[
+        float, typer.Option("--tolerance", metavar="T", help="How near is near enough, in proportion to a value.")
+    ] = 1e-6,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find look-ahead, unstable warm-up and leaked state in a strategy, and name the guilty feature.
+
+    Everything is computed again: twice, on the tape cut off and altered behind some points, on tapes that begin later.
+    Exit 1 if something is wrong.
+
+    Example: pitboss features check --strategy mine.py:Mine --tape BTC=1m.parquet
+    """
+    from daemon.commands.features_build import BuildRequest
+    from daemon.commands.features_check import check_command
+
+    check_command(
+        BuildRequest(
+            tape=tape,
+            synthetic=synthetic,
+            series=series,
+            declare=declare,
+            strategy=strategy,
+            param=param,
+            symbol=symbol,
+            timeframe=timeframe,
+            data_dir=data_dir,
+        ),
+        bars,
+        tolerance,
+        as_json=as_json,
+    )

@@ -74,7 +74,8 @@ __all__ = [
     "Trade",
 ]
 
-_DESK = "_desk"
+DESK = "_desk"
+"""Where a strategy keeps the desk it gives its orders at; all else of it is its own."""
 _TIMES_IN_FORCE = get_args(TimeInForce)
 
 
@@ -311,7 +312,7 @@ class Strategy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=Tr
 
     def bind(self, desk: Desk, /) -> None:
         """Receive the desk orders are given at."""
-        self.__dict__[_DESK] = desk
+        self.__dict__[DESK] = desk
 
     def hears(self, method: str, /) -> bool:
         """Return whether the user's class overrides `method`."""
@@ -319,17 +320,17 @@ class Strategy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=Tr
 
     def dump_state(self) -> bytes:
         """Return every attribute that is not a parameter."""
-        return dump_state({name: value for name, value in self.__dict__.items() if name != _DESK})
+        return dump_state({name: value for name, value in self.__dict__.items() if name != DESK})
 
     def load_state(self, state: bytes, /) -> None:
         """Restore every attribute that is not a parameter."""
         desk = self._bound()
         self.__dict__.clear()
         self.__dict__.update(load_state(state))
-        self.__dict__[_DESK] = desk
+        self.__dict__[DESK] = desk
 
     def _bound(self) -> Desk:
-        desk: Desk | None = self.__dict__.get(_DESK)
+        desk: Desk | None = self.__dict__.get(DESK)
         if desk is None:
             message = "a strategy can act only while it is run; use on_start for what must happen first"
             raise RuntimeError(message)

@@ -1,0 +1,148 @@
+"""What a strategy knows before it was told anything: data in its module, its class, itself and its step functions.
+
+A tape's own prices among it, in the tape's order, are prices of bars to come.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from types import FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from strategies.base import DESK
+from strategies.indicators.custom import Custom
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from strategies.indicators.expression import Expression
+
+_WINDOW = 8
+"""So many values in the tape's order are no coincidence, if they differ."""
+_DIFFERENT = 5
+_DEPTH_MAX = 4
+_NUMBERS_MAX = 5_000_000
+
+
+class TapePrices:
+    """Recognizes stretches of a tape's columns."""
+
+    def __init__(self, columns: Iterable[NDArray[np.float64]]) -> None:
+        self._windows: set[bytes] = set()
+        for column in columns:
+            for start in range(0, len(column) - _WINDOW + 1, _WINDOW):
+                window = np.ascontiguousarray(column[start : start + _WINDOW], np.float64)
+                if len(set(window.tolist())) >= _DIFFERENT:
+                    self._windows.add(window.tobytes())
+
+    def count(self, numbers: NDArray[np.float64]) -> int:
+        """Return how many of these numbers stand in stretches of the tape."""
+        if len(numbers) < _WINDOW or len(numbers) > _NUMBERS_MAX:
+            return 0
+        known = self._windows
+        starts = range(len(numbers) - _WINDOW + 1)
+        return _WINDOW * sum(numbers[start : start + _WINDOW].tobytes() in known for start in starts)
+
+
+def of_strategy(strategy: object) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    """Yield the numbers a strategy's module, class and instance hold, with where."""
+    kind = type(strategy)
+    module = sys.modules.get(kind.__module__)
+    for name, value in vars(module).items() if module is not None else ():
+        if not name.startswith("__") and not isinstance(value, ModuleType | type):
+            yield from _numbers(name, value, 0)
+    for name, value in vars(kind).items():
+        if not name.startswith("__"):
+            yield from _numbers(f"{kind.__name__}.{name}", value, 0)
+    for name, value in getattr(strategy, "__dict__", {}).items():
+        if name != DESK:
+            yield from _numbers(f"self.{name}", value, 0)
+
+
+def of_steps(declared: Mapping[str, Expression]) -> Iterator[tuple[str, str, NDArray[np.float64]]]:
+    """Yield the numbers that users' step functions reach: the feature, the name, the numbers."""
+    for feature, expression in declared.items():
+        for own in steps(expression):
+            for name, value in _reached(own.step):
+                for where, numbers in _numbers(name, value, 0):
+                    yield feature, where, numbers
+
+
+def steps(expression: Expression) -> Iterator[Custom]:
+    """Yield the users' step functions an expression is computed by, the innermost last."""
+    seen: set[Expression] = set()
+    waiting = [expression]
+    while waiting:
+        one = waiting.pop()
+        if one not in seen:
+            seen.add(one)
+            if isinstance(one, Custom):
+                yield one
+            waiting.extend(one.parts)
+
+
+def _reached(step: Any) -> Iterator[tuple[str, object]]:  # noqa: ANN401 - whatever can be called
+    """Yield what a function can read besides its arguments."""
+    function = getattr(step, "py_func", step)
+    function = getattr(function, "func", function)
+    owner = getattr(function, "__self__", None)
+    if owner is not None and not isinstance(owner, ModuleType):
+        yield from ((f"self.{name}", value) for name, value in getattr(owner, "__dict__", {}).items())
+        function = function.__func__
+    if not isinstance(function, FunctionType):
+        return
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        yield name, cell.cell_contents
+    for name in function.__code__.co_names:
+        if name in function.__globals__:
+            yield name, function.__globals__[name]
+    yield from ((f"default {place}", value) for place, value in enumerate(function.__defaults__ or (), 1))
+
+
+def _numbers(name: str, value: Any, depth: int) -> Iterator[tuple[str, NDArray[np.float64]]]:  # noqa: ANN401 - anything
+    """Yield the columns of numbers that a value holds."""
+    if depth > _DEPTH_MAX:
+        return
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind in "fiu":
+            many = value.reshape(len(value), -1).T if value.ndim > 1 else [value]
+            yield from ((name, np.ascontiguousarray(column, np.float64)) for column in many)
+        elif value.dtype.names:
+            yield from (
+                (f"{name}[{field!r}]", np.ascontiguousarray(value[field], np.float64)) for field in value.dtype.names
+            )
+    elif isinstance(value, list | tuple | deque):
+        yield from _sequence(name, list(value), depth)
+    elif isinstance(value, dict):
+        yield from _sequence(name, list(value.values()), depth)
+    elif hasattr(value, "to_numpy"):
+        columns = getattr(value, "columns", None)
+        if columns is None:
+            yield from _numbers(name, np.asarray(value.to_numpy()), depth + 1)
+        else:
+            for column in columns:
+                yield from _numbers(f"{name}[{column!r}]", np.asarray(value[column].to_numpy()), depth + 1)
+
+
+def _sequence(name: str, items: list[Any], depth: int) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    if not items or len(items) > _NUMBERS_MAX:
+        return
+    first = items[0]
+    if isinstance(first, int | float | np.number) and not isinstance(first, bool):
+        try:
+            yield name, np.array(items, np.float64)
+        except (TypeError, ValueError):
+            return
+    elif isinstance(first, list | tuple) and first and all(isinstance(item, list | tuple) for item in items):
+        # Rows of a table: its columns are what stands in the tape's order.
+        width = min(len(item) for item in items)
+        for place in range(width):
+            yield from _sequence(name, [item[place] for item in items], depth + 1)
+    else:
+        for item in items[:1_000]:
+            yield from _numbers(name, item, depth + 1)
