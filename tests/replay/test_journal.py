@@ -213,7 +213,7 @@ def test_a_damaged_record_is_refused(stored: Path) -> None:
 def test_an_export_holds_every_input_with_its_decisions_and_the_tables(stored: Path, tmp_path: Path) -> None:
     out = tmp_path / "deep" / "out"
     written = {path.name: rows for path, rows in export_session(stored, "one", out)}
-    assert set(written) == {"inputs.jsonl", "fills.parquet", "orders.parquet", "equity.parquet"}
+    assert set(written) == {"inputs.jsonl", "fills.parquet", "orders.parquet", "equity.parquet", "tape.parquet"}
     lines = [json.loads(line) for line in (out / "inputs.jsonl").read_text().splitlines()]
     summary = replay_journal(stored, "one")
     assert [line["seq"] for line in lines] == list(range(1, summary.inputs + 1))
