@@ -1,10 +1,10 @@
 """Statistics: lines through windows, how columns move together, and how values are spread."""
 
-from strategies.indicators.declaration import Indicator, Kind, Source, add, bars, declare
+from strategies.indicators.declaration import Indicator, Kind, Source, add, bars, declare, number
 from strategies.indicators.expression import VALUE
 
 
-def _from_first(period: int) -> int:
+def _from_first(period: int, *_: float) -> int:
     """Count the bars before a window of `period` is full."""
     return period - 1
 
@@ -35,6 +35,15 @@ add(
         ("close",),
         VALUE,
         lambda period, lag: period - 1 + lag,
+    ),
+    Kind("zscore", "distribution", (bars(default=20, low=2),), ("close",), VALUE, _from_first),
+    Kind("skew", "distribution", (bars(default=50, low=3),), ("close",), VALUE, _from_first),
+    Kind("kurtosis", "distribution", (bars(default=50, low=4),), ("close",), VALUE, _from_first),
+    Kind("median", "order", (bars(default=20),), ("close",), VALUE, _from_first),
+    Kind("mad", "order", (bars(default=20),), ("close",), VALUE, _from_first),
+    Kind("quantile", "order", (bars(default=20), number("share", 0.5, 0.0, 1.0)), ("close",), VALUE, _from_first),
+    Kind(
+        "percentile", "order", (bars(default=30), number("percent", 50.0, 0.0, 100.0)), ("close",), VALUE, _from_first
     ),
 )
 
@@ -110,3 +119,38 @@ def autocorrelation(period: int = 30, lag: int = 1, source: Source = "close") ->
     It is 0 where nothing moves.  Of prices it is near 1; that of `log_return()` tells momentum from reversion.
     """
     return declare("autocorrelation", period, lag, sources=(source,))
+
+
+def zscore(period: int = 20, source: Source = "close") -> Indicator:
+    """Declare how many population standard deviations of `period` >= 2 bars the value is off their mean; 0 at rest."""
+    return declare("zscore", period, sources=(source,))
+
+
+def skew(period: int = 50, source: Source = "close") -> Indicator:
+    """Declare the population skewness of `period` >= 3 values; 0 where all are equal."""
+    return declare("skew", period, sources=(source,))
+
+
+def kurtosis(period: int = 50, source: Source = "close") -> Indicator:
+    """Declare the population excess kurtosis of `period` >= 4 values, 0 for the normal; 0 where all are equal."""
+    return declare("kurtosis", period, sources=(source,))
+
+
+def median(period: int = 20, source: Source = "close") -> Indicator:
+    """Declare the median of `period` >= 1 values; of an even number, the mean of the middle two."""
+    return declare("median", period, sources=(source,))
+
+
+def mad(period: int = 20, source: Source = "close") -> Indicator:
+    """Declare the median absolute deviation of `period` >= 1 values from their median, not scaled."""
+    return declare("mad", period, sources=(source,))
+
+
+def quantile(period: int = 20, share: float = 0.5, source: Source = "close") -> Indicator:
+    """Declare the quantile of `period` >= 1 values below which `share` lies, 0 to 1; linear between two values."""
+    return declare("quantile", period, share, sources=(source,))
+
+
+def percentile(period: int = 30, percent: float = 50.0, source: Source = "close") -> Indicator:
+    """Declare the value of `period` >= 1 at the nearest rank to `percent`, 0 to 100 (TA-Lib PERCENTILE)."""
+    return declare("percentile", period, percent, sources=(source,))

@@ -18,6 +18,7 @@ NEVER_FORGETS = {
     *("plus_dm", "minus_dm", "plus_di", "minus_di", "dx", "adx", "adxr", "dmi"),
     *("natr", "sar", "supertrend", "chandelier"),
     *("dema", "tema", "t3", "rma", "zlema", "kama", "mcginley"),
+    *("obv", "ad", "adosc", "nvi", "pvi", "pvt", "efi", "klinger", "vwap", "vwap_session", "vwap_since"),
 }
 """Kinds in which every value leaves a trace for ever."""
 

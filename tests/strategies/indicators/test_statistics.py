@@ -4,6 +4,7 @@ The plain formulas work in long doubles, on one window at a time, and share noth
 TA-Lib's moving sums have lost digits, they decide.
 """
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,18 +17,26 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from strategies.indicators import (
+    KINDS,
     Indicator,
     autocorrelation,
     beta,
     correl,
     covariance,
+    kurtosis,
     linearreg,
     linearreg_angle,
     linearreg_intercept,
     linearreg_slope,
+    mad,
+    median,
+    percentile,
+    quantile,
     r2,
     regression_beta,
+    skew,
     tsf,
+    zscore,
 )
 
 Column = NDArray[np.float64]
@@ -86,6 +95,22 @@ def returns(column: Column) -> Column:
     return np.diff(column) / column[:-1]
 
 
+def moment(window: Long, power: int) -> Long:
+    """Give a central moment."""
+    return (deviations(window) ** power).mean(axis=1)
+
+
+def off(window: Long) -> Long:
+    """Give what the newest value is off the mean."""
+    return deviations(window)[:, -1]
+
+
+def ranked(window: Long, percent: float) -> Long:
+    """Give the value of the nearest rank."""
+    rank = max(1, math.ceil(percent / 100 * window.shape[1]))
+    return np.sort(window, axis=1)[:, rank - 1]
+
+
 Formula = Callable[..., Long]
 FORMULAS: dict[str, Formula] = {
     "linearreg": lambda p, x: line(windows(x, p), p - 1),
@@ -104,12 +129,22 @@ FORMULAS: dict[str, Formula] = {
         joint(windows(returns(x), p), windows(returns(x), p)),
     ),
     "autocorrelation": lambda p, lag, x: correlation(windows(x[:-lag], p), windows(x[lag:], p)),
+    "zscore": lambda p, x: divided(off(windows(x, p)), np.sqrt(moment(windows(x, p), 2))),
+    "skew": lambda p, x: divided(moment(windows(x, p), 3), moment(windows(x, p), 2) ** 1.5),
+    "kurtosis": lambda p, x: (
+        divided(moment(windows(x, p), 4), moment(windows(x, p), 2) ** 2) - 3 * (moment(windows(x, p), 2) > 0)
+    ),
+    "median": lambda p, x: np.median(windows(x, p), axis=1),
+    "mad": lambda p, x: np.median(np.abs(windows(x, p) - np.median(windows(x, p), axis=1, keepdims=True)), axis=1),
+    "quantile": lambda p, share, x: np.quantile(windows(x, p), share, axis=1),
+    "percentile": lambda p, percent, x: ranked(windows(x, p), percent),
 }
 
 IN_TALIB: dict[str, Callable[..., Any]] = {
     name: getattr(talib, name.upper())
     for name in (
         "linearreg", "linearreg_intercept", "linearreg_slope", "linearreg_angle", "tsf", "correl", "beta",
+        "percentile",
     )
 }  # fmt: skip
 
@@ -127,6 +162,13 @@ INDICATORS = (
     *(beta(period) for period in (2, 5, 100)),
     autocorrelation(30, 1),
     autocorrelation(7, 20),
+    *(zscore(period) for period in (2, 20, 200)),
+    *(skew(period) for period in (3, 50, 200)),
+    *(kurtosis(period) for period in (4, 50, 200)),
+    *(median(period) for period in (1, 2, 20, 51)),
+    *(mad(period) for period in (2, 20, 51)),
+    *(quantile(period, share) for period, share in ((1, 0.5), (20, 0.0), (20, 0.37), (33, 1.0))),
+    *(percentile(period, percent) for period, percent in ((2, 50.0), (30, 33.0), (30, 0.0), (21, 100.0))),
 )
 
 
@@ -136,6 +178,12 @@ def named(indicator: Indicator) -> str:
 
 
 by_indicator = pytest.mark.parametrize("indicator", INDICATORS, ids=named)
+
+
+def plain(indicator: Indicator) -> list[float]:
+    """Give the parameters, counts as whole numbers."""
+    params = KINDS[indicator.kind].params
+    return [int(value) if param.whole else value for param, value in zip(params, indicator.params, strict=True)]
 
 
 # Series
@@ -180,7 +228,15 @@ SERIES: dict[str, Callable[[], Bars]] = {
     "xrpeth": lambda: real("1m/binance-spot_XRPETH_1m_2019-10.parquet", 3_000),
 }
 
-UNITS = {"correl": 1.0, "autocorrelation": 1.0, "r2": 1.0, "linearreg_angle": 90.0}
+UNITS = {
+    "correl": 1.0,
+    "autocorrelation": 1.0,
+    "r2": 1.0,
+    "linearreg_angle": 90.0,
+    "zscore": 1.0,
+    "skew": 1.0,
+    "kurtosis": 1.0,
+}
 """What the values of kinds that have a scale of their own are measured by; the others by the largest of them."""
 
 
@@ -193,16 +249,20 @@ def test_values_are_those_of_the_formula(indicator: Indicator, series: str) -> N
     (found,) = indicator.start().batch(*columns)
     assert np.isnan(found).tolist() == [row < indicator.warmup for row in range(found.size)]
     found = found[indicator.warmup :]
-    expected = FORMULAS[indicator.kind](*(int(param) for param in indicator.params), *columns)
-    unit = UNITS.get(indicator.kind, float(np.abs(expected).max()))
+    expected = FORMULAS[indicator.kind](*plain(indicator), *columns)
+    measured = columns[0] if indicator.kind == "mad" else expected
+    unit = UNITS.get(indicator.kind, float(np.abs(measured).max()))
     error = np.abs(found - expected)
     assert float(np.max(error / np.maximum(np.abs(expected), unit))) <= 1e-11
     if indicator.kind in IN_TALIB:
-        theirs = IN_TALIB[indicator.kind](*columns, *(int(param) for param in indicator.params))
+        theirs = IN_TALIB[indicator.kind](*columns, *plain(indicator))
         assert int(np.isnan(theirs).sum()) == indicator.warmup
         theirs = theirs[indicator.warmup :]
         differing = np.abs(found - theirs) > 1e-9 * np.maximum(np.abs(theirs), unit)
         assert (error[differing] < np.abs(theirs - expected)[differing]).all()
+
+
+AT_THE_PRICE = {"linearreg", "linearreg_intercept", "tsf", "median", "quantile", "percentile"}
 
 
 @by_indicator
@@ -210,7 +270,7 @@ def test_values_are_those_of_the_formula(indicator: Indicator, series: str) -> N
 def test_a_price_at_rest(indicator: Indicator, price: float) -> None:
     """Lines lie at the price to the last bit; nothing slopes, moves or goes together with anything."""
     (found,) = indicator.start().batch(*(np.full(500, price),) * len(indicator.columns))
-    expected = price if indicator.kind in {"linearreg", "linearreg_intercept", "tsf"} else 0.0
+    expected = price if indicator.kind in AT_THE_PRICE else 0.0
     assert set(found[indicator.warmup :].tolist()) == {expected}
 
 
