@@ -14,6 +14,7 @@ from strategies.indicators.state import PARAMS, IndicatorState
 Columns = tuple[NDArray[np.float64], ...]
 
 NEVER_FORGETS = {
+    "heikin_ashi",
     *("ema", "rsi", "atr", "bars_since", "crossed_above", "crossed_below"),
     *("plus_dm", "minus_dm", "plus_di", "minus_di", "dx", "adx", "adxr", "dmi"),
     *("natr", "sar", "supertrend", "chandelier"),
@@ -60,6 +61,9 @@ def columns_of(indicator: Indicator, row_count: int, seed: int) -> Columns:
     made["open"] = np.clip(opened, made["low"], made["high"])
     made["volume"] = draw.integers(0, 50, row_count) * 0.1
     made["time"] = 1_577_836_800.0 + 900.0 * np.arange(row_count)
+    made["bid"], made["ask"] = close - 0.01, close + draw.integers(0, 3, row_count) * 0.01
+    for name in ("bid_quantity", "ask_quantity", "buy_volume", "sell_volume"):
+        made[name] = draw.integers(0, 50, row_count) * 0.1
     return tuple(made[source] for source in indicator.columns)
 
 
@@ -228,7 +232,17 @@ def test_state_is_one_float_vector_that_begins_with_the_parameters(indicator: In
 @by_indicator
 def test_a_market_at_rest_divides_by_nothing(indicator: Indicator) -> None:
     """Hours of one price and no volume: every value is a finite number, by whatever rule its kind documents."""
-    made = {"open": 50.0, "high": 50.0, "low": 50.0, "close": 50.0, "volume": 0.0, "time": 0.0}
+    made = {
+        "open": 50.0,
+        "high": 50.0,
+        "low": 50.0,
+        "close": 50.0,
+        "volume": 0.0,
+        "time": 0.0,
+        "bid": 50.0,
+        "ask": 50.0,
+    }
+    made |= dict.fromkeys(("bid_quantity", "ask_quantity", "buy_volume", "sell_volume"), 0.0)
     outs = indicator.start().batch(*(np.full(400, made[source]) for source in indicator.columns))
     for name, out in zip(indicator.outputs, outs, strict=True):
         assert np.isfinite(out[indicator.warmup :]).all(), name
