@@ -81,6 +81,10 @@ class FeatureEngine(Protocol):
         """Whether bars of a higher timeframe are read at the close of those they are built from."""
         ...
 
+    def closing_order(self, symbol: str, timeframes_ns: Iterable[int], /) -> list[int]:
+        """Return higher timeframes of a symbol in the order in which bars that end together are to be closed."""
+        ...
+
     @property
     def hears(self) -> Collection[type[Message]]:
         """The kinds of messages between bars it must be given."""
@@ -128,6 +132,10 @@ class NoFeatures:
     def row(self, _: Sequence[float]) -> Any:  # noqa: ANN401 - see `FeaturePort.row`
         """Return an empty row."""
         return ()
+
+    def closing_order(self, _: str, timeframes_ns: Iterable[int], /) -> list[int]:
+        """Return them from the shortest to the longest."""
+        return sorted(set(timeframes_ns))
 
     def take(self, bar: Bar) -> None:
         """Compute nothing."""

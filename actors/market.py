@@ -115,7 +115,10 @@ class Market:
         series: Iterable[tuple[str, int, Iterable[int]]],
         stale_after_bars: int,
     ) -> None:
-        """Watch `series`: (symbol, timeframe in ns, higher timeframes in ns to build)."""
+        """Watch `series`: (symbol, timeframe in ns, higher timeframes in ns to build).
+
+        Bars of these that end together are closed in their order.
+        """
         self.name = "market"
         self._context = context
         self._emit = context.emit
@@ -124,7 +127,7 @@ class Market:
                 symbol,
                 timeframe_ns,
                 stale_after_bars * timeframe_ns,
-                [Bucket(higher) for higher in sorted(set(above))],
+                [Bucket(higher) for higher in dict.fromkeys(above)],
                 context.lane(symbol),
             )
             for symbol, timeframe_ns, above in series

@@ -94,7 +94,7 @@ class Core:
                 higher[symbol].append(timeframe_ns)
         self.market = Market(
             context,
-            [(plan.symbol, plan.timeframe_ns, higher[plan.symbol]) for plan in series],
+            [(one.symbol, one.timeframe_ns, engine.closing_order(one.symbol, higher[one.symbol])) for one in series],
             settings.market.stale_after_bars,
         )
         self.venue: SimulatedVenue | RemoteVenue = (

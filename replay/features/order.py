@@ -46,6 +46,7 @@ class Witness:
         self.built: Collection[SeriesKey] = graph.built
         self.merges = graph.merges
         self.hears: Collection[type[Message]] = graph.hears
+        self.closing_order = graph.closing_order
         self.place = 0
         self.lanes: dict[SeriesKey, Heard] = {}
         self.told: dict[int, tuple[list[int], list[float]]] = {}

@@ -130,6 +130,8 @@ class FeatureGraph:
         self.constants: list[int] = []
         self._shared: set[SeriesKey] = set()
         """Series whose values are read on another one."""
+        self._readers: set[tuple[SeriesKey, SeriesKey]] = set()
+        """Who reads whom."""
 
     def add(self, expression: Expression, series: SeriesKey) -> tuple[int, ...]:
         """Have an expression computed on a series; return the slots of its values.
@@ -159,7 +161,9 @@ class FeatureGraph:
 
     def share(self, slots: Iterable[int], reader: SeriesKey) -> None:
         """Note that slots are read on a series, perhaps not their own."""
-        self._shared.update(home for slot in slots if (home := self._homes.get(slot)) not in (None, reader))
+        homes = {home for slot in slots if (home := self._homes.get(slot)) is not None and home != reader}
+        self._shared |= homes
+        self._readers |= {(reader, home) for home in homes}
 
     @property
     def stepped(self) -> set[SeriesKey]:
@@ -175,6 +179,23 @@ class FeatureGraph:
     def merges(self) -> bool:
         """Whether a higher timeframe is read on bars it may be built from."""
         return any(self.base is not None and self.base[one.symbol] != one.timeframe_ns for one in self._shared)
+
+    def closing_order(self, symbol: str, timeframes_ns: Iterable[int]) -> list[int]:
+        """Return higher timeframes of a symbol in the order in which bars that end together are to be closed.
+
+        That is what is read before what reads it, else the shortest first; of those that read each other the longest.
+        """
+        left = sorted(set(timeframes_ns))
+        ordered: list[int] = []
+        while left:
+            reading = {
+                reader.timeframe_ns
+                for reader, read in self._readers
+                if reader.symbol == read.symbol == symbol and read.timeframe_ns in left
+            }
+            ordered.append(next((one for one in left if one not in reading), left[-1]))
+            left.remove(ordered[-1])
+        return ordered
 
     def compute(self, lane: Lane, chunk: Any) -> Columns:  # noqa: ANN401 - see `FeaturePort.batch`
         """Run a lane over a chunk of its bars, unless that was done; return the columns by slot."""

@@ -298,10 +298,10 @@ def test_a_bar_of_another_series_completes_what_ended_before_it_and_not_what_end
     assert (whole.symbol, whole.open_ns, whole.volume) == ("X", START, 4.0)
 
 
-def test_several_timeframes_are_said_from_short_to_long(context: Context) -> None:
+def test_several_timeframes_are_said_in_the_order_given(context: Context) -> None:
     door = Door(context, ("X", MINUTE, [15 * MINUTE, 5 * MINUTE, 15 * MINUTE]), stale_after_bars=1_000)
     said = [message for index in range(15) for message in door.hear(bar(index))]
-    assert [whole.timeframe_ns // MINUTE for whole in aggregates(said)] == [5, 5, 5, 15]
+    assert [whole.timeframe_ns // MINUTE for whole in aggregates(said)] == [5, 5, 15, 5]
 
 
 def test_a_withheld_bar_is_in_no_aggregate(five: Door) -> None:

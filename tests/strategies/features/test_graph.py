@@ -183,3 +183,16 @@ def test_a_step_function_that_gives_the_wrong_number_of_values_fails() -> None:
     rows = FeatureRows({"pair": custom(three, outputs=("a", "b"))}, FeatureGraph(BASE), X)
     with pytest.raises(FeatureError, match="gave 3 values, and names 2"):
         _ = rows.step(bar(0, 10.0)).pair_a
+
+
+def test_bars_that_end_together_are_closed_before_those_that_read_them() -> None:
+    graph = FeatureGraph(BASE)
+    quarter, hour = SeriesKey("X", 15 * MINUTE), SeriesKey("X", 60 * MINUTE)
+    timeframes_ns = (240 * MINUTE, quarter.timeframe_ns, hour.timeframe_ns, hour.timeframe_ns)
+    assert graph.closing_order("X", timeframes_ns) == [15 * MINUTE, 60 * MINUTE, 240 * MINUTE]
+    FeatureRows({"own": sma(3), "hour": close.on("1h")}, graph, quarter)
+    assert graph.closing_order("X", timeframes_ns) == [60 * MINUTE, 15 * MINUTE, 240 * MINUTE]
+    FeatureRows({"day": close - ema(3).on("4h")}, graph, hour)
+    assert graph.closing_order("X", timeframes_ns) == [240 * MINUTE, 60 * MINUTE, 15 * MINUTE]
+    assert graph.closing_order("Y", timeframes_ns) == [15 * MINUTE, 60 * MINUTE, 240 * MINUTE]
+    FeatureRows({"less": close.on("15m")}, FeatureGraph(BASE), hour)
