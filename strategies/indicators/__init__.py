@@ -151,6 +151,15 @@ from strategies.indicators.kinds.statistics import (
     tsf,
     zscore,
 )
+from strategies.indicators.kinds.structure import (
+    breakout,
+    fair_value_gap,
+    market_structure,
+    support_resistance,
+    swing_high,
+    swing_low,
+    zigzag,
+)
 from strategies.indicators.kinds.transforms import (
     absolute,
     bars_since,
@@ -239,6 +248,7 @@ __all__ = [
     "beta",
     "body_ratio",
     "book_imbalance",
+    "breakout",
     "cdl_2crows",
     "cdl_3blackcrows",
     "cdl_3inside",
@@ -321,6 +331,7 @@ __all__ = [
     "er",
     "exp",
     "external",
+    "fair_value_gap",
     "gap_percent",
     "heikin_ashi",
     "high",
@@ -344,6 +355,7 @@ __all__ = [
     "lower_wick",
     "lowest",
     "mad",
+    "market_structure",
     "marketfi",
     "maximum",
     "mcginley",
@@ -381,6 +393,9 @@ __all__ = [
     "sqrt",
     "stddev",
     "supertrend",
+    "support_resistance",
+    "swing_high",
+    "swing_low",
     "t3",
     "tema",
     "trade_imbalance",
@@ -400,6 +415,7 @@ __all__ = [
     "vwma",
     "where",
     "wma",
+    "zigzag",
     "zlema",
     "zscore",
 ]

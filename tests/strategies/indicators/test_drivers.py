@@ -14,7 +14,7 @@ from strategies.indicators.state import PARAMS, IndicatorState
 Columns = tuple[NDArray[np.float64], ...]
 
 NEVER_FORGETS = {
-    "heikin_ashi",
+    *("heikin_ashi", "swing_high", "swing_low", "market_structure", "support_resistance", "zigzag"),
     *("ema", "rsi", "atr", "bars_since", "crossed_above", "crossed_below"),
     *("plus_dm", "minus_dm", "plus_di", "minus_di", "dx", "adx", "adxr", "dmi"),
     *("natr", "sar", "supertrend", "chandelier"),
