@@ -49,3 +49,13 @@ def lag_keep(state: Vector, base: int, count: int, values: Vector) -> None:
         for age in range(count):
             state[ring + (position + age) % count] = values[rest + age]
         state[base + 1] = position
+
+
+@inlined
+def lag_take(state: Vector, base: int, count: int, values: Vector) -> None:
+    """Take a column into a ring that is full, where nobody asks for what was before."""
+    position = (int(state[base + 1]) + values.size) % count
+    ring = base + LAG_RING
+    for age in range(min(count, values.size)):
+        state[ring + (position - 1 - age) % count] = values[values.size - 1 - age]
+    state[base + 1] = position

@@ -131,7 +131,7 @@ def _close_in(
     above = middle + reach
     below = middle - reach
     if side == 0.0:
-        return -1.0, above, below, close
+        return 1.0, above, below, close
     upper = above if above < upper or before > upper else upper
     lower = below if below > lower or before < lower else lower
     is_rising = close > upper if side < 0.0 else not close < lower

@@ -1,6 +1,6 @@
 """Trend: whether there is one, how strong it is, and where it would be over."""
 
-from strategies.indicators.declaration import Indicator, Kind, add, bars, declare, number
+from strategies.indicators.declaration import Indicator, Kind, Source, add, bars, declare, number
 from strategies.indicators.expression import VALUE
 
 _HL = ("high", "low")
@@ -20,6 +20,12 @@ def _twice(period: int) -> int:
 def _in_order(acceleration: float, maximum: float) -> None:
     if acceleration > maximum:
         message = f"sar: acceleration must be at most the maximum, got {acceleration:g} and {maximum:g}"
+        raise ValueError(message)
+
+
+def _widening(conversion: int, base: int, span: int) -> None:
+    if not conversion <= base <= span:
+        message = f"ichimoku: conversion, base and span must not fall, got {conversion:g}, {base:g} and {span:g}"
         raise ValueError(message)
 
 
@@ -58,6 +64,27 @@ add(
         _HLC,
         ("long", "short"),
         lambda period, _: period,
+    ),
+    Kind("vortex", "strength", (bars(),), _HLC, ("plus", "minus"), _one_more),
+    Kind("choppiness", "strength", (bars(low=2),), _HLC, VALUE, _one_more),
+    Kind(
+        "mass_index",
+        "strength",
+        (bars(default=9), bars("window", 25)),
+        _HL,
+        VALUE,
+        lambda period, window: 2 * (period - 1) + window - 1,
+    ),
+    Kind("efficiency_ratio", "strength", (bars(default=10),), ("close",), VALUE, _one_more),
+    Kind("vhf", "strength", (bars(default=28, low=2),), ("close",), VALUE, _one_more),
+    Kind(
+        "ichimoku",
+        "channels",
+        (bars("conversion", 9), bars("base", 26), bars("span", 52)),
+        _HL,
+        ("conversion", "base", "span_a", "span_b"),
+        lambda conversion, base, span: span - 1,  # noqa: ARG005 - the widest window decides
+        _widening,
     ),
 )
 
@@ -127,7 +154,7 @@ def supertrend(period: int = 10, multiplier: float = 3.0) -> Indicator:
     """Declare the Supertrend (Seban): a stop `multiplier` average true ranges off the middle of the bar.
 
     It never backs off until a close breaks it.  The outputs are line, the stop, and side, 1 while it lies below
-    a rising market, -1 above a falling one; the first bar counts as falling.
+    a rising market, -1 above a falling one; the first bar counts as rising (TA-Lib SUPERTREND).
     """
     return declare("supertrend", period, multiplier)
 
@@ -138,3 +165,47 @@ def chandelier(period: int = 22, multiplier: float = 3.0) -> Indicator:
     The outputs are long, the stop below the highest high, and short, the one above the lowest low.
     """
     return declare("chandelier", period, multiplier)
+
+
+def vortex(period: int = 14) -> Indicator:
+    """Declare the vortex indicator of `period` >= 1 bars (Botes and Siepman 2010, TA-Lib VORTEX), 0 at rest.
+
+    The outputs are plus and minus: what goes up and down from one bar's far end to the next, over true ranges.
+    """
+    return declare("vortex", period)
+
+
+def choppiness(period: int = 14) -> Indicator:
+    """Declare the choppiness index of `period` >= 2 bars (Dreiss): 100 goes nowhere, a trend tends to 0.
+
+    It is the logarithm of true ranges over the window's range, to the base of the period.  At rest it is 100; gaps
+    can take it beyond.
+    """
+    return declare("choppiness", period)
+
+
+def mass_index(period: int = 9, window: int = 25) -> Indicator:
+    """Declare the mass index (Dorsey 1992, TA-Lib MASSI): the sum over `window` bars of how ranges widen.
+
+    A range widens by its EMA of `period` bars over the EMA of that, 1 at rest.
+    """
+    return declare("mass_index", period, window)
+
+
+def efficiency_ratio(period: int = 10, source: Source = "close") -> Indicator:
+    """Declare the distance over the way of `period` >= 1 changes, 0 to 1, 1 at rest (Kaufman 1995, TA-Lib ER)."""
+    return declare("efficiency_ratio", period, sources=(source,))
+
+
+def vhf(period: int = 28, source: Source = "close") -> Indicator:
+    """Declare the range over the way of `period` >= 2 bars, 0 to 1, 0 at rest (White 1991, TA-Lib VHF)."""
+    return declare("vhf", period, sources=(source,))
+
+
+def ichimoku(conversion: int = 9, base: int = 26, span: int = 52) -> Indicator:
+    """Declare the lines of Ichimoku Kinko Hyo (Hosoda 1969) as they are known at the close of the bar.
+
+    The outputs conversion, base and span_b are the middles of so many bars' extremes; span_a is that of the first
+    two.  Charts draw the spans `base` - 1 bars ahead: the cloud over the present bar is `.lag(25)` of them.
+    """
+    return declare("ichimoku", conversion, base, span)

@@ -17,16 +17,22 @@ from strategies.indicators import (
     aroonosc,
     atr,
     chandelier,
+    choppiness,
     dmi,
     dx,
+    efficiency_ratio,
     highest,
+    ichimoku,
     lowest,
+    mass_index,
     minus_di,
     minus_dm,
     plus_di,
     plus_dm,
     sar,
     supertrend,
+    vhf,
+    vortex,
 )
 
 Column = NDArray[np.float64]
@@ -171,7 +177,7 @@ def slow_supertrend(bars: Bars, average: Column, multiplier: float) -> tuple[Col
         above = (high[row] + low[row]) / 2 + multiplier * average[row]
         below = (high[row] + low[row]) / 2 - multiplier * average[row]
         if np.isnan(upper):
-            upper, lower, side[row] = above, below, -1.0
+            upper, lower, side[row] = above, below, 1.0
         else:
             upper = min(upper, above) if close[row - 1] <= upper else above
             lower = max(lower, below) if close[row - 1] >= lower else below
@@ -183,9 +189,11 @@ def slow_supertrend(bars: Bars, average: Column, multiplier: float) -> tuple[Col
 
 @by_market
 @pytest.mark.parametrize(("period", "multiplier"), [(10, 3.0), (2, 1.0)])
-def test_supertrend_like_its_definition(market: str, period: int, multiplier: float) -> None:
-    """The same turns and the same stops."""
+def test_supertrend_like_its_definition_and_talib(market: str, period: int, multiplier: float) -> None:
+    """The same turns and the same stops, which are TA-Lib's, too."""
     bars = MARKETS[market]()
+    line, side = talib.SUPERTREND(bars["high"], bars["low"], bars["close"], period, multiplier)
+    assert_equal(supertrend(period, multiplier), bars, line, np.where(np.isnan(line), np.nan, side))
     (average,) = batch(atr(period), bars)
     assert_equal(supertrend(period, multiplier), bars, *slow_supertrend(bars, average, multiplier))
 
@@ -196,3 +204,67 @@ def test_chandelier_hangs_from_the_extremes(market: str) -> None:
     bars = MARKETS[market]()
     (average,), (top,), (bottom,) = (batch(one, bars) for one in (atr(22), highest(22), lowest(22)))
     assert_equal(chandelier(), bars, top - 3.0 * average, bottom + 3.0 * average)
+
+
+# Strength
+
+
+def windows(values: Column, period: int) -> Column:
+    """Give the windows of a column, one per row from the first full one on."""
+    return np.lib.stride_tricks.sliding_window_view(values, period)
+
+
+def late(warmup: int, values: Column) -> Column:
+    """Put a warm-up in front of what follows it."""
+    return np.concatenate((np.full(warmup, np.nan), values))
+
+
+@by_market
+@pytest.mark.parametrize("period", [2, 14, 100])
+def test_strength_like_talib(market: str, period: int) -> None:
+    """Vortex, efficiency, the vertical horizontal filter and the mass index, also through a market at rest."""
+    bars = MARKETS[market]()
+    high, low, close = bars["high"], bars["low"], bars["close"]
+    assert_equal(vortex(period), bars, *talib.VORTEX(high, low, close, period), scale=1.0)
+    assert_equal(vhf(period), bars, talib.VHF(close, period), scale=1.0)
+    assert_equal(efficiency_ratio(period), bars, talib.ER(close, period), scale=1.0)
+    assert_equal(mass_index(9, period), bars, talib.MASSI(high, low, 9, period), scale=period)
+
+
+@by_market
+@pytest.mark.parametrize("period", [2, 14])
+def test_choppiness_like_its_definition(market: str, period: int) -> None:
+    """The logarithm of the way over the range, to the base of the period; 100 where neither is."""
+    bars = MARKETS[market]()
+    ranges = talib.TRANGE(bars["high"], bars["low"], bars["close"])[1:]
+    top, bottom = windows(bars["high"], period).max(1)[1:], windows(bars["low"], period).min(1)[1:]
+    way = np.array([float(sum(row)) for row in windows(ranges, period)])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        expected = np.where((way > 0) & (top > bottom), 100 * np.log(way / (top - bottom)) / np.log(period), 100.0)
+    assert_equal(choppiness(period), bars, late(period, expected), scale=100.0)
+
+
+@by_market
+def test_ichimoku_tells_what_is_known(market: str) -> None:
+    """Middles of three windows that end now; nothing is drawn into the past or the future."""
+    bars = MARKETS[market]()
+    top, bottom = bars["high"], bars["low"]
+    short, middle, long = (
+        late(51, ((windows(top, size).max(1) + windows(bottom, size).min(1)) / 2)[52 - size :]) for size in (9, 26, 52)
+    )
+    assert_equal(ichimoku(), bars, short, middle, (short + middle) / 2, long)
+
+
+def test_ichimoku_refuses_windows_that_narrow() -> None:
+    """One line names all three."""
+    with pytest.raises(ValueError, match=r"^ichimoku: conversion, base and span must not fall, got 9, 8 and 52$"):
+        ichimoku(9, 8)
+
+
+def test_strength_at_rest() -> None:
+    """A market that never moved goes nowhere: what each says then stands in its docstring."""
+    flat = dict.fromkeys(("open", "high", "low", "close"), np.full(200, 50.0))
+    said = {vortex(14): 0.0, vhf(28): 0.0, efficiency_ratio(10): 1.0, choppiness(14): 100.0, mass_index(9, 25): 25.0}
+    for indicator, value in said.items():
+        for found in batch(indicator, flat):
+            np.testing.assert_allclose(found[indicator.warmup :], value, rtol=1e-12)
