@@ -150,6 +150,14 @@ class Ledger:
         )
         """Cash the account would hold had nothing ever been traded."""
 
+    def on_liquidated(self, closed: Liquidated) -> None:
+        """Book what the venue closed, with what the insurance fund took of it or gave."""
+        held = self.holdings[closed.strategy, closed.symbol]
+        held.liquidation_fees_atoms += closed.liquidation_fee_atoms
+        held.insured_atoms += closed.insured_atoms
+        self.cash_atoms += closed.insured_atoms - closed.liquidation_fee_atoms
+        self.on_fill(closed)
+
     def on_fill(self, fill: Fill | Adopted | Liquidated) -> None:
         """Book one fill and say how the position stands."""
         key = (fill.strategy, fill.symbol)
@@ -172,10 +180,6 @@ class Ledger:
         held.fees_atoms += fill.fee_atoms
         held.fills += 1
         self.cash_atoms += cash_atoms - fill.fee_atoms
-        if isinstance(fill, Liquidated):
-            held.liquidation_fees_atoms += fill.liquidation_fee_atoms
-            held.insured_atoms += fill.insured_atoms
-            self.cash_atoms += fill.insured_atoms - fill.liquidation_fee_atoms
         self._assert_conserved(held)
         self._settle_change(held)
 
@@ -214,7 +218,7 @@ class Ledger:
         assert -_COUNT_MAX < held.funding_atoms < _COUNT_MAX, _TOO_MUCH
         self._assert_conserved(held)
         bar = self._context.lane(funding.symbol).bar
-        is_behind = bar is not None and bar.close_ns == self._context.now_ns
+        is_behind = bar is not None and bar.close_ns == self._context.now_ns == funding.paid_ns
         self._settle_change(held, self._context.now_ns + is_behind)
 
     def preload(self, symbol: str, columns: Any, timeframe_ns: int) -> bool:  # noqa: ANN401 - a column per field of a bar
@@ -396,7 +400,8 @@ class Ledger:
         assert -_COUNT_MAX < changed.fees_atoms < _COUNT_MAX, _TOO_MUCH
         total_atoms = self.cash_atoms
         for held in self.holdings.values():
-            total_atoms += _less_earned(held)
+            total_atoms += held.cost_atoms - held.realized_atoms + held.fees_atoms - held.funding_atoms
+            total_atoms += held.liquidation_fees_atoms - held.insured_atoms
         for other in self.others.values():
             total_atoms += other.value_atoms
         assert total_atoms == self.start_atoms, "money was not conserved"

@@ -267,14 +267,8 @@ class Core:
                 table[m.Trade].insert(1, venue.ticks.on_trade)
                 table[m.Quote].insert(1, venue.ticks.on_quote)
                 table[m.BookSnapshot].insert(1, venue.ticks.on_book)
-            if self.margin is not None:  # after what moves it, before the strategies
-                table[m.Mark].insert(1, self.margin.on_mark)
-                table[m.TimerFired].insert(1, self.margin.on_settled)
-                table[m.Funding].insert(2, self.margin.on_settled)
-                if venue.ticks.markets:
-                    table[m.Trade].insert(2, self.margin.on_trade)
-                    table[m.Quote].insert(2, self.margin.on_settled)
-                    table[m.BookSnapshot].insert(2, self.margin.on_settled)
+            if self.margin is not None:
+                self.margin.listen(table)
         else:
             table[m.TimerFired].append(venue.on_timer)
             table[m.VenueLink].append(venue.on_link)
@@ -329,6 +323,7 @@ class Core:
         venue, features, control, strategies = self.venue, self.features, self.control, self.strategies
         market, needs = self.market, self.risk.needs
         to_strategies = [s.on_order_event for s in strategies if s.hears_orders]
+        late = [self.paper_funding.on_execution] if self.paper_funding is not None and self.margin is not None else []
         wishes = [decided, risk.on_intent, *([risk.on_intent_answered] if "answers" in needs else [])]
         return {
             m.AggregateClosed: [features.on_aggregate],
@@ -371,6 +366,7 @@ class Core:
                 decided,
                 execution.on_fill,
                 ledger.on_fill,
+                *late,
                 risk.on_fill,
                 *(s.on_fill for s in strategies if s.hears_fills),
             ],
@@ -386,7 +382,12 @@ class Core:
                 *([self.margin.on_funding_shared] if self.margin is not None else []),
                 ledger.on_funding_shared,
             ],
-            m.Liquidated: [decided, ledger.on_fill, *(s.on_liquidated for s in strategies if s.hears_fills)],
+            m.Liquidated: [
+                decided,
+                ledger.on_liquidated,
+                *late,
+                *(s.on_liquidated for s in strategies if s.hears_fills),
+            ],
             m.MarginMark: [],
             m.PositionChanged: [
                 decided,

@@ -26,10 +26,21 @@ from actors.execution.margin_account import MarginAccount
 from actors.execution.matching import find_touch, path_points, point_times
 from actors.instrument import Rate, from_atoms
 from actors.margin import is_beyond
-from actors.messages import BUY, SELL, Cancelled, Liquidated
+from actors.messages import (
+    BUY,
+    SELL,
+    BookSnapshot,
+    Cancelled,
+    Funding,
+    Liquidated,
+    Mark,
+    Quote,
+    TimerFired,
+    Trade,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
+    from collections.abc import Collection, Mapping
 
     from actors.execution.margin_account import Held
     from actors.execution.matching import Points, Position
@@ -37,7 +48,8 @@ if TYPE_CHECKING:
     from actors.execution.tick_matching import TickMarket
     from actors.instrument import Instrument
     from actors.ledger import Account
-    from actors.messages import Bar, FundingShared, Mark, Message, PositionChanged, Trade
+    from actors.messages import Bar, FundingShared, Message, PositionChanged
+    from actors.runtime.lanes import Handler
     from actors.runtime.scheduler import Context
     from config.schema import Venue
 
@@ -85,7 +97,7 @@ class Liquidator:
         desk: Desk,
         fee: Rate,
         liquidation_fee: Rate,
-        on_ticks: Container[str],
+        on_ticks: Collection[str],
     ) -> None:
         self._context = context
         self._emit = context.emit
@@ -97,6 +109,16 @@ class Liquidator:
         self._liquidation_fee = liquidation_fee
         self._on_ticks = on_ticks
         self.tells = False
+
+    def listen(self, entries: dict[type[Message], list[Handler]]) -> None:
+        """Be told of what moves the margin, right after it was dealt with, and before strategies hear of it."""
+        entries[Mark].insert(1, self.on_mark)
+        entries[TimerFired].insert(1, self.on_settled)
+        entries[Funding].insert(2, self.on_settled)
+        if self._on_ticks:
+            entries[Trade].insert(2, self.on_trade)
+            entries[Quote].insert(2, self.on_settled)
+            entries[BookSnapshot].insert(2, self.on_settled)
 
     # --- orders -------------------------------------------------------------------------------------
 
@@ -327,7 +349,7 @@ def make_liquidator(
     account: Account,
     books: dict[tuple[str, str], int],
     desk: Desk,
-    on_ticks: Container[str],
+    on_ticks: Collection[str],
 ) -> Liquidator | None:
     """Return what holds contracts on margin; None where no leverage is set, or nothing is a contract."""
     if settings.leverage is None or not any(each.spec.contract for each in instruments.values()):

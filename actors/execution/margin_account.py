@@ -151,7 +151,7 @@ class MarginAccount:
     def pay(self, atoms: int, symbol: str = "") -> None:
         """Move the wallet by what was received, or paid if negative; what is set aside for `symbol` follows."""
         self.wallet_atoms += atoms
-        if symbol and self.contracts[symbol].isolated:
+        if symbol and self.contracts[symbol].isolated and self._held[symbol].lots:
             self._held[symbol].isolated_atoms += atoms
         self._bounds.clear()
 
@@ -273,10 +273,13 @@ class MarginAccount:
         if request.side == BUY:
             cost_atoms = self._spot_atoms(order) - (0 if without is None else self._spot_atoms(without))
             return NO_BALANCE if cost_atoms > max(0, self.available()) else ""
+        if request.reduce_only:
+            return ""
         selling_lots = sum(
             each.open_lots
             for each in self._resting[request.symbol]
-            if each is not without and each.request.side != BUY and each.request.strategy == request.strategy
+            if each.request.strategy == request.strategy
+            and not (each is without or each.request.side == BUY or each.request.reduce_only or _waits(each))
         )
         held_lots = self._books.get((request.strategy, request.symbol), 0)
         return NO_BALANCE if selling_lots + order.open_lots > held_lots else ""
@@ -319,13 +322,13 @@ class MarginAccount:
                 atoms += self.unrealized(held) - margin.position_atoms
         for symbol, orders in self._resting.items():
             if symbol not in self._held:
-                atoms -= sum(self._spot_atoms(order) for order in orders if order.request.side == BUY)
+                bought = [each for each in orders if each.request.side == BUY and not _waits(each)]
+                atoms -= sum(map(self._spot_atoms, bought))
         return atoms
 
     def _takes_none(self, order: Resting) -> bool:
         """Return whether an open order takes no margin: one that waits for its trigger, or can only reduce."""
-        waits = order.request.kind in ("stop", "stop_limit") and not order.triggered
-        return waits or self._only_reduces(order)
+        return _waits(order) or self._only_reduces(order)
 
     def _only_reduces(self, order: Resting) -> bool:
         """Return whether an order can only make the account's position smaller: its book is all there is of it."""
@@ -405,6 +408,11 @@ class MarginAccount:
         self._held = {held.symbol: held for held in kept.held}
         self.used_max_atoms, self.liquidations, self.refused = kept.used_max_atoms, kept.liquidations, kept.refused
         self._bounds.clear()
+
+
+def _waits(order: Resting) -> bool:
+    """Return whether an order waits for its trigger."""
+    return order.request.kind in ("stop", "stop_limit") and not order.triggered
 
 
 def contract_terms(settings: Settings, instruments: Mapping[str, Instrument], *, real: bool) -> dict[str, Terms]:

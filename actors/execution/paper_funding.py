@@ -9,6 +9,8 @@ is paid, and is taken at the close of the newest bar where no mark is known.
 
 On margin the venue knows one position: what that pays is rounded once, and the books' parts add up to it: what
 rounding them leaves goes to the first. Its mark is then the last close where none is told, for announced rates, too.
+And what was executed before a payment counts for it, also where that is known only later, at the close of a bar that
+the payment fell into: the difference is then paid, or given back.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from actors.instrument import Rate
-from actors.messages import Funding, FundingShared, Mark, PositionChanged, TimerFired
+from actors.messages import Fill, Funding, FundingShared, Liquidated, Mark, PositionChanged, TimerFired
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,10 +32,24 @@ if TYPE_CHECKING:
 _NS_PER_MS = 1_000_000
 
 
+class _Payment(msgspec.Struct):
+    """What was paid of one contract at one time, as far as is known."""
+
+    symbol: str
+    paid_ns: int
+    rate: float
+    mark: float
+    lots: dict[str, int]
+    """What each book held then."""
+    parts: dict[str, int]
+    """What each paid, in atoms."""
+
+
 class _State(msgspec.Struct):
     positions: list[tuple[str, str, int]]
     marks: dict[str, float]
     announced: dict[str, tuple[float, int, bool]]
+    payments: list[_Payment] = []
 
 
 class PaperFunding:
@@ -61,6 +77,8 @@ class PaperFunding:
         self._marks: dict[str, float] = {}
         self._announced: dict[str, tuple[float, int, bool]] = {}
         """The newest rate of each symbol, when it is paid, and whether it was told no sooner."""
+        self._payments: list[_Payment] = []
+        """On margin, those since the newest bar of their symbol: something executed before them may not be known."""
 
     def on_position_changed(self, message: PositionChanged) -> None:
         """Follow the books."""
@@ -96,30 +114,57 @@ class PaperFunding:
             mark = bar.close
         if mark is None:
             return
-        held = {book: lots for book, lots in self._positions.items() if book[1] == symbol and lots}
-        for (strategy, _), paid_atoms in zip(
-            held, self._payments(symbol, rate, mark, list(held.values())), strict=True
-        ):
-            self._emit(FundingShared(strategy, symbol, due_ns // _NS_PER_MS, -paid_atoms, due_ns))
-
-    def _payments(self, symbol: str, rate: float, mark: float, each_lots: list[int]) -> list[int]:
-        """Return what books of so many lots pay."""
-        instrument, exact = self._instruments[symbol], Rate(Decimal(repr(rate)))
-        paid = [exact.of(instrument.mark_atoms(mark, lots)) for lots in each_lots]
+        held = {book[0]: lots for book, lots in self._positions.items() if book[1] == symbol and lots}
+        payment = _Payment(symbol, due_ns, rate, mark, held, {})
+        self._pay(payment)
         if self._nets:
-            left_atoms = exact.of(instrument.mark_atoms(mark, sum(each_lots))) - sum(paid)
+            self._payments = [each for each in self._payments if not self._is_closed(each)] + [payment]
+
+    def on_execution(self, fill: Fill | Liquidated) -> None:
+        """Count what was executed before a payment, and is known only now."""
+        for payment in self._payments:
+            if payment.symbol == fill.symbol and fill.executed_ns < payment.paid_ns:
+                lots = payment.lots.get(fill.strategy, 0) + fill.side * fill.quantity_lots
+                payment.lots[fill.strategy] = lots
+                self._pay(payment)
+
+    def _is_closed(self, payment: _Payment) -> bool:
+        """Return whether the bar that a payment fell into is known."""
+        bar = self._context.lane(payment.symbol).bar
+        return bar is not None and payment.paid_ns <= bar.close_ns
+
+    def _pay(self, payment: _Payment) -> None:
+        """Have each book pay its part, or what that has become more."""
+        symbol, paid_ns = payment.symbol, payment.paid_ns
+        for strategy, atoms in self._parts(payment).items():
+            known = payment.parts.get(strategy)
+            if atoms != (known or 0) or known is None:
+                more_atoms = atoms - (known or 0)
+                payment.parts[strategy] = atoms
+                self._emit(FundingShared(strategy, symbol, paid_ns // _NS_PER_MS, -more_atoms, paid_ns))
+
+    def _parts(self, payment: _Payment) -> dict[str, int]:
+        """Return what each book pays."""
+        instrument, exact = self._instruments[payment.symbol], Rate(Decimal(repr(payment.rate)))
+        parts = {
+            strategy: exact.of(instrument.mark_atoms(payment.mark, lots)) for strategy, lots in payment.lots.items()
+        }
+        if self._nets and parts:
+            whole_atoms = exact.of(instrument.mark_atoms(payment.mark, sum(payment.lots.values())))
+            left_atoms = whole_atoms - sum(parts.values())
             unit = 1 if left_atoms > 0 else -1
+            strategies = list(parts)
             for index in range(abs(left_atoms)):
-                paid[index % len(paid)] += unit
-        return paid
+                parts[strategies[index % len(strategies)]] += unit
+        return parts
 
     def dump(self) -> bytes:
         """Return the state."""
         positions = [(strategy, symbol, lots) for (strategy, symbol), lots in self._positions.items()]
-        return msgspec.msgpack.encode(_State(positions, self._marks, self._announced))
+        return msgspec.msgpack.encode(_State(positions, self._marks, self._announced, self._payments))
 
     def load(self, state: bytes) -> None:
         """Restore the state; the timers must be restored already."""
         kept = msgspec.msgpack.decode(state, type=_State)
         self._positions = {(strategy, symbol): lots for strategy, symbol, lots in kept.positions}
-        self._marks, self._announced = kept.marks, kept.announced
+        self._marks, self._announced, self._payments = kept.marks, kept.announced, kept.payments

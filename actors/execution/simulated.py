@@ -440,7 +440,7 @@ class SimulatedVenue:
                 request.strategy,
                 request.symbol,
                 request.ref,
-                self.take_trade_id(),
+                self._next_trade_id,
                 request.side,
                 price_ticks,
                 quantity_lots,
@@ -451,6 +451,7 @@ class SimulatedVenue:
                 synthetic,
             )
         )
+        self._next_trade_id += 1
         resting.open_lots = remaining_lots
         if remaining_lots and reduced:
             self._emit(Expired(*resting.identity(), "reduce-only, and nothing is left to reduce"))

@@ -71,6 +71,7 @@ class Rig:
         timeframe_ns: int = MINUTE,
         contract: bool = False,
         spot: tuple[str, ...] = (),
+        ticks: tuple[str, ...] = (),
     ) -> None:
         instruments = {
             symbol: Instrument(
@@ -102,7 +103,7 @@ class Rig:
         self.core = Core(
             check_settings(settings or {}, "test"),
             instruments,
-            [SeriesPlan(symbol, timeframe_ns) for symbol in symbols],
+            [SeriesPlan(symbol, timeframe_ns, symbol in ticks) for symbol in symbols],
             plans,
             account or Account(to_atoms(Decimal(cash))),
             nonce="t",

@@ -270,3 +270,40 @@ def test_recorded_funding_is_charged_over_recorded_bars(shared_data: Path) -> No
     )
     assert held.funding_atoms / 1e8 == pytest.approx(expected, rel=1e-9)
     assert core.scheduler.emitted(m.FundingShared) > 140
+
+
+class Leans(Strategy):
+    """Takes a position by the price, larger than its margin lasts for."""
+
+    def on_bar(self, bar: m.Bar, _: Any, /) -> None:
+        cents = round(bar.close * 100)
+        if cents % 4 == 0:
+            self.target((cents % 7 - 3) / 4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["cross", "isolated"])
+@pytest.mark.parametrize("marks", [False, True])
+def test_margin_funding_and_marks_go_the_same_with_chunks_and_without(
+    walk: Any, tape_of: Any, mode: str, marks: bool
+) -> None:
+    table = walk(51, 1_500)
+    generator = np.random.default_rng(5)
+    paid_ns = [START_NS + minute * MINUTE + jitter for minute in range(7, 1_500, 29) for jitter in (0,)]
+    paid_ns = [each + int(generator.integers(0, 2)) * 20_000_000_000 for each in paid_ns]
+    external = [series("X/USD", paid_ns, list(generator.normal(0, 0.002, len(paid_ns)).round(6)), kind="funding")]
+    if marks:
+        closes = dict(zip(range(1_500), table["close"].tolist(), strict=True))
+        at = range(600, 1_500, 5)
+        mark_ns = [START_NS + minute * MINUTE + 1 for minute in at]
+        external.append(series("X/USD", mark_ns, [closes[minute - 1] for minute in at], kind="mark"))
+    tape = tape_of(table, "X/USD").with_external(external)
+    venue = {"leverage": 50, "margin_mode": mode, "taker_fee": Decimal("0.0002")}
+    settings = settings_of(Leans, venue=venue, account={"cash": 2})
+    (one, short), (two, whole) = played(tape, settings), stepped(tape, settings)
+    assert one.snapshot() == two.snapshot()
+    assert short.fills().equals(whole.fills())
+    assert short.equity().equals(whole.equity())
+    assert one.scheduler.emitted(m.Liquidated) > 0
+    assert one.scheduler.emitted(m.FundingShared) > 10
+    assert one.ledger.equity_atoms == one.margin.account.view().balance_atoms or marks

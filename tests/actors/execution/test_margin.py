@@ -22,7 +22,7 @@ def bench(rig: Any) -> Any:
 
     def make(*strategies: Any, cash: str = "1000", **terms: Any) -> Any:
         venue = {"leverage": 10, "taker_fee": 0, "maker_fee": 0, "liquidation_fee": 0, "tiers": FLAT}
-        rest = {name: terms.pop(name) for name in ("symbols", "account", "spot") if name in terms}
+        rest = {name: terms.pop(name) for name in ("symbols", "account", "spot", "ticks") if name in terms}
         settings = {"venue": venue | {name: _exact(value) for name, value in terms.items()}}
         return rig(*strategies, settings=settings, contract=True, cash=cash, **rest)
 
@@ -396,6 +396,32 @@ def test_where_marks_are_told_bars_liquidate_nothing(bench: Any, scripted: Any, 
     conserve(desk)
 
 
+def test_where_orders_match_on_trades_their_prices_are_the_marks(bench: Any, scripted: Any, of: Any) -> None:
+    plan = {0: lambda s: s.target(50), 1: lambda s: s.buy(200, stop=90.0), 2: lambda s: s.sell(10, limit=130.0)}
+    desk = bench(scripted(plan), ticks=("X",))
+    numbers = iter(range(1, 100))
+
+    def trade(price: float) -> list[Any]:
+        desk.core.context.now_ns += 1
+        said: list[Any] = desk.post(m.Trade("X", next(numbers), price, 1_000.0, m.SELL, desk.now_ns))
+        return said
+
+    trade(100.0)
+    desk.flat(100)
+    (fill,) = of(m.Fill, trade(100.0))
+    assert (fill.price_ticks, fill.quantity_lots) == (100, 50)
+    assert of(m.Liquidated, desk.bar(100, low=50, close=60)) == [], "bars are no marks here"
+    (refused,) = of(m.Rejected, trade(95.0))
+    assert (refused.ref, refused.reason) == (2, POOR), "a stop is asked for margin by the trade that meets it"
+    desk.flat(95)
+    assert of(m.Liquidated, trade(81.0)) == []
+    said = trade(80.0)
+    (closed,) = of(m.Liquidated, said)
+    assert (closed.price_ticks, closed.quantity_lots) == (80, 50)
+    assert [each.ref for each in of(m.Cancelled, said)] == [3]
+    conserve(desk)
+
+
 def test_funding_can_use_the_margin_up(bench: Any, scripted: Any, of: Any) -> None:
     desk = bench(target(50, scripted))
     desk.flat(100, 2)
@@ -508,6 +534,27 @@ def test_spot_beside_contracts_is_bought_with_what_is_available_and_sold_if_it_i
     assert of(m.Rejected, both()) == []
     (fill,) = of(m.Fill, desk.bar(100, symbol="Y"))
     assert (fill.side, fill.quantity_lots) == (m.SELL, 3)
+    desk.core.margin.account.check()
+
+
+def test_a_bracket_around_spot_needs_nothing_twice(bench: Any, scripted: Any, of: Any) -> None:
+    """A stop and a target sell the same 3; a stop that buys is paid for when it is met."""
+    around = [lambda s: s.sell(3, stop=90.0, reduce_only=True), lambda s: s.sell(3, limit=110.0, reduce_only=True)]
+    plan = {
+        0: lambda s: s.buy(3),
+        2: lambda s: [order(s) for order in around],
+        3: lambda s: (s.buy(5, stop=95.0), s.buy(6, stop=96.0)),
+    }
+    desk = bench((target(40, scripted), "X"), (scripted(plan), "Y"), symbols=("X", "Y"), spot=("Y",))
+    for _ in range(3):
+        desk.bar(100, symbol="X")
+        desk.bar(100, symbol="Y")
+    said = desk.bar(100, low=89, close=92, symbol="Y")
+    assert [(fill.price_ticks, fill.quantity_lots) for fill in of(m.Fill, said)] == [(90, 3)]
+    assert margin(desk).available_atoms == (1_000 - 30 - 400) * UNIT
+    said = desk.bar(92, high=97, close=97, symbol="Y")
+    assert [(fill.price_ticks, fill.quantity_lots) for fill in of(m.Fill, said)] == [(95, 5)]
+    assert [each.ref for each in of(m.Rejected, said)] == [5]
     desk.core.margin.account.check()
 
 
