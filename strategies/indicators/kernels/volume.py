@@ -10,10 +10,6 @@ from strategies.indicators.kernels.parts import EMA_SLOTS, ema_next, ema_run
 SEEN = 0  # Stops at 1 wherever the first bar only lends its values to the second.
 
 
-STRETCH = 2048
-"""Rows taken at a time where two loops go over them, so that they stay in the cache."""
-
-
 # OBV
 
 OBV_PREVIOUS = 1
@@ -131,17 +127,13 @@ def adosc_batch(state: Vector, high: Vector, low: Vector, close: Vector, volume:
         begin += 1
     total, fast, slow = state[ADOSC_TOTAL], state[ADOSC_FAST_MEAN], state[ADOSC_SLOW_MEAN]
     fast_weight, slow_weight = 2.0 / (state[ADOSC_FAST] + 1.0), 2.0 / (state[ADOSC_SLOW] + 1.0)
-    for first in range(begin, out.size, STRETCH):
-        last = min(first + STRETCH, out.size)
-        highs, lows, closes, volumes = high[first:last], low[first:last], close[first:last], volume[first:last]
-        filled = out[first:last]
-        for row in range(filled.size):
-            filled[row] = money_flow(highs[row], lows[row], closes[row], volumes[row])
-        for row in range(filled.size):
-            total += filled[row]
-            fast = total * fast_weight + fast * (1.0 - fast_weight)
-            slow = total * slow_weight + slow * (1.0 - slow_weight)
-            filled[row] = fast - slow
+    fast_rest, slow_rest = 1.0 - fast_weight, 1.0 - slow_weight
+    highs, lows, closes, volumes, filled = high[begin:], low[begin:], close[begin:], volume[begin:], out[begin:]
+    for row in range(filled.size):
+        total += money_flow(highs[row], lows[row], closes[row], volumes[row])
+        fast = total * fast_weight + fast * fast_rest
+        slow = total * slow_weight + slow * slow_rest
+        filled[row] = fast - slow
     state[ADOSC_TOTAL], state[ADOSC_FAST_MEAN], state[ADOSC_SLOW_MEAN] = total, fast, slow
 
 

@@ -45,6 +45,16 @@ add(
     Kind(
         "percentile", "order", (bars(default=30), number("percent", 50.0, 0.0, 100.0)), ("close",), VALUE, _from_first
     ),
+    Kind("percentrank", "counts", (bars(default=100),), ("close",), VALUE, _after),
+    Kind("avgdev", "counts", (bars(),), ("close",), VALUE, _from_first),
+    Kind("entropy", "counts", (bars(default=50, low=2), bars("bins", 10, 2, 1000)), ("close",), VALUE, _from_first),
+    Kind("total", "path", (bars(default=30),), ("close",), VALUE, _from_first),
+    Kind("log_return", "path", (bars("bars", 1),), ("close",), VALUE, _after),
+    Kind("drawdown", "path", (), ("close",), VALUE, lambda: 0),
+    Kind("max_drawdown", "path", (bars(default=100),), ("close",), VALUE, _from_first),
+    Kind("hurst", "path", (bars(default=100, low=32),), ("close",), VALUE, _from_first),
+    Kind("bars_since_highest", "path", (bars(default=20),), ("high",), VALUE, _from_first),
+    Kind("bars_since_lowest", "path", (bars(default=20),), ("low",), VALUE, _from_first),
 )
 
 
@@ -154,3 +164,61 @@ def quantile(period: int = 20, share: float = 0.5, source: Source = "close") -> 
 def percentile(period: int = 30, percent: float = 50.0, source: Source = "close") -> Indicator:
     """Declare the value of `period` >= 1 at the nearest rank to `percent`, 0 to 100 (TA-Lib PERCENTILE)."""
     return declare("percentile", period, percent, sources=(source,))
+
+
+def percentrank(period: int = 100, source: Source = "close") -> Indicator:
+    """Declare the percentage of the `period` >= 1 values before that are less, 0 to 100 (TA-Lib PERCENTRANK)."""
+    return declare("percentrank", period, sources=(source,))
+
+
+def avgdev(period: int = 14, source: Source = "close") -> Indicator:
+    """Declare the mean absolute deviation of `period` >= 1 values from their mean (TA-Lib AVGDEV)."""
+    return declare("avgdev", period, sources=(source,))
+
+
+def entropy(period: int = 50, bins: int = 10, source: Source = "close") -> Indicator:
+    """Declare Shannon's entropy of `period` >= 2 values, by the greatest possible: 0 to 1 (Shannon 1948).
+
+    The range of the window is cut into `bins` equal parts, 2 to 1000.  It is 0 where all values are equal.
+    """
+    return declare("entropy", period, bins, sources=(source,))
+
+
+def total(period: int = 30, source: Source = "close") -> Indicator:
+    """Declare the sum of `period` >= 1 values (TA-Lib SUM)."""
+    return declare("total", period, sources=(source,))
+
+
+def log_return(bars: int = 1, source: Source = "close") -> Indicator:
+    """Declare the logarithm of the ratio to the value of `bars` >= 1 bars ago; NaN of what is not positive."""
+    return declare("log_return", bars, sources=(source,))
+
+
+def drawdown(source: Source = "close") -> Indicator:
+    """Declare the relative distance from the highest value since the first bar: 0 there, below it negative."""
+    return declare("drawdown", sources=(source,))
+
+
+def max_drawdown(period: int = 100, source: Source = "close") -> Indicator:
+    """Declare the worst relative change from a value to a later one within `period` >= 1 bars, 0 or negative."""
+    return declare("max_drawdown", period, sources=(source,))
+
+
+def hurst(period: int = 100, source: Source = "close") -> Indicator:
+    """Declare Hurst's exponent of `period` >= 32 values: 0.5 of a random walk, more of a trend, less of reversion.
+
+    It is half the slope of the log mean squared change over the log of 1, 2, 4, 8 and 16 bars (the generalised
+    exponent of order 2, Di Matteo 2003).  It is 0.5 where nothing moves, and 0 where all moves cancel over one of
+    the longer distances.  Of prices that multiply, read the logarithm: `hurst(100, log())`.
+    """
+    return declare("hurst", period, sources=(source,))
+
+
+def bars_since_highest(period: int = 20, source: Source = "high") -> Indicator:
+    """Declare how many bars ago the highest of `period` >= 1 bars was, the latest of equals (TA-Lib MAXINDEX)."""
+    return declare("bars_since_highest", period, sources=(source,))
+
+
+def bars_since_lowest(period: int = 20, source: Source = "low") -> Indicator:
+    """Declare how many bars ago the lowest of `period` >= 1 bars was, the latest of equals (TA-Lib MININDEX)."""
+    return declare("bars_since_lowest", period, sources=(source,))

@@ -20,21 +20,31 @@ from strategies.indicators import (
     KINDS,
     Indicator,
     autocorrelation,
+    avgdev,
+    bars_since_highest,
+    bars_since_lowest,
     beta,
     correl,
     covariance,
+    drawdown,
+    entropy,
+    hurst,
     kurtosis,
     linearreg,
     linearreg_angle,
     linearreg_intercept,
     linearreg_slope,
+    log_return,
     mad,
+    max_drawdown,
     median,
     percentile,
+    percentrank,
     quantile,
     r2,
     regression_beta,
     skew,
+    total,
     tsf,
     zscore,
 )
@@ -111,6 +121,37 @@ def ranked(window: Long, percent: float) -> Long:
     return np.sort(window, axis=1)[:, rank - 1]
 
 
+def histogram(window: Long, bins: int) -> Long:
+    """Give Shannon's entropy of each window's histogram, by the greatest possible."""
+    found = []
+    for values in window.astype(np.float64):
+        low, high = values.min(), values.max()
+        if low == high:
+            found.append(0.0)
+            continue
+        places = np.minimum(((values - low) * (bins / (high - low))).astype(np.int64), bins - 1)
+        shares = np.bincount(places) / values.size
+        found.append(-sum(share * math.log(share) for share in shares if share) / math.log(bins))
+    return np.array(found, np.longdouble)
+
+
+def worst(window: Long) -> Long:
+    """Give the worst relative change from a value to a later one."""
+    lows = np.minimum.accumulate(window[:, ::-1], axis=1)[:, ::-1]
+    return (lows / window - 1).min(axis=1)
+
+
+def exponent(window: Long) -> Long:
+    """Give half the slope of log mean squared change over log distance, by least squares."""
+    distances = np.array([1, 2, 4, 8, 16])
+    squares = np.array([((window[:, d:] - window[:, :-d]) ** 2).mean(axis=1) for d in distances])
+    found = np.full(window.shape[0], 0.5)
+    moved = (squares > 0).all(axis=0)
+    found[moved] = np.polyfit(np.log(distances), np.log(squares[:, moved].astype(np.float64)), 1)[0] / 2
+    found[~moved & (squares[0] > 0)] = 0.0
+    return found.astype(np.longdouble)
+
+
 Formula = Callable[..., Long]
 FORMULAS: dict[str, Formula] = {
     "linearreg": lambda p, x: line(windows(x, p), p - 1),
@@ -137,6 +178,16 @@ FORMULAS: dict[str, Formula] = {
     "median": lambda p, x: np.median(windows(x, p), axis=1),
     "mad": lambda p, x: np.median(np.abs(windows(x, p) - np.median(windows(x, p), axis=1, keepdims=True)), axis=1),
     "quantile": lambda p, share, x: np.quantile(windows(x, p), share, axis=1),
+    "percentrank": lambda p, x: 100 * (windows(x, p + 1)[:, :-1] < windows(x, p + 1)[:, -1:]).mean(axis=1),
+    "avgdev": lambda p, x: np.abs(deviations(windows(x, p))).mean(axis=1),
+    "entropy": lambda p, bins, x: histogram(windows(x, p), bins),
+    "total": lambda p, x: windows(x, p).sum(axis=1),
+    "log_return": lambda bars, x: np.log(x[bars:].astype(np.longdouble) / x[:-bars]),
+    "drawdown": lambda x: x / np.maximum.accumulate(x).astype(np.longdouble) - 1,
+    "max_drawdown": lambda p, x: worst(windows(x, p)),
+    "hurst": lambda p, x: exponent(windows(x, p)),
+    "bars_since_highest": lambda p, x: np.argmax(windows(x, p)[:, ::-1], axis=1).astype(np.longdouble),
+    "bars_since_lowest": lambda p, x: np.argmin(windows(x, p)[:, ::-1], axis=1).astype(np.longdouble),
     "percentile": lambda p, percent, x: ranked(windows(x, p), percent),
 }
 
@@ -144,9 +195,10 @@ IN_TALIB: dict[str, Callable[..., Any]] = {
     name: getattr(talib, name.upper())
     for name in (
         "linearreg", "linearreg_intercept", "linearreg_slope", "linearreg_angle", "tsf", "correl", "beta",
-        "percentile",
+        "percentile", "percentrank", "avgdev",
     )
 }  # fmt: skip
+IN_TALIB["total"] = talib.SUM
 
 INDICATORS = (
     *(linearreg(period) for period in (2, 14, 200)),
@@ -167,6 +219,17 @@ INDICATORS = (
     *(kurtosis(period) for period in (4, 50, 200)),
     *(median(period) for period in (1, 2, 20, 51)),
     *(mad(period) for period in (2, 20, 51)),
+    *(percentrank(period) for period in (2, 30, 100)),
+    *(avgdev(period) for period in (2, 14, 100)),
+    *(entropy(period, bins) for period, bins in ((2, 2), (50, 10), (20, 64))),
+    *(total(period) for period in (2, 30)),
+    log_return(1),
+    log_return(7),
+    drawdown(),
+    *(max_drawdown(period) for period in (1, 2, 20, 100)),
+    *(hurst(period) for period in (32, 100)),
+    *(bars_since_highest(period) for period in (2, 20)),
+    *(bars_since_lowest(period) for period in (2, 20)),
     *(quantile(period, share) for period, share in ((1, 0.5), (20, 0.0), (20, 0.37), (33, 1.0))),
     *(percentile(period, percent) for period, percent in ((2, 50.0), (30, 33.0), (30, 0.0), (21, 100.0))),
 )
@@ -250,8 +313,8 @@ def test_values_are_those_of_the_formula(indicator: Indicator, series: str) -> N
     assert np.isnan(found).tolist() == [row < indicator.warmup for row in range(found.size)]
     found = found[indicator.warmup :]
     expected = FORMULAS[indicator.kind](*plain(indicator), *columns)
-    measured = columns[0] if indicator.kind == "mad" else expected
-    unit = UNITS.get(indicator.kind, float(np.abs(measured).max()))
+    measured = columns[0] if indicator.kind in {"mad", "avgdev"} else expected
+    unit = UNITS.get(indicator.kind, float(np.abs(measured).max()) or 1.0)
     error = np.abs(found - expected)
     assert float(np.max(error / np.maximum(np.abs(expected), unit))) <= 1e-11
     if indicator.kind in IN_TALIB:
@@ -263,6 +326,7 @@ def test_values_are_those_of_the_formula(indicator: Indicator, series: str) -> N
 
 
 AT_THE_PRICE = {"linearreg", "linearreg_intercept", "tsf", "median", "quantile", "percentile"}
+AT_REST = {"hurst": 0.5}
 
 
 @by_indicator
@@ -270,8 +334,9 @@ AT_THE_PRICE = {"linearreg", "linearreg_intercept", "tsf", "median", "quantile",
 def test_a_price_at_rest(indicator: Indicator, price: float) -> None:
     """Lines lie at the price to the last bit; nothing slopes, moves or goes together with anything."""
     (found,) = indicator.start().batch(*(np.full(500, price),) * len(indicator.columns))
-    expected = price if indicator.kind in AT_THE_PRICE else 0.0
-    assert set(found[indicator.warmup :].tolist()) == {expected}
+    expected = price if indicator.kind in AT_THE_PRICE else AT_REST.get(indicator.kind, 0.0)
+    if indicator.kind != "total":
+        assert set(found[indicator.warmup :].tolist()) == {expected}
 
 
 def test_a_straight_line_is_found() -> None:
@@ -290,3 +355,46 @@ def test_beta_is_of_the_second_on_the_first() -> None:
     np.testing.assert_allclose(beta(20).start().batch(market, stock)[0][20:], 2.0, rtol=1e-9)
     spread = 7.0 + 3.0 * market
     np.testing.assert_allclose(regression_beta(20).start().batch(market, spread)[0][19:], 3.0, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("maker", "theirs"), [(bars_since_highest, talib.MAXINDEX), (bars_since_lowest, talib.MININDEX)]
+)
+def test_bars_since_an_extreme_count_back_from_where_talib_finds_it(
+    maker: Callable[..., Indicator], theirs: Callable[..., Any]
+) -> None:
+    """Without ties: of equals TA-Lib takes the earlier or the later, by what it has seen before."""
+    values = np.random.default_rng(25).permutation(2_000).astype(np.float64)
+    (found,) = maker(20, "close").start().batch(values)
+    assert (np.arange(19, 2_000) - found[19:]).tolist() == theirs(values, 20)[19:].tolist()
+
+
+def test_hurst_tells_a_trend_and_a_reversion_from_a_random_walk() -> None:
+    """A line has exponent 1, noise 0, a walk about one half; moves that cancel have none."""
+    draw = np.random.default_rng(26)
+    assert hurst(64).start().batch(np.arange(100.0))[0][-1] == pytest.approx(1.0, rel=1e-12)
+    assert abs(float(hurst(5_000).start().batch(draw.normal(size=5_000))[0][-1])) < 0.02
+    assert abs(float(hurst(5_000).start().batch(np.cumsum(draw.normal(size=5_000)))[0][-1]) - 0.5) < 0.05
+    assert hurst(64).start().batch(np.arange(100.0) % 2.0)[0][-1] == 0.0
+
+
+def test_entropy_of_evenly_spread_values_is_one() -> None:
+    """And of two heaps that of a coin."""
+    assert entropy(50, 10).start().batch(np.arange(50.0))[0][-1] == pytest.approx(1.0, rel=1e-12)
+    assert entropy(50, 10).start().batch(np.arange(50.0) % 2.0)[0][-1] == pytest.approx(
+        math.log(2) / math.log(10), rel=1e-12
+    )
+
+
+@by_indicator
+def test_both_drivers_leave_the_same_state_around_what_is_no_number(indicator: Indicator) -> None:
+    """Not the values alone, which the drivers' own tests compare, but all that is carried on."""
+    draw = np.random.default_rng(27)
+    columns = [draw.normal(50.0, 5.0, 520) for _ in indicator.columns]
+    for column in columns:
+        column[[150, 151, 260]] = np.nan, -np.inf, 1e300
+        column[[300, 301]] = np.inf, -0.0
+    stream, batch = indicator.start(), indicator.start()
+    rows = [stream.step(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+    np.testing.assert_array_equal(batch.batch(*columns), np.array(rows).T)
+    np.testing.assert_array_equal(stream.state, batch.state)
