@@ -1,4 +1,4 @@
-"""Volume from the first bar on: OBV, AD, ADOSC, NVI, PVI, PVT, EFI and Klinger; of one bar, MARKETFI."""
+"""Volume from the first bar on: OBV, AD, ADOSC, NVI, PVI, PVT, EFI, Klinger, CVD; of one bar, MARKETFI."""
 
 from math import nan
 
@@ -394,3 +394,30 @@ def marketfi_batch(state: Vector, high: Vector, low: Vector, volume: Vector, out
     """Take a chunk of n bars, one by one."""
     for row in range(out.size):
         out[row] = _eased(high[row] - low[row], volume[row])
+
+
+# CVD
+
+CVD_TOTAL = 1
+
+
+def cvd_slots() -> int:
+    """Give the length of the state."""
+    return CVD_TOTAL + 1
+
+
+@compiled(outputs(1), STATE, VALUE, VALUE)
+def cvd_step(state: Vector, bought: float, sold: float) -> tuple[float]:
+    """Take one bar in; give what takers bought so far less what they sold."""
+    state[CVD_TOTAL] += bought - sold
+    return (state[CVD_TOTAL],)
+
+
+@compiled(VOID, STATE, COLUMN, COLUMN, STATE)
+def cvd_batch(state: Vector, bought: Vector, sold: Vector, out: Vector) -> None:
+    """Take a chunk of n bars in and write n totals to `out`."""
+    total = state[CVD_TOTAL]
+    for row in range(out.size):
+        total += bought[row] - sold[row]
+        out[row] = total
+    state[CVD_TOTAL] = total

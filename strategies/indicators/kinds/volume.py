@@ -53,6 +53,7 @@ add(
     Kind("vwap_since", "flow", (), ("open", *_BAR), VALUE, _at_once),
     Kind("eom", "flow", (bars(), number("scale", 1e8)), ("high", "low", "volume"), VALUE, _after),
     Kind("marketfi", "volume", (), ("high", "low", "volume"), VALUE, _at_once),
+    Kind("cvd", "volume", (), ("buy_volume", "sell_volume"), VALUE, _at_once),
     Kind(
         "volume_profile",
         "profile",
@@ -172,6 +173,11 @@ def eom(period: int = 14, scale: float = 1e8) -> Indicator:
 def marketfi(high: Source = "high", low: Source = "low", volume: Source = "volume") -> Indicator:
     """Declare the market facilitation index: the range per unit of volume, 0 without volume (TA-Lib MARKETFI)."""
     return declare("marketfi", sources=(high, low, volume))
+
+
+def cvd(bought: Source = "buy_volume", sold: Source = "sell_volume") -> Indicator:
+    """Declare the cumulative volume delta: what takers bought less what they sold, since the first bar."""
+    return declare("cvd", sources=(bought, sold))
 
 
 def volume_profile(period: int = 100, bins: int = 24, area: float = 0.7) -> Indicator:

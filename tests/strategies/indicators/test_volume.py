@@ -15,6 +15,7 @@ from strategies.indicators import (
     ad,
     adosc,
     cmf,
+    cvd,
     efi,
     eom,
     klinger,
@@ -231,3 +232,9 @@ def test_a_fast_average_that_is_slow_is_refused(make: Callable[[], Any]) -> None
     """In one line."""
     with pytest.raises(ValueError, match=r"fast must be below slow, got \d+ and \d+\Z"):
         make()
+
+
+def test_volume_delta_is_what_takers_bought_less_what_they_sold() -> None:
+    """Added up from the first bar on."""
+    bought, sold = [3.0, 0.0, 1.5, 2.0], [1.0, 4.0, 1.5, 0.5]
+    assert cvd().start().batch(bought, sold)[0].tolist() == [2.0, -2.0, -2.0, -0.5]
