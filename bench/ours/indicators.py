@@ -32,6 +32,10 @@ NAMES = {"highest": "MAX", "lowest": "MIN", "change": "MOM", "rma": ""}
 
 ARGUMENTS: dict[str, Callable[[tuple[float, ...]], tuple[float, ...]]] = {
     "bbands": lambda params: (params[0], params[1], params[1]),
+    "apo": lambda params: (*params, 1),
+    "kama": lambda params: params[:1],
+    "ppo": lambda params: (*params, 1),
+    "stoch": lambda params: (params[0], params[1], 0, params[2], 0),
 }
 """How TA-Lib takes the parameters, where not in our order."""
 

@@ -11,7 +11,6 @@ import numpy as np
 import polars as pl
 import pytest
 import talib
-from numpy.typing import NDArray
 
 from strategies.indicators import (
     Indicator,
@@ -33,10 +32,19 @@ from strategies.indicators import (
     wma,
     zlema,
 )
-
-Column = NDArray[np.float64]
-Long = NDArray[np.longdouble]
-Bars = dict[str, Column]
+from tests.strategies.indicators.definitions import (
+    Bars,
+    Column,
+    Long,
+    before,
+    column_scale,
+    linear,
+    named,
+    recursive,
+    smoothed,
+    walk,
+    windows,
+)
 
 DATA = Path(__file__).parents[4] / "shared" / "data" / "ohlcv"
 TOLERANCE = 1e-11  # Of the value or of the largest input; TA-Lib is allowed 1e-9.
@@ -63,53 +71,10 @@ INDICATORS = (
 )
 
 
-def named(indicator: Indicator) -> str:
-    """Give the test's name for an indicator."""
-    return "-".join((indicator.kind, *(f"{param:g}" for param in indicator.params)))
-
-
 by_indicator = pytest.mark.parametrize("indicator", INDICATORS, ids=named)
 
 
 # The definitions
-
-
-def windows(values: Long, period: int, rule: Callable[[Long], np.longdouble]) -> Long:
-    """Give a rule's result for the window up to each row; NaN while one has a gap."""
-    found = np.full(values.size, np.nan, np.longdouble)
-    for row in range(period - 1, values.size):
-        window = values[row + 1 - period : row + 1]
-        if not np.isnan(window).any():
-            found[row] = rule(window)
-    return found
-
-
-def recursive(values: Long, period: int, weight: np.longdouble) -> Long:
-    """Give an exponential average from its first value on: the mean of the first `period`."""
-    found = np.full(values.size, np.nan, np.longdouble)
-    gaps = int(np.isnan(values).sum())
-    for row in range(gaps + period - 1, values.size):
-        if row == gaps + period - 1:
-            found[row] = values[gaps : row + 1].mean()
-        else:
-            found[row] = found[row - 1] + weight * (values[row] - found[row - 1])
-    return found
-
-
-def smoothed(values: Long, period: int) -> Long:
-    """Give an EMA."""
-    return recursive(values, period, np.longdouble(2) / (period + 1))
-
-
-def linear(values: Long, period: int) -> Long:
-    """Give a linearly weighted average."""
-    weights = np.arange(1, period + 1).astype(np.longdouble)
-    return windows(values, period, lambda window: np.longdouble((window * weights).sum() / weights.sum()))
-
-
-def before(values: Long, bars: int) -> Long:
-    """Give the values of so many bars ago."""
-    return np.concatenate((np.full(bars, np.nan, np.longdouble), values))[: values.size]
 
 
 def defined_dema(values: Long, period: int) -> Long:
@@ -205,30 +170,9 @@ def defined(indicator: Indicator, bars: Bars) -> Long:
     return rule(*columns, *whole)
 
 
-# The series
-
-
-def walk(row_count: int, price: float, tick: float, seed: int) -> Bars:
-    """Make a random walk from `price` in whole ticks, with a flat stretch, a jump, and minutes without trades."""
-    draw = np.random.default_rng(seed)
-    ticks = round(price / tick) + np.cumsum(np.rint(draw.normal(0.0, 2.0, row_count)))
-    ticks[150:270] = ticks[150]
-    ticks[300:] *= 3
-    spread = draw.integers(0, 4, (2, row_count))
-    spread[:, 150:270] = 0
-    close = np.maximum(ticks, 10.0)
-    high, low = close + spread[0], close - spread[1]
-    opened = np.clip(np.concatenate((close[:1], close[:-1])), low, high)
-    volume = np.where(np.arange(row_count) % 90 < 30, 0.0, draw.integers(0, 90, row_count) * 0.01)
-    bars = {"open": opened * tick, "high": high * tick, "low": low * tick, "close": close * tick}
-    return {**bars, "volume": volume}
-
-
-def largest(indicator: Indicator, bars: Bars) -> float:
-    """Give the largest price an indicator reads, or 1 for what is a ratio."""
-    if indicator.kind == "er":
-        return 1.0
-    return max(float(np.abs(bars[source]).max()) for source in indicator.columns if source != "volume")
+def unit(indicator: Indicator, bars: Bars) -> float:
+    """Give what an output is measured by: the largest price, or 1 for what is a ratio."""
+    return 1.0 if indicator.kind == "er" else column_scale(indicator, bars)
 
 
 # The tests
@@ -242,7 +186,7 @@ def test_equal_to_the_definition(indicator: Indicator, price: float, tick: float
     (found,) = indicator.start().batch(*(bars[source] for source in indicator.columns))
     expected = defined(indicator, bars)
     assert np.isnan(found).tolist() == np.isnan(expected).tolist()
-    np.testing.assert_allclose(found, expected.astype(float), rtol=TOLERANCE, atol=TOLERANCE * largest(indicator, bars))
+    np.testing.assert_allclose(found, expected.astype(float), rtol=TOLERANCE, atol=TOLERANCE * unit(indicator, bars))
 
 
 TALIB = tuple(
@@ -268,7 +212,7 @@ def assert_like_talib(indicator: Indicator, bars: Bars) -> None:
     if indicator.kind == "vwma":
         traded = np.convolve(bars["volume"] > 0.0, np.ones(int(indicator.params[0])))[: found.size] > 0.5
         expected = np.where(traded | np.isnan(found), expected, bars["close"])
-    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9 * largest(indicator, bars))
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9 * unit(indicator, bars))
 
 
 @pytest.mark.parametrize("indicator", TALIB, ids=named)

@@ -22,6 +22,8 @@ NEVER_FORGETS = {
     *("obv", "ad", "adosc", "nvi", "pvi", "pvt", "efi", "klinger", "vwap", "vwap_session", "vwap_since"),
     *("mass_index", "keltner", "atr_bands", "chaikin_volatility", "rvi"),
     *("drawdown", "cvd"),
+    *("drawdown",),
+    *("trix", "macd", "apo", "ppo", "tsi", "cmo", "stochrsi", "fisher"),
 }
 """Kinds in which every value leaves a trace for ever."""
 
