@@ -189,6 +189,30 @@ class ProtectedIntent(Intent, frozen=True):
     """How far from the order's own price that is, in quote units: a multiple of the ATR; of both, the stop counts."""
 
 
+class StopProtects(Message, frozen=True):
+    """The stop that will grow from wish `ref` protects what an execution has just opened.
+
+    A simulated venue that matches on bars has it at work from that execution on, not from the end of the bar.
+    """
+
+    strategy: str
+    symbol: str
+    ref: int
+    executed_ns: int
+    """The venue's time of that execution."""
+    price_ticks: int
+
+
+class OneCancelsOther(Message, frozen=True):
+    """The first execution of one of these wishes' orders withdraws the others.
+
+    The desk does that as soon as it hears of it; a simulated venue at once, or both could fill in one bar.
+    """
+
+    strategy: str
+    refs: tuple[int, ...]
+
+
 class RiskVeto(Message, frozen=True):
     """A wish that will not become an order."""
 
@@ -464,6 +488,6 @@ Input = (
 Decision = (
     Intent | ProtectedIntent | RiskVeto | OrderRequest | CancelRequest | AmendRequest | AmendVeto | Accepted | Rejected
     | Cancelled | Expired | CancelRejected | Amended | AmendRejected | Fill | Adopted | FeeInBase | FeeInAsset
-    | PositionChanged | FundingShared | Liquidated
+    | PositionChanged | FundingShared | Liquidated | StopProtects | OneCancelsOther
 )  # fmt: skip
 """What the digest is taken over and the journal keeps beside its input."""

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
     from actors.features import FeaturePort
+    from actors.instrument import Instrument
+    from actors.ledger import Account
     from actors.strategy_port import StrategyPort
 
 
@@ -58,3 +62,17 @@ class CoreSnapshot(msgspec.Struct, frozen=True):
     timers: list[tuple[str, str, int]]
     counts: dict[str, int]
     actors: dict[str, bytes]
+
+
+def book_of(instrument: Instrument, strategy: str, account: Account) -> tuple[Instrument, int, int]:
+    """Return what a strategy's desk needs of one symbol: its units, and what is held of it at which cost."""
+    held = [each for each in account.holdings if (each.strategy, each.symbol) == (strategy, instrument.symbol)]
+    return instrument, sum(each.quantity_lots for each in held), sum(each.cost_atoms for each in held)
+
+
+def rests_alone(
+    plan: StrategyPlan, instruments: Mapping[str, Instrument], books: Collection[tuple[str, str]], *, real: bool
+) -> frozenset[str]:
+    """Return a strategy's symbols of which two exits for the same lots could both fill: nobody would cut the second."""
+    shared = {symbol for symbol, _ in plan.series if real and sum(symbol == held for _, held in books) > 1}
+    return frozenset(symbol for symbol, _ in plan.series if symbol in shared or instruments[symbol].spec.long_only)

@@ -8,21 +8,17 @@ messages again with everything it says muted, and skips the one that was poison.
 from __future__ import annotations
 
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from actors.desk.desk import Desk
+from actors.desk.news import UPDATES, OrderNews, execution_of, forced_execution_of, update_of
 from actors.desk.standing import KeptStanding
 from actors.messages import (
-    Accepted,
-    Amended,
-    AmendRejected,
-    AmendVeto,
+    ActorRestarted,
     Bar,
     BookSnapshot,
-    Cancelled,
-    Expired,
     External,
     FeatureRow,
     Fill,
@@ -34,14 +30,12 @@ from actors.messages import (
     OpenInterest,
     PositionChanged,
     Quote,
-    Rejected,
-    RiskVeto,
     SliceClosed,
     TimerFired,
     Trade,
+    TradingStateChanged,
 )
 from actors.runtime.supervision import Intensity
-from actors.strategy_port import Execution, OrderUpdate
 from actors.ticks import TICKS, Tick, middle
 
 if TYPE_CHECKING:
@@ -66,6 +60,16 @@ class _Checkpoint(msgspec.Struct, frozen=True):
     cost_atoms: int = 0
     further: list[KeptStanding] = []
     """Of its other symbols, in order; what stands above is of the first."""
+    exits: bytes = b""
+
+
+class _Heeded:
+    """A message that only the exits were told."""
+
+    __slots__ = ("message",)
+
+    def __init__(self, message: Message) -> None:
+        self.message = message
 
 
 class _State(msgspec.Struct):
@@ -73,22 +77,6 @@ class _State(msgspec.Struct):
     abandoned: bool
     restarts: int
     restart_times_ns: list[int]
-
-
-_OrderNews = Accepted | Rejected | Cancelled | Expired | RiskVeto | Amended | AmendRejected | AmendVeto
-
-_UPDATES: dict[
-    type[Message], Literal["accepted", "rejected", "cancelled", "expired", "vetoed", "amended", "amend_rejected"]
-] = {
-    Accepted: "accepted",
-    Rejected: "rejected",
-    Cancelled: "cancelled",
-    Expired: "expired",
-    RiskVeto: "vetoed",
-    Amended: "amended",
-    AmendRejected: "amend_rejected",
-    AmendVeto: "amend_rejected",
-}
 
 
 class StrategyActor:
@@ -102,6 +90,8 @@ class StrategyActor:
         money: the account.
         fee: of an execution that takes, as the simulated venue has it.
         aggregated: symbols whose bars, as it wants them, are built here.
+        alone: the symbols of which only one exit may rest for each lot.
+        follow: has it told what becomes of its orders, from now on.
         checkpoint_inputs: its state is kept every this many of its own messages.
         intensity: how often it may fail.
     """
@@ -118,12 +108,14 @@ class StrategyActor:
         fee: Rate,
         *,
         aggregated: Sequence[str] = (),
+        alone: frozenset[str] = frozenset(),
+        follow: Callable[[], None],
         checkpoint_inputs: int,
         intensity: Intensity,
     ) -> None:
         self.name = f"strategy.{strategy_id}"
         self.id = strategy_id
-        self.desk = Desk(context, strategy_id, books, money, fee)
+        self.desk = Desk(context, strategy_id, books, money, fee, alone, follow)
         self.symbols = self.desk.symbols
         self.on_aggregates = bool(aggregated)
         """Whether a row may be heard after its bar's close."""
@@ -141,6 +133,7 @@ class StrategyActor:
         self._context = context
         self._strategy = strategy
         self._standings = self.desk.standings
+        self._timers = (self.name, self.desk.exits.timer)
         self._checkpoint_inputs = checkpoint_inputs
         self._since = self.desk.since
         """What was heard since the checkpoint: bars with their values, other messages with their times."""
@@ -151,6 +144,11 @@ class StrategyActor:
     def strategy(self) -> StrategyPort:
         """The user's strategy, to be looked at."""
         return self._strategy
+
+    @property
+    def heeds(self) -> bool:
+        """Whether it follows its orders for the sake of its exits."""
+        return self.desk.exits.used
 
     @property
     def symbol(self) -> str:
@@ -168,7 +166,7 @@ class StrategyActor:
             self._context.outbox.clear()
             message = "orders can be given from the first bar on; in on_start there is no market yet"
             raise ValueError(message)
-        self.desk.arm(self.name)
+        self.desk.settle()
         self._keep()
 
     # --- messages -----------------------------------------------------------------------------------
@@ -284,6 +282,25 @@ class StrategyActor:
         if standing is not None:  # a symbol that is inherited, and not traded any more, is nothing to it
             standing.lots, standing.cost_atoms = message.quantity_lots, message.cost_atoms
 
+    def heed(self, message: Message) -> None:
+        """Follow what became of an order or a book, for the exits: whatever the user's own code makes of it."""
+        if message.strategy == self.id and message.symbol in self._standings and not self.abandoned:  # type: ignore[attr-defined]
+            self._since.append((self._context.now_ns, _Heeded(message)))
+            self.desk.exits.heed(message)
+            self._settle()
+
+    def on_trading_state(self, message: TradingStateChanged) -> None:
+        """Let the exits follow the trading state."""
+        self._since.append((self._context.now_ns, message))
+        self.desk.exits.on_trading(message.state)
+        self._settle()
+
+    def on_restarted(self, message: ActorRestarted) -> None:
+        """Let the exits look at what the strategy failed on."""
+        if message.actor == self.name:
+            self._since.append((self._context.now_ns, message))
+            self._settle()
+
     def on_fill(self, fill: Fill) -> None:
         """Tell the strategy of its fill."""
         if fill.strategy == self.id and fill.symbol in self._standings and not self.abandoned:
@@ -293,7 +310,7 @@ class StrategyActor:
 
     def _tell_fill(self, fill: Fill) -> None:
         self.desk.hand = standing = self._standings[fill.symbol]
-        self._strategy.on_fill(_execution(fill, standing.instrument))
+        self._strategy.on_fill(execution_of(fill, standing.instrument))
 
     def on_liquidated(self, closed: Liquidated) -> None:
         """Tell the strategy what the venue closed of its position."""
@@ -304,34 +321,37 @@ class StrategyActor:
 
     def _tell_liquidated(self, closed: Liquidated) -> None:
         self.desk.hand = standing = self._standings[closed.symbol]
-        self._strategy.on_fill(_forced(closed, standing.instrument))
+        self._strategy.on_fill(forced_execution_of(closed, standing.instrument))
 
-    def on_order_event(self, event: _OrderNews) -> None:
+    def on_order_event(self, event: OrderNews) -> None:
         """Tell the strategy what became of its order."""
         if event.strategy == self.id and event.symbol in self._standings and not self.abandoned:
             self._since.append((self._context.now_ns, event))
             self._tell_order(event)
             self._settle()
 
-    def _tell_order(self, event: _OrderNews) -> None:
+    def _tell_order(self, event: OrderNews) -> None:
         self.desk.hand = self._standings[event.symbol]
-        self._strategy.on_order(_update(event))
+        self._strategy.on_order(update_of(event))
 
     def on_timer(self, timer: TimerFired) -> None:
-        """Tell the strategy that its timer is due."""
-        if timer.actor == self.name and not self.abandoned:
+        """Tell the strategy, or its exits, that a timer is due."""
+        if timer.actor in self._timers and not self.abandoned:
             self._since.append((self._context.now_ns, timer))
             self._tell_timer(timer)
             self._settle()
 
     def _tell_timer(self, timer: TimerFired) -> None:
+        if timer.actor != self.name:
+            self.desk.exits.on_timer()
+            return
         self.desk.hand = self._standings[self.symbols[0]]
         self._strategy.on_timer(timer.name)
 
     def _settle(self) -> None:
         """After a handler of the strategy returned: make its timers and, now and then, a checkpoint."""
         if self.desk.armed:
-            self.desk.arm(self.name)
+            self.desk.settle()
         if len(self._since) >= self._checkpoint_inputs:
             self._keep()
 
@@ -350,6 +370,7 @@ class StrategyActor:
             first.tick_ns,
             first.cost_atoms,
             [standing.keep() for standing in others],
+            self.desk.exits.dump(),
         )
 
     def _last_good(self) -> _Checkpoint:
@@ -376,6 +397,9 @@ class StrategyActor:
         )
         for standing, kept in zip(self._standings.values(), (first, *checkpoint.further), strict=True):
             standing.load(kept)
+        self.desk.exits.load(checkpoint.exits)
+        if self.desk.exits.is_busy:
+            self.desk.look_after()
 
     # --- supervision --------------------------------------------------------------------------------
 
@@ -383,10 +407,11 @@ class StrategyActor:
         """Return to the state before the message in hand, saying nothing."""
         desk = self.desk
         seen = [standing.bar for standing in self._standings.values()]
+        tell = self._tellers()
         self._since.pop()
-        self._return_to(self._checkpoint)
         desk.begin_again()
         try:
+            self._return_to(self._checkpoint)
             for when, what in self._since:
                 desk.told += 1
                 if isinstance(when, Bar):
@@ -395,7 +420,9 @@ class StrategyActor:
                     self._strategy.on_bar(when, what)
                 else:
                     desk.past_ns = when
-                    self._again(what)
+                    tell[type(what)](what)
+                if desk.armed and not isinstance(what, PositionChanged):
+                    desk.settle()
         finally:
             desk.end_again()
             for standing, bar in zip(self._standings.values(), seen, strict=True):
@@ -406,33 +433,24 @@ class StrategyActor:
         self.abandoned = True
         self.desk.armed.clear()
 
-    def _again(self, message: Message) -> None:
-        match message:
-            case HistoryRow():
-                self._see_history(message)
-            case FeatureRow():
-                self._see(message)
-            case SliceClosed():
-                self._see_slice(message)
-            case Trade() | Quote() | BookSnapshot() | Mark() | Funding() | OpenInterest() | Liquidation():
-                self._tell_tick(message)
-            case External():
-                self._tell_external(message)
-            case PositionChanged():
-                self._follow(message)
-            case Fill():
-                self._tell_fill(message)
-            case Liquidated():
-                self._tell_liquidated(message)
-            case TimerFired():
-                self._tell_timer(message)
-            case (
-                Accepted() | Rejected() | Cancelled() | Expired() | RiskVeto()
-                | Amended() | AmendRejected() | AmendVeto()
-            ):  # fmt: skip
-                self._tell_order(message)
-            case _:
-                raise AssertionError(message)
+    def _tellers(self) -> dict[type[Any], Callable[[Any], None]]:
+        """Return how each message is told again; bars have a way of their own."""
+        exits = self.desk.exits
+        return {
+            **dict.fromkeys((Trade, Quote, BookSnapshot, Mark, Funding, OpenInterest, Liquidation), self._tell_tick),
+            **dict.fromkeys(UPDATES, self._tell_order),
+            FeatureRow: self._see,
+            HistoryRow: self._see_history,
+            SliceClosed: self._see_slice,
+            External: self._tell_external,
+            PositionChanged: self._follow,
+            Fill: self._tell_fill,
+            Liquidated: self._tell_liquidated,
+            TimerFired: self._tell_timer,
+            _Heeded: lambda heeded: exits.heed(heeded.message),
+            TradingStateChanged: lambda message: exits.on_trading(message.state),
+            ActorRestarted: lambda _: None,  # what follows every message is all
+        }
 
     def dump(self) -> bytes:
         """Return the state."""
@@ -449,34 +467,3 @@ class StrategyActor:
         self.intensity.times_ns = kept.restart_times_ns
         self._checkpoint = kept.checkpoint
         self.desk.forget()
-
-
-def _execution(fill: Fill, instrument: Instrument) -> Execution:
-    return Execution(
-        fill.ref,
-        instrument.price_float(fill.price_ticks),
-        instrument.quantity_float(fill.side * fill.quantity_lots),
-        fill.fee_atoms / 1e8,
-        fill.liquidity,
-        fill.executed_ns,
-        fill.remaining_lots == 0,
-        fill.symbol,
-    )
-
-
-def _forced(closed: Liquidated, instrument: Instrument) -> Execution:
-    return Execution(
-        0,
-        instrument.price_float(closed.price_ticks),
-        instrument.quantity_float(closed.side * closed.quantity_lots),
-        (closed.fee_atoms + closed.liquidation_fee_atoms - closed.insured_atoms) / 1e8,
-        "taker",
-        closed.executed_ns,
-        done=True,
-        symbol=closed.symbol,
-        forced=closed.reason,
-    )
-
-
-def _update(event: _OrderNews) -> OrderUpdate:
-    return OrderUpdate(event.ref, _UPDATES[type(event)], getattr(event, "reason", ""), event.symbol)

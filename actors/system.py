@@ -21,7 +21,7 @@ from actors.features import FeatureEngine, Features, NoFeatures, Subscription
 from actors.instrument import Rate
 from actors.ledger import Account, Ledger
 from actors.market import Market
-from actors.plans import CoreSnapshot, History, SeriesPlan, StrategyPlan
+from actors.plans import CoreSnapshot, History, SeriesPlan, StrategyPlan, book_of, rests_alone
 from actors.risk import Risk
 from actors.runtime.digest import Digest
 from actors.runtime.scheduler import Context, Scheduler
@@ -143,10 +143,12 @@ class Core:
                 context,
                 plan.id,
                 plan.strategy,
-                [_book(instruments[symbol], plan.id, account) for symbol, _ in plan.series],
+                [book_of(instruments[symbol], plan.id, account) for symbol, _ in plan.series],
                 self.ledger,
                 fee,
                 aggregated=[symbol for symbol, _ in plan.series if plan.timeframe_ns != base[symbol]],
+                alone=rests_alone(plan, instruments, books, real=real),
+                follow=self._rewire,
                 checkpoint_inputs=supervision.checkpoint_inputs,
                 intensity=Intensity(supervision.restarts_max, round(supervision.restart_window_s * _NS_PER_S)),
             )
@@ -322,7 +324,9 @@ class Core:
         decided, execution, ledger, risk = self.digest.decided.append, self.execution, self.ledger, self.risk
         venue, features, control, strategies = self.venue, self.features, self.control, self.strategies
         market, needs = self.market, self.risk.needs
-        to_strategies = [s.on_order_event for s in strategies if s.hears_orders]
+        heeding = [s.heed for s in strategies if s.heeds]
+        to_strategies = [*heeding, *(s.on_order_event for s in strategies if s.hears_orders)]
+        to_paper = [venue.ties.on_tied] if isinstance(venue, SimulatedVenue) else []
         late = [self.paper_funding.on_execution] if self.paper_funding is not None and self.margin is not None else []
         wishes = [decided, risk.on_intent, *([risk.on_intent_answered] if "answers" in needs else [])]
         return {
@@ -342,9 +346,11 @@ class Core:
             m.Intent: wishes,
             m.ProtectedIntent: wishes,
             m.RiskVeto: [decided, *to_strategies],
-            m.OrderRequest: [decided, execution.on_request],
+            m.StopProtects: [decided, *to_paper],
+            m.OneCancelsOther: [decided, *to_paper],
+            m.OrderRequest: [decided, *heeding, execution.on_request],
             m.CancelRequest: [decided, execution.on_cancel_request],
-            m.AmendRequest: [decided, execution.on_amend_request],
+            m.AmendRequest: [decided, *heeding, execution.on_amend_request],
             m.AmendVeto: [decided, *to_strategies],
             m.SubmitOrder: [venue.on_submit],
             m.CancelOrder: [venue.on_cancel],
@@ -353,7 +359,7 @@ class Core:
             m.Rejected: [decided, execution.on_rejected, risk.on_order_ended, *to_strategies],
             m.Cancelled: [decided, execution.on_cancelled, risk.on_order_ended, *to_strategies],
             m.Expired: [decided, execution.on_expired, risk.on_order_ended, *to_strategies],
-            m.CancelRejected: [decided, execution.on_cancel_rejected],
+            m.CancelRejected: [decided, execution.on_cancel_rejected, *heeding],
             m.Amended: [
                 decided,
                 execution.on_amended,
@@ -368,13 +374,15 @@ class Core:
                 ledger.on_fill,
                 *late,
                 risk.on_fill,
+                *heeding,
                 *(s.on_fill for s in strategies if s.hears_fills),
             ],
-            m.Adopted: [decided, ledger.on_fill],
+            m.Adopted: [decided, ledger.on_fill, *heeding],
             m.FeeInBase: [
                 decided,
                 ledger.on_fee_in_base,
                 *([venue.on_fee_in_base] if isinstance(venue, RemoteVenue) else []),
+                *heeding,
             ],
             m.FeeInAsset: [decided, ledger.on_fee_in_asset],
             m.FundingShared: [
@@ -407,10 +415,10 @@ class Core:
             m.Halt: [control.on_halt],
             m.LimitBreached: [control.on_breached],
             m.LimitChanged: [control.on_limit_changed],
-            m.TradingStateChanged: [risk.on_trading_state],
+            m.TradingStateChanged: [risk.on_trading_state, *(s.on_trading_state for s in strategies)],
             m.Flattened: [control.on_flattened],
             m.ActorFailed: [control.on_actor_failed],
-            m.ActorRestarted: [],
+            m.ActorRestarted: [s.on_restarted for s in strategies if s.heeds],
         }
 
     def bars(self) -> int:
@@ -486,12 +494,6 @@ def _subscriptions(plan: StrategyPlan, base: Mapping[str, int]) -> list[Subscrip
         )
         for symbol, features in plan.series
     ]
-
-
-def _book(instrument: Instrument, strategy: str, account: Account) -> tuple[Instrument, int, int]:
-    """Return what a strategy's desk needs of one symbol: its units, and what is held of it at which cost."""
-    held = [each for each in account.holdings if (each.strategy, each.symbol) == (strategy, instrument.symbol)]
-    return instrument, sum(each.quantity_lots for each in held), sum(each.cost_atoms for each in held)
 
 
 def _with_observers(table: Table, observers: Table) -> Table:

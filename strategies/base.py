@@ -46,6 +46,7 @@ from actors.messages import (
     Trade,
 )
 from actors.strategy_port import Execution, OrderUpdate
+from strategies.managing import ManagesPositions, check_order, check_positive
 from strategies.state import dump_state, load_state
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ DESK = "_desk"
 _TIMES_IN_FORCE = get_args(TimeInForce)
 
 
-class Strategy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=True, eq=False):
+class Strategy(ManagesPositions, msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=True, eq=False):
     """Base of every strategy; its annotated fields are the parameters."""
 
     timeframe: ClassVar[str | None] = None
@@ -229,7 +230,7 @@ class Strategy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=Tr
         if quantity is None and limit is None and stop is None:
             message = f"amend({ref}): nothing to change was given"
             raise ValueError(message)
-        _check_positive((("quantity", quantity), ("limit", limit), ("stop", stop)))
+        check_positive((("quantity", quantity), ("limit", limit), ("stop", stop)))
         self._bound().amend(
             index(ref),
             0.0 if quantity is None else float(quantity),
@@ -300,7 +301,7 @@ class Strategy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=Tr
             message = f"fit({quantity}): the quantity must be a finite number"
             raise ValueError(message)
         if price is not None:
-            _check_positive((("price", price),))
+            check_positive((("price", price),))
         return self._bound().fit(float(quantity), price, symbol)
 
     @property
@@ -348,7 +349,7 @@ class Strategy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=Tr
         symbol: str | None,
         protection: Protection,
     ) -> int:
-        _check_order(quantity, limit, stop, time_in_force, post_only=post_only)
+        check_order(quantity, limit, stop, time_in_force, post_only=post_only)
         kind: OrderKind = "market"
         if limit is not None:
             kind = "limit" if stop is None else "stop_limit"
@@ -372,27 +373,8 @@ class Strategy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, dict=Tr
 def _protection(protective_stop: float | None, stop_distance: float | None) -> Protection:
     if protective_stop is None and stop_distance is None:
         return None
-    _check_positive((("protective_stop", protective_stop), ("stop_distance", stop_distance)))
+    check_positive((("protective_stop", protective_stop), ("stop_distance", stop_distance)))
     return (
         None if protective_stop is None else float(protective_stop),
         None if stop_distance is None else float(stop_distance),
     )
-
-
-def _check_order(
-    quantity: float, limit: float | None, stop: float | None, time_in_force: TimeInForce, *, post_only: bool
-) -> None:
-    _check_positive((("quantity", quantity), ("limit", limit), ("stop", stop)))
-    if time_in_force not in _TIMES_IN_FORCE:
-        message = f"time_in_force must be one of {', '.join(_TIMES_IN_FORCE)}, not {time_in_force!r}"
-        raise ValueError(message)
-    if post_only and (limit is None or stop is not None):
-        message = "post_only needs a limit order"
-        raise ValueError(message)
-
-
-def _check_positive(terms: tuple[tuple[str, float | None], ...]) -> None:
-    for name, value in terms:
-        if value is not None and not (isfinite(value) and value > 0):
-            message = f"{name} must be a positive number, not {value}"
-            raise ValueError(message)

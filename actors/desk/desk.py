@@ -9,8 +9,10 @@ For a strategy on one symbol that is the count.
 
 from __future__ import annotations
 
+from math import nextafter
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from actors.desk.exits import Entry, Exits
 from actors.desk.standing import Standing
 from actors.instrument import ATOMS_PER_UNIT
 from actors.messages import BUY, SELL, Intent, OrderKind, ProtectedIntent, RiskVeto, TimeInForce
@@ -53,13 +55,17 @@ class Desk:
         books: every symbol's exact units, lots held and their cost, in the order of the symbols.
         money: the account.
         fee: of an execution that takes, as the simulated venue has it.
+        alone: the symbols of which only one exit may rest for each lot.
+        follow: has the strategy told what becomes of its orders, from now on.
 
     Attributes:
         hand: the symbol in hand.
         count: how many wishes were numbered.
         muted: whether nothing is said, because it was said before.
         in_history: whether what is in hand is of the time before the session.
-        armed: timers that were asked for: name and due time.
+        armed: timers that were asked for: in whose name, theirs, and when they are due; and None while there is
+            something to look after behind every message.
+        exits: what becomes of its positions.
         past_ns: the time of what is told again; None for the time of the input in hand.
         since: what the strategy was told since its checkpoint; the actor's.
         told: how many of that were told, while it is told again.
@@ -76,6 +82,8 @@ class Desk:
         "answers",
         "armed",
         "count",
+        "exits",
+        "follow",
         "hand",
         "in_history",
         "muted",
@@ -95,6 +103,8 @@ class Desk:
         books: Sequence[tuple[Instrument, int, int]],
         money: Money,
         fee: Rate,
+        alone: frozenset[str] = frozenset(),
+        follow: Callable[[], object] = int,
     ) -> None:
         self._context = context
         self._money = money
@@ -111,9 +121,11 @@ class Desk:
         self.count = 0
         self.muted = False
         self.in_history = False
-        self.armed: list[tuple[str, int]] = []
+        self.armed: list[tuple[str, str, int] | None] = []
+        self.exits = Exits(self, alone)
+        self.follow = follow
         self.past_ns: int | None = None
-        self.since: list[tuple[Bar, Any] | tuple[int, Message]] = []
+        self.since: list[tuple[Bar, Any] | tuple[int, Any]] = []
         self.told = 0
         self.answers: list[tuple[int, int]] = []
         self._next = 0
@@ -184,22 +196,23 @@ class Desk:
         if not instrument.spec.contract:
             closing = max(0, -side * standing.lots)
             if side == BUY:
-                lots = min(lots, closing + self._affordable(instrument, ticks))
+                lots = min(lots, closing + self._affordable(instrument, ticks, lots))
             elif instrument.spec.long_only:
                 lots = min(lots, closing)
         lots -= lots % instrument.step_lots
         if instrument.value_atoms(ticks, lots) < instrument.min_notional_atoms:
             lots = 0
-        return instrument.quantity_float(side * lots)
+        quantity = instrument.quantity_float(lots)
+        while instrument.quantity_to_lots(quantity) > lots:  # more lots than a float can tell apart
+            quantity = nextafter(quantity, 0.0)
+        return side * quantity
 
-    def _affordable(self, instrument: Instrument, ticks: int) -> int:
-        """Return the most lots the account's cash pays for, with the fee of taking them."""
+    def _affordable(self, instrument: Instrument, ticks: int, most_lots: int) -> int:
+        """Return how many of so many lots the account's cash pays for, with the fee of taking them."""
         cash_atoms = self._ask(lambda: self._money.cash_atoms)
-        if cash_atoms <= 0 or ticks <= 0:
+        if cash_atoms < 0 or ticks <= 0:
             return 0
-        low, high = 0, 1
-        while self._cost(instrument, ticks, high) <= cash_atoms:
-            low, high = high, 2 * high
+        low, high = 0, most_lots + 1
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (middle, high) if self._cost(instrument, ticks, middle) <= cash_atoms else (low, middle)
@@ -228,13 +241,13 @@ class Desk:
     def begin_again(self) -> None:
         """Say nothing from here on, and answer as before."""
         self.muted = True
+        self.armed.clear()
         self.told = self._next = 0
 
     def end_again(self) -> None:
         """End that; what was asked on the message that is skipped was never asked."""
         self.muted = False
         self.past_ns = None
-        self.armed.clear()
         while self.answers and self.answers[-1][0] > len(self.since):
             self.answers.pop()
 
@@ -295,13 +308,50 @@ class Desk:
 
     def set_timer(self, name: str, seconds: float) -> None:
         """Ask for `on_timer(name)` in so many seconds of the core's time."""
-        self.armed.append((name, min(NEVER_NS, self.now_ns + round(seconds * _NS_PER_S))))
+        due_ns = min(NEVER_NS, self.now_ns + round(seconds * _NS_PER_S))
+        self.armed.append((f"strategy.{self.strategy}", name, due_ns))
 
-    def arm(self, actor: str) -> None:
-        """Set the timers that were asked for."""
-        for name, due_ns in self.armed:
-            self._context.timers.arm(actor, name, due_ns)
+    def settle(self) -> None:
+        """Behind a message: order what the exits lack, and set the timers that were asked for."""
+        busy = self.exits.used and self.exits.settle()
+        for asked in self.armed:
+            if asked is not None and not self.muted:
+                actor, name, due_ns = asked
+                self._context.timers.arm(actor, name, due_ns)
         self.armed.clear()
+        if busy:
+            self.look_after()
+
+    def look_after(self) -> None:
+        """Have `settle` called behind every message."""
+        self.armed.append(None)
+
+    def disarm(self, actor: str, name: str) -> None:
+        """Forget a timer."""
+        if not self.muted:
+            self._context.timers.disarm(actor, name)
+
+    def next_ref(self, standing: Standing) -> int:
+        """Return the number the next wish in a symbol will have."""
+        return (self.count + 1) * self.width + standing.index
+
+    def tell(self, message: Message) -> None:
+        """Say something of orders to come."""
+        if not self.muted and not self.in_history:
+            self._emit(message)
+
+    def veto(self, standing: Standing, reason: str) -> int:
+        """Answer a wish with a veto; return its number."""
+        ref = self.next_ref(standing)
+        self.count += 1
+        self.tell(RiskVeto(self.strategy, standing.symbol, ref, reason))
+        return ref
+
+    def enter(self, standing: Standing, side: int, entry: Entry, protection: Protection) -> int:
+        """Wish for an order that opens a position; return its number."""
+        kind = kind_of(entry.limit, entry.trigger)
+        terms: _Terms = (kind, entry.limit, entry.trigger, entry.time_in_force, False, entry.post_only)
+        return self._wish("order", standing, side, abs(entry.quantity), terms, protection)
 
     def _of(self, ref: int) -> Standing | None:
         """Return the symbol of an order that may be spoken of just now."""
@@ -319,8 +369,8 @@ class Desk:
         terms: _Terms,
         protection: Protection,
     ) -> int:
+        ref = self.next_ref(standing)
         self.count += 1
-        ref = self.count * self.width + standing.index
         if self.muted:
             return ref
         if self.in_history:
@@ -332,3 +382,10 @@ class Desk:
             wish = (self.strategy, standing.symbol, ref, action, side, quantity + 0.0, *terms, standing.price())
             self._emit(ProtectedIntent(*wish, *protection))
         return ref
+
+
+def kind_of(limit: float | None, stop: float | None) -> OrderKind:
+    """Return what kind of order has these prices."""
+    if limit is not None:
+        return "limit" if stop is None else "stop_limit"
+    return "market" if stop is None else "stop"

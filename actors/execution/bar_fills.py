@@ -1,12 +1,17 @@
-"""Fills that were found on one bar, and the order in which they happen."""
+"""Fills that were found on one bar, the order in which they happen, and what slippage makes of a price."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from actors.messages import BUY
+
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from actors.execution.matching import Match, Position
     from actors.execution.resting import Resting
+    from actors.messages import OrderRequest
 
 AT_ONCE: Position = (0, 0)
 
@@ -32,3 +37,12 @@ def stops_before_limits(found: list[Found]) -> list[Found]:
             ordered.append((position, rank, arrival_index, resting, match))
     ordered.sort(key=lambda fill: fill[:3])
     return ordered
+
+
+def slipped(request: OrderRequest, price_ticks: int, slippage: Fraction) -> int:
+    """Return the price after adverse slippage, rounded away from us, never beyond a limit."""
+    slip_ticks = int(-(-price_ticks * slippage // 1))
+    if request.side == BUY:
+        price_ticks += slip_ticks
+        return min(price_ticks, request.limit_ticks) if request.limit_ticks else price_ticks
+    return max(1, price_ticks - slip_ticks, request.limit_ticks)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from actors.execution.bar_fills import Found, stops_before_limits
+from actors.execution.bar_fills import Found, slipped, stops_before_limits
 from actors.execution.liquidation import Liquidator, make_liquidator
 from actors.execution.margin_account import MarginState
 from actors.execution.matching import (
@@ -35,10 +35,10 @@ from actors.execution.matching import (
 )
 from actors.execution.resting import Resting, drop_amend
 from actors.execution.tick_matching import WOULD_TAKE, TickMarket, TickMatching
+from actors.execution.ties import Link, Ties
 from actors.instrument import Rate
 from actors.margin import INSUFFICIENT
 from actors.messages import (
-    BUY,
     Accepted,
     Amended,
     AmendOrder,
@@ -59,7 +59,6 @@ if TYPE_CHECKING:
 
     from actors.instrument import Instrument
     from actors.ledger import Account
-    from actors.messages import OrderRequest
     from actors.runtime.scheduler import Context
     from config.schema import Venue
 
@@ -75,6 +74,7 @@ class _State(msgspec.Struct):
     tape_ended: bool
     tick_markets: dict[str, TickMarket] = {}
     margin: MarginState | None = None
+    links: list[Link] = []
 
 
 class SimulatedVenue:
@@ -113,6 +113,7 @@ class SimulatedVenue:
         """Orders that ended with the input in hand: somebody may ask to cancel one before he has heard of its end."""
         self._replaced: set[str] = set()
         """Orders that were amended with the input in hand: to cancel one is asked again under its new id."""
+        self.ties = Ties(self._resting, instruments)
         self.ticks = TickMatching(context, instruments, ticks, self)
         self.margin: Liquidator | None = None
         """Only where contracts are held on margin."""
@@ -148,6 +149,10 @@ class SimulatedVenue:
                 return
         self._resting[request.symbol].append(resting)
         self._emit(Accepted(*event))
+        bar = self._lanes[request.symbol].bar
+        met = self.ties.meet(resting, bar, self._latency_ns) if request.kind == "stop" and bar is not None else None
+        if met is not None and request.symbol not in self.ticks.markets:
+            self._execute(resting, *met, self._resting[request.symbol], taker=True)
 
     def on_cancel(self, command: CancelOrder) -> None:
         """Withdraw an order, and with it an amend that travels."""
@@ -157,6 +162,7 @@ class SimulatedVenue:
                     orders.remove(resting)
                     if resting.until_ns:
                         drop_amend(resting, orders)
+                    self.ties.forget(resting.request)
                     self._emit(Cancelled(*resting.identity(), "as requested"))
                     return
         if command.order_id in self._replaced:
@@ -242,8 +248,8 @@ class SimulatedVenue:
             executed_ns = times_ns[min(position[0] + (position[1] > 0), 3)]
             if walk is not None:
                 walk.to(position)
-                if resting not in orders:  # it was withdrawn on the way
-                    continue
+            if resting not in orders:  # it was withdrawn on the way
+                continue
             self._execute(resting, match.price_ticks, executed_ns, orders, taker=match.taker)
         if walk is not None:
             walk.end()
@@ -342,7 +348,7 @@ class SimulatedVenue:
             return
         self.end(resting, orders)
         if taker and self._slippage:
-            price_ticks = self._slip(resting.request, price_ticks)
+            price_ticks = slipped(resting.request, price_ticks, self._slippage)
         self._fill(resting, price_ticks, executed_ns, resting.open_lots, taker=taker)
 
     def fill_part(
@@ -350,7 +356,7 @@ class SimulatedVenue:
     ) -> bool:
         """Fill some of an order; return whether there is an end to it."""
         if taker and self._slippage:
-            price_ticks = self._slip(resting.request, price_ticks)
+            price_ticks = slipped(resting.request, price_ticks, self._slippage)
         if self._fill(resting, price_ticks, executed_ns, lots, taker=taker):
             self.end(resting, orders)
             return True
@@ -383,15 +389,6 @@ class SimulatedVenue:
         """Return the number of the next execution."""
         self._next_trade_id += 1
         return self._next_trade_id - 1
-
-    def _slip(self, request: OrderRequest, price_ticks: int) -> int:
-        """Return the price after adverse slippage, rounded away from us, never beyond a limit."""
-        slip_ticks = -(-price_ticks * self._slippage // 1)
-        if request.side == BUY:
-            slipped = price_ticks + int(slip_ticks)
-            return min(slipped, request.limit_ticks) if request.limit_ticks else slipped
-        slipped = max(1, price_ticks - int(slip_ticks))
-        return max(slipped, request.limit_ticks)
 
     def _fill_at_last_close(self, resting: Resting) -> None:
         market = self.ticks.markets.get(resting.request.symbol)
@@ -453,6 +450,10 @@ class SimulatedVenue:
         )
         self._next_trade_id += 1
         resting.open_lots = remaining_lots
+        for excluded in self.ties.excluded_by(request) if self.ties.links else ():
+            self.end(excluded, self._resting[excluded.request.symbol])
+            excluded.open_lots = 0
+            self._emit(Cancelled(*excluded.identity(), "one cancels the other"))
         if remaining_lots and reduced:
             self._emit(Expired(*resting.identity(), "reduce-only, and nothing is left to reduce"))
         return reduced or not remaining_lots
@@ -476,6 +477,7 @@ class SimulatedVenue:
                 self._tape_ended,
                 self.ticks.markets,
                 None if self.margin is None else self.margin.account.dump(),
+                self.ties.links,
             )
         )
 
@@ -495,3 +497,4 @@ class SimulatedVenue:
         self._next_trade_id = kept.next_trade_id
         self._tape_ended = kept.tape_ended
         self.ticks.markets.update(kept.tick_markets)
+        self.ties.links = kept.links

@@ -311,6 +311,8 @@ class TickMatching:
             request = resting.request
             if not (resting.arrived and resting.marketable) or market.other_side(request.side):
                 continue
+            if not resting.open_lots:
+                continue  # it was excluded by one before it
             part = min(resting.open_lots, lots - used_lots)
             if request.kind in ("limit", "stop_limit"):
                 resting.marketable = False

@@ -72,6 +72,7 @@ class Rig:
         contract: bool = False,
         spot: tuple[str, ...] = (),
         ticks: tuple[str, ...] = (),
+        long_only: bool = False,
     ) -> None:
         instruments = {
             symbol: Instrument(
@@ -81,6 +82,7 @@ class Rig:
                     lot=Decimal(lot),
                     min_notional=Decimal(min_notional),
                     contract=contract and symbol not in spot,
+                    long_only=long_only,
                 )
             )
             for symbol in symbols

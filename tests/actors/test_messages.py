@@ -84,6 +84,8 @@ DECISIONS: list[Any] = [
     m.PositionChanged("a", "X", -5, -500, 10, 3, 10**15),
     m.FundingShared("a", "X", 12, -55, 78),
     m.Liquidated("a", "X", "autoclose-9", 9, m.SELL, 100, 5, 3, 2, 1, 77, "liquidated"),
+    m.StopProtects("s", "X", 5, 17, 300),
+    m.OneCancelsOther("s", (5, 6)),
 ]
 
 
