@@ -86,7 +86,9 @@ def fastest_ms(call: Callable[[], object]) -> float:
 
 def taken_by_talib(kind: Kind, params: tuple[float, ...], columns: list[Column]) -> Callable[[], object] | None:
     """Return TA-Lib's call for a kind, or None where it has none, or means something else by the name."""
-    function: Callable[..., object] | None = getattr(talib, NAMES.get(kind.name, kind.name.upper()), None)
+    function: Callable[..., object] | None = getattr(
+        talib, NAMES.get(kind.name, kind.name.upper().replace("CDL_", "CDL")), None
+    )
     if function is None:
         return None
     arguments = ARGUMENTS.get(kind.name, lambda given: given)(params)  # type: ignore[no-untyped-call]

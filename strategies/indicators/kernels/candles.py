@@ -173,16 +173,25 @@ def candle_step(state: Vector, opened: float, high: float, low: float, close: fl
 @inlined
 def _fill_means(lengths: Vector, twos: Vector, fours: Vector, means: Vector, count: int) -> None:
     """Fill a column with the mean of the `count` (ten or five) lengths before each row; the first rows are none."""
-    for row in range(1, lengths.size):
-        twos[row] = lengths[row] + lengths[row - 1]
-    for row in range(3, lengths.size):
-        fours[row] = twos[row] + twos[row - 2]
+    size = lengths.size
+    # Slices with a plain index: numba checks no other for being negative, and the loops become vectors.
+    before = lengths[: size - 1]
+    pairs = twos[1:]
+    this = lengths[1:]
+    for row in range(size - 1):
+        pairs[row] = this[row] + before[row]
+    older, newer = twos[1 : size - 2], twos[3:]
+    both = fours[3:]
+    for row in range(size - 3):
+        both[row] = newer[row] + older[row]
     if count == TEN:
-        for row in range(9, lengths.size - 1):
-            means[row + 1] = ((fours[row] + fours[row - 4]) + twos[row - 8]) / 10.0
+        four, four_before, two, mean = fours[9:], fours[5:], twos[1:], means[10:]
+        for row in range(size - 10):
+            mean[row] = ((four[row] + four_before[row]) + two[row]) / 10.0
     else:
-        for row in range(4, lengths.size - 1):
-            means[row + 1] = (fours[row] + lengths[row - 4]) / 5.0
+        four, mean = fours[4:], means[5:]
+        for row in range(size - 5):
+            mean[row] = (four[row] + lengths[row]) / 5.0
 
 
 @inlined
@@ -220,8 +229,9 @@ def _fill_series(table: Vector, needed: Table, size: int) -> None:
             middle[row] = low[row] + (high[row] - low[row]) / 2.0
     if needed[BODY_CHANGE]:
         change = _column(table, BODY_CHANGE, size)
-        for row in range(1, size):
-            change[row] = abs(body[row - 1] - body[row])
+        later, change = body[1:], change[1:]
+        for row in range(size - 1):
+            change[row] = abs(body[row] - later[row])
     for mean in range(BODY_MEAN, SHADOW_MEAN + 1):
         if needed[mean]:
             if mean == BODY_MEAN:
@@ -335,8 +345,9 @@ def candle_batch(state: Vector, opened: Vector, high: Vector, low: Vector, close
             window = WINDOW + column * KEPT
             for row in range(BEFORE):
                 kept[row] = state[window + 1 + row]
+            new, chunk = kept[BEFORE : BEFORE + count], source[begin : begin + count]
             for row in range(count):
-                kept[BEFORE + row] = source[begin + row]
+                new[row] = chunk[row]
             for row in range(KEPT):
                 state[window + row] = kept[count - 1 + row]
         _fill_series(table, needed, BEFORE + count)

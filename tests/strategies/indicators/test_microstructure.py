@@ -241,9 +241,10 @@ def assert_by_rule(indicator: Indicator, rule: Rule, bars: Bars, step: int) -> N
     scales = [float(np.nanmax(np.abs(out))) for out in outs]
     for row in range(indicator.warmup, outs[0].size, step):
         for out, expected, scale in zip(outs, rule(bars, row, period), scales, strict=True):
-            # A root of a covariance that is nothing but rounding is as large as half its digits.
-            slack = 3e-7 if indicator.kind == "roll" else 1e-9
-            assert float(out[row]) == pytest.approx(expected, rel=1e-9, abs=slack * scale), row
+            # A root of a covariance that is nothing but rounding is as large as half its digits: compare the squares.
+            power = 2 if indicator.kind == "roll" else 1
+            slack = 1e-9 * scale**power
+            assert float(out[row]) ** power == pytest.approx(expected**power, rel=1e-9, abs=slack), row
 
 
 @by_case
