@@ -1,4 +1,4 @@
-"""Volume from the first bar on: OBV, AD, ADOSC, NVI, PVI, PVT, EFI, Klinger, CVD; of one bar, MARKETFI."""
+"""Volume from the first bar on: OBV, AD, ADOSC, NVI, PVI, PVT, EFI, Klinger, PVO, CVD; of one bar, MARKETFI."""
 
 from math import nan
 
@@ -394,6 +394,42 @@ def marketfi_batch(state: Vector, high: Vector, low: Vector, volume: Vector, out
     """Take a chunk of n bars, one by one."""
     for row in range(out.size):
         out[row] = _eased(high[row] - low[row], volume[row])
+
+
+# PVO
+
+PVO_FAST = 1
+PVO_SLOW = 2
+PVO = 3
+
+
+def pvo_slots(_: int, __: int) -> int:
+    """Give the length of the state."""
+    return PVO + 2 * EMA_SLOTS
+
+
+@inlined
+def _percent(fast: float, slow: float) -> float:
+    """Give a difference in percent of the second; 0 of nothing."""
+    return 100.0 * ((fast - slow) / slow) if slow != 0.0 else 0.0
+
+
+@compiled(outputs(1), STATE, VALUE)
+def pvo_step(state: Vector, volume: float) -> tuple[float]:
+    """Take one bar into the percentage volume oscillator (TA-Lib PVO, matype EMA)."""
+    fast = ema_next(state, PVO, state[PVO_FAST], volume)
+    slow = ema_next(state, PVO + EMA_SLOTS, state[PVO_SLOW], volume)
+    return (_percent(fast, slow),)
+
+
+@compiled(VOID, STATE, COLUMN, STATE)
+def pvo_batch(state: Vector, volumes: Vector, out: Vector) -> None:
+    """Take a chunk of n volumes in and write n percentages to `out`."""
+    slow = np.empty(out.size)
+    ema_run(state, PVO, state[PVO_FAST], volumes, out)
+    ema_run(state, PVO + EMA_SLOTS, state[PVO_SLOW], volumes, slow)
+    for row in range(out.size):
+        out[row] = _percent(out[row], slow[row])
 
 
 # CVD

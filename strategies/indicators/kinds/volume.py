@@ -53,6 +53,7 @@ add(
     Kind("vwap_since", "flow", (), ("open", *_BAR), VALUE, _at_once),
     Kind("eom", "flow", (bars(), number("scale", 1e8)), ("high", "low", "volume"), VALUE, _after),
     Kind("marketfi", "volume", (), ("high", "low", "volume"), VALUE, _at_once),
+    Kind("pvo", "volume", (bars("fast", 12), bars("slow", 26)), ("volume",), VALUE, lambda _, slow: slow - 1, _rising),
     Kind("cvd", "volume", (), ("buy_volume", "sell_volume"), VALUE, _at_once),
     Kind(
         "volume_profile",
@@ -173,6 +174,14 @@ def eom(period: int = 14, scale: float = 1e8) -> Indicator:
 def marketfi(high: Source = "high", low: Source = "low", volume: Source = "volume") -> Indicator:
     """Declare the market facilitation index: the range per unit of volume, 0 without volume (TA-Lib MARKETFI)."""
     return declare("marketfi", sources=(high, low, volume))
+
+
+def pvo(fast: int = 12, slow: int = 26, source: Source = "volume") -> Indicator:
+    """Declare by how much percent the EMA of volume over `fast` bars is off that over `slow` > `fast` (TA-Lib PVO).
+
+    It is 0 where nothing was traded.
+    """
+    return declare("pvo", fast, slow, sources=(source,))
 
 
 def cvd(bought: Source = "buy_volume", sold: Source = "sell_volume") -> Indicator:

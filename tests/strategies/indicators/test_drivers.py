@@ -21,7 +21,7 @@ NEVER_FORGETS = {
     *("dema", "tema", "t3", "rma", "zlema", "kama", "mcginley"),
     *("obv", "ad", "adosc", "nvi", "pvi", "pvt", "efi", "klinger", "vwap", "vwap_session", "vwap_since"),
     *("mass_index", "keltner", "atr_bands", "chaikin_volatility", "rvi"),
-    *("drawdown", "cvd"),
+    *("drawdown", "cvd", "pvo"),
     *("drawdown",),
     *("trix", "macd", "apo", "ppo", "tsi", "cmo", "stochrsi", "fisher"),
 }

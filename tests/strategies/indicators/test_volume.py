@@ -23,6 +23,7 @@ from strategies.indicators import (
     nvi,
     obv,
     pvi,
+    pvo,
     pvt,
     rvol,
     volume_profile,
@@ -82,6 +83,7 @@ def columns_of(indicator: Indicator, bars: Bars) -> list[Column]:
         (rvol(20), talib.RVOL),
         (vwap(), talib.VWAP),
         (marketfi(), talib.MARKETFI),
+        (pvo(12, 26), talib.PVO),
     ],
     ids=str,
 )
@@ -91,7 +93,7 @@ def test_values_are_those_of_talib(indicator: Indicator, theirs: Callable[..., C
     bars = walk(1_500, *SCALES[scale], seed=31)
     columns = columns_of(indicator, bars)
     (found,) = indicator.start().batch(*columns)
-    expected = theirs(*columns, *(int(param) for param in indicator.params))
+    expected = theirs(*columns, *(int(param) for param in indicator.params), *([1] if indicator.kind == "pvo" else []))
     assert np.isnan(found).tolist() == [row < indicator.warmup for row in range(found.size)]
     if indicator.kind in {"cmf", "rvol"}:
         period = int(indicator.params[0])
