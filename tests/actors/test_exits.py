@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from actors import messages as m
+from actors.instrument import Instrument
+from actors.plans import StrategyPlan, rests_alone
 from strategies.base import Strategy
 
 Of = Callable[[type[Any], list[m.Message]], list[Any]]
@@ -432,6 +435,45 @@ def test_what_is_too_small_to_sell_is_left_alone(rig: Any, scripted: Scripted, o
     assert work(bench) == []
     assert of(m.RiskVeto, said) == []
     assert bench.core.strategies[0].desk.exits.plans == {}
+
+
+# --- several strategies on one account --------------------------------------------------------------------
+
+
+def test_two_strategies_hold_brackets_in_opposite_directions_each_in_its_own_book(
+    rig: Any, scripted: Scripted, of: Of
+) -> None:
+    """The account is net 4 long; each book has exits of its own, and pays and earns by itself."""
+    bench = rig(
+        scripted({0: lambda s: s.bracket(10, stop=95, take_profit=110)}),
+        scripted({0: lambda s: s.bracket(-6, stop=108, take_profit=90)}),
+        settings=FREE,
+    )
+    bench.flat(100, 2)
+    assert (lots(bench, "a"), lots(bench, "b")) == (10, -6)
+    assert sorted(work(bench)) == [
+        ("limit", -10, 110, True), ("limit", 6, 90, True), ("stop", -10, 95, True), ("stop", 6, 108, True),
+    ]  # fmt: skip
+    said = bench.bar(100, 111, 100, 111)
+    assert [(fill.strategy, fill.price_ticks) for fill in of(m.Fill, said)] == [("b", 108), ("a", 110)]
+    books = bench.core.ledger.holdings
+    assert [books[name, "X"].realized_atoms for name in "ab"] == [100 * 10**8, -48 * 10**8]
+    assert (lots(bench, "a"), lots(bench, "b"), work(bench)) == (0, 0, [])
+    assert bench.core.ledger.cash_atoms == (1_000_000 + 52) * 10**8
+
+
+@pytest.mark.parametrize(
+    ("real", "long_only", "names", "alone"),
+    [(False, False, "ab", False), (True, False, "a", False), (True, False, "ab", True), (False, True, "a", True)],
+)
+def test_only_one_exit_rests_where_a_venue_could_fill_two(
+    units: Any, real: bool, long_only: bool, names: str, alone: bool
+) -> None:
+    """At a real venue a contract of several books is told no reduce-only; spot knows none."""
+    instrument = Instrument(msgspec.structs.replace(units.spec, long_only=long_only, contract=not long_only))
+    plan = StrategyPlan("a", "X", 60, None, None)  # type: ignore[arg-type]
+    found = rests_alone(plan, {"X": instrument}, {(name, "X"): 0 for name in names}, real=real)
+    assert found == ({"X"} if alone else set())
 
 
 # --- trading states, failures, restarts -----------------------------------------------------------------
