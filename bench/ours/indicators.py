@@ -91,12 +91,9 @@ def taken_by_talib(kind: Kind, params: tuple[float, ...], columns: list[Column])
     )
     if function is None:
         return None
-    arguments = ARGUMENTS.get(kind.name, lambda given: given)(params)  # type: ignore[no-untyped-call]
-    given = [int(value) if value == int(value) else value for value in arguments]
-    # TA-Lib takes deviations as floats only.
-    given = [float(value) if not param.whole else value for value, param in zip(given, kind.params, strict=False)] + [
-        float(value) for value in given[len(kind.params) :]
-    ]
+    # TA-Lib takes bars as whole numbers and deviations as floats only.
+    typed = tuple(int(value) if param.whole else value for value, param in zip(params, kind.params, strict=True))
+    given = ARGUMENTS.get(kind.name, tuple)(typed)
 
     def call() -> object:
         found: object = function(*columns, *given)
