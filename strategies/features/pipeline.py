@@ -17,26 +17,61 @@ from config.errors import UserError, nearest
 from strategies.indicators import (
     Column,
     absolute,
+    aroonosc,
     atr,
+    autocorrelation,
     bars_since,
     bbands,
+    cdl_3blackcrows,
+    cdl_3whitesoldiers,
+    cdl_doji,
+    cdl_engulfing,
+    cdl_eveningstar,
+    cdl_hammer,
+    cdl_harami,
+    cdl_marubozu,
+    cdl_morningstar,
+    cdl_shootingstar,
     change,
     close,
+    close_location,
+    cmf,
+    corwin_schultz,
     crossed_above,
     crossed_below,
+    dmi,
     ema,
+    er,
     external,
     high,
     highest,
+    hma,
+    kama,
+    kurtosis,
+    linearreg_slope,
     log,
     low,
+    lower_wick,
     lowest,
     maximum,
+    microprice,
     minimum,
+    quoted_spread,
+    r2,
+    roll,
     rsi,
+    skew,
     sma,
     stddev,
+    supertrend,
+    upper_wick,
     volume,
+    volume_profile,
+    vpin,
+    vpin_bulk,
+    vwap_rolling,
+    vwap_session,
+    zscore,
 )
 
 if TYPE_CHECKING:
@@ -48,6 +83,20 @@ if TYPE_CHECKING:
 
 MERGES = ("1h", "4h", "1d")
 """The higher timeframes that are merged."""
+
+_PATTERNS = {
+    "doji": cdl_doji,
+    "hammer": cdl_hammer,
+    "shooting_star": cdl_shootingstar,
+    "engulfing": cdl_engulfing,
+    "harami": cdl_harami,
+    "marubozu": cdl_marubozu,
+    "morning_star": cdl_morningstar,
+    "evening_star": cdl_eveningstar,
+    "white_soldiers": cdl_3whitesoldiers,
+    "black_crows": cdl_3blackcrows,
+}
+"""1 where it says up, -1 where it says down, 0 where there is none."""
 
 _open = Column("open")
 _range = high - low
@@ -115,6 +164,16 @@ def _trend() -> Columns:
         "ema_9_21": _over(ema(9) - ema(21), atr(14)),
         "ema_21_50": _over(ema(21) - ema(50), atr(14)),
         "ema_50_200": _over(ema(50) - ema(200), atr(14)),
+        "hma_21": close / hma(21) - 1,
+        "kama_10": close / kama(10) - 1,
+        "efficiency_10": er(10),
+        "adx_14": dmi(14)["adx"],
+        "di_14": dmi(14)["plus_di"] - dmi(14)["minus_di"],
+        "aroon_25": aroonosc(25),
+        "supertrend_side": supertrend(10)["side"],
+        "supertrend": (close - supertrend(10)["line"]) / close,
+        "slope_24": linearreg_slope(24) / close,
+        "fit_24": r2(24),
         "cross_up": crossed_above(ema(9), ema(21)),
         "cross_down": crossed_below(ema(9), ema(21)),
     }
@@ -137,21 +196,36 @@ def _volume() -> Columns:
     return {
         "volume_16": _over(volume, sma(16, volume)),
         "volume_96": _over(volume, sma(96, volume)),
-        "volume_zscore": _over(volume - sma(96, volume), stddev(96, volume)),
+        "volume_zscore": zscore(96, volume),
+        "money_flow_20": cmf(20),
+        "vwap_day": close / vwap_session(1) - 1,
+        "vwap_96": close / vwap_rolling(96) - 1,
+        "profile_96": close / volume_profile(96)["poc"] - 1,
     }
 
 
 def _candles() -> Columns:
-    top, bottom = maximum(_open, close), minimum(_open, close)
     return {
         "body": _over(close - _open, _range),
-        "wick_up": _over(high - top, _range),
-        "wick_down": _over(bottom - low, _range),
+        "wick_up": upper_wick(),
+        "wick_down": lower_wick(),
+        "close_location": close_location(),
         "range_atr": _over(_range, atr(14)),
         "body_atr": _over(absolute(close - _open), atr(14)),
         "gap": _over(_open - close.lag(), atr(14)),
         "inside": (high <= high.lag()) & (low >= low.lag()),
         "outside": (high > high.lag()) & (low < low.lag()),
+        **{name: make() / 100 for name, make in _PATTERNS.items()},
+    }
+
+
+def _statistics() -> Columns:
+    return {
+        "zscore_20": zscore(20),
+        "zscore_96": zscore(96),
+        "skew_96": skew(96, _returns),
+        "kurtosis_96": kurtosis(96, _returns),
+        "autocorrelation_96": autocorrelation(96, 1, _returns),
     }
 
 
@@ -190,18 +264,21 @@ def _structure() -> Columns:
 
 
 def _microstructure() -> Columns:
-    return {"illiquidity_16": _over(sma(16, absolute(_returns)), sma(16, volume * close)) * 1e9}
+    return {
+        "illiquidity_16": _over(sma(16, absolute(_returns)), sma(16, volume * close)) * 1e9,
+        "roll_20": roll(20) / close,
+        "corwin_schultz_20": corwin_schultz(20),
+        "vpin_bulk_50": vpin_bulk(50),
+    }
 
 
 def _book() -> Columns:
-    bid, ask = Column("bid"), Column("ask")
-    bid_quantity, ask_quantity = Column("bid_quantity"), Column("ask_quantity")
-    middle = (bid + ask) / 2
-    quantity = bid_quantity + ask_quantity
+    quantity = Column("bid_quantity") + Column("ask_quantity")
+    middle = (Column("bid") + Column("ask")) / 2
     return {
-        "spread": (ask - bid) / middle,
-        "top_imbalance": _over(bid_quantity - ask_quantity, quantity),
-        "microprice": _over(ask - bid, 2 * middle) * _over(bid_quantity - ask_quantity, quantity),
+        "spread": quoted_spread(),
+        "top_imbalance": _over(Column("bid_quantity") - Column("ask_quantity"), quantity),
+        "microprice": microprice() / middle - 1,
     }
 
 
@@ -235,6 +312,7 @@ def _flow() -> Columns:
         "flow": _over(bought - sold, traded),
         "flow_16": _over(sma(16, bought - sold), sma(16, traded)),
         "trade_size": _over(traded, Column("trade_count")),
+        "vpin_50": vpin(50),
     }
 
 
@@ -262,6 +340,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], Callable[[], Columns]]] = {
     "candles": ((), _candles),
     "oscillators": ((), _oscillators),
     "merges": ((), dict),
+    "statistics": ((), _statistics),
     "structure": ((), _structure),
     "microstructure": ((), _microstructure),
     "book": (("bid", "ask", "bid_quantity", "ask_quantity"), _book),
