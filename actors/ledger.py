@@ -21,6 +21,7 @@ from actors.messages import (
     FeeInBase,
     Fill,
     FundingShared,
+    Insured,
     Liquidated,
     PositionChanged,
 )
@@ -157,6 +158,14 @@ class Ledger:
         held.insured_atoms += closed.insured_atoms
         self.cash_atoms += closed.insured_atoms - closed.liquidation_fee_atoms
         self.on_fill(closed)
+
+    def on_insured(self, paid: Insured) -> None:
+        """Take what the insurance fund paid."""
+        held = self.holdings[paid.strategy, paid.symbol]
+        held.insured_atoms += paid.amount_atoms
+        self.cash_atoms += paid.amount_atoms
+        self._assert_conserved(held)
+        self._settle_change(held)
 
     def on_fill(self, fill: Fill | Adopted | Liquidated) -> None:
         """Book one fill and say how the position stands."""

@@ -69,3 +69,14 @@ class Liquidated(Message, frozen=True):
     executed_ns: int
     reason: str
     """In words."""
+
+
+class Insured(Message, frozen=True):
+    """What the insurance fund paid: a fill had left less than nothing, and nothing is held that may make it good."""
+
+    strategy: str
+    symbol: str
+    trade_id: int
+    """Of the fill."""
+    amount_atoms: int
+    paid_ns: int

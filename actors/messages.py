@@ -26,7 +26,7 @@ from actors.control_messages import (
     TimerFired,
     TradingStateChanged,
 )
-from actors.margin_messages import Liquidated, MarginMark, MarginPosition
+from actors.margin_messages import Insured, Liquidated, MarginMark, MarginPosition
 from actors.market_messages import (
     AggregateClosed,
     Bar,
@@ -94,6 +94,7 @@ __all__ = [
     "Halt",
     "HistoryBar",
     "InstrumentChanged",
+    "Insured",
     "LimitBreached",
     "LimitChanged",
     "LimitsConfigured",
@@ -488,6 +489,6 @@ Input = (
 Decision = (
     Intent | ProtectedIntent | RiskVeto | OrderRequest | CancelRequest | AmendRequest | AmendVeto | Accepted | Rejected
     | Cancelled | Expired | CancelRejected | Amended | AmendRejected | Fill | Adopted | FeeInBase | FeeInAsset
-    | PositionChanged | FundingShared | Liquidated | StopProtects | OneCancelsOther
+    | PositionChanged | FundingShared | Liquidated | Insured | StopProtects | OneCancelsOther
 )  # fmt: skip
 """What the digest is taken over and the journal keeps beside its input."""

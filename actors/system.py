@@ -396,6 +396,7 @@ class Core:
                 *late,
                 *(s.on_liquidated for s in strategies if s.hears_fills),
             ],
+            m.Insured: [decided, ledger.on_insured],
             m.MarginMark: [],
             m.PositionChanged: [
                 decided,

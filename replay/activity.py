@@ -159,6 +159,8 @@ class Activity:
             self.funding_atoms[decision.strategy] += decision.amount_atoms
         elif isinstance(decision, m.Liquidated):
             self.liquidation_atoms[decision.strategy] += decision.liquidation_fee_atoms - decision.insured_atoms
+        elif isinstance(decision, m.Insured):
+            self.liquidation_atoms[decision.strategy] -= decision.amount_atoms
         elif isinstance(decision, m.PositionChanged):
             self.cash_atoms = decision.cash_atoms
             self.books[decision.strategy, decision.symbol] = Book(

@@ -9,7 +9,7 @@ withdrawn then fills no more.
 A liquidation closes at the mark all that shares the margin, after the orders of these contracts were withdrawn. The
 taker fee is charged, and a liquidation fee out of what is left of the margin; if less than nothing is left, the
 insurance fund pays that: an isolated position never costs more than what was set aside for it, the account never more
-than the wallet.
+than the wallet. It pays likewise (`Insured`) where an order of ours, a stop behind a gap, has left less than nothing.
 
 A venue closes the account's position. Each book on its side takes a share by its lots (largest remainder), which
 is one trade; books on the other side stay as they are.
@@ -32,6 +32,7 @@ from actors.messages import (
     BookSnapshot,
     Cancelled,
     Funding,
+    Insured,
     Liquidated,
     Mark,
     Quote,
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from actors.execution.tick_matching import TickMarket
     from actors.instrument import Instrument
     from actors.ledger import Account
-    from actors.messages import Bar, FundingShared, Message, PositionChanged
+    from actors.messages import Bar, FundingShared, Message, OrderRequest, PositionChanged
     from actors.runtime.lanes import Handler
     from actors.runtime.scheduler import Context
     from config.schema import Venue
@@ -141,6 +142,14 @@ class Liquidator:
             return ""
         order.asked_ticks = price_ticks
         return self.account.refusal(order)
+
+    def make_good(self, request: OrderRequest, trade_id: int, executed_ns: int) -> None:
+        """Have the insurance fund pay what a fill has left less than nothing, unless what is held may make it good."""
+        account = self.account
+        owed_atoms = -account.cross_atoms()
+        if owed_atoms > 0 and account.held(request.symbol) is not None and not account.open_positions(isolated=False):
+            account.pay(owed_atoms)
+            self._emit(Insured(request.strategy, request.symbol, trade_id, owed_atoms, executed_ns))
 
     # --- what it hears ------------------------------------------------------------------------------
 

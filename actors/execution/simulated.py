@@ -448,6 +448,8 @@ class SimulatedVenue:
                 synthetic,
             )
         )
+        if self.margin is not None:
+            self.margin.make_good(request, self._next_trade_id, executed_ns)
         self._next_trade_id += 1
         resting.open_lots = remaining_lots
         for excluded in self.ties.excluded_by(request) if self.ties.links else ():

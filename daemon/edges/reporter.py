@@ -30,6 +30,7 @@ _HEARD = (
     m.FeeInBase,
     m.FundingShared,
     m.Liquidated,
+    m.Insured,
     m.Rejected,
     m.RiskVeto,
     m.LimitBreached,

@@ -86,6 +86,7 @@ DECISIONS: list[Any] = [
     m.Liquidated("a", "X", "autoclose-9", 9, m.SELL, 100, 5, 3, 2, 1, 77, "liquidated"),
     m.StopProtects("s", "X", 5, 17, 300),
     m.OneCancelsOther("s", (5, 6)),
+    m.Insured("a", "X", 9, 5, 77),
 ]
 
 

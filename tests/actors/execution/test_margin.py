@@ -326,6 +326,20 @@ def test_an_order_at_the_very_price_of_liquidation_goes_first(bench: Any, script
     assert of(m.Liquidated, said) == []
 
 
+def test_a_stop_behind_a_gap_leaves_no_less_than_nothing(bench: Any, scripted: Any, of: Any) -> None:
+    stop = scripted({0: lambda s: s.target(50), 1: lambda s: s.sell(50, stop=85.0, reduce_only=True)})
+    desk = bench(stop, taker_fee=0.001)
+    desk.flat(100, 2)
+    said = desk.bar(60)
+    (fill,) = of(m.Fill, said)
+    (paid,) = of(m.Insured, said)
+    assert of(m.Liquidated, said) == []
+    assert (fill.price_ticks, paid.trade_id) == (60, fill.trade_id)
+    assert paid.amount_atoms == (50 * 40 + 5 + 3 - 1_000) * UNIT
+    assert desk.core.ledger.cash_atoms == 0
+    conserve(desk)
+
+
 def test_what_is_bought_inside_a_bar_can_be_closed_in_the_same_bar(bench: Any, scripted: Any, of: Any) -> None:
     desk = bench(scripted({0: lambda s: s.buy(100, limit=95.0)}))
     desk.flat(100)

@@ -38,7 +38,7 @@ REFUSED = {"Margin is insufficient.", "Exceeded the maximum allowable position a
 
 markets = st.sampled_from(["A", "B"])
 sides = st.sampled_from([1, -1])
-prices = st.integers(800, 1_300)
+prices = st.integers(500, 1_800)
 lots = st.integers(1, 12_000)
 steps = st.one_of(
     st.tuples(st.just("print"), markets, prices),
@@ -48,7 +48,7 @@ steps = st.one_of(
     st.tuples(st.just("limit"), markets, sides, lots, prices),
     st.tuples(st.just("amend"), markets, lots, prices),
     st.tuples(st.just("cancel"), markets),
-    st.tuples(st.just("mark"), markets, prices),
+    st.tuples(st.just("mark"), markets, st.integers(300, 2_500)),
     st.tuples(st.just("fund"), markets, st.sampled_from([D("0.0001"), D("-0.003"), D("0.01")])),
 )
 
@@ -96,7 +96,7 @@ class Paper:
             nonce="t",
             start_ns=MINUTE,
             engine=graph,
-            observers={kind: [self.said.append] for kind in (m.Rejected, m.AmendRejected, m.Liquidated, m.Fill)},
+            observers={kind: [self.said.append] for kind in (m.Rejected, m.AmendRejected, m.Liquidated, m.Insured)},
         )
         for actor in self.core.strategies:
             actor.start()
@@ -259,7 +259,8 @@ class Pair:
         ]
         assert sorted(booked) == sorted(forced), step
         cleared = sum(each.amount_atoms for each in self.engine.income("INSURANCE_CLEAR", limit=1_000))
-        assert sum(each.insured_atoms - each.liquidation_fee_atoms for each in said) == cleared, step
+        insured = sum(each.amount_atoms for each in self.paper.said if isinstance(each, m.Insured))
+        assert insured + sum(each.insured_atoms - each.liquidation_fee_atoms for each in said) == cleared, step
         self.liquidated = len(said)
         open_there = {order.client_order_id for order in self.engine.open_orders()}
         open_here = {f"{o.request.symbol}{o.request.ref}" for o in self.paper.core.execution.orders.values()}
@@ -274,6 +275,21 @@ def test_both_venues_keep_the_same_account(a_isolated: bool, b_isolated: bool, d
     pair = Pair({"A": a_isolated, "B": b_isolated})
     for step in done:
         pair.do(step)
+
+
+def test_both_make_good_what_a_close_far_from_the_mark_has_cost_too_much() -> None:
+    pair = Pair({"A": False, "B": False})
+    for step in (
+        ("mark", "A", 1_000),
+        ("market", "A", 1, 80_000, False),
+        ("print", "A", 900),
+        ("market", "A", -1, 80_000, False),
+    ):
+        pair.do(step)
+    (paid,) = [each for each in pair.paper.said if isinstance(each, m.Insured)]
+    assert paid.amount_atoms > 20 * 10**8
+    assert pair.liquidated == 0
+    assert pair.paper.core.ledger.cash_atoms == 0
 
 
 def long_session(seed: int) -> Pair:
