@@ -26,7 +26,7 @@ from actors.control_messages import (
     TimerFired,
     TradingStateChanged,
 )
-from actors.margin_messages import Insured, Liquidated, MarginMark, MarginPosition
+from actors.margin_messages import Insured, Liquidated
 from actors.market_messages import (
     AggregateClosed,
     Bar,
@@ -101,8 +101,6 @@ __all__ = [
     "Liquidated",
     "Liquidation",
     "Liquidity",
-    "MarginMark",
-    "MarginPosition",
     "Mark",
     "Message",
     "OpenInterest",

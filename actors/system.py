@@ -118,8 +118,6 @@ class Core:
             self.venue.contracts.take_over(account.funded_ns)
         self.margin = self.venue.margin if isinstance(self.venue, SimulatedVenue) else None
         """Only where contracts are held on margin at the simulated venue."""
-        if self.margin is not None:
-            self.margin.tells = m.MarginMark in (observers or {})
         self.ledger = Ledger(context, instruments, account, emit_marks=False)
         self.features = Features(
             context,
@@ -213,7 +211,8 @@ class Core:
         lane.quiet = tuple(decide if marked else [self.ledger.on_bar, *decide])
         lane.busy = (self.venue.on_bar, *lane.quiet)
         if self.margin is not None:  # positions have to be looked at on every bar
-            lane.quiet = lane.busy
+            lane.quiet = (self.margin.on_bar, *lane.quiet)
+            lane.busy = (self.venue.on_bar, *lane.quiet)
         lane.whole = (self.market.on_bar, *lane.busy)
 
     def _entries(self) -> Table:
@@ -397,7 +396,6 @@ class Core:
                 *(s.on_liquidated for s in strategies if s.hears_fills),
             ],
             m.Insured: [decided, ledger.on_insured],
-            m.MarginMark: [],
             m.PositionChanged: [
                 decided,
                 risk.on_position_changed,

@@ -9,10 +9,9 @@ from actors.instrument import from_atoms
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from actors.execution.margin_account import MarginAccount
+    from actors.execution.margin_account import MarginAccount, PositionView
     from actors.instrument import Instrument
     from actors.ledger import Holding
-    from actors.messages import MarginPosition
 
 
 def describe_margin(
@@ -36,18 +35,18 @@ def describe_margin(
     }
 
 
-def _position(held: MarginPosition, instrument: Instrument) -> dict[str, Any]:
+def _position(held: PositionView, instrument: Instrument) -> dict[str, Any]:
     quantity = instrument.quantity(held.quantity_lots)
     price = instrument.price(held.liquidation_ticks)
     return {
         "symbol": held.symbol,
         "quantity": quantity.normalize() + 0,
         "leverage": held.leverage,
-        "margin_mode": held.margin_mode,
+        "margin_mode": "isolated" if held.isolated else "cross",
         "entry_price": abs(float(from_atoms(held.cost_atoms) / quantity)),
         "mark_price": instrument.price_float(held.mark_ticks) if held.mark_ticks else None,
         "liquidation_price": float(price) if held.liquidation_ticks else None,
         "initial_margin": from_atoms(held.initial_atoms),
         "maintenance_margin": from_atoms(held.maintenance_atoms),
-        "isolated_margin": from_atoms(held.isolated_atoms) if held.margin_mode == "isolated" else None,
+        "isolated_margin": from_atoms(held.isolated_atoms) if held.isolated else None,
     }

@@ -29,6 +29,7 @@ from actors.margin import is_beyond
 from actors.messages import (
     BUY,
     SELL,
+    Bar,
     BookSnapshot,
     Cancelled,
     Funding,
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from actors.execution.tick_matching import TickMarket
     from actors.instrument import Instrument
     from actors.ledger import Account
-    from actors.messages import Bar, FundingShared, Message, OrderRequest, PositionChanged
+    from actors.messages import FundingShared, Message, OrderRequest, PositionChanged
     from actors.runtime.lanes import Handler
     from actors.runtime.scheduler import Context
     from config.schema import Venue
@@ -83,7 +84,6 @@ class Liquidator:
 
     Attributes:
         account: positions and wallet.
-        tells: whether somebody listens to `MarginMark`.
     """
 
     name = "venue"
@@ -109,10 +109,12 @@ class Liquidator:
         self._fee = fee
         self._liquidation_fee = liquidation_fee
         self._on_ticks = on_ticks
-        self.tells = False
+        self._walk: Walk | None = None
+        """Of the bar in hand, where orders rested on it."""
 
     def listen(self, entries: dict[type[Message], list[Handler]]) -> None:
         """Be told of what moves the margin, right after it was dealt with, and before strategies hear of it."""
+        entries[Bar].insert(2, self.on_bar)
         entries[Mark].insert(1, self.on_mark)
         entries[TimerFired].insert(1, self.on_settled)
         entries[Funding].insert(2, self.on_settled)
@@ -189,19 +191,24 @@ class Liquidator:
     # --- bars ---------------------------------------------------------------------------------------
 
     def walk(self, bar: Bar, points: Points, times_ns: tuple[int, int, int, int]) -> Walk | None:
-        """Return a walk along a bar's path; None where it is no path of marks."""
-        held = self.account.held(bar.symbol)
-        if held is None or held.announced or bar.symbol in self._on_ticks:
-            return None
-        self.account.check()
-        return Walk(self, self.account, held, points, times_ns)
+        """Begin to walk along a bar's path, from order to order; None where it is no path of marks."""
+        held = self._held_on(bar)
+        if held is not None:
+            self.account.check()
+            self._walk = Walk(self, self.account, held, points, times_ns)
+        return self._walk
 
-    def pass_bar(self, bar: Bar) -> None:
-        """Follow a bar on which no order rests."""
-        held = self.account.held(bar.symbol)
-        if held is None or held.announced or bar.symbol in self._on_ticks:
+    def on_bar(self, bar: Bar) -> None:
+        """Go on to the close, once all that was said of the bar's fills has been heard: a stop that protects is in."""
+        walk, self._walk = self._walk, None
+        if walk is not None:
+            walk.end()
             return
         self.account.check()
+        held = self._held_on(bar)
+        if held is None:
+            self.settle()
+            return
         to_ticks = self._instruments[bar.symbol].price_to_ticks
         if held.lots:
             bound_ticks = self.account.liquidation_ticks(held)
@@ -211,20 +218,20 @@ class Liquidator:
                 Walk(self, self.account, held, points, point_times(bar.open_ns, bar.close_ns)).end()
                 return
         self.account.mark(bar.symbol, to_ticks(bar.close))
-        if held.lots or self.tells:
-            self._tell()
+        if held.lots:
+            self.account.note()
+
+    def _held_on(self, bar: Bar) -> Held | None:
+        """Return the position whose marks a bar's path is; None where it is none."""
+        held = self.account.held(bar.symbol)
+        return None if held is None or held.announced or bar.symbol in self._on_ticks else held
 
     def settle(self, executed_ns: int | None = None) -> None:
-        """Close everything whose margin is used up at the marks there are; say how the account stands."""
+        """Close everything whose margin is used up at the marks there are."""
         account = self.account
         while doomed := account.doomed():
             self._liquidate(doomed, self._context.now_ns if executed_ns is None else executed_ns)
-        self._tell()
-
-    def _tell(self) -> None:
-        self.account.note()
-        if self.tells:
-            self._emit(self.account.view())
+        account.note()
 
     # --- what is closed -----------------------------------------------------------------------------
 

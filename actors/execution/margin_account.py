@@ -24,7 +24,7 @@ from actors.margin import (
     open_loss,
     share_of,
 )
-from actors.messages import BUY, MarginMark, MarginPosition
+from actors.messages import BUY
 from actors.netting import net_fill
 
 if TYPE_CHECKING:
@@ -66,6 +66,43 @@ class MarginState(msgspec.Struct):
     refused: int
 
 
+class PositionView(NamedTuple):
+    """The account's position in one contract: that of all books together."""
+
+    symbol: str
+    leverage: int
+    isolated: bool
+    quantity_lots: int
+    """Negative for a short."""
+    cost_atoms: int
+    """What it was entered at, signed alike."""
+    mark_ticks: int
+    liquidation_ticks: int
+    """The mark at which it is liquidated if no other moves; 0 where there is none."""
+    initial_atoms: int
+    """Its initial margin at the mark."""
+    maintenance_atoms: int
+    isolated_atoms: int
+    """What is set aside for it; 0 on cross margin."""
+
+
+class MarginView(NamedTuple):
+    """How the account stands; money in atoms."""
+
+    wallet_atoms: int
+    """Cash, without what contracts have gained or lost since they were entered."""
+    balance_atoms: int
+    """The wallet with that."""
+    initial_atoms: int
+    """Initial margin of all positions and open orders."""
+    maintenance_atoms: int
+    """Maintenance margin of all positions."""
+    available_atoms: int
+    """What new orders may use; 0 at least."""
+    positions: tuple[PositionView, ...]
+    """Those that are not flat."""
+
+
 class Terms(NamedTuple):
     """How one contract is held."""
 
@@ -99,7 +136,6 @@ class MarginAccount:
         account: Account,
         books: Mapping[tuple[str, str], int],
     ) -> None:
-        self._context = context
         self._instruments = instruments
         self._books = books
         self.contracts = {
@@ -362,25 +398,24 @@ class MarginAccount:
         margins = [self.margin(held) for held in self._held.values()]
         return sum(margin.position_atoms + margin.order_atoms for margin in margins)
 
-    def view(self) -> MarginMark:
+    def view(self) -> MarginView:
         """Return how the account stands."""
         positions = [held for held in self._held.values() if held.lots]
-        return MarginMark(
+        return MarginView(
             self.wallet_atoms,
             self.wallet_atoms + sum(map(self.unrealized, positions)),
             self.initial_atoms(),
             sum(map(self.maintenance, positions)),
             max(0, self.available()),
             tuple(map(self._position, positions)),
-            self._context.now_ns,
         )
 
-    def _position(self, held: Held) -> MarginPosition:
+    def _position(self, held: Held) -> PositionView:
         leverage, isolated, _ = self.contracts[held.symbol]
-        return MarginPosition(
+        return PositionView(
             held.symbol,
             leverage,
-            "isolated" if isolated else "cross",
+            isolated,
             held.lots,
             held.cost_atoms,
             held.mark_ticks,

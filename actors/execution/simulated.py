@@ -116,7 +116,7 @@ class SimulatedVenue:
         self.ties = Ties(self._resting, instruments)
         self.ticks = TickMatching(context, instruments, ticks, self)
         self.margin: Liquidator | None = None
-        """Only where contracts are held on margin."""
+        """Only where contracts are held on margin; it goes on where a bar has been matched."""
         if account is not None:
             books = self._positions
             self.margin = make_liquidator(context, instruments, settings, account, books, self, self.ticks.markets)
@@ -218,8 +218,6 @@ class SimulatedVenue:
                 self._execute(first, self._ticks(bar.open, bar.symbol), bar.open_ns, orders, taker=True)
             else:
                 self._match(bar, orders)
-        elif self.margin is not None:
-            self.margin.pass_bar(bar)
         lane.bar = bar
 
     def begin_input(self) -> None:
@@ -251,10 +249,6 @@ class SimulatedVenue:
             if resting not in orders:  # it was withdrawn on the way
                 continue
             self._execute(resting, match.price_ticks, executed_ns, orders, taker=match.taker)
-        if walk is not None:
-            walk.end()
-        elif self.margin is not None:
-            self.margin.settle()
 
     def _find(
         self, bar: Bar, orders: list[Resting], points: Points, times_ns: tuple[int, int, int, int]
@@ -382,7 +376,9 @@ class SimulatedVenue:
         orders = self._resting[symbol]
         withdrawn = orders[:]
         orders.clear()
-        self._ended |= {resting.order_id: resting for resting in withdrawn}
+        for resting in withdrawn:
+            self.ties.forget(resting.request)
+            self._ended[resting.order_id] = resting
         return withdrawn
 
     def take_trade_id(self) -> int:

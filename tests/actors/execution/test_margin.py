@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from actors import messages as m
+from actors.execution.margin_account import MarginView
 from actors.ledger import Account, Holding
 
 UNIT = 10**8
@@ -38,10 +39,10 @@ def target(lots: float, scripted: Any, **hears: Any) -> Any:
     return scripted({0: lambda strategy: strategy.target(lots)}, **hears)
 
 
-def margin(bench: Any) -> m.MarginMark:
+def margin(bench: Any) -> MarginView:
     """Return how the account stands."""
-    mark: m.MarginMark = bench.core.margin.account.view()
-    return mark
+    view: MarginView = bench.core.margin.account.view()
+    return view
 
 
 def conserve(bench: Any) -> None:
@@ -79,7 +80,7 @@ def test_the_largest_order_is_the_one_there_is_margin_for(bench: Any, scripted: 
     (fill,) = of(m.Fill, desk.flat(100))
     assert fill.quantity_lots == 100
     (position,) = margin(desk).positions
-    assert (position.initial_atoms, position.leverage, position.margin_mode) == (1_000 * UNIT, 10, "cross")
+    assert (position.initial_atoms, position.leverage, position.isolated) == (1_000 * UNIT, 10, False)
 
 
 def test_profit_of_a_cross_position_is_there_for_orders_and_loss_is_not(bench: Any, scripted: Any) -> None:
@@ -349,6 +350,30 @@ def test_what_is_bought_inside_a_bar_can_be_closed_in_the_same_bar(bench: Any, s
     assert closed.price_ticks == 85
     assert desk.now_ns - MINUTE < closed.executed_ns < desk.now_ns
     conserve(desk)
+
+
+def test_a_stop_that_protects_what_the_bar_opened_goes_before_its_liquidation(
+    bench: Any, scripted: Any, of: Any
+) -> None:
+    """Bought at 95 inside the bar, stopped at 92; without the stop the account would have been closed at 85."""
+    desk = bench(scripted({0: lambda s: s.bracket(100, limit=95, stop=92)}))
+    desk.flat(100)
+    said = desk.bar(100, low=80, close=90)
+    assert [fill.price_ticks for fill in of(m.Fill, said)] == [95, 92]
+    assert of(m.Liquidated, said) == []
+    assert desk.core.execution.orders == {}
+    conserve(desk)
+
+
+def test_the_exits_of_what_was_liquidated_are_gone_and_stay_gone(bench: Any, scripted: Any, of: Any) -> None:
+    desk = bench(scripted({0: lambda s: s.bracket(100, stop=70, take_profit=150)}), leverage=20)
+    desk.flat(100, 2)
+    assert len(desk.core.execution.orders) == 2
+    (closed,) = of(m.Liquidated, desk.bar(100, low=75, close=95))
+    assert closed.price_ticks == 90
+    assert desk.core.execution.orders == {}
+    assert of(m.SubmitOrder, desk.flat(95, 3)) == []
+    assert desk.core.strategies[0].desk.exits.plans == {}
 
 
 # --- several books ------------------------------------------------------------------------------------------
