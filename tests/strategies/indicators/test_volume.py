@@ -85,7 +85,7 @@ def columns_of(indicator: Indicator, bars: Bars) -> list[Column]:
         (marketfi(), talib.MARKETFI),
         (pvo(12, 26), talib.PVO),
     ],
-    ids=str,
+    ids=lambda given: str(given) if isinstance(given, Indicator) else "",
 )
 @by_scale
 def test_values_are_those_of_talib(indicator: Indicator, theirs: Callable[..., Column], scale: str) -> None:
