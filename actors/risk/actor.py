@@ -45,7 +45,7 @@ from actors.risk.judge import ACTS_IN, Counts, Judge
 from actors.risk.market import Moves, Newest, Seen, Windows
 from actors.risk.rules import Need, Proposal, make_rules
 from actors.risk.sources import Sources
-from actors.risk.working import Working, exits, price_ticks
+from actors.risk.working import CLEARING, Working, exits, price_ticks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -210,6 +210,9 @@ class Risk(Hearing):
             self._veto(intent, "quantity is below one lot")
 
     def _pass_or_veto(self, intent: Intent, instrument: Instrument, side: int, lots: int, position_lots: int) -> None:
+        if self._trading in CLEARING:
+            self._veto(intent, f"trading is {self._trading}")
+            return
         allowed_lots = lots
         reduce_only = intent.reduce_only or self._trading != "running"
         reason = ""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from actors.messages import SELL, AmendRequest, AmendVeto
 from actors.risk.rules import Proposal
-from actors.risk.working import Terms, price_ticks
+from actors.risk.working import CLEARING, Terms, price_ticks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,7 +51,9 @@ class Changes:
         lots = instrument.quantity_to_lots(intent.quantity) if intent.quantity else terms.quantity_lots
         wanted = Terms(lots, limit_ticks or terms.limit_ticks, stop_ticks or terms.stop_ticks)
         reason = ""
-        if working.amending:
+        if trading in CLEARING:
+            reason = f"trading is {trading}"
+        elif working.amending:
             reason = "an earlier amend is under way"
         elif (limit_ticks and not terms.limit_ticks) or (stop_ticks and not terms.stop_ticks):
             reason = f"a {working.kind.replace('_', '-')} order has no such price"

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from actors.messages import Intent
 
 
+CLEARING = ("flattening", "stopping")
+"""Trading states in which every order is withdrawn: one that a strategy gave now would be left behind, or stand in the
+way of the flatten, which closes nothing before all other orders are gone."""
+
+
 class Working(msgspec.Struct):
     """An order of ours that has not ended, as risk sees it."""
 

@@ -270,7 +270,7 @@ def test_nobody_cancels_an_order_of_a_flatten() -> None:
 # --- pause and halt ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("state", ["paused", "halted", "flattening", "stopping"])
+@pytest.mark.parametrize("state", ["paused", "halted"])
 def test_outside_running_entries_are_refused_and_exits_pass(state: str) -> None:
     desk = Desk(("a", "X", 5))
     desk.state(state)
@@ -280,7 +280,27 @@ def test_outside_running_entries_are_refused_and_exits_pass(state: str) -> None:
     assert (exit_.quantity_lots, exit_.reduce_only) == (2, True)
 
 
-@pytest.mark.parametrize("state", ["paused", "halted", "stopping"])
+@pytest.mark.parametrize("state", ["flattening", "stopping"])
+def test_where_all_orders_are_withdrawn_a_strategy_gives_none(state: str) -> None:
+    """Not even an exit: it would rest, and the flatten would wait for it while the market moves away."""
+    desk = Desk(("a", "X", 5), ("b", "X", 1))
+    resting = passed(desk.order(SELL, 1, kind="limit", limit_price=200.0))
+    desk.state(state)
+    for said in (
+        desk.order(BUY, 1),
+        desk.order(SELL, 2),
+        desk.order(SELL, 2, kind="limit", limit_price=200.0, reduce_only=True),
+        desk.order(SELL, 1, strategy="b"),
+        desk.target(0),
+    ):
+        assert vetoed(said) == f"trading is {state}"
+    desk.risk.on_intent(m.Intent("a", "X", resting.ref, "amend", 0, 0.5))
+    (veto,) = desk.said()
+    assert isinstance(veto, m.AmendVeto)
+    assert veto.reason == f"trading is {state}"
+
+
+@pytest.mark.parametrize("state", ["paused", "halted"])
 def test_outside_running_a_position_is_closed_and_not_turned_round(state: str) -> None:
     desk = Desk(("a", "X", 5))
     desk.state(state)
