@@ -5,6 +5,7 @@ A name maps to ``module:class`` so that only the one asked for is imported.
 
 BUILT_IN = {
     "bollinger_reversion": "strategies.library.bollinger_reversion:BollingerReversion",
+    "breakout": "strategies.library.breakout:Breakout",
     "buy_and_hold": "strategies.library.buy_and_hold:BuyAndHold",
     "dca": "strategies.library.dca:Dca",
     "ema_cross": "strategies.library.ema_cross:EmaCross",
@@ -15,5 +16,6 @@ BUILT_IN = {
     "rotation": "strategies.library.rotation:Rotation",
     "rsi2": "strategies.library.rsi2:Rsi2",
     "rule": "strategies.library.rule:Rule",
+    "supertrend": "strategies.library.supertrend:Supertrend",
     "turtle": "strategies.library.turtle:Turtle",
 }

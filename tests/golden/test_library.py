@@ -43,6 +43,8 @@ class Golden(NamedTuple):
 GOLDEN = (
     Golden("buy_and_hold", (HOURS,), 1, 0, "163505.60000000"),
     Golden("turtle", (HOURS,), 1357, 678, "98119.50005399"),
+    Golden("supertrend", (HOURS,), 1091, 545, "117989.99473445"),
+    Golden("breakout", (HOURS,), 1098, 549, "93903.77185912", {"take_profit_atr": 8.0, "time_stop_bars": 200}),
     Golden("rsi2", (HOURS,), 1120, 560, "96949.12664000", {"short": True}),
     Golden("grid", (HOURS,), 996, 36, "100247.47620400"),
     Golden("dca", (HOURS,), 927, 65, "55389.76186544", {"dip": 1.5, "profit": 0.05}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import accumulate
+from math import ceil, floor
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from config.errors import UserError
 from pitboss import ReplayResult, Tape, replay, synthetic_tape, tape_from_frame
 from replay.tape.series import Tape as AnyTape
 from strategies.base import Execution, OrderUpdate
+from strategies.indicators import atr, supertrend
 from strategies.library.funding_carry import FundingCarry
 from strategies.library.market_maker import MarketMaker
 
@@ -122,6 +124,124 @@ def test_the_turtle_risks_what_it_says_and_never_sells_short_unless_told(short: 
     assert len(held) > 10
     assert (min(held) < 0.0) == short
     assert all(abs(position) < 1e-9 for position in held[1::2]), "every second fill closes what the first opened"
+
+
+class Held:
+    """What a managed strategy does to a position, told by hand, of bars that open at the last close."""
+
+    def __init__(self, prices: list[float]) -> None:
+        self.prices = prices
+        self.fills: list[tuple[int, int, float]] = []
+        """Bar, side and price of each."""
+        self.side = 0
+        self.stop = self.best = self.profit = 0.0
+        self.opened = 0
+
+    def trade(self, row: int, side: int, price: float) -> None:
+        self.fills.append((row, side, round(price, 1)))
+        if self.side == 0:
+            self.opened, self.best = row, price
+        self.side += side
+
+    def stops(self, row: int) -> bool:
+        """Meet the stop or the profit within a bar, and say if so; in a bar without gaps the nearer comes first."""
+        close = self.prices[row]
+        if self.side and self.side * (close - self.stop) <= 0.0:
+            self.trade(row, -self.side, self.stop)
+            return True
+        if self.side and self.profit and self.side * (close - self.profit) > 0.0:
+            self.trade(row, -self.side, self.profit)
+            return True
+        return False
+
+
+def tick(price: float, side: int) -> float:
+    """Return the tick at which a stop is met later, of prices in tenths."""
+    return (floor(round(price * 10, 6)) if side > 0 else ceil(round(price * 10, 6))) / 10
+
+
+def told(result: ReplayResult, first_ms: int) -> list[tuple[int, int, float]]:
+    """Return the fills with the bar they were in: orders at the market at its open, stops where they were met."""
+    rows = result.fills.select("ts", "side", "price").iter_rows()
+    return [((when - first_ms) // HOUR_MS, 1 if side == "buy" else -1, round(price, 1)) for when, side, price in rows]
+
+
+@pytest.mark.parametrize(("multiplier", "short"), [(2.0, False), (2.0, True), (0.4, True)])
+def test_the_supertrend_is_entered_behind_its_turns_and_left_at_its_line(multiplier: float, short: bool) -> None:
+    """With a line as near as that of the last one turns come within a bar, before the stop is reached."""
+    prices = walk(6, 4_000)
+    tape = closes(*prices)
+    close = np.array(prices)
+    opened = np.concatenate((close[:1], close[:-1]))
+    line, side = supertrend(10, multiplier).start().batch(np.maximum(opened, close), np.minimum(opened, close), close)
+    held, before, turned, wanted, over = Held(prices), 0, False, 0, False
+    for row in range(len(prices)):
+        at = prices[row - 1]
+        if over:
+            held.trade(row, -held.side, at)
+        if wanted:
+            held.trade(row, wanted, at)
+        wanted, over = 0, False
+        held.stops(row)
+        if np.isnan(line[row]):
+            continue
+        now = int(side[row])
+        if now != before:
+            turned, before = before != 0 and (now > 0 or short), now
+        if held.side * now < 0:
+            over = True
+        elif held.side:
+            held.stop = tick(line[row], held.side)
+        elif turned:
+            turned, wanted, held.stop = False, now, tick(line[row], now)
+    result = replay(tape, "supertrend", {"multiplier": multiplier, "short": short})
+    assert told(result, tape.series[0].first_open_ns // 1_000_000) == held.fills
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"trail_atr": 0.0},
+        {"trail_atr": 2.5, "short": False},
+        {"trail_atr": 0.0, "take_profit_atr": 4.0},
+        {"stop_atr": 1.5, "trail_atr": 3.0, "take_profit_atr": 5.0, "time_stop_bars": 12},
+    ],
+    ids=["stop", "trail", "profit", "all"],
+)
+def test_a_breakout_is_left_by_the_first_of_its_exits(params: dict[str, Any]) -> None:
+    terms = {"stop_atr": 2.0, "take_profit_atr": 0.0, "time_stop_bars": 0, "short": True} | params
+    prices = walk(8, 4_000)
+    tape = closes(*prices)
+    close = np.array(prices)
+    opened = np.concatenate((close[:1], close[:-1]))
+    high, low = np.maximum(opened, close), np.minimum(opened, close)
+    (ranges,) = atr(14).start().batch(high, low, close)
+    held, wanted, over, trail = Held(prices), 0, False, 0.0
+    for row in range(len(prices)):
+        at, now = prices[row - 1], prices[row]
+        if over:
+            held.trade(row, -held.side, at)
+        if wanted:
+            held.trade(row, wanted, at)
+        wanted, over = 0, False
+        if not held.stops(row) and held.side:
+            held.best = max(held.best, now) if held.side > 0 else min(held.best, now)
+            if trail:
+                follows = round(held.best - held.side * trail, 1)
+                held.stop = max(held.stop, follows) if held.side > 0 else min(held.stop, follows)
+            over = 0 < terms["time_stop_bars"] <= row - held.opened + 1
+        before = slice(max(0, row - 20), row)
+        side = 0 if row < 20 else 1 if now > max(high[before]) else -1 if now < min(low[before]) else 0
+        if not held.side and side and (side > 0 or terms["short"]):
+            wanted = side
+            held.stop = tick(now - side * terms["stop_atr"] * ranges[row], side)
+            trail = round(terms["trail_atr"] * ranges[row], 1)
+            held.profit = (
+                tick(now + side * terms["take_profit_atr"] * ranges[row], -side) if terms["take_profit_atr"] else 0.0
+            )
+    result = replay(tape, "breakout", {"lookback": 20, **params})
+    assert told(result, tape.series[0].first_open_ns // 1_000_000) == held.fills
+    assert len(held.fills) > 40
 
 
 def test_a_short_strength_index_buys_falls_within_a_rise_only() -> None:
