@@ -72,6 +72,18 @@ class OtherAsset(msgspec.Struct):
     """What it was worth in quote units at the time, signed alike: its place in the books."""
 
 
+class Begun(msgspec.Struct, frozen=True):
+    """What the account was worth when its UTC day and week began, and when it was marked last."""
+
+    day_index: int
+    """Days since 1970-01-01."""
+    day_atoms: int
+    week_index: int
+    """Weeks since the Monday before that."""
+    week_atoms: int
+    last_atoms: int
+
+
 class Account(msgspec.Struct):
     """What a session starts from, and what the next one inherits."""
 
@@ -82,6 +94,8 @@ class Account(msgspec.Struct):
     """By contract: payments of funding up to this time are in the cash, later ones are not."""
     set_aside: dict[str, int] = {}
     """By contract on isolated margin at the simulated venue: what is set aside for its position."""
+    begun: Begun | None = None
+    """Where limits on losses followed the equity: what they count from."""
 
 
 class _State(msgspec.Struct):

@@ -23,6 +23,7 @@ from actors.ledger import Account, Ledger
 from actors.market import Market
 from actors.plans import CoreSnapshot, History, SeriesPlan, StrategyPlan, book_of, rests_alone
 from actors.risk import Risk
+from actors.risk.account import Equity
 from actors.runtime.digest import Digest
 from actors.runtime.scheduler import Context, Scheduler
 from actors.runtime.supervision import Intensity
@@ -158,7 +159,7 @@ class Core:
             settings.risk,
             positions,
             cancel_on_halt=supervision.safe_state != "halt",
-            equity_atoms=self.ledger.equity_atoms,
+            equity=Equity.of(self.ledger.equity_atoms, account.begun),
             strategies=[plan.id for plan in strategies],
             margin=contract_terms(settings, instruments, real=real),
         )

@@ -150,6 +150,7 @@ async def close_run(db: aiosqlite.Connection, opened: Opened, *, outcome: str, s
     )
     if seal:
         closing = opened.core.ledger.account()
+        closing.begun = opened.core.risk.begun()
         if isinstance(opened.core.venue, RemoteVenue):
             closing.funded_ns = opened.core.venue.contracts.funded_ns()
         if opened.core.margin is not None:

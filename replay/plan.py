@@ -293,6 +293,7 @@ def inherited(account: Account) -> Account:
         [other for other in account.others if other.amount_atoms or other.value_atoms],
         dict(account.funded_ns),
         dict(account.set_aside),
+        account.begun,
     )
 
 

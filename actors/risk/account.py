@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from actors.ledger import Begun
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -32,6 +34,19 @@ class Equity(msgspec.Struct):
     """What the week began with, likewise."""
     peak_atoms: int | None = None
     """The highest mark."""
+
+    @staticmethod
+    def of(atoms: int, begun: Begun | None) -> Equity:
+        """Return the equity a session starts with: its day and week began before it, if somebody followed them."""
+        if begun is None:
+            return Equity(atoms)
+        return Equity(atoms, begun.last_atoms, begun.day_index, begun.day_atoms, begun.week_index, begun.week_atoms)
+
+    def begun(self) -> Begun | None:
+        """Return what the next session counts from; None before the first mark."""
+        if self.last_atoms is None or self.day_atoms is None or self.week_atoms is None:
+            return None
+        return Begun(self.day_index, self.day_atoms, self.week_index, self.week_atoms, self.last_atoms)
 
     def begin(self, atoms: int) -> None:
         """Begin anew from an equity; what was before is not known any more."""

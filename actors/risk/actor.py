@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
     from actors.execution.margin_account import Terms
     from actors.instrument import Instrument
+    from actors.ledger import Begun
     from actors.runtime.scheduler import Context
     from config.risk import Risk as Limits
 
@@ -103,7 +104,7 @@ class Risk(Hearing):
         positions: Iterable[tuple[str, str, int]],
         *,
         cancel_on_halt: bool,
-        equity_atoms: int = 0,
+        equity: Equity | None = None,
         strategies: Iterable[str] = (),
         margin: Mapping[str, Terms] | None = None,
     ) -> None:
@@ -128,7 +129,7 @@ class Risk(Hearing):
             context,
             instruments,
             books,
-            Equity(equity_atoms),
+            equity or Equity(0),
             Streaks(),
             Newest(context, instruments),
             Windows(instruments),
@@ -159,6 +160,10 @@ class Risk(Hearing):
         if self.needs != before and self.on_needs is not None:
             self._begin([need for need in self.needs if need not in before])
             self.on_needs()
+
+    def begun(self) -> Begun | None:
+        """Return what limits on losses count from in the next session; None where none of them follows the equity."""
+        return self._given.equity.begun() if "equity" in self.needs else None
 
     @property
     def history_bars(self) -> int:
@@ -213,7 +218,7 @@ class Risk(Hearing):
         if self._trading in CLEARING:
             self._veto(intent, f"trading is {self._trading}")
             return
-        allowed_lots = lots
+        symbol, allowed_lots = intent.symbol, lots
         reduce_only = intent.reduce_only or self._trading != "running"
         reason = ""
         if reduce_only:
@@ -224,9 +229,9 @@ class Risk(Hearing):
         if (
             side == SELL and instrument.spec.long_only
         ):  # a spot venue knows no reduce-only: it would sell what is not ours
-            held_lots = position_lots - self._books.ahead_lots(intent.strategy, intent.symbol, SELL)
+            held_lots = position_lots - self._books.ahead_lots(intent.strategy, symbol, SELL)
             allowed_lots = min(lots, held_lots)
-            reason = reason or f"{intent.symbol} is spot, and nothing is left to sell"
+            reason = reason or f"{symbol} is spot, and nothing is left to sell"
         elif not reduce_only and self._rules:
             allowed_lots, reason = self._judged(intent, instrument, side, lots, position_lots)
         if instrument.step_lots != 1:
@@ -246,14 +251,16 @@ class Risk(Hearing):
             if max(ticks, stop_ticks, most_lots, instrument.value_atoms(ticks, most_lots)) > _COUNT_MAX:
                 self._veto(intent, "larger than can be counted")
                 return
-            exempt = reduce_only and instrument.spec.contract  # of a contract the last bit can be closed, too
-            if not exempt and instrument.value_atoms(ticks, allowed_lots) < instrument.min_notional_atoms:
-                self._veto(intent, "below the minimum notional")
-                return
+            if instrument.value_atoms(ticks, allowed_lots) < instrument.min_notional_atoms:
+                # Of a contract the last bit can be closed, too, by an order that can do nothing else.
+                reduce_only = reduce_only or self._books.closable_lots(intent.strategy, symbol, side) >= allowed_lots
+                if not (reduce_only and instrument.spec.contract):
+                    self._veto(intent, "below the minimum notional")
+                    return
         self._request(
             OrderRequest(
                 intent.strategy,
-                intent.symbol,
+                symbol,
                 intent.ref,
                 side,
                 allowed_lots,
@@ -263,19 +270,17 @@ class Risk(Hearing):
                 intent.time_in_force,
                 reduce_only,
                 intent.post_only,
-            )
+            ),
+            intent,
         )
 
     def _judged(
         self, intent: Intent, instrument: Instrument, side: int, lots: int, position_lots: int
     ) -> tuple[int, str]:
         """Return how much of an order the rules let pass, and what was said of the rest."""
-        ahead_lots = free_ahead_lots = 0
-        if self._working:
-            books, book = self._books, (intent.strategy, intent.symbol, side)
-            ahead_lots = books.ahead_lots(*book)
-            free_ahead_lots = books.ahead_lots(*book, besides_reduce_only=True)
-        free_lots = max(0, -side * position_lots - free_ahead_lots)
+        books, book = self._books, (intent.strategy, intent.symbol, side)
+        ahead_lots = books.ahead_lots(*book) if self._working else 0
+        free_lots = books.closable_lots(*book)
         if lots <= free_lots:
             return lots, ""
         limit_ticks, stop_ticks = price_ticks(intent, instrument, side)
@@ -312,7 +317,7 @@ class Risk(Hearing):
         if self._paced:
             self._given.pace.note()
 
-    def _request(self, request: OrderRequest) -> None:
+    def _request(self, request: OrderRequest, intent: Intent | None = None) -> None:
         self._working[request.strategy, request.ref] = Working(
             request.strategy,
             request.symbol,
@@ -324,6 +329,8 @@ class Risk(Hearing):
             request.reduce_only,
             limit_ticks=request.limit_ticks,
             stop_ticks=request.stop_ticks,
+            protective_stop=getattr(intent, "protective_stop", None),
+            stop_distance=getattr(intent, "stop_distance", None),
         )
         self._note_order()
         self._emit(request)

@@ -63,6 +63,13 @@ class Books:
             and not (besides_reduce_only and order.reduce_only)
         )
 
+    def closable_lots(self, strategy: str, symbol: str, side: int) -> int:
+        """Return what an order of one side only closes, with all that works before it; 0 at least."""
+        held_lots = -side * self.positions.get((strategy, symbol), 0)
+        if held_lots <= 0 or not self.working:
+            return max(0, held_lots)
+        return max(0, held_lots - self.ahead_lots(strategy, symbol, side, besides_reduce_only=True))
+
     def exposures(self) -> dict[Book, Exposure]:
         """Return every book that holds something, or may come to; the order is that in which they were first known."""
         found = {book: Exposure(lots) for book, lots in self.positions.items()}

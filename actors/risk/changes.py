@@ -90,7 +90,8 @@ class Changes:
         most_lots = max(lots, abs(position_lots + working.side * open_lots))
         if max(ticks, wanted.stop_ticks, most_lots, instrument.value_atoms(ticks, most_lots)) > self._count_max:
             return wanted, "larger than can be counted"
-        if instrument.value_atoms(ticks, open_lots) < instrument.min_notional_atoms:
+        exempt = working.reduce_only and instrument.spec.contract  # as a new order would be
+        if not exempt and instrument.value_atoms(ticks, open_lots) < instrument.min_notional_atoms:
             return wanted, "below the minimum notional"
         return wanted._replace(quantity_lots=lots), ""
 
@@ -112,7 +113,8 @@ class Changes:
             reason = f"{working.symbol} is spot, and nothing is left to sell"
             reason = "reduce-only, and nothing is left to reduce" if working.reduce_only else reason
             return closable_lots if added_lots > 0 else open_lots, reason
-        if not self._judge.rules:
+        same_prices = (wanted.limit_ticks, wanted.stop_ticks) == (working.limit_ticks, working.stop_ticks)
+        if not self._judge.rules or (added_lots <= 0 and same_prices):
             return open_lots, ""
         exposed_lots = working.open_lots - closable_lots
         free_lots = closable_lots + others_lots
@@ -133,8 +135,8 @@ class Changes:
             limit_ticks=wanted.limit_ticks,
             stop_ticks=wanted.stop_ticks,
             price_ticks=instrument.price_to_ticks(intent.reference_price),
-            protective_stop=getattr(intent, "protective_stop", None),
-            stop_distance=getattr(intent, "stop_distance", None),
+            protective_stop=working.protective_stop,
+            stop_distance=working.stop_distance,
         )
         allowed_lots, reason = self._judge.judge(order)
         return (0 if reason and allowed_lots <= 0 else working.open_lots + allowed_lots), reason

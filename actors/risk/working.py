@@ -38,6 +38,10 @@ class Working(msgspec.Struct):
     amending: bool = False
     reserved_lots: int = 0
     """Part of what may still fill that only an amend under way would add."""
+    protective_stop: float | None = None
+    """Where its strategy said it gets out if it goes wrong; its changes are judged by that, too."""
+    stop_distance: float | None = None
+    """How far from the order's own price that is, likewise."""
 
 
 class Terms(NamedTuple):

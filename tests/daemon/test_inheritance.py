@@ -17,7 +17,8 @@ from actors.instrument import InstrumentSpec
 from actors.ledger import Holding, OtherAsset
 from actors.runtime.journal import FILE_NAME, encode_input, link
 from config.errors import UserError
-from config.load import load_settings
+from config.load import load_settings, override_settings
+from config.schema import Settings
 from daemon.edges.journal import open_journal
 from daemon.recovery import Opened, close_run, open_session
 from daemon.venue import venue_markets
@@ -32,6 +33,8 @@ SPEC = InstrumentSpec(
     contract=True,
 )
 BOOK = ("ema_cross", SPEC.symbol)
+MINUTE = 60 * 10**9
+UNIT = 10**8
 
 
 class Journal:
@@ -41,10 +44,10 @@ class Journal:
         self.db = db
         self.path = path
 
-    async def open(self, spec: InstrumentSpec = SPEC, **terms: Any) -> Opened:
-        markets = venue_markets(SETTINGS, {spec.symbol: spec}, 0)
+    async def open(self, spec: InstrumentSpec = SPEC, settings: Settings = SETTINGS, **terms: Any) -> Opened:
+        markets = venue_markets(settings, {spec.symbol: spec}, 0)
         values = {"new_session": False, "real": True} | terms
-        return await open_session(self.db, self.path, SETTINGS, markets, "feed", **values)
+        return await open_session(self.db, self.path, settings, markets, "feed", **values)
 
     async def post(self, opened: Opened, *inputs: m.Message) -> None:
         """Run inputs and write them down, as the daemon does."""
@@ -137,3 +140,20 @@ async def test_a_position_that_is_no_whole_number_of_lots_any_more_is_refused_by
 
     with pytest.raises(UserError, match=r"holds -0\.005 BTC/USDT:USDT, which is no whole number of 0\.01; flatten"):
         await journal.open(msgspec.structs.replace(SPEC, lot=Decimal("0.01")))
+
+
+async def test_what_was_lost_today_still_counts_in_the_session_that_follows(journal: Journal) -> None:
+    """A limit of 100: 60 are lost, the session is sealed, and with 40 more the next one halts."""
+    settings = override_settings(SETTINGS, ["risk.max_daily_loss=100"])
+    before = await journal.open(settings=settings)
+    bars = [m.Bar(SPEC.symbol, MINUTE, at * MINUTE, (at + 1) * MINUTE, 50.0, 50.0, 50.0, 50.0, 1.0) for at in range(3)]
+    await journal.post(before, bars[0])
+    before.core.ledger.cash_atoms -= 60 * UNIT
+    await journal.post(before, bars[1])
+    await close_run(journal.db, before, outcome="ended", seal=True)
+    after = await journal.open(settings=settings)
+    assert after.id != before.id
+    assert after.plan.account.begun == before.core.risk.begun()
+    after.core.ledger.cash_atoms -= 40 * UNIT
+    await journal.post(after, bars[2])
+    assert (after.core.control.trading, after.core.control.reason) == ("halted", "daily loss limit 100 reached")

@@ -50,7 +50,7 @@ class TradeRisk(Rule):
 
     It is the way from the order's own price (its limit, its trigger, or else the price of the decision) to the
     protective stop, or the distance that was given; fees, slippage and gaps come on top. An order that says neither
-    is refused.
+    is refused. A change of an order is judged by what was said with the order.
     """
 
     __slots__ = ("_equity", "_most")
@@ -64,8 +64,8 @@ class TradeRisk(Rule):
 
     def judge(self, order: Proposal) -> Verdict | None:
         """Let orders pass that lose no more than the limit of the equity."""
-        if order.lots <= 0:
-            return None
+        if order.lots <= 0 and order.protective_stop is None:
+            return None  # a change that adds nothing, and the way to the stop is as long as it was
         instrument = order.instrument
         if order.protective_stop is not None:
             stop_ticks = (

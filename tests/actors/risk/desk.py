@@ -10,8 +10,10 @@ import msgspec
 from actors import messages as m
 from actors.execution.margin_account import Terms
 from actors.instrument import Instrument, InstrumentSpec
+from actors.ledger import Begun
 from actors.margin import Tiers
 from actors.risk import Risk
+from actors.risk.account import Equity
 from actors.runtime.scheduler import Context
 from config.risk import Risk as Limits
 
@@ -47,6 +49,7 @@ class Desk:
         min_notional: str = "0",
         contract: bool = False,
         equity: float = 0,
+        begun: Begun | None = None,
         margin: dict[str, Terms] | None = None,
         **values: Any,
     ) -> None:
@@ -68,6 +71,7 @@ class Desk:
         self.cancel_on_halt = cancel_on_halt
         self.margin = margin
         self.equity_atoms = round(equity * UNIT)
+        self.begun = begun
         self.risk = self.make(positions)
         self.refs: dict[str, int] = {}
         self.open_ns = NOON
@@ -79,7 +83,7 @@ class Desk:
             self.limits,
             positions,
             cancel_on_halt=self.cancel_on_halt,
-            equity_atoms=self.equity_atoms,
+            equity=Equity.of(self.equity_atoms, self.begun),
             strategies=("a", "b"),
             margin=self.margin,
         )

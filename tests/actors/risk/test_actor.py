@@ -409,6 +409,28 @@ def halted(said: list[Any]) -> bool:
     return bool(said)
 
 
+@pytest.mark.parametrize(
+    ("days", "least", "limit"),
+    [(0, 900, "daily loss limit 100"), (1, 860, "weekly loss limit 140"), (3, 850, "daily loss limit 100")],
+)
+def test_day_and_week_go_on_in_the_next_session(days: int, least: float, limit: str) -> None:
+    """One that follows on the same Friday, on Saturday, or on Monday."""
+    before = Desk(max_daily_loss=100, max_weekly_loss=140)
+    assert before.risk.begun() is None
+    before.mark(1_000, NOON)
+    before.mark(950, NOON + MINUTE)
+    desk = Desk(max_daily_loss=100, max_weekly_loss=140, begun=before.risk.begun(), equity=950)
+    at_ns = NOON + 2 * MINUTE + days * DAY
+    assert not halted(desk.mark(least + 0.01, at_ns))
+    assert desk.mark(least, at_ns + 1) == [m.Halt(f"{limit} reached")]
+
+
+def test_without_a_limit_on_losses_nothing_goes_on() -> None:
+    desk = Desk(max_net=5)
+    desk.mark(1_000)
+    assert desk.risk.begun() is None
+
+
 def test_a_days_loss_halts_at_the_limit() -> None:
     desk = Desk(max_daily_loss=100)
     assert not halted(desk.mark(1_000, NOON))

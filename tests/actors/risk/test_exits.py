@@ -104,6 +104,28 @@ def test_an_order_that_works_to_close_may_be_changed_within_the_position(held: i
     assert isinstance(desk.amend(ref, held + 1), m.AmendVeto)
 
 
+@pytest.mark.parametrize("action", ACTIONS)
+def test_an_entry_may_always_be_made_smaller_and_nothing_else(action: str) -> None:
+    desk = hostile(action)
+    rules, desk.risk.judge.rules, desk.risk._rules = desk.risk.judge.rules, (), ()
+    ref = passed(desk.order(BUY, 10, kind="limit", limit_price=90.0)).ref
+    desk.risk.judge.rules = desk.risk._rules = rules
+    assert isinstance(desk.amend(ref, 4, 91.0), m.AmendVeto)
+    assert desk.amend(ref, 4) == m.AmendRequest("a", "X", ref, 4, 90, 0)
+    assert {name: counts.clipped for name, counts in desk.risk.judge.counts.items()} == {"max_daily_loss": 0}
+
+
+def test_the_last_bit_of_a_contract_is_closed_by_an_order_that_can_do_nothing_else() -> None:
+    desk = Desk(("a", "X", 3), contract=True, min_notional="500")
+    assert vetoed(desk.order(SELL, 4)) == "below the minimum notional"
+    request = passed(desk.target(0))
+    assert (request.quantity_lots, request.reduce_only) == (3, True)
+    desk.end(request)
+    ref = passed(desk.order(SELL, 3, kind="limit", limit_price=120.0, reduce_only=True)).ref
+    assert desk.amend(ref, 2) == m.AmendRequest("a", "X", ref, 2, 120, 0)
+    assert vetoed(Desk(("a", "X", 3), min_notional="500").target(0)) == "below the minimum notional", "spot has none"
+
+
 def test_an_exit_beside_a_bracket_is_an_exit() -> None:
     """Stop and target of all that is held can only reduce: what is sold by hand beside them still only closes."""
     desk = hostile("veto", ("a", "X", 5))

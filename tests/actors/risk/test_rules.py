@@ -643,3 +643,21 @@ def test_the_rules_see_the_week_and_the_peak_after_a_restart() -> None:
         third.context.now_ns = desk.context.now_ns
         third.risk.load(desk.risk.dump())
         assert vetoed(third.order(BUY, 1, strategy="b")) == reason
+
+
+def test_a_change_is_judged_by_the_stop_the_order_was_given_with() -> None:
+    """Of an equity of 1000 one hundredth may be lost: 2 lots by 5, or one by 10."""
+    for protection, nearer in (({"protective_stop": 95.0}, m.AmendVeto), ({"stop_distance": 5.0}, m.AmendRequest)):
+        desk = Desk(max_trade_risk="0.01", equity=1_000)
+        terms: Any = {"kind": "limit", "limit_price": 100.0, **protection}
+        ref = passed(desk.order(BUY, 1, **terms)).ref
+        desk = desk.again()
+        assert desk.amend(ref, 2) == m.AmendRequest("a", "X", ref, 2, 100, 0)
+        desk.risk.on_amended(m.Amended("o", "a", "X", ref, "p", 2, 100, 0))
+        assert isinstance(desk.amend(ref, 3), m.AmendVeto)
+        assert isinstance(desk.amend(ref, 2, 101.0), nearer), "a distance moves along with the price"
+    desk = Desk(max_trade_risk="0.01", equity=1_000)
+    ref = passed(desk.order(BUY, 2, kind="limit", limit_price=100.0, protective_stop=95.0)).ref
+    assert desk.amend(ref, 0, 101.0) == m.AmendVeto("a", "X", ref, "trade risk limit 0.01 of the equity")
+    assert desk.amend(ref, 0, 95.0).reason == "the protective stop is not on the losing side of the order's price"
+    assert isinstance(desk.amend(ref, 1, 105.0), m.AmendRequest)
