@@ -14,6 +14,7 @@ import numpy as np
 
 from strategies.base import DESK
 from strategies.indicators.custom import Custom
+from strategies.indicators.expression import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -74,16 +75,8 @@ def of_steps(declared: Mapping[str, Expression]) -> Iterator[tuple[str, str, NDA
 
 
 def steps(expression: Expression) -> Iterator[Custom]:
-    """Yield the users' step functions an expression is computed by, the innermost last."""
-    seen: set[Expression] = set()
-    waiting = [expression]
-    while waiting:
-        one = waiting.pop()
-        if one not in seen:
-            seen.add(one)
-            if isinstance(one, Custom):
-                yield one
-            waiting.extend(one.parts)
+    """Yield the users' step functions an expression is computed by, the innermost first."""
+    yield from (one for one, _ in in_order(expression) if isinstance(one, Custom))
 
 
 def _reached(step: Any) -> Iterator[tuple[str, object]]:  # noqa: ANN401 - whatever can be called

@@ -12,6 +12,7 @@ at once, with the same kernels and so to the same bits (`Lane.compute`).
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from math import nan
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,11 @@ if TYPE_CHECKING:
     from actors.messages import Bar, Message
     from actors.ticks import Tick
     from strategies.features.nodes import Columns, Node, Values
+
+    _At = tuple[Expression, SeriesKey]
+    """An expression, and the series it is computed on."""
+    _Place = tuple[int, SeriesKey]
+    _Key = tuple[object, ...]
 
 _NS_PER_S = 1_000_000_000
 _OF_QUOTES = {name for name, kind in TOLD_BY.items() if kind is Quote}
@@ -119,7 +125,10 @@ class FeatureGraph:
         self.values: Values = []
         self.lanes: dict[SeriesKey, Lane] = {}
         self.channels = Channels()
-        self._slots: dict[tuple[SeriesKey | None, Expression], tuple[int, ...]] = {}
+        self._slots: dict[_Key, tuple[int, ...]] = {}
+        """What is computed already, by what it is and the slots it reads."""
+        self._found: dict[_Place, tuple[Expression, tuple[int, ...]]] = {}
+        """The slots of expressions that were seen, which are kept, lest others take their places in memory."""
         self._warmups: dict[int, int] = {}
         """By slot, how many bars of its lane it takes to have a value, so far as that is known beforehand."""
         self._homes: dict[int, SeriesKey] = {}
@@ -139,15 +148,23 @@ class FeatureGraph:
         Raises:
             ValueError: it reads a series that is not there, or cannot be built.
         """
-        match expression:
-            case Constant() | Published():
-                home = None
-            case _:
-                home = series
-        key = (home, expression)
-        if key not in self._slots:
-            self._slots[key] = self._build(expression, series)
-        return self._slots[key]
+        found = self._found
+        parts: dict[_Place, list[_At]] = {}
+        waiting: list[_At] = [(expression, series)]
+        # Without recursion, and by slots instead of by what an expression holds: it may be nested as deep as anybody
+        # cares to write, and name one part so often that written out it would not fit any memory.
+        while waiting:
+            one, where = waiting[-1]
+            place = _place(waiting[-1])
+            if place not in parts and place not in found:
+                parts[place] = self._parts(one, where)
+                waiting.extend(part for part in reversed(parts[place]) if _place(part) not in found)
+                continue
+            waiting.pop()
+            if place not in found:
+                inputs = tuple(slot for part in parts[place] for slot in found[_place(part)][1])
+                found[place] = one, self._added(one, where, inputs)
+        return found[id(expression), series][1]
 
     def lane(self, series: SeriesKey) -> Lane:
         """Return a series' lane, made if it is not there."""
@@ -265,7 +282,27 @@ class FeatureGraph:
 
     # --- building ---------------------------------------------------------------------------------------
 
-    def _build(self, expression: Expression, series: SeriesKey) -> tuple[int, ...]:
+    def _parts(self, expression: Expression, series: SeriesKey) -> list[_At]:
+        """Return what an expression is computed from, each with the series it is computed on."""
+        match expression:
+            case Placed(of, timeframe, symbol):
+                return [(of, self._placed(series, timeframe, symbol))]
+            case _:
+                return [(part, series) for part in expression.parts]
+
+    def _added(self, expression: Expression, series: SeriesKey, inputs: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the slots of an expression whose parts have theirs; an equal one that is there already is taken."""
+        match expression:
+            case Output(of, name):
+                return (inputs[of.names.index(name)],)
+            case Placed():
+                return inputs
+        key = _key(expression, series, inputs)
+        if key not in self._slots:
+            self._slots[key] = self._build(expression, series, inputs)
+        return self._slots[key]
+
+    def _build(self, expression: Expression, series: SeriesKey, inputs: tuple[int, ...]) -> tuple[int, ...]:
         match expression:
             case Constant(value):
                 slot = self._slot(value)
@@ -277,15 +314,10 @@ class FeatureGraph:
                 slot = self._slot()
                 self.channels.publish(name, slot)
                 return (slot,)
-            case Output(of, name):
-                return (self.add(of, series)[of.names.index(name)],)
-            case Placed(of, timeframe, symbol):
-                return self.add(of, self._placed(series, timeframe, symbol))
             case _:
-                return self._node(expression, series)
+                return self._node(expression, series, inputs)
 
-    def _node(self, expression: Expression, series: SeriesKey) -> tuple[int, ...]:
-        inputs = tuple(slot for part in expression.parts for slot in self.add(part, series))
+    def _node(self, expression: Expression, series: SeriesKey, inputs: tuple[int, ...]) -> tuple[int, ...]:
         outputs = tuple(self._slot() for _ in expression.names)
         node: Node
         own = 0
@@ -347,3 +379,26 @@ class FeatureGraph:
     def _slot(self, value: float = nan) -> int:
         self.values.append(value)
         return len(self.values) - 1
+
+
+def _place(at: _At) -> _Place:
+    return id(at[0]), at[1]
+
+
+def _key(expression: Expression, series: SeriesKey, inputs: tuple[int, ...]) -> _Key:
+    """Return what tells one thing to compute from another, beside what it reads."""
+    match expression:
+        case Constant(value):
+            return None, "constant", value
+        case Published(name):
+            return None, "external", name
+        case Column(name):
+            return series, "column", name
+        case Combined(operator, _):
+            return series, "operator", operator, inputs
+        case Indicator(kind, params):
+            return series, kind, params, inputs
+        case Custom(step, _, params, slots, warmup, outputs):
+            own = step if isinstance(step, Hashable) else id(step)
+            return series, own, params, slots, warmup, outputs, inputs
+    raise AssertionError(expression)

@@ -37,8 +37,9 @@ class Told(msgspec.Struct, frozen=True):
         Raises:
             UserError: nobody tells what one of them reads; it says how to get it.
         """
+        seen: dict[tuple[str, int], Expression] = {}
         for feature, expression in declared.items():
-            for where, name in reads(expression, symbol):
+            for where, name in reads(expression, symbol, seen):
                 if where is None and name not in self.series:
                     message = f"feature {feature}: {self._no_series(name)}"
                     raise UserError(message)
@@ -88,16 +89,20 @@ def told_by(kinds: set[type[Message]]) -> frozenset[str]:
     return frozenset({name for name, kind in TOLD_BY.items() if kind in kinds} | best)
 
 
-def reads(expression: Expression, symbol: str) -> Iterator[tuple[str | None, str]]:
-    """Yield what an expression on a symbol's bars reads beyond bars: (symbol, column), or (None, external series)."""
-    seen: set[tuple[str, Expression]] = set()
+def reads(
+    expression: Expression, symbol: str, seen: dict[tuple[str, int], Expression] | None = None
+) -> Iterator[tuple[str | None, str]]:
+    """Yield what an expression on a symbol's bars reads beyond bars: (symbol, column), or (None, external series).
+
+    What is in `seen` is left out, and what is looked at put there: by its place in memory, see `FeatureGraph.add`.
+    """
+    seen = {} if seen is None else seen
     waiting = [(symbol, expression)]
     while waiting:
-        at = waiting.pop()
-        if at in seen:
+        where, what = waiting.pop()
+        if (where, id(what)) in seen:
             continue
-        seen.add(at)
-        where, what = at
+        seen[where, id(what)] = what
         match what:
             case Published(series):
                 yield None, series

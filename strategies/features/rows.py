@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -55,8 +56,9 @@ class FeatureRows:
 
     def __init__(self, declared: Mapping[str, Expression], graph: FeatureGraph, series: SeriesKey) -> None:
         names = [name for feature, declaration in declared.items() for name in output_names(feature, declaration)]
+        counts = Counter(names)
         for name in names:
-            if not name.isidentifier() or names.count(name) > 1:
+            if not name.isidentifier() or counts[name] > 1:
                 message = f"feature {name!r}: names must be identifiers, each used once"
                 raise UserError(message)
         slots: list[int] = []

@@ -12,6 +12,7 @@ bar.  `and`, `or`, `not` combine conditions.  Nothing of it is run as Python.
 from __future__ import annotations
 
 import ast
+from inspect import signature
 from typing import TYPE_CHECKING
 
 from config.errors import nearest
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 PRICES = {name: getattr(indicators, name) for name in ("hl2", "hlc3", "ohlc4")}
 _TEXT_MAX = 10_000
 _SHOWN_MAX = 80
+_REFUSAL_MAX = 1_000
 _DEPTH_MAX = 100
 
 _OPERATORS: dict[type[ast.operator | ast.cmpop], str] = {
@@ -57,12 +59,16 @@ def parse(text: str, names: Mapping[str, Expression] | None = None) -> Expressio
     try:
         tree = ast.parse(text.strip(), mode="eval")
     except SyntaxError as error:
-        message = f"column {error.offset or 1}: {error.msg}: {_shown(text)}"
+        message = f"{_place(text, error.lineno or 1, error.offset or 1)}: {error.msg}: {_shown(text)}"
         raise ValueError(message) from None
     except (RecursionError, MemoryError):
         message = f"nested too deeply: {_shown(text)}"
         raise ValueError(message) from None
     return _Reader(text, names or {}).read(tree.body)
+
+
+class _RefusedError(ValueError):
+    """Names the place already."""
 
 
 class _Reader:
@@ -80,9 +86,9 @@ class _Reader:
             raise self._refusal(node, "nested too deeply")
         try:
             found = self._read(node)
+        except _RefusedError:
+            raise
         except ValueError as error:
-            if str(error).startswith("column "):
-                raise
             raise self._refusal(node, str(error)) from None
         self._depth -= 1
         return found
@@ -101,7 +107,7 @@ class _Reader:
                 return self.read(node.value)[name]
             case ast.Call():
                 return self._call(node)
-        raise self._refusal(node, f"{_shown(ast.unparse(node))} has no place in an expression")
+        raise self._refusal(node, f"{self._shown(node)} has no place in an expression")
 
     def _number(self, node: ast.Constant) -> Expression:
         if isinstance(node.value, bool) or not isinstance(node.value, int | float):
@@ -123,13 +129,13 @@ class _Reader:
                 for other in others:
                     found = found & other if isinstance(node.op, ast.And) else found | other
                 return found
-            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
-                return lifted(-float(value))
+            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)) if _is_number(value):
+                return lifted(-value)
             case ast.UnaryOp(op=ast.USub()):
                 return -self.read(node.operand)
             case ast.UnaryOp(op=ast.Not() | ast.Invert()):
                 return ~self.read(node.operand)
-        raise self._refusal(node, f"{_shown(ast.unparse(node))} has no place in an expression")
+        raise self._refusal(node, f"{self._shown(node)} has no place in an expression")
 
     def _operate(self, operator: type[ast.operator | ast.cmpop], left: ast.expr, right: ast.expr) -> Expression:
         combine = getattr(self.read(left), _OPERATORS[operator])
@@ -166,15 +172,21 @@ class _Reader:
                 return self._indicator(node, name)
             case ast.Name(id=name):
                 raise self._refusal(node, f"there is no indicator {name}{nearest(name, KINDS)}")
-        raise self._refusal(node, f"{_shown(ast.unparse(node.func))} cannot be called")
+        raise self._refusal(node, f"{self._shown(node.func)} cannot be called")
 
     def _indicator(self, node: ast.Call, name: str) -> Expression:
         maker = getattr(indicators, name)
         given = [self._argument(arg) for arg in node.args]
         named = {}
+        takes = signature(maker).parameters
         for keyword in node.keywords:
             if keyword.arg is None:
                 raise self._refusal(node, "** has no place in an expression")
+            if keyword.arg in named:
+                raise self._refusal(node, f"{name} is given {keyword.arg} twice")
+            if keyword.arg not in takes:
+                known = f"it takes {', '.join(takes)}" if takes else "it takes nothing"
+                raise self._refusal(node, f"{name} has no {keyword.arg}{nearest(keyword.arg, takes)}; {known}")
             named[keyword.arg] = self._argument(keyword.value)
         try:
             found: Expression = maker(*given, **named)
@@ -187,8 +199,8 @@ class _Reader:
         match node:
             case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
                 return value
-            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
-                return -value if value else -0.0
+            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)) if _is_number(value):
+                return -value
             case _:
                 return self.read(node)
 
@@ -196,6 +208,8 @@ class _Reader:
         texts: dict[str, str] = {}
         words = ("timeframe", "symbol")
         for word, value in [*zip(words, node.args, strict=False), *((k.arg, k.value) for k in node.keywords)]:
+            if word in texts:
+                raise self._refusal(node, f".on is given the {word} twice")
             if word not in words or not isinstance(value, ast.Constant) or not isinstance(value.value, str):
                 raise self._refusal(node, '.on takes a timeframe and a symbol, as in .on("1h", symbol="ETHUSDT")')
             texts[word] = value.value
@@ -205,13 +219,35 @@ class _Reader:
 
     def _plain(self, node: ast.Call, most: int) -> None:
         if node.keywords or len(node.args) > most:
-            raise self._refusal(node, f"{_shown(ast.unparse(node.func))} takes {most} argument")
+            raise self._refusal(node, f"{self._shown(node.func)} takes {most} argument")
 
-    def _refusal(self, node: ast.expr, why: str) -> ValueError:
-        indent = len(self._text) - len(self._text.lstrip())
-        return ValueError(f"column {node.col_offset + 1 + indent}: {why}")
+    def _shown(self, node: ast.expr) -> str:
+        """Return what stands there in the text; writing it anew would recurse as deep as it is nested."""
+        return _shown(ast.get_source_segment(self._text.strip(), node) or "it")
+
+    def _refusal(self, node: ast.expr, why: str) -> _RefusedError:
+        line = self._text.strip().split("\n")[node.lineno - 1]
+        column = len(line.encode()[: node.col_offset].decode()) + 1
+        return _RefusedError(f"{_place(self._text, node.lineno, column)}: {_cut(why, _REFUSAL_MAX)}")
+
+
+def _place(text: str, line: int, column: int) -> str:
+    """Name a place of the text without the space around it, as one of the text as it was given."""
+    before = text[: len(text) - len(text.lstrip())]
+    line += before.count("\n")
+    if line == 1 + before.count("\n"):
+        column += len(before) - before.rfind("\n") - 1
+    return f"line {line}, column {column}" if line > 1 else f"column {column}"
 
 
 def _shown(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _SHOWN_MAX else f"{line[:_SHOWN_MAX]}..."
+    return _cut(" ".join(text.split()), _SHOWN_MAX)
+
+
+def _cut(line: str, most: int) -> str:
+    return line if len(line) <= most else f"{line[:most]}..."
+
+
+def _is_number(value: float) -> bool:
+    """Return whether a sign before it makes another number; one before a truth is a mistake."""
+    return value != 0 and not isinstance(value, bool)

@@ -11,7 +11,7 @@ is its memory, zeros at first, then what it reads, then its parameters, and retu
 output.  It must depend on nothing else, or a replay would not repeat it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from strategies.indicators.declaration import PERIOD_MAX, Source
@@ -40,9 +40,9 @@ class Custom(Expression, frozen=True):
         """What it reads."""
         return self.sources
 
-    def __str__(self) -> str:
+    def _write(self, parts: Sequence[str]) -> str:
         """Return how it is called; such a function cannot be written in a file of rules."""
-        given = [*map(str, self.sources), *(f"{value:g}" for value in self.params)]
+        given = [*parts, *(f"{value:g}" for value in self.params)]
         return f"{getattr(self.step, '__name__', 'custom')}({', '.join(given)})"
 
 

@@ -7,7 +7,7 @@ What can be declared is a table of kinds, filled by the families in `kinds/` whe
 imported.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import index
 from typing import TYPE_CHECKING, NamedTuple, SupportsIndex
 
@@ -178,12 +178,11 @@ class Indicator(Expression, frozen=True):
         """What it reads, as expressions."""
         return tuple(lifted(source) for source in self.sources)
 
-    def __str__(self) -> str:
-        """Return the written form."""
+    def _write(self, parts: Sequence[str]) -> str:
         kind = KINDS[self.kind]
         given = [f"{value:.17g}" if value != float(f"{value:g}") else f"{value:g}" for value in self.params]
         if self.sources != kind.sources or not (kind.params or kind.bound):
-            given += [str(source) for source in self.sources]
+            given += parts
         return f"{self.kind}({', '.join(given)})"
 
     @property

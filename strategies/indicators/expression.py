@@ -18,6 +18,8 @@ import msgspec
 from config.errors import nearest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from strategies.indicators.declaration import Indicator
 
 BAR_COLUMNS = ("open", "high", "low", "close", "volume")
@@ -46,6 +48,7 @@ OPERATORS = (*_ARITHMETIC, *_COMPARISONS, *_LOGIC, "neg", "not")
 _BINDS = {"|": 1, "&": 2, "<": 4, "<=": 4, ">": 4, ">=": 4, "+": 5, "-": 5, "*": 6, "/": 6}
 """How tightly an operator of the written form binds; `not` is 3, a sign 7, everything else an atom, 9."""
 _ATOM = 9
+_WRITTEN_MAX = 10_000
 _WORDS = {"&": "and", "|": "or"}
 
 
@@ -161,6 +164,14 @@ class Expression(msgspec.Struct, frozen=True):
         """Return what it is on another timeframe, another symbol, or both: as of the last bar closed there."""
         return Placed(self, timeframe, symbol)
 
+    def __str__(self) -> str:
+        """Return the written form; the beginning of it where it would be too long to be read back."""
+        return _written(self)
+
+    def _write(self, parts: Sequence[str]) -> str:  # noqa: ARG002 - for those that have some
+        """Return the written form, given those of its parts."""
+        return type(self).__name__
+
     def _bound(self) -> int:
         """How tightly the written form holds together."""
         return _ATOM
@@ -184,8 +195,7 @@ class Column(Expression, frozen=True):
             message = f"there is no column {self.name!r}{nearest(self.name, COLUMNS)}, there are {', '.join(COLUMNS)}"
             raise ValueError(message)
 
-    def __str__(self) -> str:
-        """Return the written form."""
+    def _write(self, _: Sequence[str]) -> str:
         return self.name
 
 
@@ -194,8 +204,7 @@ class Constant(Expression, frozen=True):
 
     value: float
 
-    def __str__(self) -> str:
-        """Return the written form."""
+    def _write(self, _: Sequence[str]) -> str:
         return f"{self.value:.17g}" if f"{self.value:g}" != repr(self.value) else f"{self.value:g}"
 
     def _bound(self) -> int:
@@ -222,18 +231,17 @@ class Combined(Expression, frozen=True):
         """Its arguments."""
         return self.args
 
-    def __str__(self) -> str:
-        """Return the written form."""
+    def _write(self, parts: Sequence[str]) -> str:
         bound = self._bound()
         if self.operator == "neg":
-            return f"-{_within(self.args[0], bound)}"
+            return f"-{_within(self.args[0], parts[0], bound)}"
         if self.operator == "not":
-            return f"not {_within(self.args[0], bound)}"
+            return f"not {_within(self.args[0], parts[0], bound)}"
         left, right = self.args
         # Comparisons do not chain, and a difference of a difference is not the same read the other way round.
         first = bound + 1 if self.operator in _COMPARISONS else bound
         word = _WORDS.get(self.operator, self.operator)
-        return f"{_within(left, first)} {word} {_within(right, bound + 1)}"
+        return f"{_within(left, parts[0], first)} {word} {_within(right, parts[1], bound + 1)}"
 
     def _bound(self) -> int:
         return {"neg": 7, "not": 3}.get(self.operator) or _BINDS[self.operator]
@@ -260,9 +268,8 @@ class Output(Expression, frozen=True):
         """What it is a value of."""
         return (self.of,)
 
-    def __str__(self) -> str:
-        """Return the written form."""
-        return f"{_within(self.of, _ATOM)}.{self.name}"
+    def _write(self, parts: Sequence[str]) -> str:
+        return f"{_within(self.of, parts[0], _ATOM)}.{self.name}"
 
 
 class Placed(Expression, frozen=True):
@@ -285,19 +292,21 @@ class Placed(Expression, frozen=True):
     @property
     def names(self) -> tuple[str, ...]:
         """Those of what is placed."""
-        return self.of.names
+        of = self.of
+        while isinstance(of, Placed):
+            of = of.of
+        return of.names
 
     @property
     def parts(self) -> tuple[Expression, ...]:
         """What is placed."""
         return (self.of,)
 
-    def __str__(self) -> str:
-        """Return the written form."""
+    def _write(self, parts: Sequence[str]) -> str:
         given = [repr(self.timeframe)] if self.timeframe is not None else []
         if self.symbol is not None:
             given.append(f"symbol={self.symbol!r}")
-        return f"{_within(self.of, _ATOM)}.on({', '.join(given)})"
+        return f"{_within(self.of, parts[0], _ATOM)}.on({', '.join(given)})"
 
 
 class Published(Expression, frozen=True):
@@ -305,8 +314,7 @@ class Published(Expression, frozen=True):
 
     series: str
 
-    def __str__(self) -> str:
-        """Return the written form."""
+    def _write(self, _: Sequence[str]) -> str:
         return f"external({self.series!r})"
 
 
@@ -328,13 +336,16 @@ def lifted(operand: object) -> Expression:
     try:
         # Numpy's numbers have no common type; a truth is none of them.
         number = nan if isinstance(operand, bool) else float(operand)  # type: ignore[arg-type]
+    except OverflowError:
+        number = nan
     except (TypeError, ValueError):
         message = f"{operand!r} is neither a number nor an expression"
         raise ValueError(message) from None
     if not abs(number) < float("inf"):
-        message = f"a constant must be a finite number, not {operand}"
+        shown = "one of more than 308 digits" if isinstance(operand, int) and abs(operand) > 1 else operand
+        message = f"a constant must be a finite number, not {shown}"
         raise ValueError(message)
-    return Constant(number)
+    return Constant(number + 0.0)  # -0.0 becomes the 0.0 it equals
 
 
 def single(expression: Expression) -> Expression:
@@ -350,8 +361,35 @@ def single(expression: Expression) -> Expression:
     return expression
 
 
-def _within(expression: Expression, bound: int) -> str:
-    written = str(expression)
+def in_order(expression: Expression) -> Iterator[tuple[Expression, tuple[Expression, ...]]]:
+    """Yield everything an expression is made of, each once and behind its parts, with these; itself last.
+
+    However deep it is nested, and however often it names the same part: neither recursion nor a hash of it would do.
+    """
+    parts: dict[int, tuple[Expression, ...]] = {}
+    done: set[int] = set()
+    waiting = [expression]
+    while waiting:
+        one = waiting[-1]
+        if id(one) not in parts:
+            parts[id(one)] = one.parts  # kept, lest another object be given the place of one that is gone
+            waiting.extend(part for part in reversed(parts[id(one)]) if id(part) not in done)
+            continue
+        waiting.pop()
+        if id(one) not in done:
+            done.add(id(one))
+            yield one, parts[id(one)]
+
+
+def _written(expression: Expression) -> str:
+    texts: dict[int, str] = {}
+    for one, parts in in_order(expression):
+        text = one._write([texts[id(part)] for part in parts])  # noqa: SLF001 - of its own family
+        texts[id(one)] = text if len(text) <= _WRITTEN_MAX else f"{text[:_WRITTEN_MAX]}..."
+    return texts[id(expression)]
+
+
+def _within(expression: Expression, written: str, bound: int) -> str:
     return written if expression._bound() >= bound else f"({written})"  # noqa: SLF001 - of its own family
 
 

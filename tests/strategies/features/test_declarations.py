@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from actors.features import SeriesKey
+from actors.messages import Bar
 from config.errors import UserError
 from strategies.features.declarations import declarations, read_declarations
+from strategies.features.graph import FeatureGraph
+from strategies.features.rows import FeatureRows
 from strategies.indicators import Column, close, crossed_above, ema, rsi
 
 
@@ -39,8 +43,15 @@ def test_what_cannot_be_is_refused_in_one_line(texts: dict[str, object], complai
 
 
 def test_a_long_chain_of_names_is_no_depth() -> None:
-    texts: dict[str, object] = {f"f{number}": f"f{number + 1} + 1" for number in range(500)}
-    assert len(declarations(texts | {"f500": "close"}, "r")) == 501
+    texts: dict[str, object] = {f"f{number}": f"f{number + 1} + 1" for number in range(2_000)}
+    found = declarations(texts | {"f2000": "close"}, "r")
+    assert len(found) == 2_001
+    key = SeriesKey("X", 60_000_000_000)
+    rows = FeatureRows(found, FeatureGraph({"X": key.timeframe_ns}), key)
+    row = rows.step(Bar("X", key.timeframe_ns, 0, key.timeframe_ns, 5.0, 5.0, 5.0, 5.0, 1.0))
+    assert (row.f0, row.f2000) == (2_005.0, 5.0)
+    assert str(found["f0"]).startswith("close + 1 + 1 + 1")
+    assert len(str(found["f0"])) < 10_100
 
 
 def test_a_file_has_features_and_signals(tmp_path: Path) -> None:

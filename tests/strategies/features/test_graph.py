@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from actors import messages as m
 from actors.features import SeriesKey
 from config.errors import UserError
 from strategies.features.graph import FeatureGraph
+from strategies.features.needs import Told
 from strategies.features.rows import FailedRow, FeatureError, FeatureRows
 from strategies.indicators import Column, Expression, bbands, close, custom, ema, external, sma
 
@@ -35,6 +37,25 @@ def test_what_two_strategies_ask_for_is_computed_once() -> None:
     alone = FeatureRows({"a": ema(3) - ema(5), "b": ema(3)}, FeatureGraph(BASE), X)
     again = [alone.step(bar(number, 10.0 + number)) for number in range(8)]
     assert [None if row is None else row.a for row, _ in rows] == [None if row is None else row.a for row in again]
+
+
+def test_what_is_named_again_and_again_is_computed_once_and_needs_no_room_written_out() -> None:
+    """Each doubles the one before: written out it is 2 ** 60 names."""
+    made: Expression = close
+    for _ in range(60):
+        made = made + made
+    graph = FeatureGraph(BASE)
+    rows = FeatureRows({"a": made, "b": made.on("1m"), "c": (made - 1).on("60s") + 1}, graph, X)
+    Told({"X": frozenset()}).check({"a": made}, "X")
+    assert (rows.step(bar(0, 2.0)).a, len(graph.nodes)) == (2.0**61, 62)
+    assert len(str(made)) < 10_100
+
+
+def test_numbers_that_are_equal_are_one() -> None:
+    graph = FeatureGraph(BASE)
+    rows = FeatureRows({"a": close * 0, "b": close * -0.0, "c": close * np.float64(0.0)}, graph, X)
+    assert [str(value) for value in values(rows.step(bar(0, 5.0)))] == ["0.0", "0.0", "0.0"]
+    assert len(graph.constants) == 1
 
 
 def test_another_timeframe_is_read_as_of_its_last_closed_bar() -> None:
@@ -174,6 +195,21 @@ def test_a_failing_step_function_fails_whoever_reads_it_and_recovers() -> None:
         _ = row.mood
     assert other.step(failed).here == 13.0
     assert mine.step(bar(2, 10.0)).mood == 2.0, "the bar it failed on left no trace in its memory"
+
+
+def test_a_step_function_may_be_anything_that_can_be_called() -> None:
+    @dataclass
+    class Scaled:
+        by: float
+
+        def __call__(self, _: Any, price: float) -> float:
+            return self.by * price
+
+    two = Scaled(2.0)
+    graph = FeatureGraph(BASE)
+    rows = FeatureRows({"a": custom(two), "b": custom(two) + 1, "c": custom(Scaled(3.0))}, graph, X)
+    assert values(rows.step(bar(0, 10.0))) == [20.0, 21.0, 30.0]
+    assert len(graph.nodes) == 3
 
 
 def test_a_step_function_that_gives_the_wrong_number_of_values_fails() -> None:
