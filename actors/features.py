@@ -58,8 +58,12 @@ class FeaturePort(Protocol):
         """Return the values of a chunk of bars, and of how many first ones there is none but None."""
         ...
 
-    def row(self, values: Sequence[float]) -> Any:  # noqa: ANN401 - the row type is the strategy's own
-        """Return `values`, in the order of a row's fields, as a row."""
+    def kept(self, row: Any, /) -> list[float] | str:  # noqa: ANN401 - the row type is the strategy's own
+        """Return a row as a snapshot keeps it: its values in order, or why there are none."""
+        ...
+
+    def row(self, kept: Sequence[float] | str, /) -> Any:  # noqa: ANN401 - the row type is the strategy's own
+        """Return the row that was kept."""
         ...
 
 
@@ -129,7 +133,11 @@ class NoFeatures:
         """Return empty rows."""
         return 0, repeat((), len(columns))
 
-    def row(self, _: Sequence[float]) -> Any:  # noqa: ANN401 - see `FeaturePort.row`
+    def kept(self, _: Any, /) -> list[float] | str:  # noqa: ANN401 - see `FeaturePort.kept`
+        """Return that there is nothing in it."""
+        return []
+
+    def row(self, _: Sequence[float] | str) -> Any:  # noqa: ANN401 - see `FeaturePort.row`
         """Return an empty row."""
         return ()
 
@@ -344,7 +352,10 @@ class Features:
     def dump(self) -> bytes:
         """Return the state; only between chunks."""
         warm = {strategy: [served.features.warm for served in each.values()] for strategy, each in self._all.items()}
-        slices = {strategy: slices.dump() for strategy, slices in self._slices.items()}
+        slices = {
+            strategy: slices.dump({symbol: served.features.kept for symbol, served in self._all[strategy].items()})
+            for strategy, slices in self._slices.items()
+        }
         return msgspec.msgpack.encode(_State(warm, slices, self._engine.dump()))
 
     def load(self, state: bytes) -> None:

@@ -33,8 +33,8 @@ class KeptSlice(msgspec.Struct):
     close_ns: int
     told_ns: int
     history: bool
-    heard: dict[str, tuple[Bar, list[float]] | None]
-    """By symbol, in the order they came; None for one that is warming up."""
+    heard: dict[str, tuple[Bar, list[float] | str] | None]
+    """By symbol, in the order they came; None for one that is warming up, words for one whose features failed."""
 
 
 class Slices:
@@ -115,15 +115,15 @@ class Slices:
         heard.clear()
         self._timers.disarm(self._owner, self.strategy)
 
-    def dump(self) -> KeptSlice:
-        """Return the state."""
+    def dump(self, keepers: Mapping[str, Callable[[Any], list[float] | str]]) -> KeptSlice:
+        """Return the state; `keepers` return what is kept of each symbol's rows."""
         heard = {
-            symbol: None if row is None else (row.bar, list(msgspec.structs.astuple(row.values)))
+            symbol: None if row is None else (row.bar, keepers[symbol](row.values))
             for symbol, row in self._heard.items()
         }
         return KeptSlice(self.close_ns, self.told_ns, self._history, heard)
 
-    def load(self, kept: KeptSlice, makers: Mapping[str, Callable[[list[float]], Any]]) -> None:
+    def load(self, kept: KeptSlice, makers: Mapping[str, Callable[[list[float] | str], Any]]) -> None:
         """Restore the state; `makers` return the values of each symbol as its strategy knows them."""
         self.close_ns, self.told_ns, self._history = kept.close_ns, kept.told_ns, kept.history
         self._heard = {

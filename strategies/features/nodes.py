@@ -101,10 +101,18 @@ class Kernel:
         self.state.load(state)
 
 
+class _OwnState(msgspec.Struct, array_like=True):
+    """What a snapshot keeps of a user's step function."""
+
+    seen: int
+    vector: bytes
+    words: str = ""
+
+
 class Own:
     """A user's step function at work; what it raises is kept for whoever reads its value."""
 
-    __slots__ = ("custom", "error", "failure", "inputs", "outputs", "seen", "state")
+    __slots__ = ("custom", "error", "failure", "inputs", "outputs", "seen", "state", "words")
 
     def __init__(self, custom: Custom, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> None:
         self.custom = custom
@@ -114,7 +122,9 @@ class Own:
         self.seen = -1
         """Bars since everything it reads had a value; -1 before."""
         self.error: Exception | None = None
-        """What it raised on the bar in hand."""
+        """What it raised on the bar in hand; gone in a session that was continued since."""
+        self.words = ""
+        """The same in words; empty if it raised nothing."""
         self.failure: Exception | None = None
         """What it raised first."""
 
@@ -125,20 +135,27 @@ class Own:
             return
         before = self.state.copy()
         try:
-            found = self.custom.step(self.state, *given, *self.custom.params)
-            told = tuple(map(float, found)) if isinstance(found, tuple) else (float(found),)
-            if len(told) != len(self.outputs):
-                message = f"{self.custom} gave {len(told)} values, and names {len(self.outputs)}"
-                raise ValueError(message)  # noqa: TRY301 - it is the user's failure like any other
-            self.error = None
+            told = self._numbers(self.custom.step(self.state, *given, *self.custom.params))
+            self.error, self.words = None, ""
         except Exception as error:  # noqa: BLE001 - the user's own code
             self.state[:] = before
-            self.error = error
+            self.error, self.words = error, f"{type(error).__name__}: {error}"
             self.failure = self.failure or error
             told = (nan,) * len(self.outputs)
         self.seen = min(self.seen + 1, self.custom.warmup)
         for slot, value in zip(self.outputs, told, strict=True):
             values[slot] = value if self.seen >= self.custom.warmup else nan
+
+    def _numbers(self, found: object) -> tuple[float, ...]:
+        given = found if isinstance(found, tuple) else (found,)
+        if len(given) != len(self.outputs):
+            message = f"{self.custom} gave {len(given)} values, and names {len(self.outputs)}"
+            raise ValueError(message)
+        for value in given:
+            if isinstance(value, str | bytes | bytearray):  # float() would read them
+                message = f"{self.custom} gave {value!r}, which is no number"
+                raise TypeError(message)
+        return tuple(map(float, given))
 
     def compute(self, columns: Columns) -> None:
         """Take a chunk in, bar by bar."""
@@ -154,12 +171,13 @@ class Own:
 
     def dump(self) -> tuple[bool, bytes]:
         """Return its memory."""
-        return self.seen >= 0, msgspec.msgpack.encode((self.seen, self.state.tobytes()))
+        return self.seen >= 0, msgspec.msgpack.encode(_OwnState(self.seen, self.state.tobytes(), self.words))
 
     def load(self, started: bool, state: bytes) -> None:  # noqa: ARG002, FBT001 - a pair, as `dump` gives it
         """Restore its memory."""
-        self.seen, vector = msgspec.msgpack.decode(state, type=tuple[int, bytes])
-        self.state[:] = np.frombuffer(vector, np.float64)
+        kept = msgspec.msgpack.decode(state, type=_OwnState)
+        self.seen, self.words, self.error = kept.seen, kept.words, None
+        self.state[:] = np.frombuffer(kept.vector, np.float64)
 
 
 def _true(value: float) -> bool:

@@ -27,9 +27,11 @@ class FeatureError(Exception):
 class FailedRow:
     """Stands for a row one of whose features failed: whoever reads it learns why."""
 
-    def __init__(self, error: Exception) -> None:
-        """Keep what went wrong."""
-        self._error = error
+    def __init__(self, words: str, error: Exception | None = None) -> None:
+        """Keep what went wrong, in words, and the error itself if it was raised in this process."""
+        # Under names no feature has.
+        self.__words = words
+        self.__error = error
 
     def __getattr__(self, name: str) -> NoReturn:
         """Refuse to give a value.
@@ -37,8 +39,12 @@ class FailedRow:
         Raises:
             FeatureError: always.
         """
-        message = f"feature {name}: {type(self._error).__name__}: {self._error}"
-        raise FeatureError(message) from self._error
+        message = f"feature {name}: {self.__words}"
+        raise FeatureError(message) from self.__error
+
+    def __str__(self) -> str:
+        """Return what went wrong."""
+        return self.__words
 
 
 class FeatureRows:
@@ -106,17 +112,21 @@ class FeatureRows:
         values = self._graph.values
         told = [values[slot] for slot in self._slots]
         for own in self._own:
-            if own.error is not None:
-                return FailedRow(own.error)
+            if own.words:
+                return FailedRow(own.words, own.error)
         if not self.warm:
             if any(value != value for value in told):  # noqa: PLR0124 - NaN differs from itself
                 return None
             self.warm = True
         return self._row(*told)
 
-    def row(self, values: Sequence[float]) -> Any:  # noqa: ANN401 - a struct made for this strategy
-        """Return `values`, in the order of a row's fields, as a row."""
-        return self._row(*values)
+    def kept(self, row: Any) -> list[float] | str:  # noqa: ANN401 - a struct made for this strategy
+        """Return a row as a snapshot keeps it: its values, or why there are none."""
+        return str(row) if isinstance(row, FailedRow) else list(msgspec.structs.astuple(row))
+
+    def row(self, kept: Sequence[float] | str) -> Any:  # noqa: ANN401 - a struct made for this strategy
+        """Return the row that was kept."""
+        return FailedRow(kept) if isinstance(kept, str) else self._row(*kept)
 
     def batch(self, columns: Any) -> tuple[int, Iterator[Any]]:  # noqa: ANN401 - any object with a column per source
         """Return the values of a chunk of bars; of as many first ones as it also says there is None."""

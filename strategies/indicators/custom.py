@@ -65,7 +65,7 @@ def custom(
         outputs: the names of its values.
 
     Raises:
-        TypeError: `step` is no function.
+        TypeError: `step` is no function, or a text stands where several names belong.
         ValueError: something else does not fit; one line.
     """
     name = getattr(step, "__name__", "custom")
@@ -77,12 +77,21 @@ def custom(
         if type(value) is not int or not 0 <= value <= most:
             message = f"{name}: {word} must be a whole number 0 to {most}, got {value!r}"
             raise ValueError(message)
+    several: tuple[tuple[str, object], ...] = (("sources", sources), ("outputs", outputs))
+    for word, many in several:
+        if isinstance(many, str):
+            message = f"{name}: {word} must be several, as in {word}=({many!r},)"
+            raise TypeError(message)
     for param in params:
         if isinstance(param, bool) or not isinstance(param, int | float) or not abs(param) < float("inf"):
             message = f"{name}: parameters must be finite numbers, got {param!r}"
             raise ValueError(message)
-    if not sources or not outputs or len(set(outputs)) < len(outputs):
+    if not sources or not outputs or len(set(outputs)) < len(outputs) or not all(map(_is_name, outputs)):
         message = f"{name}: it needs at least one source, and outputs with names of their own"
         raise ValueError(message)
     read = tuple(single(lifted(source)) for source in sources)
     return Custom(step, read, tuple(map(float, params)), slots, warmup, tuple(outputs))
+
+
+def _is_name(output: object) -> bool:
+    return isinstance(output, str) and output.isidentifier()

@@ -33,7 +33,7 @@ class Sum(NoFeatures):
         told = [self._next(close) for close in columns]
         return told.count(None), iter(told)
 
-    def row(self, values: Sequence[float]) -> Any:
+    def row(self, values: Sequence[float] | str) -> Any:
         return values[0]
 
     def _next(self, close: float) -> Any:

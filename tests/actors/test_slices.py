@@ -11,7 +11,7 @@ from actors import messages as m
 from actors.strategy_port import Execution, OrderUpdate
 from config.load import check_settings
 from strategies.base import Bar, Strategy
-from strategies.indicators import sma
+from strategies.indicators import custom, sma
 
 MINUTE = 60_000_000_000
 WAIT_NS = 10_000_000_000
@@ -208,6 +208,31 @@ def test_a_core_restored_within_a_slice_goes_on_with_it(rig: Any) -> None:
         each.bar(10.2, symbol="Y")
     assert heir.told == watcher.told
     assert slices(heir)[-1] == {"Y": 10.2, "X": 102.0}
+
+
+def test_a_row_that_failed_fails_in_a_restored_slice_as_well(rig: Any) -> None:
+    def careful(_: Any, price: float) -> float:
+        return price if price < 101 else 1 / 0
+
+    class Reader(Watcher):
+        def features(self) -> dict[str, Any]:
+            return {"own": custom(careful)}
+
+        def on_slice(self, _: dict[str, Bar], rows: dict[str, Any], /) -> None:
+            self.told.append({symbol: row.own for symbol, row in rows.items()})
+
+    def fresh() -> Any:
+        return rig((Reader(), ("X", "Y")), symbols=("X", "Y"))
+
+    bench = fresh()
+    bench.bar(102, symbol="X")
+    other = fresh()
+    other.restore(bench.snapshot())
+    for each in (bench, other):
+        each.opens_ns["Y"] = each.now_ns - MINUTE
+        each.bar(7, symbol="Y")
+        (letter,) = each.core.scheduler.dead_letters.letters
+        assert "feature own: ZeroDivisionError: division by zero" in letter.error
 
 
 def test_a_core_restored_within_a_slice_still_waits_for_it(rig: Any) -> None:

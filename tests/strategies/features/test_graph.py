@@ -12,6 +12,7 @@ from numba import njit
 from actors import messages as m
 from actors.features import SeriesKey
 from config.errors import UserError
+from strategies.features import nodes
 from strategies.features.graph import FeatureGraph
 from strategies.features.needs import Told
 from strategies.features.rows import FailedRow, FeatureError, FeatureRows
@@ -195,6 +196,47 @@ def test_a_failing_step_function_fails_whoever_reads_it_and_recovers() -> None:
         _ = row.mood
     assert other.step(failed).here == 13.0
     assert mine.step(bar(2, 10.0)).mood == 2.0, "the bar it failed on left no trace in its memory"
+
+
+def test_why_a_row_failed_is_known_in_a_continued_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a strategy would be given no number there, and decide otherwise than without the restart."""
+
+    def moody(state: Any, price: float) -> float:
+        state[0] += 1.0
+        return state[0] if price < 100.0 else float("nothing")
+
+    def fresh() -> tuple[FeatureRows, FeatureGraph]:
+        graph = FeatureGraph(BASE)
+        return FeatureRows({"mood": custom(moody, slots=1).on("1h"), "words": close}, graph, X), graph
+
+    rows, graph = fresh()
+    hours = [bar(hour, price, minutes=60) for hour, price in enumerate((10.0, 100.0, 10.0))]
+    graph.take(hours[0])
+    assert rows.step(bar(60, 1.0)).mood == 1.0
+    graph.take(hours[1])
+    failed = rows.step(bar(120, 1.0))
+    heirs, heir = fresh()
+    heir.load(graph.dump())
+    for row in (failed, heirs.step(bar(121, 1.0)), heirs.row(heirs.kept(failed))):
+        with pytest.raises(FeatureError, match=r"^feature words: ValueError: could not convert string to float"):
+            _ = row.words
+    heir.take(hours[2])
+    assert heirs.row(heirs.kept(heirs.step(bar(180, 1.0)))).mood == 2.0
+
+    monkeypatch.setattr(nodes, "_OwnState", lambda *kept: kept[:2])
+    before = graph.dump()
+    monkeypatch.undo()
+    rows, graph = fresh()
+    graph.load(before)  # as it was kept before it had words
+    graph.take(hours[2])
+    assert rows.step(bar(180, 1.0)).mood == 2.0
+
+
+@pytest.mark.parametrize("given", ["1.5", b"1", None, [1.0], 1j])
+def test_what_a_step_function_gives_must_be_a_number(given: Any) -> None:
+    rows = FeatureRows({"a": custom(lambda _, __: given)}, FeatureGraph(BASE), X)
+    with pytest.raises(FeatureError, match="feature a: TypeError: "):
+        _ = rows.step(bar(0, 10.0)).a
 
 
 def test_a_step_function_may_be_anything_that_can_be_called() -> None:
