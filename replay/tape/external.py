@@ -31,6 +31,8 @@ _STATES = frozenset({"values", "open_interest", "mark"})
 
 That is the value of the newest time, as it was last corrected; an older one may have been corrected later.
 """
+_TIMELESS = frozenset({"open_interest", "mark"})
+"""Those whose messages do not say what time they speak of: an older one that is corrected later is never told."""
 
 
 class ExternalSeries(msgspec.Struct, frozen=True, eq=False, kw_only=True):
@@ -68,6 +70,8 @@ class ExternalSeries(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         if start and self.kind in _STATES:
             newest = start - 1 - int(self.ts_ns[:start][::-1].argmax())
             rows = np.append(newest, rows)
+        if self.kind in _TIMELESS and len(rows):
+            rows = rows[self.ts_ns[rows] >= np.maximum.accumulate(self.ts_ns[rows])]
         return self._rows(rows)
 
     def messages(self, rows: NDArray[np.intp]) -> Iterator[Message]:

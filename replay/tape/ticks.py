@@ -18,7 +18,7 @@ import numpy as np
 
 from actors.messages import Bar, BookSnapshot, Quote, Trade
 from config.errors import UserError
-from config.timeframe import format_timeframe
+from config.timeframe import format_timeframe, opening_ns, origin_ns
 from replay.tape.columns import Columns, time_text
 from replay.tape.grid import DECIMALS_MAX, Grid, count_off_prices
 
@@ -135,14 +135,15 @@ class Take:
             return
         if not self.first_ns:
             self.first_ns = int(times_ns[0])
-        buckets = times_ns // self._timeframe_ns
+        buckets = (times_ns - origin_ns(self._timeframe_ns)) // self._timeframe_ns
         entered = buckets[np.flatnonzero(np.diff(buckets, prepend=self._newest[-1]))]
         self.buckets += len(entered)
         self._newest = [*self._newest, *entered[-2:].tolist()][-2:]
 
     def opens_ns(self) -> list[int]:
         """Return the open times of the last two bars that have trades, if there are so many."""
-        return [bucket * self._timeframe_ns for bucket in self._newest if bucket >= 0]
+        first_ns = origin_ns(self._timeframe_ns)
+        return [first_ns + bucket * self._timeframe_ns for bucket in self._newest if bucket >= 0]
 
     def fingerprint(self) -> str:
         """Return the hash of all that was taken."""
@@ -219,7 +220,7 @@ def with_bars(messages: Iterable[Message], symbol: str, timeframe_ns: int) -> It
         if isinstance(message, Trade):
             price = message.price
             if not close_ns:
-                close_ns = (message.time_ns // timeframe_ns + 1) * timeframe_ns
+                close_ns = opening_ns(message.time_ns, timeframe_ns) + timeframe_ns
                 first = high = low = price
                 del quantities[:]
             elif price > high:
@@ -271,7 +272,8 @@ def read_ticks(symbol: str, files: Sequence[TickStream], timeframe_ns: int, tick
         message = f"{names}: the trades make no whole {format_timeframe(timeframe_ns)} bar; give a shorter --timeframe"
         raise UserError(message)
     notes = [", ".join(f"{count:,} {kind}" for kind, count in counts.items()) + f" and {bars:,} bars built of them"]
-    if take.first_ns % timeframe_ns:
+    first_open_ns = opening_ns(take.first_ns, timeframe_ns)
+    if take.first_ns > first_open_ns:
         notes.append(f"the first bar begins with the first trade, at {time_text(take.first_ns)}")
     if not is_whole:
         notes.append("the last bar is not complete and is left out")
@@ -282,7 +284,7 @@ def read_ticks(symbol: str, files: Sequence[TickStream], timeframe_ns: int, tick
         source=Ticks(symbol, timeframe_ns, [(file, clocks[0]) for file in ordered], bars),
         timeframe_ns=timeframe_ns,
         bars=bars,
-        first_open_ns=take.first_ns // timeframe_ns * timeframe_ns,
+        first_open_ns=first_open_ns,
         last_open_ns=opens_ns[-1 if is_whole else -2],
         tick=take.tick,
         fingerprint=take.fingerprint(),

@@ -60,6 +60,8 @@ class Channels:
         self._newest: dict[str, dict[str, int]] = {}
         """Slots by symbol and column."""
         self._published: dict[str, int] = {}
+        self._spoken_ns: dict[str, int] = {}
+        """What time the value of a series speaks of: an older one may be corrected later, and is not the newest."""
         self._sums: dict[tuple[str, int], dict[str, float]] = {}
         """Sums since the last bar, by symbol and timeframe."""
 
@@ -89,7 +91,8 @@ class Channels:
         """Note what a message tells."""
         if isinstance(message, External):
             slot = self._published.get(message.name)
-            if slot is not None:
+            if slot is not None and message.ts_ns >= self._spoken_ns.get(message.name, message.ts_ns):
+                self._spoken_ns[message.name] = message.ts_ns
                 values[slot] = message.value
             return
         if isinstance(message, Trade | Liquidation):
@@ -109,14 +112,15 @@ class Channels:
         self._sums[symbol, timeframe_ns] = dict.fromkeys(SUMMED, 0.0)
         return sums
 
-    def dump(self) -> list[list[float]]:
-        """Return the sums, in order."""
-        return [list(sums.values()) for sums in self._sums.values()]
+    def dump(self) -> tuple[list[list[float]], dict[str, int]]:
+        """Return the sums, in order, and what time each series spoke of last."""
+        return [list(sums.values()) for sums in self._sums.values()], self._spoken_ns
 
-    def load(self, kept: list[list[float]]) -> None:
-        """Restore the sums."""
+    def load(self, kept: list[list[float]], spoken_ns: dict[str, int]) -> None:
+        """Restore what was dumped."""
         for key, sums in zip(self._sums, kept, strict=True):
             self._sums[key] = dict(zip(SUMMED, sums, strict=True))
+        self._spoken_ns = spoken_ns
 
     def _count(self, message: Trade | Liquidation) -> None:
         if isinstance(message, Trade):

@@ -60,6 +60,7 @@ class _State(msgspec.Struct):
     values: bytes
     nodes: list[tuple[bool, bytes]]
     sums: list[list[float]]
+    spoken_ns: dict[str, int] = {}
 
 
 class Lane:
@@ -269,7 +270,7 @@ class FeatureGraph:
     def dump(self) -> bytes:
         """Return the state; only between bars."""
         nodes = [node.dump() for lane in self.lanes.values() for node in lane.nodes]
-        return msgspec.msgpack.encode(_State(np.array(self.values).tobytes(), nodes, self.channels.dump()))
+        return msgspec.msgpack.encode(_State(np.array(self.values).tobytes(), nodes, *self.channels.dump()))
 
     def load(self, state: bytes) -> None:
         """Restore the state of a graph built alike."""
@@ -278,7 +279,7 @@ class FeatureGraph:
         nodes = [node for lane in self.lanes.values() for node in lane.nodes]
         for node, (started, inner) in zip(nodes, kept.nodes, strict=True):
             node.load(started, inner)
-        self.channels.load(kept.sums)
+        self.channels.load(kept.sums, kept.spoken_ns)
 
     # --- building ---------------------------------------------------------------------------------------
 

@@ -243,6 +243,15 @@ def test_a_tape_begins_with_the_newest_reading_and_not_with_an_older_one_correct
     ]
 
 
+def test_older_open_interest_that_is_corrected_later_is_not_told_as_the_newest(tmp_path: Path) -> None:
+    """Such a message does not say what time it speaks of; nor do marks, which value positions."""
+    rows = [(0, 1, 1), (1, 2, 2), (0, 1.5, 3), (1, 2.5, 4), (2, 3, 5)]
+    text = "".join(f"{T0 + ts * HOUR},{quantity},{T0 + at * HOUR}\n" for ts, quantity, at in rows)
+    series = opened(f"BTCUSDT={write(tmp_path, 'ts,open_interest,published' + chr(10) + text)}")
+    told = Playlist([series], T0, None).messages()
+    assert [each.quantity for each in told if isinstance(each, m.OpenInterest)] == [1, 2, 2.5, 3]
+
+
 def test_recorded_series_are_read(shared_data: Path) -> None:
     fng = opened(f"fng={shared_data / 'sentiment/fear_greed_daily_2018-2021.parquet'},delay=1d")
     assert len(fng) == 1_427

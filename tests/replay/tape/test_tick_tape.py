@@ -12,6 +12,7 @@ import pytest
 
 from actors import messages as m
 from config.errors import UserError
+from config.timeframe import opening_ns
 from replay.tape import open_tape
 
 if TYPE_CHECKING:
@@ -89,6 +90,28 @@ def test_a_bar_is_played_at_its_close_before_the_ticks_of_that_time(put: Put) ->
         "4 trades, 2 quotes and 2 bars built of them",
         "the last bar is not complete and is left out",
     )
+
+
+def test_weeks_of_trades_begin_on_mondays_as_weeks_of_bars_do(put: Put) -> None:
+    """Weeks counted from 1970 would begin on Thursdays."""
+    day = 86_400_000
+    monday = (1_699_833_600_000 - FIRST_MS) + 7 * day  # 20 November 2023
+    rows = [
+        (monday - 1, 100.0, 1.0),
+        (monday, 101.0, 1.0),
+        (monday + 7 * day - 1, 102.0, 1.0),
+        (monday + 7 * day, 1.0, 1.0),
+    ]
+    tape = open_tape([f"X={put(rows=rows)}"], timeframe="1w")
+    assert [(bar.open_ns // NS - FIRST_MS, bar.open, bar.close) for bar in tape.bars()] == [
+        (monday - 7 * day, 100.0, 100.0),
+        (monday, 101.0, 102.0),
+    ]
+    (series,) = tape.series
+    opens_ns = tuple((FIRST_MS + opened) * NS for opened in (monday - 7 * day, monday))
+    assert (series.first_open_ns, series.last_open_ns) == opens_ns
+    assert opening_ns(opens_ns[0], series.timeframe_ns) == opens_ns[0]
+    assert any("the last bar is not complete" in note for note in series.notes)
 
 
 def test_bars_of_another_symbol_and_ticks_are_played_by_time(put: Put, write: Callable[..., str]) -> None:

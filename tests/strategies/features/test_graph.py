@@ -126,6 +126,23 @@ def test_a_value_is_read_from_when_it_was_told_and_sums_run_from_bar_to_bar() ->
     assert (row.spread, row.flow, row.count) == (1.0, 3.0, 1.0)
 
 
+def test_an_older_reading_that_is_corrected_is_not_the_newest_also_in_a_continued_session() -> None:
+    def fresh() -> tuple[FeatureRows, FeatureGraph]:
+        graph = FeatureGraph(BASE)
+        return FeatureRows({"gdp": external("gdp")}, graph, X), graph
+
+    told = ((1, 10.0), (2, 20.0), (1, 11.0), (2, 21.0), (3, 30.0))
+    rows, graph = fresh()
+    found = []
+    for number, (ts_ns, value) in enumerate(told):
+        heirs, heir = fresh()
+        heir.load(graph.dump())
+        rows, graph = heirs, heir
+        graph.hear(m.External("gdp", value, ts_ns, number))
+        found.append(rows.step(bar(number, 1.0)).gdp)
+    assert found == [10.0, 20.0, 20.0, 21.0, 30.0]
+
+
 def test_sums_and_told_values_survive_a_restart() -> None:
     def fresh() -> tuple[FeatureRows, FeatureGraph]:
         graph = FeatureGraph(BASE)
