@@ -6,7 +6,7 @@ Every node computes one bar by `run` and a chunk of them by `compute`, to the sa
 from __future__ import annotations
 
 from math import isnan, nan
-from operator import ge, gt, le, lt
+from operator import ge, gt, itemgetter, le, lt
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
 class Operator:
     """An operator over one or two slots."""
 
-    __slots__ = ("inputs", "name", "output")
+    __slots__ = ("inputs", "name", "output", "result")
 
     def __init__(self, name: str, inputs: tuple[int, ...], output: int) -> None:
         self.name = name
         self.inputs = inputs
         self.output = output
+        self.result: Callable[..., float] = (_ON_ONE if len(inputs) == 1 else _ON_TWO)[name]
 
     def run(self, values: Values) -> None:
         """Compute the value of one bar."""
         inputs = self.inputs
-        values[self.output] = (
-            _ON_ONE[self.name](values[inputs[0]])
-            if len(inputs) == 1
-            else _ON_TWO[self.name](values[inputs[0]], values[inputs[1]])
-        )
+        if len(inputs) == 1:
+            values[self.output] = self.result(values[inputs[0]])
+        else:
+            values[self.output] = self.result(values[inputs[0]], values[inputs[1]])
 
     def compute(self, columns: Columns) -> None:
         """Compute a chunk."""
@@ -57,26 +57,34 @@ class Operator:
 
 
 class Kernel:
-    """An indicator at work."""
+    """An indicator at work; a session runs hundreds of them a bar, most with one input or three and one output."""
 
-    __slots__ = ("inputs", "outputs", "started", "state", "step", "vector")
+    __slots__ = ("inputs", "outputs", "read", "started", "state", "step", "vector")
 
     def __init__(self, indicator: Indicator, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> None:
         self.state = indicator.start()
         self.step, self.vector = self.state.kernel, self.state.state
         self.inputs = inputs
         self.outputs = outputs
+        self.read: Callable[[Values], tuple[float, ...]] | None = itemgetter(*inputs) if len(inputs) > 1 else None
         self.started = False
 
     def run(self, values: Values) -> None:
         """Take one bar in, once everything it reads has had a value."""
-        given = [values[slot] for slot in self.inputs]
         if not self.started:
-            if any(map(isnan, given)):
+            if any(isnan(values[slot]) for slot in self.inputs):
                 return
             self.started = True
-        for slot, value in zip(self.outputs, self.step(self.vector, *given), strict=True):
-            values[slot] = value
+        read, outputs = self.read, self.outputs
+        if read is None:
+            found = self.step(self.vector, values[self.inputs[0]])
+        else:
+            found = self.step(self.vector, *read(values))
+        if len(outputs) == 1:
+            values[outputs[0]] = found[0]
+        else:
+            for slot, value in zip(outputs, found, strict=True):
+                values[slot] = value
 
     def compute(self, columns: Columns) -> None:
         """Take a chunk in."""

@@ -17,22 +17,41 @@ from config.errors import UserError, nearest
 from strategies.indicators import (
     Column,
     absolute,
+    adosc,
+    amihud,
+    ao,
     aroonosc,
     atr,
     autocorrelation,
     bars_since,
     bbands,
+    book_imbalance,
+    cci,
     cdl_3blackcrows,
+    cdl_3inside,
+    cdl_3outside,
     cdl_3whitesoldiers,
+    cdl_belthold,
+    cdl_darkcloudcover,
     cdl_doji,
+    cdl_dragonflydoji,
     cdl_engulfing,
     cdl_eveningstar,
+    cdl_gravestonedoji,
     cdl_hammer,
+    cdl_hangingman,
     cdl_harami,
+    cdl_haramicross,
+    cdl_hikkake,
+    cdl_invertedhammer,
     cdl_marubozu,
     cdl_morningstar,
+    cdl_piercing,
+    cdl_risefall3methods,
     cdl_shootingstar,
+    cdl_spinningtop,
     change,
+    choppiness,
     close,
     close_location,
     cmf,
@@ -41,36 +60,66 @@ from strategies.indicators import (
     crossed_below,
     dmi,
     ema,
+    entropy,
     er,
     external,
+    fair_value_gap,
+    fisher,
+    garman_klass,
+    heikin_ashi,
     high,
     highest,
     hma,
+    ichimoku,
     kama,
+    keltner,
     kurtosis,
+    kyle_lambda,
+    kyle_lambda_tick,
     linearreg_slope,
     log,
     low,
     lower_wick,
     lowest,
+    macd,
+    market_structure,
     maximum,
+    mfi,
     microprice,
     minimum,
+    parkinson,
+    percentrank,
     quoted_spread,
     r2,
+    range_percent,
+    realised_volatility,
+    rogers_satchell,
     roll,
     rsi,
+    sar,
     skew,
     sma,
     stddev,
+    stoch,
+    stochrsi,
     supertrend,
+    swing_high,
+    swing_low,
+    trade_imbalance,
+    trix,
+    true_range_percentile,
+    ulcer_index,
+    ultosc,
     upper_wick,
     volume,
     volume_profile,
+    vortex,
     vpin,
     vpin_bulk,
     vwap_rolling,
     vwap_session,
+    willr,
+    yang_zhang,
     zscore,
 )
 
@@ -95,6 +144,19 @@ _PATTERNS = {
     "evening_star": cdl_eveningstar,
     "white_soldiers": cdl_3whitesoldiers,
     "black_crows": cdl_3blackcrows,
+    "piercing": cdl_piercing,
+    "dark_cloud": cdl_darkcloudcover,
+    "three_inside": cdl_3inside,
+    "three_outside": cdl_3outside,
+    "hanging_man": cdl_hangingman,
+    "inverted_hammer": cdl_invertedhammer,
+    "harami_cross": cdl_haramicross,
+    "belt_hold": cdl_belthold,
+    "spinning_top": cdl_spinningtop,
+    "dragonfly_doji": cdl_dragonflydoji,
+    "gravestone_doji": cdl_gravestonedoji,
+    "hikkake": cdl_hikkake,
+    "rise_fall_methods": cdl_risefall3methods,
 }
 """1 where it says up, -1 where it says down, 0 where there is none."""
 
@@ -150,6 +212,7 @@ def _over(part: Expression, whole: Expression) -> Expression:
 
 
 def _trend() -> Columns:
+    cloud = ichimoku()
     return {
         "return_1": _returns,
         "return_4": change(4, log(close)),
@@ -176,11 +239,16 @@ def _trend() -> Columns:
         "fit_24": r2(24),
         "cross_up": crossed_above(ema(9), ema(21)),
         "cross_down": crossed_below(ema(9), ema(21)),
+        "stop_and_reverse": (close - sar()) / close,
+        "vortex_14": vortex(14)["plus"] - vortex(14)["minus"],
+        "choppiness_14": choppiness(14),
+        "ichimoku_lines": _over(cloud["conversion"] - cloud["base"], atr(14)),
+        "ichimoku_cloud": _over(close - (cloud["span_a"] + cloud["span_b"]).lag(25) / 2, atr(14)),
     }
 
 
 def _volatility() -> Columns:
-    bands = bbands(20)
+    bands, channel = bbands(20), keltner(20)
     return {
         "natr_14": atr(14) / close,
         "natr_50": atr(50) / close,
@@ -189,6 +257,15 @@ def _volatility() -> Columns:
         "volatility_96": stddev(96, _returns),
         "bands_width": (bands["upper"] - bands["lower"]) / bands["middle"],
         "bands_place": _over(close - bands["lower"], bands["upper"] - bands["lower"]),
+        "realised_96": realised_volatility(96),
+        "parkinson_20": parkinson(20),
+        "garman_klass_20": garman_klass(20),
+        "rogers_satchell_20": rogers_satchell(20),
+        "yang_zhang_20": yang_zhang(20),
+        "range_realised": _over(parkinson(20), realised_volatility(20)),
+        "range_percentile": true_range_percentile(100),
+        "ulcer_14": ulcer_index(14),
+        "squeeze": (bands["upper"] < channel["upper"]) & (bands["lower"] > channel["lower"]),
     }
 
 
@@ -201,10 +278,12 @@ def _volume() -> Columns:
         "vwap_day": close / vwap_session(1) - 1,
         "vwap_96": close / vwap_rolling(96) - 1,
         "profile_96": close / volume_profile(96)["poc"] - 1,
+        "flow_accumulated": _over(adosc(3, 10), ema(10, volume)),
     }
 
 
 def _candles() -> Columns:
+    averaged = heikin_ashi()
     return {
         "body": _over(close - _open, _range),
         "wick_up": upper_wick(),
@@ -216,6 +295,10 @@ def _candles() -> Columns:
         "inside": (high <= high.lag()) & (low >= low.lag()),
         "outside": (high > high.lag()) & (low < low.lag()),
         **{name: make() / 100 for name, make in _PATTERNS.items()},
+        "range_percent": range_percent(),
+        "averaged_body": _over(averaged["close"] - averaged["open"], atr(14)),
+        "up_bars_8": sma(8, close > _open),
+        "wicks_8": sma(8, lower_wick() - upper_wick()),
     }
 
 
@@ -226,20 +309,40 @@ def _statistics() -> Columns:
         "skew_96": skew(96, _returns),
         "kurtosis_96": kurtosis(96, _returns),
         "autocorrelation_96": autocorrelation(96, 1, _returns),
+        "rank_96": percentrank(96),
+        "drawdown_96": close / highest(96, close) - 1,
+        "rise_96": close / lowest(96, close) - 1,
+        "entropy_96": entropy(96),
     }
 
 
 def _oscillators() -> Columns:
+    slow, of_strength, means = stoch(14), stochrsi(14), macd()
     return {
         "rsi_7": rsi(7),
         "rsi_14": rsi(14),
         "rsi_28": rsi(28),
         "rsi_14_change": change(4, rsi(14)),
+        "stoch_k": slow["k"],
+        "stoch_d": slow["d"],
+        "stoch_rsi_k": of_strength["k"],
+        "stoch_rsi_d": of_strength["d"],
+        "macd": _over(means["macd"], atr(14)),
+        "macd_signal": _over(means["signal"], atr(14)),
+        "macd_histogram": _over(means["histogram"], atr(14)),
+        "cci_20": cci(20),
+        "mfi_14": mfi(14),
+        "willr_14": willr(14),
+        "ultimate": ultosc(),
+        "awesome": _over(ao(), atr(14)),
+        "trix_18": trix(18),
+        "fisher_10": fisher(10)["fisher"],
     }
 
 
 def _merged() -> Columns:
     """What is told of each higher timeframe."""
+    bands = bbands(20)
     return {
         "return": _returns,
         "ema_9": close / ema(9) - 1,
@@ -247,11 +350,15 @@ def _merged() -> Columns:
         "rsi_14": rsi(14),
         "natr_14": atr(14) / close,
         "body": _over(close - _open, _range),
+        "adx_14": dmi(14)["adx"],
+        "bands_place": _over(close - bands["lower"], bands["upper"] - bands["lower"]),
+        "volume_20": _over(volume, sma(20, volume)),
     }
 
 
 def _structure() -> Columns:
     top, bottom = highest(96), lowest(96)
+    swings, gap = market_structure(), fair_value_gap()
     return {
         "high_16": _over(close - highest(16).lag(), atr(14)),
         "low_16": _over(close - lowest(16).lag(), atr(14)),
@@ -260,6 +367,17 @@ def _structure() -> Columns:
         "breakout_down": crossed_below(close, lowest(20).lag()),
         "bars_since_high": minimum(bars_since(high >= top), 96),
         "bars_since_low": minimum(bars_since(low <= bottom), 96),
+        "trend_of_swings": swings["trend"],
+        "structure_broken": swings["broken"],
+        "swing_high": _over(close - swing_high()["level"], atr(14)),
+        "swing_low": _over(close - swing_low()["level"], atr(14)),
+        "swing_high_age": minimum(swing_high()["age"], 96),
+        "swing_low_age": minimum(swing_low()["age"], 96),
+        "major_high": _over(close - swing_high(20, 20)["level"], atr(14)),
+        "major_low": _over(close - swing_low(20, 20)["level"], atr(14)),
+        "gap_left": _over(gap, atr(14)),
+        "bars_since_gap_up": minimum(bars_since(gap > 0), 96),
+        "bars_since_gap_down": minimum(bars_since(gap < 0), 96),
     }
 
 
@@ -269,6 +387,8 @@ def _microstructure() -> Columns:
         "roll_20": roll(20) / close,
         "corwin_schultz_20": corwin_schultz(20),
         "vpin_bulk_50": vpin_bulk(50),
+        "amihud_96": amihud(96) * 1e9,
+        "kyle_tick_50": kyle_lambda_tick(50) * sma(50, volume) / close,
     }
 
 
@@ -280,6 +400,11 @@ def _book() -> Columns:
         "top_imbalance": _over(Column("bid_quantity") - Column("ask_quantity"), quantity),
         "microprice": microprice() / middle - 1,
     }
+
+
+def _depth() -> Columns:
+    imbalance = book_imbalance("bid_depth", "ask_depth")
+    return {"depth_imbalance": imbalance, "depth_imbalance_16": sma(16, imbalance)}
 
 
 def _funding() -> Columns:
@@ -313,6 +438,9 @@ def _flow() -> Columns:
         "flow_16": _over(sma(16, bought - sold), sma(16, traded)),
         "trade_size": _over(traded, Column("trade_count")),
         "vpin_50": vpin(50),
+        "flow_96": trade_imbalance(96),
+        "kyle_50": kyle_lambda(50) * sma(50, traded) / close,
+        "flow_zscore": zscore(96, bought - sold),
     }
 
 
@@ -344,6 +472,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], Callable[[], Columns]]] = {
     "structure": ((), _structure),
     "microstructure": ((), _microstructure),
     "book": (("bid", "ask", "bid_quantity", "ask_quantity"), _book),
+    "depth": (("bid_depth", "ask_depth"), _depth),
     "funding": (("funding",), _funding),
     "interest": (("open_interest",), _open_interest),
     "basis": (("mark",), _basis),

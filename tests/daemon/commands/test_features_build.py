@@ -46,8 +46,8 @@ def test_the_preset_is_on_quarters_and_a_strategy_on_its_own_timeframe(
     out = tmp_path / "frame.parquet"
     done = invoke("features", "build", *TAPE, "--group", "oscillators", "--group", "merges", "--out", str(out))
     assert done.code == 0
-    assert "200 rows of 22 values" in done.output
-    assert pl.read_parquet(out).columns[-1] == "body_1d"
+    assert "200 rows of 45 values" in done.output
+    assert pl.read_parquet(out).columns[-1] == "volume_20_1d"
     invoke("features", "build", *TAPE, "--strategy", "ema_cross", "-p", "fast=3", "--out", str(out), "--json").json  # noqa: B018
     assert pl.read_parquet(out).columns[7:] == ["fast", "slow"]
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -24,6 +25,7 @@ from strategies.base import Strategy
 from strategies.features.pipeline import pipeline
 from strategies.features.rows import FeatureRows
 from strategies.indicators import Column, Expression, bbands, close, custom, ema, external, rsi, sma
+from strategies.indicators.expression import COLUMNS
 
 MINUTE = 60_000_000_000
 HOUR = 60 * MINUTE
@@ -111,9 +113,9 @@ def assert_equal(tape: Tape, declared: dict[str, Expression], kind: type[Strateg
         different = np.flatnonzero(bits(columns[name]) != bits(values[:, place]))
         assert not different.size, (name, different[:5], columns[name][different[:5]], values[different[:5], place])
     assert opens_ns[ready].tolist() == list(rows)
-    for index, open_ns in zip(np.flatnonzero(ready), opens_ns[ready], strict=True):
-        told = np.array([getattr(rows[open_ns], name) for name in frame.names])
-        assert bits(told).tolist() == bits(np.array([column[index] for column in columns.values()])).tolist()
+    told = np.array([msgspec.structs.astuple(row) for row in rows.values()]).reshape(len(rows), len(frame.names))
+    stood = np.array([column[ready] for column in columns.values()]).T
+    assert np.array_equal(bits(told), bits(stood))
     return len(rows)
 
 
@@ -207,18 +209,18 @@ def test_what_a_tape_of_trades_tells_is_summed_in_the_frame_as_live(tick_tape: T
         "hourly": Column("trade_count").on("5m"),
         "spread": Column("ask") - Column("bid"),
         "mean": ema(2, Column("ask")),
-    }
+    } | {f"preset_{name}": value for name, value in pipeline(["book", "flow"], told=COLUMNS).items()}
     assert assert_equal(tick_tape, declared, Reader, 500) > 5
 
 
 @pytest.fixture
 def tick_tape(tmp_path: Path) -> Tape:
-    """Return 20 minutes of made-up trades and quotes."""
+    """Return two hours of made-up trades and quotes."""
     from replay.tape import open_tape
     from replay.tape.synthetic_market import MarketSpec, SyntheticMarket
     from replay.tape.synthetic_series import synthetic_series
 
-    market = SyntheticMarket(MarketSpec(seed=7, rows=20, symbols=("X/USD",)))
+    market = SyntheticMarket(MarketSpec(seed=7, rows=120, symbols=("X/USD",)))
     for kind in ("trades", "quotes"):
         synthetic_series(market, kind, "X/USD").with_columns(pl.col("ts") // 1_000_000).write_parquet(
             tmp_path / f"{kind}.parquet"
