@@ -58,6 +58,8 @@ class RiskActions(Section, frozen=True):
     max_symbol_leverage: SizeAction = "clip"
     max_group_net: SizeAction = "clip"
     max_group_gross: SizeAction = "clip"
+    max_correlated_net: SizeAction = "clip"
+    max_correlated_gross: SizeAction = "clip"
     max_strategy_net: SizeAction = "clip"
     max_strategy_gross: SizeAction = "clip"
     max_strategy_leverage: SizeAction = "clip"
@@ -175,6 +177,14 @@ class Risk(Section, frozen=True):
     """Largest sum of the |positions| of all strategies in one symbol, in quote units."""
     max_symbol_leverage: Decimal | None = None
     """The same as a multiple of the equity."""
+    max_correlated_net: Decimal | None = None
+    """Largest |net position| of a symbol and all that moves with it; what moves against it counts the other way."""
+    max_correlated_gross: Decimal | None = None
+    """Largest sum of the |positions| in a symbol and all that moves with or against it, likewise in quote units."""
+    correlation_threshold: Decimal = Decimal("0.8")
+    """Symbols whose returns have at least this correlation move together; at minus this or less, against each other."""
+    correlation_bars: _Bars = 500
+    """Bars it is taken over; until there are as many of both, two symbols do not move together."""
     max_strategy_net: Decimal | None = None
     """Largest |net position| of one strategy over all its symbols, in quote units."""
     max_strategy_gross: Decimal | None = None
@@ -209,6 +219,7 @@ class Risk(Section, frozen=True):
         """Check what Meta cannot."""
         _check_limits(self, dict.fromkeys(_FRACTIONS, 1) | {"price_collar_bps": _BPS} | _LEVERAGES)
         check_bounds("shortfall_tail", self.shortfall_tail, Decimal("0.0001"), Decimal("0.5"))
+        check_bounds("correlation_threshold", self.correlation_threshold, Decimal("0.01"), 1)
         if self.regime_bars <= self.volatility_bars:
             message = f"regime_bars must be more than volatility_bars, {self.volatility_bars}, not {self.regime_bars}"
             raise ValueError(message)

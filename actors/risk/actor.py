@@ -149,6 +149,7 @@ class Risk(Hearing):
             limits.volatility_bars if limits.max_volatility is not None else 1,
             limits.regime_bars if limits.max_volatility_ratio is not None else 1,
             limits.shortfall_bars if limits.max_shortfall is not None else 1,
+            limits.correlation_bars if limits.max_correlated_net or limits.max_correlated_gross else 1,
         )
         given.windows.gap = None if limits.max_gap is None else Fraction(limits.max_gap)
         self.judge.rules = self._rules = make_rules(limits, given)

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from actors.runtime.scheduler import Context
 
 _YEAR_NS = 365 * 86_400_000_000_000
+_TOGETHER_MIN = 30
+"""Fewest returns that two symbols must share for a correlation; half of the bars that are looked at, if that is less."""
+_STILL = 1e-20
+"""What is left of the squares of returns that are all the same, by rounding, and more."""
 
 
 class Seen(msgspec.Struct):
@@ -134,6 +138,8 @@ class Windows:
         self.bars = 1
         self.gap: Fraction | None = None
         self.moves: dict[str, Moves] = {}
+        self._correlations: dict[tuple[str, str, int], tuple[int, int, float | None]] = {}
+        """By two symbols and bars: the newest closes of both, and what was worked out then."""
 
     def on_bar(self, bar: Bar) -> None:
         """Note the move of a bar."""
@@ -190,3 +196,43 @@ class Windows:
             rows = np.searchsorted(times_ns, closes_ns[known])
             profits[rows] += value * np.array(moves.returns[-bars:])[known]
         return -float(np.sort(profits)[:worst].mean())
+
+    def correlation(self, one: str, other: str, bars: int) -> float | None:
+        """Return the correlation of the last `bars` returns of two symbols, from -1 to 1.
+
+        Where they did not close together, returns are taken between the closes that both have. None with fewer bars of
+        either, with too few that both have, and where one stands still.
+        """
+        first, second = self.moves.get(one), self.moves.get(other)
+        if first is None or second is None or min(len(first.returns), len(second.returns)) < bars:
+            return None
+        key, newest = (one, other, bars), (first.closes_ns[-1], second.closes_ns[-1])
+        known = self._correlations.get(key)
+        if known is None or known[:2] != newest:
+            known = self._correlations[key] = (*newest, _correlation(*_together(first, second, bars)))
+        return known[2]
+
+
+def _together(first: Moves, second: Moves, bars: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the returns of two symbols between the closes that both have, of the last `bars` of each."""
+    returns = np.array(first.returns[-bars:]), np.array(second.returns[-bars:])
+    if first.closes_ns[-bars:] == second.closes_ns[-bars:]:
+        return returns
+    closes_ns = np.array(first.closes_ns[-bars:], np.int64), np.array(second.closes_ns[-bars:], np.int64)
+    _, *rows = np.intersect1d(*closes_ns, assume_unique=True, return_indices=True)
+    if len(rows[0]) <= min(bars // 2, _TOGETHER_MIN):
+        return np.empty(0), np.empty(0)
+    levels = [np.cumprod(1.0 + each)[at] for each, at in zip(returns, rows, strict=True)]
+    return levels[0][1:] / levels[0][:-1] - 1.0, levels[1][1:] / levels[1][:-1] - 1.0
+
+
+def _correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float | None:
+    if not len(first):
+        return None
+    squares: list[float] = []
+    away = [first - first.mean(), second - second.mean()]
+    for returns, deviations in zip((first, second), away, strict=True):
+        squares.append(float((deviations * deviations).sum()))
+        if squares[-1] <= _STILL * float((returns * returns).sum()):
+            return None
+    return float((away[0] * away[1]).sum()) / sqrt(squares[0] * squares[1])

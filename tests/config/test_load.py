@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from decimal import Decimal
 from importlib import resources
 from pathlib import Path
@@ -275,6 +276,10 @@ def test_settings_cannot_be_changed() -> None:
         ('risk.trading_hours=["mon 08:00-24:01"]', "'mon 08:00-24:01': there is no time 24:01"),
         ('risk.trading_hours=["mon 08:60-09:00"]', "'mon 08:60-09:00': there is no time 08:60"),
         ('risk.trading_hours=["mon 08:00-08:00"]', "'mon 08:00-08:00' holds no minute"),
+        (
+            "risk.correlation_threshold=1.01",
+            "correlation_threshold must be a number of at least 0.01 and at most 1, no",
+        ),
         ("risk.groups.majors=5", "risk.groups holds tables under names, such as [risk.groups.NAME]"),
         ("risk.groups.majors.max_group_net=5", "missing required field `symbols`"),
         ("risk.groups.majors.max_net=5", "no setting risk.groups.majors.max_net (did you mean 'max_group_net'?)"),
@@ -284,6 +289,14 @@ def test_settings_cannot_be_changed() -> None:
 )
 def test_a_mistake_in_a_limit_is_one_line(override: str, line: str) -> None:
     assert line in refused(overrides=[override])
+
+
+def test_the_limits_the_readme_shows_are_limits(toml: Path) -> None:
+    text = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
+    shown = text[text.index("    [risk]\n") : text.index("Summary and status (`risk.rules`)")]
+    toml.write_text(textwrap.dedent(shown), encoding="utf-8")
+    risk = load_settings(toml, environment={}).risk
+    assert (risk.max_correlated_gross, risk.actions.max_drawdown) == (5_000, "flatten")
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "risk__max_leverage": "0.01",
         "risk__max_shortfall": 2,
         "risk__shortfall_bars": 60,
+        "risk__max_correlated_gross": 280,
+        "risk__correlation_threshold": "0.05",
+        "risk__correlation_bars": 20,
     },
     "checkpoints": {"supervision__checkpoint_inputs": 3, "market__stale_after_bars": 2},
 }

@@ -5,7 +5,7 @@
 3. the market: age of the data, spread, price collar, volatility, its ratio to the usual, gaps;
 4. the pace: orders in a minute, open orders;
 5. the order: its notional, its risk;
-6. the book, the symbol, its groups, the strategy, the account: position, net, gross, leverage;
+6. the book, the symbol, its groups, those that are found, the strategy, the account: position, net, gross, leverage;
 7. contracts on margin: what they take of the equity, how far they are from liquidation;
 8. the tail: expected shortfall.
 
@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.risk.rules.base import Ceiling, Need, Proposal, Rule, Verdict
-from actors.risk.rules.exposure import Leverage, Measure, Scope, SymbolPosition, Together
+from actors.risk.rules.exposure import Correlated, Leverage, Measure, Scope, SymbolPosition, Together
 from actors.risk.rules.loss import Cooldown, DailyLoss, Drawdown, WeeklyLoss
 from actors.risk.rules.margin import LiquidationDistance, MarginUse
 from actors.risk.rules.market import (
@@ -139,6 +139,20 @@ def _exposure_rules(limits: Limits, given: Sources) -> list[Rule]:
             if most := Ceiling(getattr(limits, name, None), own):
                 kind = Leverage if measure == "leverage" else Together
                 rules.append(kind(name, scope, measure, most, getattr(do, name), given, limits.groups))
+        if scope == "group":
+            rules += _correlation_rules(limits, given)
+    return rules
+
+
+def _correlation_rules(limits: Limits, given: Sources) -> list[Rule]:
+    do, how = limits.actions, (limits.correlation_threshold, limits.correlation_bars)
+    rules = list[Rule]()
+    if limits.max_correlated_net is not None:
+        name = "max_correlated_net"
+        rules.append(Correlated(name, "net", limits.max_correlated_net, *how, do.max_correlated_net, given))
+    if limits.max_correlated_gross is not None:
+        name = "max_correlated_gross"
+        rules.append(Correlated(name, "gross", limits.max_correlated_gross, *how, do.max_correlated_gross, given))
     return rules
 
 

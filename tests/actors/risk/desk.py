@@ -38,7 +38,7 @@ def limits(**values: Any) -> Limits:
 
 
 class Desk:
-    """A risk actor with instruments X and Y, whose tick and lot are 1 unless said otherwise."""
+    """A risk actor with instruments X, Y and Z, whose tick and lot are 1 unless said otherwise."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Desk:
                     contract=contract,
                 )
             )
-            for symbol in "XY"
+            for symbol in "XYZ"
         }
         self.limits = limits(**values)
         self.cancel_on_halt = cancel_on_halt

@@ -34,13 +34,20 @@ def hostile(action: str, *positions: tuple[str, str, int], contract: bool = Fals
             *("max_position", "max_notional", "max_symbol_position", "max_symbol_net", "max_symbol_gross"),
             *("max_symbol_leverage", "max_strategy_net", "max_strategy_gross", "max_strategy_leverage"),
             *("max_net", "max_gross", "max_leverage", "max_shortfall", "max_margin"),
+            *("max_correlated_net", "max_correlated_gross"),
         ),
         tiny,
     )
     tight |= {"max_consecutive_losses": 1, "trading_hours": ["mon 00:00-00:01"], "funding_veto_minutes": 720}
     tight |= {"min_liquidation_distance": "1", "margin": on_margin()}
     tight |= {"max_data_age_s": 1e-9, "max_orders_per_minute": 1, "max_open_orders": 1}
-    tight |= {"volatility_bars": 2, "regime_bars": 3, "shortfall_tail": "0.5", "shortfall_bars": 3}
+    tight |= {
+        "volatility_bars": 2,
+        "regime_bars": 3,
+        "shortfall_tail": "0.5",
+        "shortfall_bars": 3,
+        "correlation_bars": 3,
+    }
     desk = Desk(*positions, contract=contract, equity=1, actions=actions, **tight, **own)
     desk.risk.on_trip(m.PositionChanged("a", "X", 1, 0, 0, 0, 0))
     desk.risk.on_trip(m.PositionChanged("a", "X", 0, 0, -5, 0, 0))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import random
 import statistics
 from collections.abc import Callable
 from typing import Any
@@ -122,6 +124,22 @@ def fallen(lots: float, *held: tuple[str, str, int], **limits: Any) -> list[Any]
     return desk.order(BUY if lots > 0 else SELL, abs(lots), reference_price=91.0)
 
 
+def together(lots: float, *held: tuple[str, str, int], **limits: Any) -> list[Any]:
+    """Order X at 100 where Y, which stands at 50, has moved much as X did."""
+    terms: Any = {"actions": VETO, "correlation_bars": 4, "tick": "0.1"} | limits
+    desk = Desk(*held, **terms)
+    walk(desk, X=MOVED_X, Y=MOVED_Y)
+    return desk.order(BUY if lots > 0 else SELL, abs(lots))
+
+
+def walk(desk: Desk, **closes: Any) -> None:
+    """Close bars of several symbols at once, a minute apart."""
+    for prices in zip(*closes.values(), strict=True):
+        desk.context.now_ns += MINUTE
+        for symbol, price in zip(closes, prices, strict=True):
+            desk.bar(price, symbol=symbol)
+
+
 def on_contracts(lots: float, *held: tuple[str, str, int], **limits: Any) -> list[Any]:
     """Order X at 100 while Y is at 50; margin is a tenth of the value, half of it is the maintenance margin."""
     terms: Any = {"actions": VETO, "contract": True, "margin": on_margin()} | limits
@@ -135,6 +153,9 @@ def on_contracts(lots: float, *held: tuple[str, str, int], **limits: Any) -> lis
 VETO: Any = {field.name: "veto" for field in msgspec.structs.fields(RiskActions)}
 GROUPED: Any = {"groups": {"pair": {"symbols": ["X", "Y"], "max_group_net": "1000"}}}
 GROSS: Any = {"groups": {"pair": {"symbols": ["X", "Y"], "max_group_gross": "1000"}, "x": {"symbols": ["X"]}}}
+MOVED_X, MOVED_Y = (100, 101, 100, 102, 101), (50, 50.4, 50.1, 50.9, 50)
+ALIKE = statistics.correlation(*([b / a - 1 for a, b in itertools.pairwise(row)] for row in (MOVED_X, MOVED_Y)))
+"""How much so."""
 LATE = 20_000 * DAY
 HOURS: Any = {"trading_hours": ["fri 08:00-16:30"]}
 FUNDED: Any = {"funding_veto_minutes": 5, "contract": True}
@@ -352,6 +373,30 @@ CASES: list[Case] = [
         lambda: held(("b", "Y", -8), lots=6, **GROSS),
         lambda: held(("b", "Y", -8), lots=7, **GROSS),
         "gross limit 1000 of group pair",
+    ),
+    (
+        "max_correlated_net",
+        lambda: together(14, ("b", "Y", -8), max_correlated_net=1_000),
+        lambda: together(15, ("b", "Y", -8), max_correlated_net=1_000),
+        f"net limit 1000 of X and what moves with it: Y ({ALIKE:.2f})",
+    ),
+    (
+        "max_correlated_gross",
+        lambda: together(6, ("b", "Y", -8), max_correlated_gross=1_000),
+        lambda: together(7, ("b", "Y", -8), max_correlated_gross=1_000),
+        f"gross limit 1000 of X and what moves with it: Y ({ALIKE:.2f})",
+    ),
+    (
+        "max_correlated_gross",
+        lambda: together(10, ("b", "Y", 8), max_correlated_gross=1_000, correlation_threshold=ALIKE + 1e-12),
+        lambda: together(10, ("b", "Y", 8), max_correlated_gross=1_000, correlation_threshold=ALIKE - 1e-12),
+        f"gross limit 1000 of X and what moves with it: Y ({ALIKE:.2f})",
+    ),
+    (
+        "max_correlated_gross",
+        lambda: together(10, ("b", "Y", 8), max_correlated_gross=1_000, correlation_bars=5),
+        lambda: together(11, ("b", "Y", 8), max_correlated_gross=1_000, correlation_bars=5),
+        "gross limit 1000 of X, with which nothing moves",
     ),
     (
         "max_strategy_net",
@@ -661,3 +706,54 @@ def test_a_change_is_judged_by_the_stop_the_order_was_given_with() -> None:
     assert desk.amend(ref, 0, 101.0) == m.AmendVeto("a", "X", ref, "trade risk limit 0.01 of the equity")
     assert desk.amend(ref, 0, 95.0).reason == "the protective stop is not on the losing side of the order's price"
     assert isinstance(desk.amend(ref, 1, 105.0), m.AmendRequest)
+
+
+def test_what_moves_against_a_symbol_counts_the_other_way_round() -> None:
+    """Y falls when X rises: long of both is a hedge, and long of X and short of Y is the same bet twice."""
+    against = [100 - (y - 50) for y in MOVED_Y]
+    for held_lots, most_lots in ((4, 14), (-4, 6)):
+        desk = Desk(("b", "Y", held_lots), max_correlated_net=1_000, correlation_bars=4, tick="0.1")
+        walk(desk, X=MOVED_X, Y=against)
+        assert passed(desk.order(BUY, 99)).quantity_lots == most_lots
+        assert "Y (-0.9" in desk.risk.judge.counts["max_correlated_net"].reason
+
+
+def test_an_order_is_judged_in_the_group_of_everything_that_is_held() -> None:
+    """X and Z have nothing to do with each other, and both move with Y: a Y at 102 and five Z at 101 leave 393."""
+    steps = ((1, 1), (1, -1), (-1, 1), (-1, -1), (1, 1))
+    x, y, z = [100.0], [100.0], [100.0]
+    for first, second in steps:
+        x.append(x[-1] * (1 + first / 100))
+        y.append(y[-1] * (1 + (first + second) / 100))
+        z.append(z[-1] * (1 + second / 100))
+    for held_lots, most_lots in ((0, 10), (1, 3)):
+        limit: Any = {"max_correlated_gross": 1_000, "correlation_threshold": "0.7", "correlation_bars": 4}
+        desk = Desk(("b", "Y", held_lots), ("b", "Z", 5), **limit)
+        walk(desk, X=x, Y=y, Z=z)
+        assert passed(desk.again().order(BUY, 99)).quantity_lots == most_lots
+
+
+def test_bars_that_do_not_close_together_are_compared_between_the_closes_they_share() -> None:
+    chance = random.Random(7)
+    walked = [100.0]
+    for _ in range(200):
+        walked.append(walked[-1] * (1 + chance.uniform(-0.01, 0.01)))
+    limit: Any = {"max_correlated_gross": 1_000, "correlation_threshold": "0.999999"}
+    for every, most_lots in ((2, 5), (4, 10)):
+        desk = Desk(("b", "Y", 5), tick="0.01", correlation_bars=50, **limit)
+        for minute, price in enumerate(walked):
+            desk.context.now_ns += MINUTE
+            desk.bar(price)
+            if minute % every == 0:
+                desk.bar(price, symbol="Y", timeframe_ns=every * MINUTE)
+        desk.context.now_ns += MINUTE
+        desk.bar(100)
+        desk.bar(100, symbol="Y")
+        assert passed(desk.order(BUY, 99)).quantity_lots == most_lots, "of fifty minutes they share half, or too few"
+
+
+def test_what_stands_still_moves_with_nothing() -> None:
+    for growth in (1.0, 1.01):
+        desk = Desk(("b", "Y", 5), max_correlated_gross=1_000, correlation_bars=4, tick="0.01")
+        walk(desk, X=MOVED_X, Y=[100 * growth**at for at in range(5)])
+        assert desk.risk._given.windows.correlation("X", "Y", 4) is None
