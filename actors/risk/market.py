@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _YEAR_NS = 365 * 86_400_000_000_000
 _TOGETHER_MIN = 30
-"""Fewest returns that two symbols must share for a correlation; half of the bars that are looked at, if that is less."""
+"""Fewest returns that two symbols must share for a correlation; or half of the bars looked at, if that is less."""
 _STILL = 1e-20
 """What is left of the squares of returns that are all the same, by rounding, and more."""
 
