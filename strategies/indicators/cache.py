@@ -12,22 +12,30 @@ every start would compile anew, or fail.  In order of preference:
 Within it every version of the kernels has a folder of its own, named after a hash of their sources:
 numba looks at the one file a kernel stands in, and not at the parts of other files compiled into it.
 
+Processes that start at once take turns at compiling: one does, and the others load what it made.
+
 What lies in the cache is loaded as code.  In a directory that others can write to, somebody else
 may have prepared ours in advance; one that is not ours alone is refused.
 """
 
+import fcntl
 import os
 import stat
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
+from time import sleep  # house-ok: waits for another process, before there is a core
 
 import platformdirs
 
 _VARIABLE = "NUMBA_CACHE_DIR"
 _PREFIX = "kernels-"
 _KERNELS = Path(__file__).parent / "kernels"
+_TURN_PAUSE_S = 0.02
+_TURN_TRIES_MAX = 3_000  # A minute; a kernel takes seconds.
 
 
 def set_cache_directory() -> None:
@@ -48,6 +56,35 @@ def set_cache_directory() -> None:
     os.environ[_VARIABLE] = str(base / version_folder())  # house-ok: numba's only early setting
     if numba_config is not None:
         numba_config.reload_config()
+
+
+@contextmanager
+def turn(folder: Path, module: str) -> Iterator[None]:
+    """Let one process at a time compile a kernel of a module, so that the next one loads it.
+
+    Numba writes files of its own name and renames them: without this nothing breaks, and two
+    processes do the same work.  So a file system that cannot lock is no reason to fail, nor is a
+    process that was stopped in its turn.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder / f"{module}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        yield
+        return
+    try:
+        for _ in range(_TURN_TRIES_MAX):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                sleep(_TURN_PAUSE_S)
+            except OSError:
+                break
+            else:
+                break
+        yield
+    finally:
+        os.close(lock)
 
 
 def version_folder() -> str:

@@ -9,16 +9,17 @@ in every process and compiles each time.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from strategies.indicators.cache import set_cache_directory
+from strategies.indicators.cache import set_cache_directory, turn
 
 set_cache_directory()  # numba reads the setting when it is imported, so this comes first.
 
-from numba import float64, njit, types, void  # noqa: E402 - see the line above
+from numba import config, float64, njit, types, void  # noqa: E402 - see the line above
 
 Vector = NDArray[np.float64]
 
@@ -43,7 +44,12 @@ def compiled(returns: types.Type, *arguments: types.Type) -> Callable[[_Function
     Division follows IEEE 754 instead of raising, which would cost a branch each.
     """
     decorate = njit(returns(*arguments), cache=True, error_model="numpy")
-    return cast("Callable[[_Function], _Function]", decorate)
+
+    def decorated(function: _Function) -> _Function:
+        with turn(Path(vars(config)["CACHE_DIR"]), function.__module__):
+            return cast("_Function", decorate(function))
+
+    return decorated
 
 
 def inlined(function: _Function) -> _Function:

@@ -3,33 +3,40 @@
 import json
 import os
 import stat
-import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from subprocess import PIPE, Popen
 
 import pytest
 from numba.core import config as numba_config
 
 from strategies.indicators import KINDS
-from strategies.indicators.cache import find_cache_directory, set_cache_directory, version_folder
+from strategies.indicators.cache import find_cache_directory, set_cache_directory, turn, version_folder
 
 MODULES = tuple(sorted({kind.kernels for kind in KINDS.values()}))
 
-STATISTICS = f"""
-import importlib, json
+PATIENCE_S = 1_200
+"""To compile every kernel takes two minutes on an idle machine."""
+
+STATISTICS = """
+import importlib, json, sys
 from numba.core.dispatcher import Dispatcher
 from strategies.indicators import ema
 
-(value,) = ema(1).start().step(7.0)
-assert value == 7.0
-found = {{}}
-for module in {MODULES!r}:
+print("ready", flush=True)
+modules = json.loads(sys.stdin.readline())
+found = {}
+for module in modules:
     family = importlib.import_module("strategies.indicators.kernels." + module)
     for name, kernel in vars(family).items():
         if isinstance(kernel, Dispatcher):
             stats = kernel.stats
             found[name] = [sum(stats.cache_hits.values()), sum(stats.cache_misses.values())]
+(value,) = ema(1).start().step(7.0)
+assert value == 7.0
 print(json.dumps(found))
 """
 
@@ -152,26 +159,56 @@ def test_a_change_of_any_part_gives_the_kernels_a_new_folder(tmp_path: Path, mon
     assert version_folder() != before
 
 
-def statistics(cache: Path) -> dict[str, list[int]]:
-    """Run a process that loads all kernels and give each one's cache hits and misses."""
-    run = subprocess.run(
-        [sys.executable, "-c", STATISTICS],
-        env={**os.environ, "NUMBA_CACHE_DIR": str(cache)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    found: dict[str, list[int]] = json.loads(run.stdout)
-    return found
+def statistics(modules: Sequence[str], environment: Mapping[str, str], processes: int) -> list[dict[str, list[int]]]:
+    """Let processes load kernels at once, and give each one's cache hits and misses by kernel."""
+    with ExitStack() as stack:
+        started = []
+        for _ in range(processes):
+            command = [sys.executable, "-c", STATISTICS]
+            process = stack.enter_context(Popen(command, env=environment, stdin=PIPE, stdout=PIPE, text=True))
+            stack.callback(process.kill)
+            started.append(process)
+        for process in started:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in started:
+            assert process.stdin is not None
+            process.stdin.write(json.dumps(modules) + "\n")
+            process.stdin.flush()
+        found = [json.loads(process.communicate(timeout=PATIENCE_S)[0]) for process in started]
+        assert [process.returncode for process in started] == [0] * processes
+        return found
 
 
 @pytest.mark.slow
-def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:
-    """The first one compiles every kernel, the second has a hit for each and not one miss."""
-    first, second = statistics(tmp_path), statistics(tmp_path)
-    kernels = {name for name in first if name.endswith(("_step", "_batch"))}
-    assert kernels == {f"{kind.prefix}_{driver}" for kind in KINDS.values() for driver in ("step", "batch")}
-    assert {name: first[name] for name in kernels} == {name: [0, 1] for name in kernels}
-    assert {name: second[name] for name in kernels} == {name: [1, 0] for name in kernels}
+def test_processes_that_start_at_once_compile_each_kernel_once(tmp_path: Path) -> None:
+    """On an empty cache both are right, neither breaks it, and what one compiles the other loads."""
+    one, other = statistics(["averages"], {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}, processes=2)
+    kernels = [name for name in one if name.endswith(("_step", "_batch"))]
+    assert kernels
+    for name in kernels:
+        assert sorted([one[name], other[name]]) == [[0, 1], [1, 0]], name
+    (later,) = statistics(["averages"], {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}, processes=1)
+    assert {name: later[name] for name in kernels} == {name: [1, 0] for name in kernels}
+
+
+@pytest.mark.slow
+def test_a_second_process_compiles_nothing() -> None:
+    """It has a hit for every kernel there is and not one miss; the first fills the cache that all tests share."""
+    statistics(MODULES, os.environ, processes=1)
+    (second,) = statistics(MODULES, os.environ, processes=1)
+    kernels = {f"{kind.prefix}_{driver}" for kind in KINDS.values() for driver in ("step", "batch")}
+    assert {name: second[name] for name in second if name.endswith(("_step", "_batch"))} == {
+        name: [1, 0] for name in kernels
+    }
     # Parts that are inlined into kernels are not even typed again.
     assert all(misses == 0 for _, misses in second.values())
+
+
+def test_nobody_waits_for_ever_for_a_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process was stopped in its turn: then ours does the work as well."""
+    monkeypatch.setattr("strategies.indicators.cache._TURN_TRIES_MAX", 2)
+    with turn(tmp_path, "kernels"), turn(tmp_path, "kernels"), turn(tmp_path, "others"):
+        assert {path.name for path in tmp_path.iterdir()} == {"kernels.lock", "others.lock"}
+    with turn(block(tmp_path / "file"), "kernels"):
+        pass
