@@ -1,6 +1,6 @@
-"""Control: the account's trading state, and the commands that change it.
+"""Control: the trading state of the account and of each strategy, and the commands that change them.
 
-The state machine is the table below; every latch survives restarts because it is part of the snapshot.
+The state machines are the tables below; every latch survives restarts because it is part of the snapshot.
 A command is known by its idempotency key: the same key again is the same command, not a second one.
 """
 
@@ -12,20 +12,37 @@ import msgspec
 
 from actors.messages import (
     ActorFailed,
+    BooksClosed,
+    Cancelled,
+    CancelRejected,
+    ClosePosition,
+    CommandAnswered,
+    Expired,
+    Fill,
     Flatten,
     Flattened,
+    FlattenStrategy,
     Halt,
     LimitBreached,
     LimitChanged,
     Pause,
+    PauseStrategy,
+    Rejected,
+    RestartActor,
     Resume,
+    ResumeStrategy,
+    Sender,
     Stop,
+    StrategyStateChanged,
     Tighten,
     TradingStateChanged,
+    WithdrawOrder,
 )
 from actors.runtime.scheduler import WithheldError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
     from actors.runtime.scheduler import Context
 
 TradingState = Literal["running", "paused", "flattening", "halted", "stopping"]
@@ -71,6 +88,34 @@ TRANSITIONS: dict[tuple[TradingState, Event], TradingState] = {
 """(state, event) -> state. `flattened` after a halt that flattened lands in `halted` (see `Control`)."""
 
 
+StrategyState = Literal["running", "paused", "flattening"]
+StrategyEvent = Literal["pause", "resume", "flatten", "flattened"]
+
+STRATEGY_TRANSITIONS: dict[tuple[StrategyState, StrategyEvent], StrategyState] = {
+    ("running", "pause"): "paused",
+    ("running", "resume"): "running",
+    ("running", "flatten"): "flattening",
+    ("running", "flattened"): "running",
+    ("paused", "pause"): "paused",
+    ("paused", "resume"): "running",
+    ("paused", "flatten"): "flattening",
+    ("paused", "flattened"): "paused",
+    ("flattening", "pause"): "flattening",
+    ("flattening", "resume"): "running",
+    ("flattening", "flatten"): "flattening",
+    ("flattening", "flattened"): "paused",
+}
+"""The same for one strategy. Its state and the account's are apart: neither ever changes the other, and of the two
+the stricter counts."""
+
+Steer = Pause | Resume | Flatten | Stop
+SteerStrategy = PauseStrategy | ResumeStrategy | FlattenStrategy
+AnyCommand = Steer | SteerStrategy | ClosePosition | WithdrawOrder | RestartActor | Tighten
+Outcome = Literal["pending", "done", "superseded", "ignored", "refused"]
+_ASKED = "asked for by the operator"
+_AGAIN = "this command was taken before"
+
+
 class Command(msgspec.Struct):
     """A command and what became of it."""
 
@@ -78,14 +123,46 @@ class Command(msgspec.Struct):
     action: str
     idempotency_key: str
     ts_ns: int
-    outcome: Literal["pending", "done", "superseded", "ignored", "refused"] = "pending"
+    outcome: Outcome = "pending"
+    strategy: str = ""
+    """Whose books it is about; empty for the account's."""
+    symbol: str = ""
+    """Which of these; empty for all."""
+    ref: int = 0
+    """Number of the order it is about, while that works."""
+    note: str = ""
+    """What there is to be said of its outcome."""
+    by: Sender | None = None
 
 
-def action_of(message: Pause | Resume | Flatten | Stop | Tighten) -> str:
-    """Return a command in words."""
-    if isinstance(message, Tighten):
-        return f"tighten {message.limit} to {message.value}"
+class Hold(msgspec.Struct):
+    """A strategy that is not running."""
+
+    state: StrategyState
+    since_ns: int
+    reason: str = _ASKED
+
+
+def action_of(message: AnyCommand) -> str:
+    """Return a command in words, which say all of it."""
+    match message:
+        case Tighten():
+            return f"tighten {message.limit} to {message.value}"
+        case ClosePosition():
+            return f"close {message.symbol} of {message.strategy}"
+        case WithdrawOrder():
+            return f"cancel {message.order_id}"
+        case RestartActor():
+            return f"restart {message.actor}{' anew' if message.anew else ''}"
+        case PauseStrategy() | ResumeStrategy() | FlattenStrategy():
+            return f"{_word(message)} {message.strategy}"
     return type(message).__name__.lower()
+
+
+def _word(message: SteerStrategy) -> StrategyEvent:
+    if isinstance(message, FlattenStrategy):
+        return "flatten"
+    return "pause" if isinstance(message, PauseStrategy) else "resume"
 
 
 class _State(msgspec.Struct):
@@ -94,15 +171,32 @@ class _State(msgspec.Struct):
     rests_in: Literal["paused", "halted"]
     requested_action: str | None
     commands: list[Command]
+    held: dict[str, Hold] = {}
 
 
 class Control:
-    """Owns the trading state."""
+    """Owns the trading states.
+
+    Args:
+        context: the core's.
+        commands_kept: so many commands are remembered.
+        safe_state: where a failure brings the account.
+        strategies: those there are, and whoever else has a book.
+
+    Attributes:
+        trading: the account's state.
+        held: the strategies that are not running.
+        commands: what was asked for, oldest first.
+        follow: has it told, from now on, what becomes of orders, or not any more.
+    """
 
     isolated = False
 
-    def __init__(self, context: Context, *, commands_kept: int, safe_state: str) -> None:
+    def __init__(
+        self, context: Context, *, commands_kept: int, safe_state: str, strategies: Collection[str] = ()
+    ) -> None:
         self.name = "control"
+        self._strategies = strategies
         self._context = context
         self._emit = context.emit
         self._commands_kept = commands_kept
@@ -113,18 +207,21 @@ class Control:
         self.requested_action: str | None = None
         """The last action asked for, until `resume` clears it."""
         self.commands: list[Command] = []
+        self.held: dict[str, Hold] = {}
+        self.follow: Callable[[], object] = int
 
-    def on_command(self, message: Pause | Resume | Flatten | Stop) -> None:
+    # --- the account --------------------------------------------------------------------------------
+
+    def on_command(self, message: Steer) -> None:
         """Take an operator's command."""
-        if message.idempotency_key and self.find(message.idempotency_key) is not None:
+        if self._is_known(message):
             return
         event: Event = action_of(message)  # type: ignore[assignment]
-        command = Command(message.command_id, event, message.idempotency_key, self._context.now_ns)
         if event == "flatten" or TRANSITIONS[self.trading, event] != "flattening":
             for earlier in self.commands:
-                if earlier.outcome == "pending":
+                if earlier.outcome == "pending" and not earlier.ref and (event == "stop" or not earlier.strategy):
                     earlier.outcome = "superseded"
-        self._keep(command)
+        command = self._keep(message)
         if self.trading == "stopping" and event != "stop":
             command.outcome = "ignored"
             return
@@ -133,20 +230,18 @@ class Control:
             command.outcome = "done"
         elif self.trading != "flattening":
             self._rests_in = "halted" if self.trading == "halted" else "paused"
-        self._move(event, "asked for by the operator")
+        self._move(event, _ASKED)
 
     def on_tighten(self, message: Tighten) -> None:
         """Note that a limit is to be tightened; risk says what becomes of it."""
-        if message.idempotency_key and self.find(message.idempotency_key) is not None:
-            again = "this command was taken before"
-            raise WithheldError(LimitChanged(message.limit, "", message.value, message.command_id, refused=again))
-        self._keep(Command(message.command_id, action_of(message), message.idempotency_key, self._context.now_ns))
+        if self._is_known(message):
+            raise WithheldError(LimitChanged(message.limit, "", message.value, message.command_id, refused=_AGAIN))
+        self._keep(message)
 
     def on_limit_changed(self, message: LimitChanged) -> None:
         """Note what became of a command to tighten a limit."""
-        for command in self.commands:
-            if command.command_id == message.command_id and command.outcome == "pending":
-                command.outcome = "refused" if message.refused else "done"
+        for command in self._pending(message.command_id):
+            command.outcome = "refused" if message.refused else "done"
 
     def on_breached(self, message: LimitBreached) -> None:
         """Do about a limit what its configuration asks for; every order is withdrawn by risk itself."""
@@ -162,6 +257,9 @@ class Control:
 
     def on_actor_failed(self, message: ActorFailed) -> None:
         """Bring the account to its safe state once a failure has escalated."""
+        for command in self._pending():
+            if command.action in (f"restart {message.actor}", f"restart {message.actor} anew"):
+                command.outcome, command.note = "refused", message.error
         if message.escalated:
             self._halt(f"{message.actor} failed too often: {message.error}")
 
@@ -169,12 +267,122 @@ class Control:
         """Finish a flatten."""
         if self.trading != "flattening":
             return
-        for command in self.commands:
-            if command.outcome == "pending":
+        for command in self._pending():
+            if not command.strategy and not command.ref:
                 command.outcome = "done"
         self._move("flattened", self.reason)
         if self._rests_in == "halted":
             self._move("halt", self.reason)
+
+    # --- one strategy, one book, one order ----------------------------------------------------------
+
+    def state_of(self, strategy: str) -> StrategyState:
+        """Return a strategy's own state."""
+        hold = self.held.get(strategy)
+        return "running" if hold is None else hold.state
+
+    def on_strategy_command(self, message: SteerStrategy) -> None:
+        """Pause, resume or flatten one strategy."""
+        if self._is_known(message):
+            return
+        event = _word(message)
+        command = self._take(message, message.strategy)
+        if command.outcome != "pending":
+            return
+        for earlier in self._pending():
+            own = earlier.strategy == message.strategy and not earlier.symbol and not earlier.ref
+            if own and earlier is not command and event != "pause":
+                earlier.outcome = "superseded"
+        if event != "flatten":
+            command.outcome = "done"
+        self._move_strategy(message.strategy, event, _ASKED)
+
+    def on_close(self, message: ClosePosition) -> None:
+        """Note that a book is to be closed; risk does it."""
+        self._pass_on(message, message.strategy, message.symbol)
+
+    def on_withdraw(self, message: WithdrawOrder | RestartActor) -> None:
+        """Note that somebody else is asked for something."""
+        self._pass_on(message)
+
+    def on_answered(self, message: CommandAnswered) -> None:
+        """Note what became of a command, or what it waits for."""
+        for command in self._pending(message.command_id):
+            command.outcome, command.note = message.outcome, message.note
+            if message.ref:
+                followed = self.follows_orders
+                command.strategy, command.ref = message.strategy, message.ref
+                if not followed:
+                    self.follow()
+
+    def on_books_closed(self, message: BooksClosed) -> None:
+        """Finish the flatten of a strategy, or the closing of one book."""
+        for command in self._pending():
+            if (command.strategy, command.symbol, command.ref) == (message.strategy, message.symbol, 0):
+                command.outcome = "refused" if message.left else "done"
+                command.note = message.left
+        if not message.symbol:
+            self._move_strategy(message.strategy, "flattened", message.left or _ASKED)
+
+    @property
+    def follows_orders(self) -> bool:
+        """Whether a command waits for an order's end."""
+        return any(command.ref for command in self._pending())
+
+    def on_order_ended(self, event: Cancelled | Expired | Rejected | Fill | CancelRejected) -> None:
+        """Finish the commands that wait for an order's end."""
+        if isinstance(event, Fill) and event.remaining_lots:
+            return
+        for command in self._pending():
+            if (command.strategy, command.ref) != (event.strategy, event.ref):
+                continue
+            if isinstance(event, Fill):
+                command.outcome, said = "refused", "it was executed before it could be withdrawn"
+            elif isinstance(event, CancelRejected):
+                command.outcome, said = "refused", f"the venue does not withdraw it: {event.reason}"
+            else:
+                command.outcome = "done"
+                said = "" if isinstance(event, Cancelled) else f"{type(event).__name__.lower()}: {event.reason}"
+            command.note = "; ".join(part for part in (command.note, said) if part)
+        if not self.follows_orders:
+            self.follow()
+
+    def _pass_on(
+        self, message: ClosePosition | WithdrawOrder | RestartActor, strategy: str = "", symbol: str = ""
+    ) -> None:
+        """Keep a command; one that was taken before, or cannot be, reaches nobody else.
+
+        Raises:
+            WithheldError: it goes no further.
+        """
+        if self._is_known(message):
+            raise WithheldError(CommandAnswered("", "refused", _AGAIN))
+        command = self._take(message, strategy, symbol)
+        if command.outcome != "pending":
+            raise WithheldError(CommandAnswered(message.command_id, "refused", command.note))
+
+    def _take(self, message: AnyCommand, strategy: str = "", symbol: str = "") -> Command:
+        command = self._keep(message)
+        command.strategy, command.symbol = strategy, symbol
+        if self.trading == "stopping":
+            command.outcome = "ignored"
+        elif strategy and strategy not in self._strategies:
+            command.outcome, command.note = "refused", f"there is no strategy {strategy}"
+        return command
+
+    def _move_strategy(self, strategy: str, event: StrategyEvent, reason: str) -> None:
+        before = self.state_of(strategy)
+        state = STRATEGY_TRANSITIONS[before, event]
+        if state == before:
+            return
+        if state == "running":
+            reason = ""
+            del self.held[strategy]
+        else:
+            self.held[strategy] = Hold(state, self._context.now_ns, reason)
+        self._emit(StrategyStateChanged(strategy, state, reason))
+
+    # --- commands -----------------------------------------------------------------------------------
 
     def find(self, idempotency_key: str) -> Command | None:
         """Return the command sent under `idempotency_key`, if it is remembered."""
@@ -185,7 +393,7 @@ class Control:
 
     def dump(self) -> bytes:
         """Return the state."""
-        kept = _State(self.trading, self.reason, self._rests_in, self.requested_action, self.commands)
+        kept = _State(self.trading, self.reason, self._rests_in, self.requested_action, self.commands, self.held)
         return msgspec.msgpack.encode(kept)
 
     def load(self, state: bytes) -> None:
@@ -193,10 +401,25 @@ class Control:
         kept = msgspec.msgpack.decode(state, type=_State)
         self.trading, self.reason, self._rests_in = kept.trading, kept.reason, kept.rests_in
         self.requested_action, self.commands = kept.requested_action, kept.commands
+        self.held = kept.held
 
-    def _keep(self, command: Command) -> None:
+    def _is_known(self, message: AnyCommand) -> bool:
+        return bool(message.idempotency_key) and self.find(message.idempotency_key) is not None
+
+    def _keep(self, message: AnyCommand) -> Command:
+        now_ns = self._context.now_ns
+        command = Command(message.command_id, action_of(message), message.idempotency_key, now_ns, by=message.by)
         self.commands.append(command)
         del self.commands[: -self._commands_kept]
+        return command
+
+    def _pending(self, command_id: str | None = None) -> list[Command]:
+        """Return the commands whose outcome is open, or the one of them that has this id."""
+        return [
+            command
+            for command in self.commands
+            if command.outcome == "pending" and command_id in (None, command.command_id)
+        ]
 
     def _halt(self, reason: str) -> None:
         self._rests_in = "halted"

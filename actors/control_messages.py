@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+import msgspec
+
 from actors.market_messages import Message
 
 
@@ -13,11 +15,26 @@ class TimerFired(Message, frozen=True):
     due_ns: int
 
 
+# --- commands ---------------------------------------------------------------------------------------
+
+
+class Sender(msgspec.Struct, frozen=True, array_like=True):
+    """Who sent a command, as the endpoint that took it knows."""
+
+    role: str = ""
+    name: str = ""
+    """Of the token it was sent with; never the token."""
+    address: str = ""
+    sent_ns: int = 0
+    """When it was taken, by the wall: the core's time may be a tape's."""
+
+
 class Pause(Message, frozen=True):
     """Veto whatever increases a position; exits and cancels pass."""
 
     command_id: str
     idempotency_key: str = ""
+    by: Sender | None = None
 
 
 class Resume(Message, frozen=True):
@@ -25,6 +42,7 @@ class Resume(Message, frozen=True):
 
     command_id: str
     idempotency_key: str = ""
+    by: Sender | None = None
 
 
 class Flatten(Message, frozen=True):
@@ -32,6 +50,7 @@ class Flatten(Message, frozen=True):
 
     command_id: str
     idempotency_key: str = ""
+    by: Sender | None = None
 
 
 class Stop(Message, frozen=True):
@@ -39,6 +58,63 @@ class Stop(Message, frozen=True):
 
     command_id: str
     idempotency_key: str = ""
+    by: Sender | None = None
+
+
+class PauseStrategy(Message, frozen=True):
+    """Veto whatever of one strategy increases a position; its exits and cancels pass."""
+
+    command_id: str
+    strategy: str
+    idempotency_key: str = ""
+    by: Sender | None = None
+
+
+class ResumeStrategy(Message, frozen=True):
+    """Let one strategy trade again, as far as the account's own state lets it."""
+
+    command_id: str
+    strategy: str
+    idempotency_key: str = ""
+    by: Sender | None = None
+
+
+class FlattenStrategy(Message, frozen=True):
+    """Cancel one strategy's orders, close its books, then keep it paused."""
+
+    command_id: str
+    strategy: str
+    idempotency_key: str = ""
+    by: Sender | None = None
+
+
+class ClosePosition(Message, frozen=True):
+    """Cancel what works in one book, and close it; its strategy may trade on afterwards."""
+
+    command_id: str
+    strategy: str
+    symbol: str
+    idempotency_key: str = ""
+    by: Sender | None = None
+
+
+class WithdrawOrder(Message, frozen=True):
+    """Withdraw one order, whosever it is."""
+
+    command_id: str
+    order_id: str
+    idempotency_key: str = ""
+    by: Sender | None = None
+
+
+class RestartActor(Message, frozen=True):
+    """Have a strategy that was given up begin again: at its last checkpoint or, with `anew`, knowing nothing."""
+
+    command_id: str
+    actor: str
+    anew: bool = False
+    idempotency_key: str = ""
+    by: Sender | None = None
 
 
 class Tighten(Message, frozen=True):
@@ -50,6 +126,36 @@ class Tighten(Message, frozen=True):
     value: str
     """As it is written in the settings."""
     idempotency_key: str = ""
+    by: Sender | None = None
+
+
+class CommandAnswered(Message, frozen=True):
+    """What became of a command that somebody else than control carries out."""
+
+    command_id: str
+    outcome: Literal["pending", "done", "refused"]
+    note: str = ""
+    strategy: str = ""
+    """Whose order is to be withdrawn, while that is pending."""
+    ref: int = 0
+    """And its number."""
+
+
+class BeginAgain(Message, frozen=True):
+    """To a strategy that was given up: begin again, in this state of trading and with these orders at work."""
+
+    command_id: str
+    actor: str
+    anew: bool
+    trading: str
+    own: str
+    """The strategy's own state of trading."""
+    working: tuple[tuple[int, int, int, int, bool], ...]
+    """(number, lots in total, filled lots, price in ticks, whether it is a stop that only reduces) of each of its
+    orders; the price is the trigger where there is one."""
+
+
+# --- limits -----------------------------------------------------------------------------------------
 
 
 class LimitsConfigured(Message, frozen=True):
@@ -81,9 +187,20 @@ class LimitBreached(Message, frozen=True):
     reason: str
 
 
+# --- the state of trading ---------------------------------------------------------------------------
+
+
 class TradingStateChanged(Message, frozen=True):
     """The account's trading state, from the control actor to all who must obey it."""
 
+    state: str
+    reason: str
+
+
+class StrategyStateChanged(Message, frozen=True):
+    """One strategy's own trading state; of it and the account's, the stricter counts."""
+
+    strategy: str
     state: str
     reason: str
 
@@ -96,3 +213,31 @@ class Halt(Message, frozen=True):
 
 class Flattened(Message, frozen=True):
     """No order works and no position is open any more."""
+
+
+class BooksClosed(Message, frozen=True):
+    """No order works and nothing is held any more in one book, or in all books of a strategy."""
+
+    strategy: str
+    symbol: str = ""
+    """Empty for all of them."""
+    left: str = ""
+    """What the venue refuses to close, in words."""
+
+
+# --- actors -----------------------------------------------------------------------------------------
+
+
+class ActorFailed(Message, frozen=True):
+    """An isolated actor raised; its message is in the dead letters."""
+
+    actor: str
+    error: str
+    escalated: bool
+
+
+class ActorRestarted(Message, frozen=True):
+    """An isolated actor is back at its last good state."""
+
+    actor: str
+    restarts: int

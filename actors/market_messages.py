@@ -3,6 +3,8 @@
 Prices and quantities of market data are floats, as the venue publishes them. Read through `actors.messages`.
 """
 
+from typing import Any
+
 import msgspec
 
 
@@ -183,3 +185,27 @@ class FeedResumed(Message, frozen=True):
 
     symbol: str
     timeframe_ns: int
+
+
+class FeatureRow(Message, frozen=True):
+    """A bar and the values of one strategy's declared features at its close."""
+
+    strategy: str
+    bar: Bar
+    values: Any
+    """A struct with one float per declared feature; never journaled."""
+
+
+class HistoryRow(FeatureRow, frozen=True):
+    """A row at the close of a bar of history: for strategies that want to see some, and may not trade on it."""
+
+
+class SliceClosed(Message, frozen=True):
+    """The rows of one close of a strategy on several symbols: all there will be for it."""
+
+    strategy: str
+    close_ns: int
+    rows: tuple[FeatureRow, ...]
+    """In the order of its symbols; who has no bar of that close, or is still warming up, is left out."""
+    history: bool = False
+    """Whether it closed before the session began to trade."""

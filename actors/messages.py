@@ -10,21 +10,34 @@ real venues say is defined in `actors.market_messages`, `actors.control_messages
 read through this module, too.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 from actors.control_messages import (
+    ActorFailed,
+    ActorRestarted,
+    BeginAgain,
+    BooksClosed,
+    ClosePosition,
+    CommandAnswered,
     Flatten,
     Flattened,
+    FlattenStrategy,
     Halt,
     LimitBreached,
     LimitChanged,
     LimitsConfigured,
     Pause,
+    PauseStrategy,
+    RestartActor,
     Resume,
+    ResumeStrategy,
+    Sender,
     Stop,
+    StrategyStateChanged,
     Tighten,
     TimerFired,
     TradingStateChanged,
+    WithdrawOrder,
 )
 from actors.margin_messages import Insured, Liquidated
 from actors.market_messages import (
@@ -34,15 +47,18 @@ from actors.market_messages import (
     BookSnapshot,
     DataRejected,
     External,
+    FeatureRow,
     FeedResumed,
     FeedStale,
     Funding,
     HistoryBar,
+    HistoryRow,
     Liquidation,
     Mark,
     Message,
     OpenInterest,
     Quote,
+    SliceClosed,
     TapeEnded,
     Trade,
     WarmUp,
@@ -71,21 +87,29 @@ from actors.venue_messages import (
 
 __all__ = [
     "AccountReported",
+    "ActorFailed",
+    "ActorRestarted",
     "Adopted",
     "AggregateClosed",
     "AmendRefused",
     "BalanceReported",
     "Bar",
     "BarRejected",
+    "BeginAgain",
     "BookSnapshot",
+    "BooksClosed",
     "CancelRefused",
+    "ClosePosition",
+    "CommandAnswered",
     "DataRejected",
     "External",
+    "FeatureRow",
     "FeeInAsset",
     "FeeInBase",
     "FeedResumed",
     "FeedStale",
     "Flatten",
+    "FlattenStrategy",
     "Flattened",
     "ForcedTrade",
     "ForeignOrder",
@@ -93,6 +117,7 @@ __all__ = [
     "FundingPaid",
     "Halt",
     "HistoryBar",
+    "HistoryRow",
     "InstrumentChanged",
     "Insured",
     "LimitBreached",
@@ -108,11 +133,17 @@ __all__ = [
     "OrderInDoubt",
     "OrderReported",
     "Pause",
+    "PauseStrategy",
     "PositionReported",
     "Quote",
     "Reconciled",
+    "RestartActor",
     "Resume",
+    "ResumeStrategy",
+    "Sender",
+    "SliceClosed",
     "Stop",
+    "StrategyStateChanged",
     "TapeEnded",
     "Tighten",
     "TimerFired",
@@ -121,6 +152,7 @@ __all__ = [
     "TradingStateChanged",
     "VenueLink",
     "WarmUp",
+    "WithdrawOrder",
 ]  # what other rooms of the vocabulary define and is read through this one
 
 OrderKind = Literal["market", "limit", "stop", "stop_limit"]
@@ -131,30 +163,6 @@ SELL = -1
 
 
 # --- decisions --------------------------------------------------------------------------------------
-
-
-class FeatureRow(Message, frozen=True):
-    """A bar and the values of one strategy's declared features at its close."""
-
-    strategy: str
-    bar: Bar
-    values: Any
-    """A struct with one float per declared feature; never journaled."""
-
-
-class HistoryRow(FeatureRow, frozen=True):
-    """A row at the close of a bar of history: for strategies that want to see some, and may not trade on it."""
-
-
-class SliceClosed(Message, frozen=True):
-    """The rows of one close of a strategy on several symbols: all there will be for it."""
-
-    strategy: str
-    close_ns: int
-    rows: tuple[FeatureRow, ...]
-    """In the order of its symbols; who has no bar of that close, or is still warming up, is left out."""
-    history: bool = False
-    """Whether it closed before the session began to trade."""
 
 
 class Intent(Message, frozen=True):
@@ -458,27 +466,10 @@ class AskAccount(Message, frozen=True):
     """(symbol of a contract, time in ns): funding paid at this time or later is wanted."""
 
 
-# --- system -----------------------------------------------------------------------------------------
-
-
-class ActorFailed(Message, frozen=True):
-    """An isolated actor raised; its message is in the dead letters."""
-
-    actor: str
-    error: str
-    escalated: bool
-
-
-class ActorRestarted(Message, frozen=True):
-    """An isolated actor is back at its last good state."""
-
-    actor: str
-    restarts: int
-
-
 Input = (
     Bar | WarmUp | Trade | Quote | BookSnapshot | Mark | Funding | OpenInterest | Liquidation | External | TapeEnded
     | TimerFired | Pause | Resume | Flatten | Stop | Halt | Tighten | LimitsConfigured
+    | PauseStrategy | ResumeStrategy | FlattenStrategy | ClosePosition | WithdrawOrder | RestartActor
     | VenueLink | OrderReported | OrderInDoubt | OrderAbsent | CancelRefused | TradeReported | AccountReported
     | FundingPaid | ForcedTrade | InstrumentChanged | AmendRefused
 )  # fmt: skip

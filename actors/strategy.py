@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from actors.checkpoint import Checkpoint, Heeded, Kept, give_back, last_good, take
+from actors.desk.again import take_up
 from actors.desk.desk import Desk
 from actors.desk.news import UPDATES, OrderNews, execution_of, forced_execution_of, update_of
-from actors.desk.standing import KeptStanding
 from actors.messages import (
     ActorRestarted,
     Bar,
+    BeginAgain,
     BookSnapshot,
+    CommandAnswered,
     External,
     FeatureRow,
     Fill,
@@ -31,6 +34,7 @@ from actors.messages import (
     PositionChanged,
     Quote,
     SliceClosed,
+    StrategyStateChanged,
     TimerFired,
     Trade,
     TradingStateChanged,
@@ -48,35 +52,8 @@ if TYPE_CHECKING:
     from actors.strategy_port import StrategyPort
 
 
-class _Checkpoint(msgspec.Struct, frozen=True):
-    """The strategy's state, and what its desk remembers, at one point."""
-
-    strategy: bytes
-    ref: int
-    position_lots: int
-    reference_bar: Bar | None
-    tick_price: float = 0.0
-    tick_ns: int = 0
-    cost_atoms: int = 0
-    further: list[KeptStanding] = []
-    """Of its other symbols, in order; what stands above is of the first."""
-    exits: bytes = b""
-
-
-class _Heeded:
-    """A message that only the exits were told."""
-
-    __slots__ = ("message",)
-
-    def __init__(self, message: Message) -> None:
-        self.message = message
-
-
-class _State(msgspec.Struct):
-    checkpoint: _Checkpoint
-    abandoned: bool
-    restarts: int
-    restart_times_ns: list[int]
+_COUNT_APART = 1_000_000
+"""How far a strategy's numbers lie behind its checkpoint's when it begins again, where nobody kept how many it gave."""
 
 
 class StrategyActor:
@@ -130,6 +107,9 @@ class StrategyActor:
         """What the user wrote for what comes between bars."""
         self.intensity = intensity
         self.abandoned = False
+        self._count_max = 0
+        self._pristine: bytes | None = None
+        """Its state before its start; None where that cannot be kept."""
         self._context = context
         self._strategy = strategy
         self._standings = self.desk.standings
@@ -138,7 +118,7 @@ class StrategyActor:
         self._since = self.desk.since
         """What was heard since the checkpoint: bars with their values, other messages with their times."""
         strategy.bind(self.desk)
-        self._checkpoint = _Checkpoint(b"", 0, self.desk.hand.lots, None, cost_atoms=self.desk.hand.cost_atoms)
+        self._checkpoint = Checkpoint(b"", 0, self.desk.hand.lots, None, cost_atoms=self.desk.hand.cost_atoms)
 
     @property
     def strategy(self) -> StrategyPort:
@@ -161,13 +141,28 @@ class StrategyActor:
         Raises:
             Exception: whatever the user's code raises.
         """
+        self._note_pristine()
+        self._begin()
+        self.desk.settle()
+        self._keep()
+
+    def _begin(self) -> None:
         self._strategy.on_start()
         if self._context.outbox:
             self._context.outbox.clear()
             message = "orders can be given from the first bar on; in on_start there is no market yet"
             raise ValueError(message)
-        self.desk.settle()
-        self._keep()
+
+    def _note_pristine(self) -> None:
+        try:
+            self._pristine = self._strategy.dump_state()
+        except TypeError:
+            self._pristine = None
+
+    @property
+    def can_begin_anew(self) -> bool:
+        """Whether it is known what it began with."""
+        return self._pristine is not None
 
     # --- messages -----------------------------------------------------------------------------------
 
@@ -274,7 +269,8 @@ class StrategyActor:
     def on_position_changed(self, message: PositionChanged) -> None:
         """Follow the ledger."""
         if message.strategy == self.id:
-            self._since.append((self._context.now_ns, message))
+            if not self.abandoned:
+                self._since.append((self._context.now_ns, message))
             self._follow(message)
 
     def _follow(self, message: PositionChanged) -> None:
@@ -285,15 +281,30 @@ class StrategyActor:
     def heed(self, message: Message) -> None:
         """Follow what became of an order or a book, for the exits: whatever the user's own code makes of it."""
         if message.strategy == self.id and message.symbol in self._standings and not self.abandoned:  # type: ignore[attr-defined]
-            self._since.append((self._context.now_ns, _Heeded(message)))
+            self._since.append((self._context.now_ns, Heeded(message)))
             self.desk.exits.heed(message)
             self._settle()
 
     def on_trading_state(self, message: TradingStateChanged) -> None:
         """Let the exits follow the trading state."""
-        self._since.append((self._context.now_ns, message))
-        self.desk.exits.on_trading(message.state)
-        self._settle()
+        if not self.abandoned:
+            self._since.append((self._context.now_ns, message))
+            self._follow_trading(message)
+            self._settle()
+
+    def on_strategy_state(self, message: StrategyStateChanged) -> None:
+        """Let the exits follow the strategy's own trading state."""
+        if message.strategy == self.id and not self.abandoned:
+            self._since.append((self._context.now_ns, message))
+            self._follow_trading(message)
+            self._settle()
+
+    def _follow_trading(self, message: TradingStateChanged | StrategyStateChanged) -> None:
+        exits = self.desk.exits
+        if isinstance(message, TradingStateChanged):
+            exits.on_trading(message.state, exits.own)
+        else:
+            exits.on_trading(exits.trading, message.state)
 
     def on_restarted(self, message: ActorRestarted) -> None:
         """Let the exits look at what the strategy failed on."""
@@ -356,62 +367,24 @@ class StrategyActor:
             self._keep()
 
     def _keep(self) -> None:
-        self._checkpoint = self._current()
+        self._checkpoint = take(self._strategy, self.desk)
         self.desk.forget()
-
-    def _current(self) -> _Checkpoint:
-        first, *others = self._standings.values()
-        return _Checkpoint(
-            self._strategy.dump_state(),
-            self.desk.count,
-            first.lots,
-            first.bar,
-            first.tick_price,
-            first.tick_ns,
-            first.cost_atoms,
-            [standing.keep() for standing in others],
-            self.desk.exits.dump(),
-        )
-
-    def _last_good(self) -> _Checkpoint:
-        """Return the checkpoint of an abandoned strategy: what it left half done may not even be kept."""
-        current = [standing.keep() for standing in self._standings.values()]
-        further = [
-            msgspec.structs.replace(kept, position_lots=now.position_lots, cost_atoms=now.cost_atoms)
-            for kept, now in zip(self._checkpoint.further, current[1:], strict=True)
-        ]
-        first = current[0]
-        return msgspec.structs.replace(
-            self._checkpoint, position_lots=first.position_lots, cost_atoms=first.cost_atoms, further=further
-        )
-
-    def _return_to(self, checkpoint: _Checkpoint) -> None:
-        self._strategy.load_state(checkpoint.strategy)
-        self.desk.count = checkpoint.ref
-        first = KeptStanding(
-            checkpoint.position_lots,
-            checkpoint.cost_atoms,
-            checkpoint.reference_bar,
-            checkpoint.tick_price,
-            checkpoint.tick_ns,
-        )
-        for standing, kept in zip(self._standings.values(), (first, *checkpoint.further), strict=True):
-            standing.load(kept)
-        self.desk.exits.load(checkpoint.exits)
-        if self.desk.exits.is_busy:
-            self.desk.look_after()
 
     # --- supervision --------------------------------------------------------------------------------
 
     def recover(self) -> None:
         """Return to the state before the message in hand, saying nothing."""
+        if self.abandoned:
+            message = "it cannot begin again"
+            raise RuntimeError(message)
         desk = self.desk
+        self._count_max = max(self._count_max, desk.count)
         seen = [standing.bar for standing in self._standings.values()]
         tell = self._tellers()
         self._since.pop()
         desk.begin_again()
         try:
-            self._return_to(self._checkpoint)
+            give_back(self._checkpoint, self._strategy, self.desk)
             for when, what in self._since:
                 desk.told += 1
                 if isinstance(when, Bar):
@@ -431,7 +404,39 @@ class StrategyActor:
     def abandon(self) -> None:
         """Take no further messages."""
         self.abandoned = True
+        self._count_max = max(self._count_max, self.desk.count)
         self.desk.armed.clear()
+
+    def on_begin_again(self, message: BeginAgain) -> None:
+        """Go on from the last checkpoint, or begin anew; the books are as they are, and orders it forgot are withdrawn.
+
+        Raises:
+            Exception: whatever the user's code raises; it is then as it was, given up.
+        """
+        if message.actor != self.name:
+            return
+        kept = last_good(self._checkpoint, self.desk)
+        if message.anew:
+            assert self._pristine is not None, "it was asked for before"
+            kept = msgspec.structs.replace(kept, strategy=self._pristine, exits=b"")
+        self.desk.armed.clear()
+        give_back(kept, self._strategy, self.desk)
+        self.desk.count = max(kept.ref, self._count_max or kept.ref + _COUNT_APART)
+        if message.anew:
+            self._begin()
+        forgotten = take_up(self.desk, self.desk.exits, message)
+        for ref in forgotten:
+            self.desk.cancel(ref)
+        self.desk.settle()
+        self.abandoned = False
+        self.intensity.times_ns.clear()
+        self.intensity.restarts += 1
+        self._keep()
+        note = "begun anew" if message.anew else "restored from its last checkpoint"
+        if forgotten:
+            note += f"; orders it does not remember are withdrawn: {len(forgotten)}"
+        self._context.emit(ActorRestarted(self.name, self.intensity.restarts))
+        self._context.emit(CommandAnswered(message.command_id, "done", note))
 
     def _tellers(self) -> dict[type[Any], Callable[[Any], None]]:
         """Return how each message is told again; bars have a way of their own."""
@@ -447,21 +452,26 @@ class StrategyActor:
             Fill: self._tell_fill,
             Liquidated: self._tell_liquidated,
             TimerFired: self._tell_timer,
-            _Heeded: lambda heeded: exits.heed(heeded.message),
-            TradingStateChanged: lambda message: exits.on_trading(message.state),
+            Heeded: lambda heeded: exits.heed(heeded.message),
+            TradingStateChanged: self._follow_trading,
+            StrategyStateChanged: self._follow_trading,
             ActorRestarted: lambda _: None,  # what follows every message is all
         }
 
     def dump(self) -> bytes:
         """Return the state."""
-        current = self._current() if not self.abandoned else self._last_good()
-        state = _State(current, self.abandoned, self.intensity.restarts, self.intensity.times_ns)
+        current = last_good(self._checkpoint, self.desk) if self.abandoned else take(self._strategy, self.desk)
+        intensity = self.intensity
+        state = Kept(current, self.abandoned, intensity.restarts, intensity.times_ns, self._count_max)
         return msgspec.msgpack.encode(state)
 
     def load(self, state: bytes) -> None:
         """Restore the state."""
-        kept = msgspec.msgpack.decode(state, type=_State)
-        self._return_to(kept.checkpoint)
+        kept = msgspec.msgpack.decode(state, type=Kept)
+        if self._pristine is None:
+            self._note_pristine()
+        self._count_max = kept.count_max
+        give_back(kept.checkpoint, self._strategy, self.desk)
         self.abandoned = kept.abandoned
         self.intensity.restarts = kept.restarts
         self.intensity.times_ns = kept.restart_times_ns

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from actors import messages as m
+from actors.by_hand import ByHand
 from actors.control import Control
 from actors.execution.margin_account import contract_terms
 from actors.execution.orders import Execution
@@ -166,7 +167,14 @@ class Core:
         self.ledger.emit_marks = "equity" in self.risk.needs
         self.risk.on_needs = self._on_risk_needs
         self.execution = Execution(context, nonce)
-        self.control = Control(context, commands_kept=settings.http.commands_kept, safe_state=supervision.safe_state)
+        self.control = Control(
+            context,
+            commands_kept=settings.http.commands_kept,
+            safe_state=supervision.safe_state,
+            strategies=[strategy for strategy, _ in books],
+        )
+        self.control.follow = self._rewire
+        self.by_hand = ByHand(self)
         self.scheduler = Scheduler(
             context,
             self.digest,
@@ -219,7 +227,6 @@ class Core:
     def _entries(self) -> Table:
         """Who hears an input, in order."""
         market, venue, ledger, features = self.market, self.venue, self.ledger, self.features
-        control = self.control
         strategies = self.strategies
         table: dict[type[m.Message], list[Handler]] = {
             m.Bar: [
@@ -235,13 +242,7 @@ class Core:
                 *([features.on_timer] if features.has_slices else []),
                 *(s.on_timer for s in strategies),
             ],
-            m.Pause: [control.on_command],
-            m.Resume: [control.on_command],
-            m.Flatten: [control.on_command],
-            m.Stop: [control.on_command],
-            m.Halt: [control.on_halt],
-            m.Tighten: [control.on_tighten, self.risk.on_tighten],
-            m.LimitsConfigured: [self.risk.on_configured],
+            **self.by_hand.entries(),
             m.VenueLink: [],
             m.OrderReported: [],
             m.OrderInDoubt: [],
@@ -322,14 +323,14 @@ class Core:
     def _subscribers(self) -> Table:
         """Who hears an emitted message, in order."""
         decided, execution, ledger, risk = self.digest.decided.append, self.execution, self.ledger, self.risk
-        venue, features, control, strategies = self.venue, self.features, self.control, self.strategies
-        market, needs = self.market, self.risk.needs
+        venue, features, strategies = self.venue, self.features, self.strategies
+        market, needs = self.market, risk.needs
         heeding = [s.heed for s in strategies if s.heeds]
         to_strategies = [*heeding, *(s.on_order_event for s in strategies if s.hears_orders)]
         to_paper = [venue.ties.on_tied] if isinstance(venue, SimulatedVenue) else []
         late = [self.paper_funding.on_execution] if self.paper_funding is not None and self.margin is not None else []
         wishes = [decided, risk.on_intent, *([risk.on_intent_answered] if "answers" in needs else [])]
-        return {
+        table: dict[type[m.Message], list[Any]] = {
             m.AggregateClosed: [features.on_aggregate],
             m.BarRejected: [features.on_bar_rejected],
             m.DataRejected: [],
@@ -412,14 +413,9 @@ class Core:
             m.AskAccount: [],
             m.Reconciled: [],
             m.EquityMark: [risk.on_equity],
-            m.Halt: [control.on_halt],
-            m.LimitBreached: [control.on_breached],
-            m.LimitChanged: [control.on_limit_changed],
-            m.TradingStateChanged: [risk.on_trading_state, *(s.on_trading_state for s in strategies)],
-            m.Flattened: [control.on_flattened],
-            m.ActorFailed: [control.on_actor_failed],
             m.ActorRestarted: [s.on_restarted for s in strategies if s.heeds],
         }
+        return self.by_hand.wired(table)
 
     def bars(self) -> int:
         """Return how many bars there were so far, of all series, those withheld and history not counted."""

@@ -28,6 +28,7 @@ Session = (
     m.Bar | m.WarmUp | m.Trade | m.Quote | m.BookSnapshot | m.Mark | m.Funding
     | m.OpenInterest | m.Liquidation | m.External
     | m.TapeEnded | m.Pause | m.Resume | m.Flatten | m.Stop | m.Tighten | m.LimitsConfigured
+    | m.PauseStrategy | m.ResumeStrategy | m.FlattenStrategy | m.ClosePosition | m.RestartActor
 )  # fmt: skip
 """What of a session's inputs is not the venue's doing: the market, and what people asked for."""
 

@@ -12,7 +12,8 @@ come to the same: a stop for what is held, rungs for what they still have to clo
   when that is certain its lots are closed by a market order.
 * An exit that is refused is not tried again before the next bar of its symbol, or before the book has changed.
 * A stop the market has passed already closes the position by a market order.
-* While trading is flattening, halted or stopping, nothing is ordered; afterwards what should be there is placed again.
+* While trading, or the strategy itself, is flattening, halted or stopping, nothing is ordered; afterwards what should
+  be there is placed again.
 """
 
 from __future__ import annotations
@@ -68,6 +69,7 @@ class KeptExits(msgspec.Struct):
     links: list[list[int]]
     trading: str
     used: bool
+    own: str = "running"
 
 
 class Exits:
@@ -82,6 +84,7 @@ class Exits:
         links: orders of which one cancels the others.
         used: whether there ever were any: from then on the strategy follows its orders.
         trading: the trading state.
+        own: the strategy's own one.
     """
 
     def __init__(self, desk: Desk, alone: frozenset[str]) -> None:
@@ -91,6 +94,7 @@ class Exits:
         self.links: list[list[int]] = []
         self.used = False
         self.trading = "running"
+        self.own = "running"
         self.timer = f"exits.{desk.strategy}"
         """In whose name deadlines are set; the timer's own is the symbol's."""
         self._filled: Fill | None = None
@@ -304,9 +308,9 @@ class Exits:
 
     # --- time ---------------------------------------------------------------------------------------
 
-    def on_trading(self, state: str) -> None:
-        """Follow the trading state; what was refused may be tried again in a new one."""
-        self.trading = state
+    def on_trading(self, state: str, own: str) -> None:
+        """Follow the trading states; what was refused may be tried again in a new one."""
+        self.trading, self.own = state, own
         for plan in self.plans.values():
             plan.held_back.clear()
 
@@ -347,7 +351,7 @@ class Exits:
         """Bring the orders at work to what they should be: those that get smaller first."""
         held_lots = self._held(plan, standing)
         plan.most_lots = max(plan.most_lots, held_lots)
-        if self.trading not in _MANAGING:
+        if self.trading not in _MANAGING or self.own not in _MANAGING:
             return
         wanted = self._wanted(plan, standing, held_lots)
         if not held_lots and plan.opened_ns >= 0 and not plan.leaving:
@@ -459,15 +463,15 @@ class Exits:
 
     def dump(self) -> bytes:
         """Return the state; nothing before there were exits, in running trade."""
-        if not self.used and self.trading == "running":
+        if not self.used and self.trading == self.own == "running":
             return b""
-        return msgspec.msgpack.encode(KeptExits(self.plans, self.links, self.trading, self.used))
+        return msgspec.msgpack.encode(KeptExits(self.plans, self.links, self.trading, self.used, self.own))
 
     def load(self, state: bytes) -> None:
         """Restore the state."""
         kept = msgspec.msgpack.decode(state, type=KeptExits) if state else KeptExits({}, [], "running", used=False)
         self.plans, self.links, self.trading = kept.plans, kept.links, kept.trading
-        self.used = kept.used
+        self.used, self.own = kept.used, kept.own
         self._filled = None
 
 

@@ -38,6 +38,7 @@ from actors.messages import (
 from actors.risk.account import Equity, Streaks
 from actors.risk.books import Books
 from actors.risk.changes import Changes
+from actors.risk.clearing import Clearing, Commanded
 from actors.risk.closing import CLOSING_REF_FIRST, Closing
 from actors.risk.hearing import Hearing
 from actors.risk.in_force import InForce
@@ -48,7 +49,7 @@ from actors.risk.sources import Sources
 from actors.risk.working import CLEARING, Working, exits, price_ticks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from actors.execution.margin_account import Terms
     from actors.instrument import Instrument
@@ -82,9 +83,11 @@ class _State(msgspec.Struct, kw_only=True, omit_defaults=True):
     moves: dict[str, Moves] = {}
     counts: dict[str, Counts] = {}
     acted: list[str] = []
+    strategies: dict[str, str] = {}
+    scopes: list[tuple[str, str]] = []
 
 
-class Risk(Hearing):
+class Risk(Hearing, Commanded):
     """Vetoes, clips or passes.
 
     Attributes:
@@ -124,6 +127,7 @@ class Risk(Hearing):
         self._working = books.working
         self.judge = Judge(context)
         self._closing = Closing(books, instruments, self._request, self._emit)
+        self._clearing = Clearing(books, self._closing, self._emit)
         self._changes = Changes(context, books, instruments, self.judge, self._note_order, _COUNT_MAX)
         self._given = Sources(
             context,
@@ -192,7 +196,7 @@ class Risk(Hearing):
                 self._emit(CancelRequest(strategy, symbol, intent.ref))
             return
         if intent.action == "amend":
-            self._changes.amend_or_veto(intent, self._trading)
+            self._changes.amend_or_veto(intent, *self._clearing.bound(strategy, symbol, self._trading))
             return
         instrument = self._instruments.get(symbol)
         if instrument is None:
@@ -216,17 +220,18 @@ class Risk(Hearing):
             self._veto(intent, "quantity is below one lot")
 
     def _pass_or_veto(self, intent: Intent, instrument: Instrument, side: int, lots: int, position_lots: int) -> None:
-        if self._trading in CLEARING:
-            self._veto(intent, f"trading is {self._trading}")
+        trading, bound = self._clearing.bound(intent.strategy, intent.symbol, self._trading)
+        if trading in CLEARING:
+            self._veto(intent, bound)
             return
         symbol, allowed_lots = intent.symbol, lots
-        reduce_only = intent.reduce_only or self._trading != "running"
+        reduce_only = intent.reduce_only or trading != "running"
         reason = ""
         if reduce_only:
             allowed_lots = min(lots, max(0, -side * position_lots))
             reason = "reduce-only, and nothing is left to reduce"
-            if self._trading != "running":
-                reason = f"trading is {self._trading}"
+            if trading != "running":
+                reason = bound
         if (
             side == SELL and instrument.spec.long_only
         ):  # a spot venue knows no reduce-only: it would sell what is not ours
@@ -351,16 +356,21 @@ class Risk(Hearing):
             working.open_lots = fill.remaining_lots + working.reserved_lots
         else:
             del self._working[key]
-        if self._trading == "flattening":
-            self._closing.go_on()
+        self._go_on()
 
     def on_order_ended(self, event: Rejected | Cancelled | Expired) -> None:
         """Forget a working order."""
         working = self._working.pop((event.strategy, event.ref))
         if working.closing and isinstance(event, Rejected):
             self._closing.on_refused(event.strategy, event.symbol)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Close what is to be closed, wherever nothing is left in the way."""
         if self._trading == "flattening":
             self._closing.go_on()
+        if self._clearing.scopes:
+            self._clearing.go_on()
 
     def on_amended(self, event: Amended) -> None:
         """Take over the terms the order works under now."""
@@ -396,19 +406,19 @@ class Risk(Hearing):
             self.judge.acted.clear()
             return
         self._closing.refusals.clear()
+        closing = [key for key, order in self._working.items() if order.closing]
+        held = [key for key in closing if self._clearing.holds(self._working[key])]
         if message.state == "flattening":
-            self._cancel_all_but([key for key, order in self._working.items() if order.closing])
+            self._cancel_all_but(closing)
+        elif message.state == "stopping":
+            self._clearing.scopes.clear()
+            self._cancel_all_but(())
         elif not withdraw and (message.state == "paused" or (message.state == "halted" and not self._cancel_on_halt)):
             self._cancel_all_but(exits(self._working, self._positions))
         else:
-            self._cancel_all_but(())
+            self._cancel_all_but(held)  # what a person asked to be closed is closed all the same
         if message.state == "flattening":
             self._closing.go_on()
-
-    def _cancel_all_but(self, kept: Collection[tuple[str, int]]) -> None:
-        for key, order in self._working.items():
-            if key not in kept:
-                self._emit(CancelRequest(order.strategy, order.symbol, order.ref))
 
     # --- state --------------------------------------------------------------------------------------
 
@@ -433,6 +443,8 @@ class Risk(Hearing):
                 moves=given.windows.moves,
                 counts=self.judge.counts,
                 acted=self.judge.acted,
+                strategies=self._clearing.states,
+                scopes=self._clearing.scopes,
             )
         )
 
@@ -458,6 +470,7 @@ class Risk(Hearing):
         given.newest.seen = kept.seen
         given.windows.moves = kept.moves
         self.judge.counts, self.judge.acted = kept.counts, kept.acted
+        self._clearing.states, self._clearing.scopes = kept.strategies, kept.scopes
         self.in_force.load(kept.limits, kept.configured)
         on_needs, self.on_needs = self.on_needs, None
         self._take()

@@ -39,8 +39,8 @@ class Changes:
         self._note_order = note_order
         self._count_max = count_max
 
-    def amend_or_veto(self, intent: Intent, trading: str) -> None:
-        """Answer a wish to change an order."""
+    def amend_or_veto(self, intent: Intent, trading: str, bound: str) -> None:
+        """Answer a wish to change an order in the trading state that binds it; `bound` says in words which."""
         working = self._books.working.get((intent.strategy, intent.ref))
         if working is None or working.closing:
             self._emit(AmendVeto(intent.strategy, intent.symbol, intent.ref, "no such order is working"))
@@ -52,7 +52,7 @@ class Changes:
         wanted = Terms(lots, limit_ticks or terms.limit_ticks, stop_ticks or terms.stop_ticks)
         reason = ""
         if trading in CLEARING:
-            reason = f"trading is {trading}"
+            reason = bound
         elif working.amending:
             reason = "an earlier amend is under way"
         elif (limit_ticks and not terms.limit_ticks) or (stop_ticks and not terms.stop_ticks):
@@ -60,7 +60,7 @@ class Changes:
         elif lots <= 0:
             reason = "quantity is below one lot"
         elif lots > working.filled_lots:
-            wanted, reason = self._allowed_terms(intent, instrument, working, wanted, trading)
+            wanted, reason = self._allowed_terms(intent, instrument, working, wanted, (trading, bound))
         if wanted == terms:
             reason = reason or "it would change nothing"
         if reason:
@@ -73,11 +73,11 @@ class Changes:
         self._emit(AmendRequest(working.strategy, working.symbol, working.ref, *wanted))
 
     def _allowed_terms(
-        self, intent: Intent, instrument: Instrument, working: Working, wanted: Terms, trading: str
+        self, intent: Intent, instrument: Instrument, working: Working, wanted: Terms, state: tuple[str, str]
     ) -> tuple[Terms, str]:
         """Return the terms an order may be changed to, its quantity cut to what fits; or why it may not be changed."""
         open_lots = wanted.quantity_lots - working.filled_lots
-        most_lots, reason = self._most_open(intent, instrument, working, wanted, trading)
+        most_lots, reason = self._most_open(intent, instrument, working, wanted, state)
         if most_lots <= 0 or open_lots > working.open_lots >= most_lots:
             return wanted, reason
         lots = working.filled_lots + min(open_lots, most_lots)
@@ -96,7 +96,7 @@ class Changes:
         return wanted._replace(quantity_lots=lots), ""
 
     def _most_open(
-        self, intent: Intent, instrument: Instrument, working: Working, wanted: Terms, trading: str
+        self, intent: Intent, instrument: Instrument, working: Working, wanted: Terms, state: tuple[str, str]
     ) -> tuple[int, str]:
         """Return how much of an order may be open once it has the terms wanted, and what stands against more."""
         side, open_lots = working.side, wanted.quantity_lots - working.filled_lots
@@ -107,8 +107,9 @@ class Changes:
         spot_exit = side == SELL and instrument.spec.long_only
         if spot_exit or not working.reduce_only:
             closable_lots -= others_lots
+        trading, bound = state
         if trading != "running":
-            return closable_lots, f"trading is {trading}"
+            return closable_lots, bound
         if working.reduce_only or spot_exit:
             reason = f"{working.symbol} is spot, and nothing is left to sell"
             reason = "reduce-only, and nothing is left to reduce" if working.reduce_only else reason

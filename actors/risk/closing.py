@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from actors.messages import BUY, SELL, Flattened, Halt, OrderRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from actors.instrument import Instrument
     from actors.messages import Message
@@ -48,9 +48,18 @@ class Closing:
         """Order away every open position once nothing else works in its book; say when all is flat."""
         if self._books.working:
             return
+        flat, left = self.order_away(list(self._books.positions))
+        if flat:
+            self._emit(Flattened())
+            if left:
+                self._emit(Halt(f"the venue refuses to close {', '.join(left)}"))
+
+    def order_away(self, books: Iterable[Book]) -> tuple[bool, list[str]]:
+        """Close books in which nothing works; return whether all is flat, and what the venue refuses to close."""
         flat = True
         left: list[str] = []
-        for (strategy, symbol), position_lots in self._books.positions.items():
+        for strategy, symbol in books:
+            position_lots = self._books.positions[strategy, symbol]
             step_lots = self._instruments[symbol].step_lots
             lots = abs(position_lots) // step_lots * step_lots
             if self._is_dust(symbol, lots):
@@ -71,10 +80,7 @@ class Closing:
                     )
                 )
                 self.ref -= 1
-        if flat:
-            self._emit(Flattened())
-            if left:
-                self._emit(Halt(f"the venue refuses to close {', '.join(left)}"))
+        return flat, left
 
     def on_refused(self, strategy: str, symbol: str) -> None:
         """Count what the venue did not take."""

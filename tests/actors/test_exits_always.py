@@ -40,8 +40,21 @@ ACTIONS = st.one_of(
     st.tuples(st.just("pause")),
     st.tuples(st.just("halt")),
     st.tuples(st.just("resume")),
+    st.tuples(st.just("pause a")),
+    st.tuples(st.just("flatten a")),
+    st.tuples(st.just("close X of a")),
+    st.tuples(st.just("resume a")),
     st.tuples(st.just("nothing")),
 )
+COMMANDS: dict[str, Any] = {
+    "pause": m.Pause("c"),
+    "halt": m.Halt("c"),
+    "resume": m.Resume("c"),
+    "pause a": m.PauseStrategy("c", "a"),
+    "flatten a": m.FlattenStrategy("c", "a"),
+    "close X of a": m.ClosePosition("c", "a", "X"),
+    "resume a": m.ResumeStrategy("c", "a"),
+}
 STEPS = st.lists(
     st.tuples(ACTIONS, st.integers(-6, 6), st.integers(0, 5), st.integers(0, 5), st.integers(-6, 6)),
     min_size=1,
@@ -126,9 +139,8 @@ class World:
 
     def step(self, step: Any) -> None:
         action, opened, up, down, closed = step
-        if action[0] in ("pause", "halt", "resume"):
-            kinds = {"pause": m.Pause, "halt": m.Halt, "resume": m.Resume}
-            self.judged(self.bench.post(kinds[action[0]]("c")))
+        if action[0] in COMMANDS:
+            self.judged(self.bench.post(COMMANDS[action[0]]))
         start = max(20, self.price + opened)
         end = max(20, start + closed)
         if self.ticks:
@@ -162,7 +174,7 @@ class World:
                 assert ref in legs, "no exit works that nobody looks after"
                 assert order.request.quantity_lots == legs[ref].lots
                 assert order.filled_lots == legs[ref].filled_lots
-                if core.control.trading in ("running", "paused"):
+                if self.is_managing():
                     assert lots * order.request.side < 0 or legs[ref].state == "cancelling"
         if self.long_only:
             assert lots >= 0
@@ -170,10 +182,16 @@ class World:
             assert at_risk <= lots or any(leg.state == "cancelling" for leg in legs.values())
         self.is_protected(exits, lots)
 
+    def is_managing(self) -> bool:
+        """Return whether exits are ordered: neither the account nor the strategy is flattening, halted or stopping."""
+        core = self.bench.core
+        managing = core.control.trading in ("running", "paused") and core.control.state_of("a") != "flattening"
+        return managing and not core.risk.is_clearing("a", "X")
+
     def is_protected(self, exits: Any, lots: int) -> None:
         """A stop rests for all that is held, or it is being closed, or brought there."""
         plan = exits.plans.get("X")
-        if plan is None or exits.trading not in ("running", "paused") or not plan.stop_ticks or plan.held_back:
+        if plan is None or not self.is_managing() or not plan.stop_ticks or plan.held_back:
             return
         held = plan.side * lots
         if held <= 0 or plan.closing:

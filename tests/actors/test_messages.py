@@ -15,6 +15,7 @@ REQUEST = m.OrderRequest("a", "X", 3, m.SELL, 7, "stop_limit", 90, 91, "ioc", re
 EVENT = ("pbt1", "a", "X", 3)
 BAR = m.Bar("X", 60, 120, 180, 1.5, 2.5, 0.5, 2.0, 3.25)
 
+BY = m.Sender("control", "desk", "::1", 7)
 REPORT = m.OrderReported("pbt1", "77", "cancelled", 5, "by the user", asked=True, quantity_lots=7, limit_ticks=90)
 TRADE = m.TradeReported("pbt1", "X", 9, m.BUY, 100, 5, "BTC", 3, "maker", 77, realized_atoms=-4, fee_value_atoms=9)
 FORCED = m.ForcedTrade("X", "liquidation", "autoclose-1", 13, m.SELL, 100, 5, "USDT", 3, -400, 79)
@@ -36,9 +37,15 @@ INPUTS: list[Any] = [
     m.Pause("c1", "key"),
     m.Resume("c1"),
     m.Flatten("c1"),
-    m.Stop("c1", "key"),
+    m.Stop("c1", "key", BY),
     m.Halt("journal: full"),
     m.Tighten("c1", "max_net", "5000", "key"),
+    m.PauseStrategy("c1", "a", "key", BY),
+    m.ResumeStrategy("c1", "a"),
+    m.FlattenStrategy("c1", "a", by=BY),
+    m.ClosePosition("c1", "a", "X", "key", BY),
+    m.WithdrawOrder("c1", "pbt1", by=BY),
+    m.RestartActor("c1", "strategy.a", anew=True, by=BY),
     m.LimitsConfigured('{"max_net": "5000"}', reset=True),
     m.VenueLink(up=False, reason="closed"),
     REPORT,
@@ -133,5 +140,5 @@ def test_a_record_of_a_release_without_the_last_field_still_decodes() -> None:
 
 
 def test_a_record_of_a_release_with_more_fields_still_decodes() -> None:
-    newer = msgspec.msgpack.encode(["Pause", "c1", "key", "and more"])
-    assert decode_input(newer) == m.Pause("c1", "key")
+    newer = msgspec.msgpack.encode(["Pause", "c1", "key", ["control", "desk", "::1", 7, "more"], "and more"])
+    assert decode_input(newer) == m.Pause("c1", "key", BY)

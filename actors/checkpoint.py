@@ -1,0 +1,97 @@
+"""Checkpoints of a strategy: what is kept of it and of its desk, and how it returns there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from actors.desk.standing import KeptStanding
+from actors.messages import Bar
+
+if TYPE_CHECKING:
+    from actors.desk.desk import Desk
+    from actors.messages import Message
+    from actors.strategy_port import StrategyPort
+
+
+class Checkpoint(msgspec.Struct, frozen=True):
+    """The strategy's state, and what its desk remembers, at one point."""
+
+    strategy: bytes
+    ref: int
+    position_lots: int
+    reference_bar: Bar | None
+    tick_price: float = 0.0
+    tick_ns: int = 0
+    cost_atoms: int = 0
+    further: list[KeptStanding] = []
+    """Of its other symbols, in order; what stands above is of the first."""
+    exits: bytes = b""
+
+
+class Heeded:
+    """A message that only the exits were told."""
+
+    __slots__ = ("message",)
+
+    def __init__(self, message: Message) -> None:
+        self.message = message
+
+
+class Kept(msgspec.Struct):
+    """What a snapshot keeps of a strategy's actor."""
+
+    checkpoint: Checkpoint
+    abandoned: bool
+    restarts: int
+    restart_times_ns: list[int]
+    count_max: int = 0
+    """Of the wishes that were numbered when it was given up; 0 in what an older version kept."""
+
+
+def take(strategy: StrategyPort, desk: Desk) -> Checkpoint:
+    """Return the state of a strategy and its desk."""
+    first, *others = desk.standings.values()
+    return Checkpoint(
+        strategy.dump_state(),
+        desk.count,
+        first.lots,
+        first.bar,
+        first.tick_price,
+        first.tick_ns,
+        first.cost_atoms,
+        [standing.keep() for standing in others],
+        desk.exits.dump(),
+    )
+
+
+def last_good(checkpoint: Checkpoint, desk: Desk) -> Checkpoint:
+    """Return the checkpoint of an abandoned strategy: what it left half done may not even be kept."""
+    current = [standing.keep() for standing in desk.standings.values()]
+    further = [
+        msgspec.structs.replace(kept, position_lots=now.position_lots, cost_atoms=now.cost_atoms)
+        for kept, now in zip(checkpoint.further, current[1:], strict=True)
+    ]
+    first = current[0]
+    return msgspec.structs.replace(
+        checkpoint, position_lots=first.position_lots, cost_atoms=first.cost_atoms, further=further
+    )
+
+
+def give_back(checkpoint: Checkpoint, strategy: StrategyPort, desk: Desk) -> None:
+    """Return a strategy and its desk to a checkpoint."""
+    strategy.load_state(checkpoint.strategy)
+    desk.count = checkpoint.ref
+    first = KeptStanding(
+        checkpoint.position_lots,
+        checkpoint.cost_atoms,
+        checkpoint.reference_bar,
+        checkpoint.tick_price,
+        checkpoint.tick_ns,
+    )
+    for standing, kept in zip(desk.standings.values(), (first, *checkpoint.further), strict=True):
+        standing.load(kept)
+    desk.exits.load(checkpoint.exits)
+    if desk.exits.is_busy:
+        desk.look_after()

@@ -1,0 +1,44 @@
+"""Beginning again: a strategy that was given up finds its exits and orders as they are by now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actors.desk.exit_plan import Leg
+from actors.desk.exits import STOP
+
+if TYPE_CHECKING:
+    from actors.desk.desk import Desk
+    from actors.desk.exits import Exits
+    from actors.messages import BeginAgain
+
+
+def take_up(desk: Desk, exits: Exits, message: BeginAgain) -> list[int]:
+    """Bring exits as a checkpoint has them up to what works now; return the orders that nobody remembers.
+
+    A stop that only reduces is never one of these: whatever has become of its strategy, it protects. Where there is a
+    plan without a stop, it becomes that plan's.
+    """
+    exits.on_trading(message.trading, message.own)
+    working = {ref: (lots, filled_lots, ticks) for ref, lots, filled_lots, ticks, _ in message.working}
+    known: list[int] = []
+    for symbol, plan in exits.plans.items():
+        plan.entries = [ref for ref in plan.entries if ref in working]
+        plan.legs = [leg for leg in plan.legs if leg.ref in working]
+        for leg in plan.legs:
+            leg.lots, leg.filled_lots, leg.ticks = working[leg.ref]
+            leg.state, leg.asked_lots = "working", 0
+        known += [*plan.entries, *(leg.ref for leg in plan.legs)]
+        if plan.due_ns:
+            desk.armed.append((exits.timer, symbol, max(desk.now_ns, plan.due_ns)))
+    exits.links = [kept for refs in exits.links if len(kept := [ref for ref in refs if ref in working]) > 1]
+    forgotten: list[int] = []
+    for ref, lots, filled_lots, ticks, protects in message.working:
+        if ref in known:
+            continue
+        own = exits.plans.get(desk.symbol_of(ref))
+        if not protects or (own is not None and own.leg(STOP) is not None):
+            forgotten.append(ref)
+        elif own is not None:
+            own.legs.append(Leg(ref, STOP, lots, ticks, filled_lots, "working"))
+    return forgotten
