@@ -74,7 +74,7 @@ class ByHand:
         """Withdraw an order, or say why not."""
         order = self._core.execution.orders.get(message.order_id)
         if order is None:
-            self._answer(message.command_id, "refused", self._absent(message.order_id))
+            self._answer(message.command_id, "refused", self.absent(message.order_id))
             return
         request = order.request
         if request.closing and self._core.risk.is_clearing(request.strategy, request.symbol):
@@ -84,7 +84,7 @@ class ByHand:
         self._emit(m.CommandAnswered(message.command_id, "pending", note, request.strategy, request.ref))
         self._emit(m.CancelRequest(request.strategy, request.symbol, request.ref))
 
-    def _absent(self, order_id: str) -> str:
+    def absent(self, order_id: str) -> str:
         """Say why there is no such order: ids are counted, so one that never was is told from one that ended."""
         execution = self._core.execution
         begin = f"{PREFIX}{execution.nonce}"

@@ -181,9 +181,10 @@ class Control:
         context: the core's.
         commands_kept: so many commands are remembered.
         safe_state: where a failure brings the account.
-        strategies: those there are, and whoever else has a book.
+        strategies: whose books there are.
 
     Attributes:
+        strategies: those there are, and whoever else has a book.
         trading: the account's state.
         held: the strategies that are not running.
         commands: what was asked for, oldest first.
@@ -196,7 +197,7 @@ class Control:
         self, context: Context, *, commands_kept: int, safe_state: str, strategies: Collection[str] = ()
     ) -> None:
         self.name = "control"
-        self._strategies = strategies
+        self.strategies = strategies
         self._context = context
         self._emit = context.emit
         self._commands_kept = commands_kept
@@ -366,7 +367,7 @@ class Control:
         command.strategy, command.symbol = strategy, symbol
         if self.trading == "stopping":
             command.outcome = "ignored"
-        elif strategy and strategy not in self._strategies:
+        elif strategy and strategy not in self.strategies:
             command.outcome, command.note = "refused", f"there is no strategy {strategy}"
         return command
 

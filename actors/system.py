@@ -171,7 +171,7 @@ class Core:
             context,
             commands_kept=settings.http.commands_kept,
             safe_state=supervision.safe_state,
-            strategies=[strategy for strategy, _ in books],
+            strategies=list(dict.fromkeys(strategy for strategy, _ in books)),
         )
         self.control.follow = self._rewire
         self.by_hand = ByHand(self)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from config.errors import UserError
+from daemon.ctl_cli import StateDirOption, ctl_app
 from daemon.data_cli import DataDirOption, data_app
 from daemon.features_cli import features_app
 
@@ -23,7 +24,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-ctl_app = typer.Typer(help="Steer a running daemon.", no_args_is_help=True)
 journal_app = typer.Typer(help="Replay, compare or export what a session recorded.", no_args_is_help=True)
 app.add_typer(ctl_app, name="ctl")
 app.add_typer(journal_app, name="journal")
@@ -76,9 +76,6 @@ SetOption = Annotated[
     typer.Option("--set", metavar="SECTION.KEY=VALUE", help="A setting, for example account.cash=50000; repeatable."),
 ]
 ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Your settings, as TOML.")]
-StateDirOption = Annotated[
-    Path | None, typer.Option("--state-dir", metavar="DIR", help="Where a daemon keeps its journal and token.")
-]
 ModeOption = Annotated[
     str, typer.Option("--mode", metavar="paper|real", help="Whose venue takes the orders: ours, or a real one.")
 ]
@@ -371,50 +368,6 @@ def tui(state_dir: StateDirOption = None) -> None:
     from daemon.commands.ctl import open_console
 
     open_console(state_dir)
-
-
-@ctl_app.command("status")
-def ctl_status(state_dir: StateDirOption = None, as_json: JsonOption = False) -> None:
-    """Show state, equity, positions and actors."""
-    from daemon.commands.ctl import status_command
-
-    status_command(state_dir, as_json=as_json)
-
-
-def _command(action: str, help_text: str) -> None:
-    @ctl_app.command(action, help=help_text)
-    def send(
-        state_dir: StateDirOption = None,
-        key: Annotated[
-            str | None, typer.Option("--key", metavar="KEY", help="Idempotency key: the same key is the same command.")
-        ] = None,
-        as_json: JsonOption = False,
-    ) -> None:
-        from daemon.commands.ctl import control_command
-
-        control_command(state_dir, action, key, as_json=as_json)
-
-
-@ctl_app.command("tighten")
-def ctl_tighten(
-    limit: Annotated[str, typer.Argument(metavar="LIMIT", help="Its name below [risk], for example max_net.")],
-    value: Annotated[str, typer.Argument(metavar="VALUE", help="What it shall be from now on.")],
-    state_dir: StateDirOption = None,
-    key: Annotated[
-        str | None, typer.Option("--key", metavar="KEY", help="Idempotency key: the same key is the same command.")
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Tighten a risk limit while trading runs; only a restart with another configuration loosens it."""
-    from daemon.commands.ctl import control_command
-
-    control_command(state_dir, "tighten", key, as_json=as_json, terms={"limit": limit, "value": value})
-
-
-_command("pause", "Take no new risk; exits still pass.")
-_command("resume", "Trade again after a pause or a halt.")
-_command("flatten", "Cancel all orders, close all positions, then stay paused; waits until flat.")
-_command("stop", "Cancel all orders, seal the session and end the daemon; positions stay.")
 
 
 @journal_app.command("replay")

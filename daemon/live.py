@@ -10,14 +10,15 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.lowlevel
 import msgspec
 import structlog
 
-from actors.messages import Flatten, Halt, Pause, Resume, Stop, TapeEnded, Tighten
+from actors.control import AnyCommand
+from actors.messages import Halt, TapeEnded
 from actors.runtime.clock import LiveClock, knowable_ns
 from actors.runtime.journal import Record, encode_input, link
 from actors.runtime.timers import NEVER_NS
@@ -30,16 +31,6 @@ if TYPE_CHECKING:
     from actors.system import Core
     from config.schema import Settings
     from daemon.edges.journal import JournalWriter
-
-Action = Literal["pause", "resume", "flatten", "stop"]
-Command = Pause | Resume | Flatten | Stop | Tighten
-
-COMMANDS: dict[str, type[Pause | Resume | Flatten | Stop]] = {
-    "pause": Pause,
-    "resume": Resume,
-    "flatten": Flatten,
-    "stop": Stop,
-}
 
 _SLICE = 256
 """Inputs run before other tasks get their turn."""
@@ -157,10 +148,10 @@ class LiveDriver:
         """Inputs waiting for the core."""
         return len(self._data) + len(self._commands)
 
-    def pending_command(self, idempotency_key: str) -> tuple[Command, anyio.Event] | None:
+    def pending_command(self, idempotency_key: str) -> tuple[AnyCommand, anyio.Event] | None:
         """Return a command that waits under this key, and the event of its being run."""
         for _, message, taken in self._commands:
-            if isinstance(message, Command) and message.idempotency_key == idempotency_key:
+            if isinstance(message, AnyCommand) and message.idempotency_key == idempotency_key:
                 return message, taken
         return None
 

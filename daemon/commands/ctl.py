@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 EXIT_FAULT = 1
 _TIMEOUT_S = 15.0
-_FLAT_WITHIN_S = 600.0
+_DONE_WITHIN_S = 600.0
+_WAITED_FOR = {"flatten": "flat", "close": "closed", "cancel": "cancelled", "restart": "restarted"}
+"""The commands that take a while, and what each has come to when it is done."""
 _POLL_S = 0.2
 
 
@@ -86,18 +88,20 @@ def status_command(state_dir: Path | None, *, as_json: bool) -> None:
 
 
 def control_command(
-    state_dir: Path | None, action: str, key: str | None, *, as_json: bool, terms: dict[str, str] | None = None
+    state_dir: Path | None, action: str, key: str | None, *, as_json: bool, terms: dict[str, str | bool] | None = None
 ) -> None:
     """Send a command, with its terms if it has any, and wait for what becomes of it."""
     endpoint, token = find_endpoint(state_dir)
     answer = _checked(*call(endpoint, token, "POST", "/api/live/control", {"action": action} | (terms or {}), key))
-    if action == "flatten":
-        answer["outcome"] = _wait_until_flat(endpoint, token, answer["command_id"])
+    if action in _WAITED_FOR:
+        answer |= _wait_for_outcome(endpoint, token, answer["command_id"], done=_WAITED_FOR[action])
     if as_json:
         sys.stdout.write(msgspec.json.encode(answer).decode() + "\n")
     else:
-        sys.stdout.write(f"{answer['action']}: {answer.get('outcome', 'accepted')} (command {answer['command_id']})\n")
-    if answer.get("outcome") == "pending":
+        note = f": {answer['note']}" if answer.get("note") else ""
+        outcome = answer.get("outcome", "accepted")
+        sys.stdout.write(f"{answer['action']}: {outcome}{note} (command {answer['command_id']})\n")
+    if answer.get("outcome") in ("pending", "refused"):
         raise SystemExit(EXIT_FAULT)
 
 
@@ -109,15 +113,17 @@ def open_console(state_dir: Path | None) -> None:
     Console(endpoint.url, token).run()
 
 
-def _wait_until_flat(endpoint: Endpoint, token: str, command_id: str) -> str:
-    deadline_s = time.monotonic() + _FLAT_WITHIN_S
+def _wait_for_outcome(endpoint: Endpoint, token: str, command_id: str, *, done: str) -> dict[str, str]:
+    """Return the outcome of a command, `done` being the word for a good one, and what is said of it."""
+    deadline_s = time.monotonic() + _DONE_WITHIN_S
+    row: dict[str, str] = {}
     while time.monotonic() < deadline_s:
         status = _checked(*call(endpoint, token, "GET", "/api/live/status"))
-        outcomes = [row["outcome"] for row in status["commands"] if row["command_id"] == command_id]
-        if not outcomes or outcomes[0] != "pending":
-            return "flat" if outcomes == ["done"] else (outcomes[0] if outcomes else "forgotten")
+        row = next((row for row in status["commands"] if row["command_id"] == command_id), {"outcome": "forgotten"})
+        if row["outcome"] != "pending":
+            break
         time.sleep(_POLL_S)
-    return "pending"
+    return {"outcome": done if row["outcome"] == "done" else row["outcome"], "note": row.get("note", "")}
 
 
 def _checked(status: int, answer: dict[str, Any]) -> dict[str, Any]:
@@ -162,6 +168,10 @@ def _print_status(status: dict[str, Any]) -> None:
         profit = f"{position['unrealized_pnl']:+,.2f}"
         table.add_row("position", f"{position['quantity']} {position['symbol']} ({position['strategy']}) {profit}")
     _add_margin(table, status.get("margin"))
+    for row in status.get("strategies", ()):
+        if row["state"] != "running":
+            reason = f" ({row['reason']})" if row["reason"] else ""
+            table.add_row("strategy", f"{row['strategy']} {row['state']}{reason}")
     for order in status["orders"]:
         price = order["limit_price"] or order["stop_price"] or "market"
         table.add_row("order", f"{order['side']} {order['quantity']} {order['symbol']} at {price}, {order['state']}")

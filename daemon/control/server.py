@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import socket
+import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -16,10 +17,10 @@ import structlog
 from aiohttp import web
 
 from actors.control import action_of
-from actors.risk import LimitError
+from actors.messages import Sender
 from config.errors import UserError
 from daemon.control.protocol import JsonRunner, json_answer
-from daemon.control.requests import RefusedError, TightenRequest, read_command
+from daemon.control.requests import RefusedError, read_command
 
 if TYPE_CHECKING:
     from config.schema import Http
@@ -157,11 +158,11 @@ class ControlServer:
         trouble = self._driver.journal.trouble()
         if trouble is not None:
             raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, f"halted, commands cannot be made durable: {trouble}")
-        if isinstance(wanted, TightenRequest):
-            self._check_limit(wanted)
+        wanted.check(self._driver.core)
         command_id = secrets.token_hex(8)
-        taken = self._driver.post_command(wanted.command(command_id, key))
-        log.info("command_received", action=action, command_id=command_id)
+        by = Sender("control", "control", request.remote or "", time.time_ns())
+        taken = self._driver.post_command(wanted.command(command_id, key, by))
+        log.info("command_received", action=action, command_id=command_id, name=by.name, address=by.address)
         return await self._accepted(command_id, action, taken, repeated=False)
 
     async def _accepted(
@@ -179,14 +180,6 @@ class ControlServer:
             " look at the status, or repeat it under the same Idempotency-Key"
         )
         raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, reason)
-
-    def _check_limit(self, wanted: TightenRequest) -> None:
-        """Refuse to loosen a limit, or what is none; what the core says once its turn has come stands in the status."""
-        try:
-            self._driver.core.risk.in_force.check(wanted.limit, wanted.value)
-        except LimitError as error:
-            status = HTTPStatus.CONFLICT if error.loosens else HTTPStatus.BAD_REQUEST
-            raise RefusedError(status, str(error)) from error
 
     def _known(self, key: str) -> tuple[str, str, anyio.Event | None] | None:
         """Return (command id, action, event of its being run) of the command sent under `key`, run or waiting."""

@@ -93,6 +93,7 @@ class StatusView:
             "orders": [
                 _order(order, core.instruments[order.request.symbol]) for order in core.execution.orders.values()
             ],
+            "strategies": self._strategies(),
             "actors": self._actors(),
             "venue": _venue(core.venue),
             "risk": {
@@ -109,6 +110,8 @@ class StatusView:
                     "action": command.action,
                     "outcome": command.outcome,
                     "ts_ns": command.ts_ns,
+                    "note": command.note,
+                    "by": None if command.by is None else msgspec.structs.asdict(command.by),
                 }
                 for command in core.control.commands[-_COMMANDS_SHOWN:]
             ],
@@ -145,6 +148,20 @@ class StatusView:
                     }
                 )
         return rows
+
+    def _strategies(self) -> list[dict[str, Any]]:
+        core = self._driver.core
+        held = core.control.held
+        return [
+            {
+                "strategy": actor.id,
+                "symbols": list(actor.symbols),
+                "state": "failed" if actor.abandoned else core.control.state_of(actor.id),
+                "since_ns": held[actor.id].since_ns if actor.id in held else None,
+                "reason": held[actor.id].reason if actor.id in held else "",
+            }
+            for actor in core.strategies
+        ]
 
     def _actors(self) -> list[dict[str, Any]]:
         core = self._driver.core

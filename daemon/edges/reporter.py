@@ -36,6 +36,8 @@ _HEARD = (
     m.LimitBreached,
     m.LimitChanged,
     m.TradingStateChanged,
+    m.StrategyStateChanged,
+    m.CommandAnswered,
     m.ActorFailed,
     m.ActorRestarted,
     m.FeedStale,
@@ -98,12 +100,8 @@ class Reporter(Outbox):
             case m.ActorFailed():
                 write = log.error if message.escalated else log.warning
                 write("actor_failed", seq=seq, actor=message.actor, error=message.error, given_up=message.escalated)
-            case m.TradingStateChanged():
-                write = log.error if message.state == "halted" else log.info
-                write("trading_state", seq=seq, state=message.state, reason=message.reason)
-            case m.LimitChanged():
-                event = "limit_not_changed" if message.refused else "limit_changed"
-                log.warning(event, seq=seq, **{name: value for name, value in _fields(message).items() if value})
+            case m.TradingStateChanged() | m.StrategyStateChanged() | m.CommandAnswered() | m.LimitChanged():
+                _write_control(seq, message)
             case m.VenueLink():
                 self._compared = False
             case m.Reconciled():
@@ -131,6 +129,24 @@ def _write_execution(core: Core, seq: int, message: m.Fill | m.Liquidated) -> No
     fields["liquidation_fee"] = f"{message.liquidation_fee_atoms / 1e8:.8f}"
     fields["insured"] = f"{message.insured_atoms / 1e8:.8f}"
     log.error("liquidated", seq=seq, **fields, reason=message.reason)
+
+
+def _write_control(
+    seq: int, message: m.TradingStateChanged | m.StrategyStateChanged | m.CommandAnswered | m.LimitChanged
+) -> None:
+    """Write what became of a command, or of trading."""
+    match message:
+        case m.TradingStateChanged():
+            write = log.error if message.state == "halted" else log.info
+            write("trading_state", seq=seq, state=message.state, reason=message.reason)
+        case m.StrategyStateChanged():
+            log.info("strategy_state", seq=seq, **_fields(message))
+        case m.CommandAnswered():
+            write = log.warning if message.outcome == "refused" else log.info
+            write("command_answered", seq=seq, **{name: value for name, value in _fields(message).items() if value})
+        case m.LimitChanged():
+            event = "limit_not_changed" if message.refused else "limit_changed"
+            log.warning(event, seq=seq, **{name: value for name, value in _fields(message).items() if value})
 
 
 def _event_name(message: m.Message) -> str:

@@ -12,7 +12,15 @@ if TYPE_CHECKING:
     from actors.system import Core
 
 MINUTE = 60 * 10**9
-PASSING = ("trading is", "reduce-only", "quantity is below", "below the minimum notional", "larger than can be counted")
+PASSING = (
+    "trading is",
+    "strategy a",
+    "strategy b",
+    "reduce-only",
+    "quantity is below",
+    "below the minimum notional",
+    "larger than can be counted",
+)
 """How reasons begin that are no rule's."""
 
 
@@ -102,6 +110,8 @@ class Watch:
         key = (intent.strategy, intent.ref)
         self._wishes[key] = intent
         if intent.action not in ("order", "target") or core.control.trading != "running":
+            return
+        if core.risk.is_clearing(intent.strategy, intent.symbol):
             return
         held = _held(core, intent.strategy, intent.symbol)
         if intent.action == "order":

@@ -73,6 +73,7 @@ class World:
     def __init__(self, seed: int, faults: Faults | None = None) -> None:
         self.random = random.Random(seed)
         self.tightens = random.Random(f"tightens {seed}")
+        self.by_hand = random.Random(f"by hand {seed}")
         self.now = 1_700_000_000 * SECOND
         self.faults = faults or self._drawn_faults()
         self.counts: dict[str, int] = {}
@@ -85,6 +86,8 @@ class World:
         self.taken: dict[str, int] = {}
         """How often the venue took an order of that id."""
         self.entries_while_paused: list[str] = []
+        self.steered: dict[str, str] = {}
+        """What was asked of a part of the account, by command id, and what became of it as far as is known."""
         self.totals = Totals()
         self.excesses: list[str] = []
         """Wishes of which more could have been executed than was asked for, and books that sold what they had not."""
@@ -339,9 +342,11 @@ class World:
             self.totals.hear(message)
             self.amended += isinstance(message, m.Amended)
             return
-        if self.core.control.trading == "paused" and isinstance(message, m.SendOrder | m.SendAmend):
+        if isinstance(message, m.SendOrder | m.SendAmend):
             request = message.request
-            if self.venue.specs[request.symbol].long_only and request.side == m.BUY:
+            own = self.core.control.state_of(request.strategy)
+            held_up = self.core.control.trading == "paused" or own == "paused"
+            if held_up and self.venue.specs[request.symbol].long_only and request.side == m.BUY:
                 self.entries_while_paused.append(message.order_id)
         self._effects.append((seq, message))
 
@@ -360,6 +365,28 @@ class World:
             kept = (seq, msgspec.msgpack.encode(self.core.snapshot()))
             self.for_this_life(self.random.randrange(20 * MS), lambda: self._keep_snapshot(kept))
         self.for_this_life(self.random.randrange(5 * MS), lambda: self._commit(seq))
+
+    def steer(self) -> None:
+        """Ask something of a part of the account, as an operator might at any moment."""
+        if not self.alive:
+            return
+        draw, core = self.by_hand, self.core
+        plan = draw.choice(core.strategies)
+        command_id = f"steer{len(self.steered)}"
+        orders = [f"{OWN}none", *core.execution.orders]
+        message: m.Message = draw.choice(
+            [
+                m.PauseStrategy(command_id, plan.id),
+                m.ResumeStrategy(command_id, plan.id),
+                m.ResumeStrategy(command_id, plan.id),
+                m.FlattenStrategy(command_id, plan.id),
+                m.ClosePosition(command_id, plan.id, plan.symbol),
+                m.WithdrawOrder(command_id, draw.choice(orders)),
+                m.WithdrawOrder(command_id, orders[-1]),
+            ]
+        )
+        self.post(message)
+        self.steered[command_id] = type(message).__name__
 
     def post_all(self, messages: list[m.Message]) -> None:
         """Post several inputs, one after the other."""
@@ -587,6 +614,9 @@ class World:
         }
         if ours != set(core.execution.orders):
             found.append(f"open at the venue {sorted(ours)}, in the core {sorted(core.execution.orders)}")
+        open_commands = [each.action for each in core.control.commands if each.outcome == "pending"]
+        if open_commands or core.risk._clearing.scopes:
+            found.append(f"commands without an end: {open_commands}, {core.risk._clearing.scopes}")
         if core.execution.orders:
             found.append(f"orders without an end: {sorted(core.execution.orders)}")
         for (strategy, symbol), book in core.ledger.holdings.items():
@@ -650,6 +680,8 @@ def simulate(seed: int, minutes: int = 240) -> tuple[World, list[str]]:
     """Live through some hours with faults, commands and restarts; return the world and what went wrong."""
     world = World(seed)
     for _ in range(minutes // 20):
+        for _ in range(world.by_hand.randrange(3)):
+            world.at(world.by_hand.randrange(20 * MINUTE), world.steer)
         world.play(20)
         command = world.random.randrange(10)
         if command == 0:
