@@ -152,6 +152,37 @@ class PositionReported(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Negative for a short."""
 
 
+class PositionMargin(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How one contract is held on margin, as the venue tells it: money in atoms, prices as it writes them."""
+
+    symbol: str
+    quantity_lots: int
+    """Negative for a short."""
+    entry_price: float
+    mark_price: float
+    liquidation_price: float
+    """0 where there is none."""
+    initial_atoms: int
+    """Initial margin of the position at its mark."""
+    maintenance_atoms: int
+    isolated_atoms: int
+    """What is set aside for it; 0 on cross margin."""
+
+
+class MarginReported(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How an account stands on margin, as the venue tells it; money in atoms."""
+
+    wallet_atoms: int
+    balance_atoms: int
+    """The wallet with what is not realised yet."""
+    initial_atoms: int
+    """Initial margin of all positions and open orders."""
+    maintenance_atoms: int
+    available_atoms: int
+    positions: tuple[PositionMargin, ...] = ()
+    """Of the contracts that are traded, those that are not flat."""
+
+
 class ForeignOrder(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An open order at the venue that is not ours."""
 
@@ -182,6 +213,8 @@ class AccountReported(Message, frozen=True):
     """Executions the venue itself ordered, since the last one of ours that was known."""
     newest: tuple[tuple[str, int], ...] = ()
     """(symbol, number of its newest execution on the account), where only that was asked for; 0 where there is none."""
+    margin: MarginReported | None = None
+    """Where contracts are traded, and it is told; nothing is decided by it."""
 
 
 class Reconciled(Message, frozen=True):

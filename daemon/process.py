@@ -184,6 +184,7 @@ class _Run:
             mode=options.mode,
             clock="tape" if venue is None else settings.exchange.clock,
             run=opened.run,
+            exchange=settings.exchange,
             streams=tuple if venue is None else venue.statistics,
         )
         self._token_path = token_path

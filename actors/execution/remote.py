@@ -64,6 +64,7 @@ from actors.messages import (
     FundingPaid,
     Halt,
     InstrumentChanged,
+    MarginReported,
     OrderAbsent,
     OrderInDoubt,
     OrderReported,
@@ -127,6 +128,7 @@ class RemoteVenue:
         self.inquiry = Inquiry(context, self.name, reconcile_ns, self.sent, self._booking, self.contracts, self._amends)
         self.last: Reconciled | None = None
         """The newest comparison."""
+        self.margin: tuple[int, MarginReported] | None = None  # what the venue told of it last, and when
 
     @property
     def ready(self) -> bool:
@@ -398,6 +400,7 @@ class RemoteVenue:
 
         Balances are compared only if nothing was booked since they were asked for: else they may be of before.
         """
+        self.margin = None if account.margin is None else (self._context.now_ns, account.margin)
         applied = sum(self._book(trade) for trade in account.trades)
         if self._adoption.waiting:
             self.inquiry.ready = False  # a close by books that have not followed would close twice

@@ -141,8 +141,9 @@ def _add_margin(table: Table, margin: dict[str, Any] | None) -> None:
     for held in margin["positions"]:
         price = "never" if held["liquidation_price"] is None else f"at {held['liquidation_price']}"
         held_as = f"{held['quantity']} {held['symbol']} at {held['leverage']}x {held['margin_mode']}"
-        table.add_row("held on margin", f"{held_as}, liquidated {price}")
-    if margin["liquidations"]:
+        away = "" if held["liquidation_distance"] is None else f", {held['liquidation_distance']:.1%} away"
+        table.add_row("held on margin", f"{held_as}, liquidated {price}{away}")
+    if margin.get("liquidations"):
         table.add_row("liquidations", f"{margin['liquidations']:,}")
 
 

@@ -11,7 +11,7 @@ import msgspec
 from actors.execution.simulated import SimulatedVenue
 from actors.instrument import from_atoms
 from actors.risk import active_limits
-from replay.margin_view import describe_margin
+from replay.margin_view import describe_margin, describe_told_margin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from actors.execution.orders import Order
     from actors.execution.remote import RemoteVenue
     from actors.instrument import Instrument
+    from config.schema import Exchange
     from daemon.live import LiveDriver
     from daemon.supervisor import Supervisor
 
@@ -37,6 +38,7 @@ class StatusView:
         mode: str,
         clock: str,
         run: int,
+        exchange: Exchange,
         streams: Callable[[], Sequence[msgspec.Struct]] = tuple,
     ) -> None:
         self.ready = False
@@ -49,6 +51,7 @@ class StatusView:
         self._mode = mode
         self._clock = clock
         self._run = run
+        self._exchange = exchange
         self._streams = streams
         self._started_s = time.monotonic()
 
@@ -83,9 +86,7 @@ class StatusView:
             "realized_pnl": from_atoms(sum(held.realized_atoms for held in core.ledger.holdings.values())),
             "funding": from_atoms(sum(held.funding_atoms for held in core.ledger.holdings.values())),
             "positions": self._positions(),
-            "margin": None
-            if core.margin is None
-            else describe_margin(core.margin.account, core.ledger.holdings.values(), core.instruments),
+            "margin": self._margin(),
             "other_assets": [
                 {"asset": other.asset, "amount": from_atoms(other.amount_atoms), "value": from_atoms(other.value_atoms)}
                 for other in core.ledger.others.values()
@@ -129,6 +130,16 @@ class StatusView:
                 "released_p99": _us(self._driver.released.quantile(0.99)),
             },
         }
+
+    def _margin(self) -> dict[str, Any] | None:
+        """Return how the account stands on margin: at the simulated venue as it is, at a real one as told last."""
+        core = self._driver.core
+        if core.margin is not None:
+            return describe_margin(core.margin.account, core.ledger.holdings.values(), core.instruments)
+        if isinstance(core.venue, SimulatedVenue):
+            return None
+        exchange = self._exchange
+        return describe_told_margin(core.venue.margin, exchange.leverage, exchange.margin_mode, core.instruments)
 
     def _positions(self) -> list[dict[str, Any]]:
         ledger = self._driver.core.ledger

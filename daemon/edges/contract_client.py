@@ -22,7 +22,7 @@ from daemon.edges.venue_stops import WAITING, became_of, waiting, withdrawn
 from daemon.edges.venue_weights import CONTRACTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from config.schema import Exchange as ExchangeSettings
 
@@ -180,13 +180,21 @@ class ContractClient(VenueClient):
         Raises:
             OffGridError: it is not one position, as in hedge mode, or no number.
         """
+        return decimal((await self.position_risk(symbol)).get("positionAmt")) or Decimal(0)
+
+    async def position_risk(self, symbol: str) -> Mapping[str, Any]:
+        """Return the venue's own row of the account's position in a contract; empty where it lists none.
+
+        Raises:
+            OffGridError: it is not one position, as in hedge mode, or no number.
+        """
         rows = await self._ask("question", self.exchange.fapiPrivateV3GetPositionRisk(self._market(symbol)), list)
         amounts = {str(row.get("positionSide")): decimal(row.get("positionAmt")) or 0 for row in rows}
         sides = [side for side, amount in amounts.items() if amount and side != "BOTH"]
         if sides:
             message = f"{symbol}: the account is in hedge mode, with a {sides[0]} position; one-way mode is needed"
             raise OffGridError(message)
-        return Decimal(amounts.get("BOTH", 0))
+        return next((row for row in rows if row.get("positionSide") == "BOTH"), {})
 
     async def funding_since(self, since_ms: int, symbol: str) -> list[Any]:
         """Return the venue's own rows of funding paid at a time or later, the oldest first."""

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import anyio
 import structlog
 
-from actors.messages import PositionReported
+from actors.messages import PositionMargin, PositionReported
 from daemon.edges.venue_errors import RequestError
 from daemon.edges.venue_limits import Priority
 from daemon.edges.venue_questions import backoff_s
-from daemon.edges.venue_reports import OffGridError, count, funding_report
+from daemon.edges.venue_reports import OffGridError, count, funding_report, position_margin
 from daemon.edges.venue_weights import INCOME, MODES, POSITION
 
 if TYPE_CHECKING:
@@ -74,22 +74,30 @@ class Contracts:
             Priority.ACCOUNT_QUESTION, weight, lambda: self._client.mode_troubles(self._instruments)
         )
 
-    async def positions(self) -> tuple[PositionReported, ...]:
-        """Return the account's positions.
+    async def positions(self) -> tuple[tuple[PositionReported, ...], tuple[PositionMargin, ...]]:
+        """Return the account's positions, and how they are held where that is told.
 
         Raises:
             RequestError: the venue will never answer.
             OffGridError: it says what cannot be.
         """
-        reports = []
+        reports: list[PositionReported] = []
+        margins: list[PositionMargin] = []
         for symbol, instrument in self._instruments.items():
-            amount = await self._caller.until_answered(
-                Priority.ACCOUNT_QUESTION, POSITION, partial(self._client.position, symbol)
+            row = await self._caller.until_answered(
+                Priority.ACCOUNT_QUESTION, POSITION, partial(self._client.position_risk, symbol)
             )
-            lots = count(str(amount), instrument.spec.lot, f"{symbol}: position")
+            lots = count(row.get("positionAmt", 0), instrument.spec.lot, f"{symbol}: position")
             if lots:
                 reports.append(PositionReported(symbol, lots))
-        return tuple(reports)
+                margin = position_margin(row, symbol, lots)
+                margins += [] if margin is None else [margin]
+        return tuple(reports), tuple(margins)
+
+    @property
+    def quote(self) -> str:
+        """The currency of the wallet: contracts of several are not traded together."""
+        return next(iter(self._instruments.values())).spec.quote
 
     # --- funding ------------------------------------------------------------------------------------
 

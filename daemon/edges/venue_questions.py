@@ -19,7 +19,14 @@ from actors.execution.adoption import is_of_panic
 from actors.messages import AccountReported, ForcedTrade, ForeignOrder, OrderReported, TradeReported
 from daemon.edges.venue_errors import RequestError, broken
 from daemon.edges.venue_limits import Priority
-from daemon.edges.venue_reports import balance_reports, forced_kind, forced_report, order_report, trade_report
+from daemon.edges.venue_reports import (
+    balance_reports,
+    forced_kind,
+    forced_report,
+    margin_report,
+    order_report,
+    trade_report,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -268,7 +275,7 @@ class Questions:
             for trade in ours:
                 trades.setdefault((symbol, trade.trade_id), trade)
         contracts = self._contracts
-        positions = () if contracts is None else await contracts.positions()
+        positions, margins = ((), ()) if contracts is None else await contracts.positions()
         funding = () if contracts is None else await contracts.since(ask.funding_after)
         balances = await self._caller.until_answered(priority, self._client.weights.balances, self._client.balances)
         return AccountReported(
@@ -283,6 +290,7 @@ class Questions:
             funding,
             tuple(forced),
             tuple(newest),
+            None if contracts is None else margin_report(balances, contracts.quote, margins),
         )
 
     async def trades_after(self, trade_id: int, symbol: str) -> tuple[list[TradeReported], list[ForcedTrade]]:

@@ -6,7 +6,17 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Literal
 
 from actors.instrument import ATOM
-from actors.messages import BUY, SELL, BalanceReported, ForcedTrade, FundingPaid, OrderReported, TradeReported
+from actors.messages import (
+    BUY,
+    SELL,
+    BalanceReported,
+    ForcedTrade,
+    FundingPaid,
+    MarginReported,
+    OrderReported,
+    PositionMargin,
+    TradeReported,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -249,6 +259,41 @@ def balance_reports(balances: Mapping[str, Any]) -> tuple[BalanceReported, ...]:
         if amount:
             reports.append(BalanceReported(asset, int(amount / ATOM)))
     return tuple(reports)
+
+
+def position_margin(row: Mapping[str, Any], symbol: str, lots: int) -> PositionMargin | None:
+    """Return how Binance says a position is held; None where it does not say all of it."""
+    prices = [_told(row.get(name)) for name in ("entryPrice", "markPrice", "liquidationPrice")]
+    money = [_told(row.get(name)) for name in ("positionInitialMargin", "maintMargin", "isolatedWallet")]
+    if None in prices or None in money:
+        return None
+    entry, mark, liquidation = (float(price or 0) for price in prices)
+    initial, maintenance, isolated = (int((amount or 0) / ATOM) for amount in money)
+    return PositionMargin(symbol, lots, entry, mark, liquidation, initial, maintenance, isolated)
+
+
+def margin_report(
+    balances: Mapping[str, Any], asset: str, positions: tuple[PositionMargin, ...]
+) -> MarginReported | None:
+    """Return how Binance says the wallet of an asset stands; None where it does not say all of it."""
+    rows = (balances.get("info") or {}).get("assets") or []
+    names = ("walletBalance", "marginBalance", "initialMargin", "maintMargin", "availableBalance")
+    for row in rows:
+        if row.get("asset") == asset:
+            money = [_told(row.get(name)) for name in names]
+            if None in money:
+                return None
+            wallet, balance, initial, maintenance, available = (int((each or 0) / ATOM) for each in money)
+            return MarginReported(wallet, balance, initial, maintenance, available, positions)
+    return None
+
+
+def _told(value: Any) -> Decimal | None:  # noqa: ANN401 - whatever the venue wrote
+    """Return a number that nothing is decided by; None where it is none."""
+    try:
+        return decimal(value)
+    except OffGridError:
+        return None
 
 
 def exact(number: Decimal) -> str:

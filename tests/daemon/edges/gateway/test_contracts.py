@@ -13,12 +13,14 @@ import pytest
 
 from actors import messages as m
 from actors.instrument import Instrument, from_atoms
+from actors.margin import Tiers
 from config.errors import UserError
 from config.schema import Exchange as ExchangeSettings
 from daemon.edges.contract_client import ContractClient
 from daemon.edges.venue_client import connect
 from daemon.edges.venue_errors import RequestError
 from replay.exchange.server import Exchange, running
+from replay.margin_view import describe_told_margin
 from tests.daemon.edges.gateway.trader import Trader
 
 pytestmark = pytest.mark.slow
@@ -140,6 +142,50 @@ async def test_long_and_short_through_zero(exchange: Exchange, trade: Any) -> No
     book = await exchange.book()
     realized = sum(Decimal(row["realized"]) for row in book["fills"])
     assert from_atoms(trader.core.ledger.holdings["a", SYMBOL].realized_atoms) == realized
+
+
+async def test_the_venue_tells_margin_leverage_and_liquidation_and_the_simulated_one_would_say_the_same(
+    exchange: Exchange, loopback: ExchangeSettings, trade: Any
+) -> None:
+    """Short 0.3, and the mark at 105, with 20 times leverage: the wallet is all that stands behind it."""
+    async with trade() as (trader, desk):
+        assert trader.venue.margin[1].positions == ()
+        trader.wish(lambda s: s.target(-0.3))
+        await desk.until(lambda: trader.lots() == -300)
+        await exchange.print_trade(SYMBOL, "105.00", "1")
+        await compare(trader, desk)
+        instruments = trader.core.instruments
+        shown = describe_told_margin(trader.venue.margin, loopback.leverage, loopback.margin_mode, instruments)
+        assert shown is not None
+        (position,) = shown.pop("positions")
+        cash_atoms, (held,) = trader.core.ledger.cash_atoms, trader.core.ledger.holdings.values()
+        wallet_atoms = cash_atoms + held.cost_atoms
+        tiers = Tiers([(0, 125, Decimal("0.004"))])  # the loopback's own
+        ticks = tiers.liquidation_ticks(instruments[SYMBOL], -300, held.cost_atoms, wallet_atoms)
+        liquidation = instruments[SYMBOL].price_float(ticks)
+        wallet, entered = from_atoms(wallet_atoms), -from_atoms(held.cost_atoms)
+        balance = wallet + entered - Decimal("31.5")
+        assert shown == {
+            "told_ns": trader.venue.margin[0],
+            "wallet": wallet,
+            "balance": balance,
+            "initial_margin": Decimal("1.575"),
+            "maintenance_margin": Decimal("0.126"),
+            "available": balance - Decimal("1.575"),
+        }
+        assert position == {
+            "symbol": SYMBOL,
+            "quantity": Decimal("-0.3"),
+            "leverage": 20,
+            "margin_mode": "cross",
+            "entry_price": pytest.approx(float(entered) / 0.3),
+            "mark_price": 105.0,
+            "liquidation_price": liquidation,
+            "liquidation_distance": pytest.approx(liquidation / 105 - 1),
+            "initial_margin": Decimal("1.575"),
+            "maintenance_margin": Decimal("0.126"),
+            "isolated_margin": None,
+        }
 
 
 async def test_limits_rest_fill_and_are_withdrawn(exchange: Exchange, trade: Any) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.instrument import ATOM, Instrument, InstrumentSpec
-from actors.messages import BalanceReported
+from actors.messages import BalanceReported, MarginReported, PositionMargin
 from daemon.edges.venue_reports import (
     OffGridError,
     UnknownFeeError,
@@ -18,7 +18,9 @@ from daemon.edges.venue_reports import (
     count,
     decimal,
     exact,
+    margin_report,
     order_report,
+    position_margin,
     trade_report,
 )
 
@@ -137,3 +139,36 @@ def test_balances_never_claim_more_than_there_is() -> None:
         BalanceReported("ETH", 12_345_678),
         BalanceReported("USDT", 1_050_000_000),
     )
+
+
+WALLET = {
+    "asset": "USDT",
+    "walletBalance": "99.123456789",
+    "marginBalance": "98",
+    "initialMargin": "5",
+    "maintMargin": "0.4",
+    "availableBalance": "93",
+}
+RISK = {
+    "entryPrice": "100.5",
+    "markPrice": "99",
+    "liquidationPrice": "0",
+    "positionInitialMargin": "5",
+    "maintMargin": "0.4",
+    "isolatedWallet": "0",
+}
+
+
+def test_margin_is_told_as_the_venue_tells_it() -> None:
+    held = position_margin(RISK, "X", -3)
+    assert held == PositionMargin("X", -3, 100.5, 99.0, 0.0, 500_000_000, 40_000_000, 0)
+    told = margin_report({"info": {"assets": [{"asset": "BNB"}, WALLET]}}, "USDT", (held,))
+    assert told == MarginReported(9_912_345_678, 98 * 10**8, 5 * 10**8, 40_000_000, 93 * 10**8, (held,))
+
+
+@pytest.mark.parametrize("said", [None, "", "n/a", "NaN"])
+def test_margin_that_is_told_in_part_is_not_told(said: Any) -> None:
+    assert [position_margin(RISK | {name: said}, "X", 1) for name in RISK] == [None] * len(RISK)
+    rows = [WALLET | {name: said} for name in WALLET]
+    assert [margin_report({"info": {"assets": [row]}}, "USDT", ()) for row in rows] == [None] * len(rows)
+    assert margin_report({"info": {}}, "USDT", ()) is None
