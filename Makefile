@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 JOBS ?= 3
 
+# Tests start hundreds of processes: each would compile the sources anew where writing bytecode is switched off.
+export PYTHONDONTWRITEBYTECODE =
+
 .DEFAULT_GOAL := help
 .PHONY: help setup run test lint types unit wheel-check simulate chaos bench bench-peers lock clean
 
@@ -59,3 +62,4 @@ lock: ## Write requirements.lock anew from pyproject.toml (needs uv)
 
 clean: ## Remove everything that can be made again
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +

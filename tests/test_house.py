@@ -4,9 +4,8 @@ import ast
 import re
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("config", "actors", "strategies", "replay", "daemon", "tui")
@@ -43,10 +42,15 @@ def sources(*packages: str) -> list[Path]:
     return files
 
 
+@cache
+def read(path: Path) -> tuple[list[str], ast.Module]:
+    text = path.read_text(encoding="utf-8")
+    return text.splitlines(), ast.parse(text)
+
+
 def trees(*packages: str) -> Iterator[tuple[str, list[str], ast.Module]]:
     for path in sources(*packages):
-        text = path.read_text(encoding="utf-8")
-        yield path.relative_to(ROOT).as_posix(), text.splitlines(), ast.parse(text)
+        yield path.relative_to(ROOT).as_posix(), *read(path)
 
 
 def imported(node: ast.AST) -> list[str]:
@@ -97,17 +101,15 @@ def test_core_handlers_never_wait() -> None:
     assert not waiting, "a core actor is a synchronous state machine: " + ", ".join(waiting)
 
 
-@pytest.mark.parametrize("module", sorted(AMBIENT))
-def test_core_reads_nothing_ambient(module: str) -> None:
+def test_core_reads_nothing_ambient() -> None:
     found = [
-        f"{name}:{line_of(node)}"
+        f"{name}:{line_of(node)} {module}; use {AMBIENT[module]}"
         for name, lines, tree in trees(*CORE)
         for node in ast.walk(tree)
-        if any(target.split(".", 1)[0] == module for target in imported(node))
-        and "# house-ok:" not in lines[line_of(node) - 1]
-        and not name.startswith("strategies/indicators/cache")
+        for module in AMBIENT.keys() & {target.split(".", 1)[0] for target in imported(node)}
+        if "# house-ok:" not in lines[line_of(node) - 1] and not name.startswith("strategies/indicators/cache")
     ]
-    assert not found, f"{module} in the core; use {AMBIENT[module]}: {found}"
+    assert not found, found
 
 
 def test_core_never_iterates_a_set_or_hashes_a_string() -> None:

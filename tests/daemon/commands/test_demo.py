@@ -69,6 +69,14 @@ class Demo:
 
 Begin = Callable[..., Demo]
 
+ELSEWHERE = {
+    "PITBOSS_API_KEY": "k" * 64,
+    "PITBOSS_API_SECRET": "s" * 64,
+    "PITBOSS_EXCHANGE__ID": "kraken",
+    "PITBOSS_EXCHANGE__URLS": "{api={private='http://127.0.0.1:1/api/v3'}}",
+}
+"""Keys and addresses a user may have in the environment for trading elsewhere: no demo could trade by them."""
+
 
 @pytest.fixture
 def begin(tmp_path: Path) -> Iterator[Begin]:
@@ -107,7 +115,7 @@ def gone(pid: int) -> bool:
 def test_it_trades_for_real_ends_cleanly_and_goes_on_where_it_was(
     begin: Begin, pitboss: Callable[..., Run], tmp_path: Path
 ) -> None:
-    demo = begin()
+    demo = begin(**ELSEWHERE)
     demo.wait_for("fill", 2)
     said = [line["event"] for line in demo.events()]
     history = {"warm_up", "history_missing"}  # told by the feed, while the gateway connects
@@ -140,18 +148,6 @@ def test_it_trades_for_real_ends_cleanly_and_goes_on_where_it_was(
     assert again.end() == 0
 
 
-def test_keys_and_addresses_of_the_environment_are_for_elsewhere(begin: Begin) -> None:
-    demo = begin(
-        PITBOSS_API_KEY="k" * 64,
-        PITBOSS_API_SECRET="s" * 64,
-        PITBOSS_EXCHANGE__ID="kraken",
-        PITBOSS_EXCHANGE__URLS="{api={private='http://127.0.0.1:1/api/v3'}}",
-    )
-
-    demo.wait_for("reconciled")
-    assert demo.end() == 0
-
-
 def test_the_exchange_ends_when_the_demo_is_killed(begin: Begin) -> None:
     demo = begin()
     demo.wait_for("session")
@@ -164,9 +160,10 @@ def test_the_exchange_ends_when_the_demo_is_killed(begin: Begin) -> None:
     begin().wait_for("reconciled")
 
 
-def test_one_demo_at_a_time(begin: Begin) -> None:
-    demo = begin()
-    demo.wait_for("session")
+def test_one_demo_at_a_time_whose_strategy_may_be_your_own(begin: Begin) -> None:
+    demo = begin("--strategy", "bollinger_reversion", "-p", "period=30")
+    (session,) = demo.wait_for("session")
+    assert session["strategies"] == ["bollinger_reversion on BTC/USDT"]
 
     second = begin()
 
@@ -185,15 +182,6 @@ def test_an_exchange_that_does_not_start_is_told(begin: Begin, tmp_path: Path) -
 
     assert demo.process.wait(WITHIN_S) == 2
     assert "pitboss: the loopback exchange ended with exit code 2; it said why above" in demo.errors.read_text()
-
-
-def test_a_strategy_of_your_own_can_be_asked_for(begin: Begin) -> None:
-    demo = begin("--strategy", "bollinger_reversion", "-p", "period=30")
-
-    (session,) = demo.wait_for("session")
-
-    assert session["strategies"] == ["bollinger_reversion on BTC/USDT"]
-    assert demo.end() == 0
 
 
 def test_make_run_starts_it() -> None:
