@@ -33,6 +33,7 @@ from actors.messages import (
     OpenInterest,
     PositionChanged,
     Quote,
+    Reconciled,
     SliceClosed,
     StrategyStateChanged,
     TimerFired,
@@ -306,6 +307,13 @@ class StrategyActor:
         else:
             exits.on_trading(exits.trading, message.state)
 
+    def on_reconciled(self, message: Reconciled) -> None:
+        """Have the exits try again what was refused: orders may leave again, or their last ones are accounted for."""
+        if self.desk.exits.is_refused and not self.abandoned:
+            self._since.append((self._context.now_ns, message))
+            self.desk.exits.forgive()
+            self._settle()
+
     def on_restarted(self, message: ActorRestarted) -> None:
         """Let the exits look at what the strategy failed on."""
         if message.actor == self.name:
@@ -455,6 +463,7 @@ class StrategyActor:
             Heeded: lambda heeded: exits.heed(heeded.message),
             TradingStateChanged: self._follow_trading,
             StrategyStateChanged: self._follow_trading,
+            Reconciled: lambda _: exits.forgive(),
             ActorRestarted: lambda _: None,  # what follows every message is all
         }
 

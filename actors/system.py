@@ -350,7 +350,7 @@ class Core:
             m.StopProtects: [decided, *to_paper],
             m.OneCancelsOther: [decided, *to_paper],
             m.OrderRequest: [decided, *heeding, execution.on_request],
-            m.CancelRequest: [decided, execution.on_cancel_request],
+            m.CancelRequest: [decided, *heeding, execution.on_cancel_request],
             m.AmendRequest: [decided, *heeding, execution.on_amend_request],
             m.AmendVeto: [decided, *to_strategies],
             m.SubmitOrder: [venue.on_submit],
@@ -411,7 +411,7 @@ class Core:
             m.SendAmend: [],
             m.AskOrder: [],
             m.AskAccount: [],
-            m.Reconciled: [],
+            m.Reconciled: [s.on_reconciled for s in strategies if s.heeds],
             m.EquityMark: [risk.on_equity],
             m.ActorRestarted: [s.on_restarted for s in strategies if s.heeds],
         }

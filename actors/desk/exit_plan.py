@@ -23,8 +23,14 @@ if TYPE_CHECKING:
 _DIGITS = 12
 """Shares are decimals of so many digits: three of 0.1 are 0.3, and ten are the whole."""
 _PERCENT = 100
+_AGAIN_NS, _AGAIN_NS_MAX, _DOUBLINGS = 1_000_000_000, 60_000_000_000, 6
+"""What a venue refused is tried again after so long, twice as long the next time, and never longer than that."""
 _NEAR_TICK = Fraction(1, 1_000)
 """A cost per lot this near to a tick is on it: costs are rounded to atoms."""
+
+
+LEAVING = ("cancelling", "withdrawn")
+"""States of an exit order that is not to be at work any more."""
 
 
 class Take(msgspec.Struct):
@@ -48,7 +54,8 @@ class Leg(msgspec.Struct):
     """In total, under the terms in force."""
     ticks: int
     filled_lots: int = 0
-    state: Literal["sent", "working", "amending", "cancelling"] = "sent"
+    state: Literal["sent", "working", "amending", "cancelling", "withdrawn"] = "sent"
+    """It is cancelled by the plan, or withdrawn by somebody else here: by risk, as the account's state wants it."""
     asked_lots: int = 0
     """In total, under the terms that were asked for, while that is open."""
 
@@ -103,6 +110,12 @@ class ExitPlan(msgspec.Struct):
     """Whether it is flat again, and its entries were withdrawn."""
     held_back: list[str] = []
     """Keys of the legs that were refused, until something has changed."""
+    renewed: list[str] = []
+    """Keys of the legs that ended without being refused or withdrawn, and were ordered again, until then, too."""
+    again_ns: int = 0
+    """When what a venue refused is tried again, whatever happens; 0 without such a time."""
+    refusals: int = 0
+    """How often it refused something since the newest bar."""
 
     def leg(self, key: str) -> Leg | None:
         """Return the leg of a key, if there is one at work."""
@@ -123,6 +136,31 @@ class ExitPlan(msgspec.Struct):
         return bool(
             self.stop_ticks or self.trail_ticks or self.trail_percent or self.takes or self.bars or self.life_ns
         ) or bool(self.closing or self.asked_lots or self.even_ticks)
+
+    # --- refusals -----------------------------------------------------------------------------------
+
+    def hold_back(self, key: str) -> None:
+        """Leave an order as it is, or is not, until something has changed."""
+        if key not in self.held_back:
+            self.held_back.append(key)
+
+    def refused(self, now_ns: int) -> None:
+        """Have what a venue refused tried again soon, later each time."""
+        self.again_ns = now_ns + min(_AGAIN_NS << self.refusals, _AGAIN_NS_MAX)
+        self.refusals = min(self.refusals + 1, _DOUBLINGS)
+
+    def renew(self, key: str) -> bool:
+        """Return whether an order that ended by itself may be ordered again at once: the first time."""
+        if key in self.renewed:
+            return False
+        self.renewed.append(key)
+        return True
+
+    def forgive(self) -> None:
+        """Try everything anew: something has changed."""
+        self.held_back.clear()
+        self.renewed.clear()
+        self.again_ns = 0
 
     # --- prices -------------------------------------------------------------------------------------
 
@@ -204,6 +242,29 @@ class ExitPlan(msgspec.Struct):
                 upto_lots -= upto_lots % step_lots
             yield take, max(0, upto_lots - before_lots)
             before_lots = upto_lots
+
+
+class KeptExits(msgspec.Struct):
+    """What a checkpoint keeps of a strategy's exits."""
+
+    plans: dict[str, ExitPlan]
+    links: list[list[int]]
+    trading: str
+    used: bool
+    own: str = "running"
+
+
+def whole_steps(standing: Standing, side: int) -> int:
+    """Return how many lots of a side are held, in whole steps."""
+    lots = max(0, side * standing.lots)
+    return lots - lots % standing.instrument.step_lots
+
+
+def unless_dust(lots: int, ticks: int, instrument: Instrument) -> int:
+    """Return `lots`; 0 where they are worth less than the venue takes, which of a contract it does."""
+    if instrument.spec.contract or instrument.value_atoms(ticks, lots) >= instrument.min_notional_atoms:
+        return lots
+    return 0
 
 
 def share_of(lots: int, share: float) -> int:

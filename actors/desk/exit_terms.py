@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from actors.instrument import Instrument
 
 _PERCENT = 100
+_TRIGGER_MET = ("OrderImmediatelyFillable", "trigger immediately", "immediately trigger")
+"""ccxt's name for that, and Binance's words where it tells of the half of a change."""
 _NS_PER_S = 1_000_000_000
 
 
@@ -70,6 +72,11 @@ class ExitTerms(msgspec.Struct, frozen=True, kw_only=True):
             plan.bars = self.time_stop_bars
         if self.time_stop_s is not None:
             plan.life_ns = round(self.time_stop_s * _NS_PER_S)
+
+
+def says_trigger_met(reason: str) -> bool:
+    """Return whether a venue refused a stop because the market is at its trigger, or beyond it, already."""
+    return any(words in reason for words in _TRIGGER_MET)
 
 
 def stop_ticks(price: float, side: int, instrument: Instrument) -> int:

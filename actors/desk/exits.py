@@ -10,8 +10,10 @@ come to the same: a stop for what is held, rungs for what they still have to clo
 * Where a venue knows no reduce-only order, or not that of a book beside others, only one exit may rest for each lot.
   Then the stop rests, and the rungs are watched: once one is reached the stop is made smaller, or is withdrawn, and
   when that is certain its lots are closed by a market order.
-* An exit that is refused is not tried again before the next bar of its symbol, or before the book has changed.
-* A stop the market has passed already closes the position by a market order.
+* An exit that is refused is tried again with the next bar of its symbol, or when the book has changed, or the accounts
+  were compared; what a venue has refused also after a second, two, four, up to a minute. One that ended without us, as
+  one that never arrived or that somebody withdrew, is ordered again at once, but only once between two such moments.
+* A stop the market has passed already, by the newest price or the venue's word, closes the position by a market order.
 * While trading, or the strategy itself, is flattening, halted or stopping, nothing is ordered; afterwards what should
   be there is placed again.
 """
@@ -22,7 +24,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from actors.desk.exit_plan import ExitPlan, Leg, share_of
+from actors.desk.exit_plan import LEAVING, ExitPlan, KeptExits, Leg, share_of, unless_dust, whole_steps
+from actors.desk.exit_terms import says_trigger_met
 from actors.messages import (
     BUY,
     SELL,
@@ -32,11 +35,15 @@ from actors.messages import (
     AmendRejected,
     AmendRequest,
     AmendVeto,
+    Cancelled,
     CancelRejected,
+    CancelRequest,
+    Expired,
     FeeInBase,
     Fill,
     OneCancelsOther,
     OrderRequest,
+    RiskVeto,
     StopProtects,
 )
 
@@ -44,7 +51,6 @@ if TYPE_CHECKING:
     from actors.desk.desk import Desk
     from actors.desk.exit_terms import ExitTerms
     from actors.desk.standing import Standing
-    from actors.instrument import Instrument
     from actors.messages import Message, TimeInForce
 
 _MANAGING = ("running", "paused")
@@ -60,16 +66,6 @@ class Entry(NamedTuple):
     trigger: float | None = None
     time_in_force: TimeInForce = "gtc"
     post_only: bool = False
-
-
-class KeptExits(msgspec.Struct):
-    """What a checkpoint keeps."""
-
-    plans: dict[str, ExitPlan]
-    links: list[list[int]]
-    trading: str
-    used: bool
-    own: str = "running"
 
 
 class Exits:
@@ -109,10 +105,10 @@ class Exits:
         """
         side = BUY if entries[0].quantity > 0 else SELL
         refusal = ""
-        if side * standing.lots < 0:
+        if self._size(standing, -side):
             refusal = f"the position is {'long' if standing.lots > 0 else 'short'}: close it first"
         plan = self.plans.get(standing.symbol)
-        if plan is not None and plan.closing and plan.side * standing.lots > 0:
+        if plan is not None and plan.closing and self._size(standing, plan.side):
             refusal = "the position is being closed"
         if plan is not None and plan.entries and plan.side != side:
             refusal = f"orders to {'buy' if plan.side > 0 else 'sell'} are under way: cancel them first"
@@ -135,9 +131,11 @@ class Exits:
     def protect(self, standing: Standing, terms: ExitTerms) -> bool:
         """Have the position, or the one whose entries are under way, end by `terms`; return whether there is one."""
         plan = self.plans.get(standing.symbol)
-        if plan is None and not standing.lots:
+        side = BUY if standing.lots > 0 else SELL
+        if plan is not None:
+            side = plan.side
+        elif not self._size(standing, side):
             return False
-        side = plan.side if plan is not None else BUY if standing.lots > 0 else SELL
         plan = self._plan(standing, side)
         terms.apply(plan, standing.instrument)
         plan.see(plan.last_ticks)
@@ -147,9 +145,10 @@ class Exits:
 
     def scale_out(self, standing: Standing, share: float) -> bool:
         """Close a share of the position at once, in whole steps; return whether there is one."""
-        if not standing.lots:
+        side = BUY if standing.lots > 0 else SELL
+        if not self._size(standing, side):
             return False
-        plan = self._plan(standing, BUY if standing.lots > 0 else SELL)
+        plan = self._plan(standing, side)
         lots = share_of(abs(standing.lots), share)
         plan.asked_lots += lots - lots % standing.instrument.step_lots
         return True
@@ -159,9 +158,10 @@ class Exits:
         plan = self.plans.get(standing.symbol)
         for ref in plan.entries if plan is not None else ():
             self._desk.cancel(ref)
-        if not standing.lots:
+        side = BUY if standing.lots > 0 else SELL
+        if not self._size(standing, side):
             return False
-        self._plan(standing, BUY if standing.lots > 0 else SELL).closing = True
+        self._plan(standing, side).closing = True
         return True
 
     def release(self, standing: Standing) -> bool:
@@ -177,7 +177,7 @@ class Exits:
     def _plan(self, standing: Standing, side: int) -> ExitPlan:
         """Return the plan of a position, made where there is none, or where that one's position is over."""
         old = self.plans.get(standing.symbol)
-        if old is None or (old.opened_ns >= 0 and old.side * standing.lots <= 0) or old.side != side:
+        if old is None or (old.opened_ns >= 0 and not self._size(standing, old.side)) or old.side != side:
             bar = standing.bar
             plan = ExitPlan(side, seen_ns=-1 if bar is None else bar.close_ns, seen_tick_ns=standing.tick_ns)
             plan.last_ticks = standing.instrument.price_to_ticks(standing.price())
@@ -187,9 +187,9 @@ class Exits:
             self._begin()
         else:
             plan = old
-        if standing.lots * side > 0 and plan.opened_ns < 0:
+        if plan.opened_ns < 0 and self._size(standing, side):
             self._open(standing.symbol, plan, self._desk.now_ns, plan.last_ticks)
-        plan.held_back.clear()
+        plan.forgive()
         return plan
 
     def link(self, refs: list[int]) -> None:
@@ -216,6 +216,8 @@ class Exits:
                 self._with_leg(message, state="sent", lots=message.quantity_lots)
             case Accepted():
                 self._with_leg(message, state="working")
+            case CancelRequest():
+                self._with_leg(message, state="withdrawn")
             case AmendRequest():
                 self._with_leg(message, state="amending", asked_lots=message.quantity_lots)
             case Amended():
@@ -224,11 +226,11 @@ class Exits:
             case AmendRejected() | AmendVeto() | CancelRejected():
                 leg = self._with_leg(message, state="working", asked_lots=0)
                 if leg is not None:
-                    self._hold_back(message.symbol, leg.key)
+                    self._refused(message, leg)
             case FeeInBase() | Adopted():
                 plan = self.plans.get(message.symbol)
                 if plan is not None:
-                    plan.held_back.clear()
+                    plan.forgive()
             case _:
                 self._on_end(message)
 
@@ -238,7 +240,7 @@ class Exits:
         leg = None if plan is None else plan.find(message.ref)
         if leg is None:
             return None
-        if leg.state == "cancelling" and not isinstance(message, CancelRejected):
+        if leg.state in LEAVING and not isinstance(message, CancelRejected):
             changes.pop("state", None)
         for name, value in changes.items():
             setattr(leg, name, value)
@@ -250,6 +252,7 @@ class Exits:
         if plan is None:
             return
         self._filled = fill
+        plan.forgive()
         instrument = self._desk.standings[fill.symbol].instrument
         leg = plan.find(fill.ref)
         if leg is not None:
@@ -278,8 +281,12 @@ class Exits:
         leg = plan.find(message.ref)
         if leg is not None:
             plan.legs.remove(leg)
-            if leg.state != "cancelling":
-                self._hold_back(message.symbol, leg.key)
+            if leg.key == STOP and says_trigger_met(message.reason):
+                plan.closing = True
+            elif leg.state == "withdrawn":
+                plan.hold_back(leg.key)
+            elif leg.state != "cancelling" and not (isinstance(message, Cancelled | Expired) and plan.renew(leg.key)):
+                self._refused(message, leg)
 
     def _unlink(self, ref: int, *, executed: bool) -> None:
         """Withdraw the orders an execution excludes; an order that ended without one leaves the others alone."""
@@ -291,10 +298,12 @@ class Exits:
             if executed or len(refs) == 1:
                 self.links.remove(refs)
 
-    def _hold_back(self, symbol: str, key: str) -> None:
-        held_back = self.plans[symbol].held_back
-        if key not in held_back:
-            held_back.append(key)
+    def _refused(self, message: Any, leg: Leg) -> None:  # noqa: ANN401 - whatever says that an exit is not as it should be
+        plan = self.plans[message.symbol]
+        plan.hold_back(leg.key)
+        if not isinstance(message, RiskVeto | AmendVeto):
+            plan.refused(self._desk.now_ns)
+            self._desk.armed.append((self.timer, f"{message.symbol} again", plan.again_ns))
 
     def _open(self, symbol: str, plan: ExitPlan, opened_ns: int, ticks: int) -> None:
         plan.opened_ns = opened_ns
@@ -311,15 +320,21 @@ class Exits:
     def on_trading(self, state: str, own: str) -> None:
         """Follow the trading states; what was refused may be tried again in a new one."""
         self.trading, self.own = state, own
+        self.forgive()
+
+    def forgive(self) -> None:
+        """Try anew what was refused."""
         for plan in self.plans.values():
-            plan.held_back.clear()
+            plan.forgive()
 
     def on_timer(self) -> None:
-        """Close what has lived its time."""
+        """Close what has lived its time, try anew what a venue has refused."""
         for plan in self.plans.values():
             if 0 < plan.due_ns <= self._desk.now_ns:
                 plan.due_ns = 0
                 plan.closing = True
+            if 0 < plan.again_ns <= self._desk.now_ns:
+                plan.forgive()
 
     # --- after every message ------------------------------------------------------------------------
 
@@ -333,6 +348,7 @@ class Exits:
             if plan.is_over and not (plan.has_exits and self._held(plan, standing)):
                 del self.plans[symbol]
                 self._desk.disarm(self.timer, symbol)
+                self._desk.disarm(self.timer, f"{symbol} again")
         self._filled = None
         return self.is_busy
 
@@ -340,7 +356,8 @@ class Exits:
         bar = standing.bar
         if bar is not None and bar.close_ns > plan.seen_ns:
             plan.see_bar(bar, standing.instrument)
-            plan.held_back.clear()
+            plan.forgive()
+            plan.refusals = 0
             if plan.bars and plan.bars_held >= plan.bars:
                 plan.closing = True
         if standing.tick_ns > plan.seen_tick_ns:
@@ -366,9 +383,12 @@ class Exits:
 
     def _held(self, plan: ExitPlan, standing: Standing) -> int:
         """Return how many lots of the position can be closed."""
-        lots = max(0, plan.side * standing.lots)
-        lots -= lots % standing.instrument.step_lots
-        return _unless_dust(lots, plan.last_ticks, standing.instrument)
+        return unless_dust(whole_steps(standing, plan.side), plan.last_ticks, standing.instrument)
+
+    def _size(self, standing: Standing, side: int) -> int:
+        """Return how many lots of a side are held that can be closed: what fees have left of a position is none."""
+        ticks = standing.instrument.price_to_ticks(standing.price())
+        return unless_dust(whole_steps(standing, side), ticks, standing.instrument)
 
     def _wanted(self, plan: ExitPlan, standing: Standing, held_lots: int) -> dict[str, tuple[int, int]]:
         """Return open lots and price of every exit that should be at work, by key."""
@@ -384,7 +404,7 @@ class Exits:
         if plan.closing or self._stop_is_passed(plan, held_lots):
             plan.closing = True
             close_lots = held_lots
-        close_lots = _unless_dust(min(close_lots, held_lots), plan.last_ticks, instrument)
+        close_lots = unless_dust(min(close_lots, held_lots), plan.last_ticks, instrument)
         closing = plan.leg(CLOSE)
         if closing is not None:
             close_lots = min(closing.worst_lots, held_lots)  # what is beyond that comes after it
@@ -394,14 +414,14 @@ class Exits:
             wanted[STOP] = (stop.open_lots, stop.ticks)  # it protects until all is closed
         elif plan.stop_ticks and not plan.closing:
             stop_lots = held_lots - (close_lots if alone else 0)
-            wanted[STOP] = (_unless_dust(stop_lots, plan.stop_ticks, instrument), plan.stop_ticks)
+            wanted[STOP] = (unless_dust(stop_lots, plan.stop_ticks, instrument), plan.stop_ticks)
         wanted[CLOSE] = (close_lots, 0)
         if not watched and not plan.closing:
             left_lots = held_lots - close_lots
             for index, (take, lots) in enumerate(zip(plan.takes, rungs, strict=True)):
                 rung_lots = min(lots, left_lots)
                 left_lots -= rung_lots
-                wanted[f"{TAKE}{index}"] = (_unless_dust(rung_lots, take.ticks, instrument), take.ticks)
+                wanted[f"{TAKE}{index}"] = (unless_dust(rung_lots, take.ticks, instrument), take.ticks)
         return wanted
 
     def _stop_is_passed(self, plan: ExitPlan, held_lots: int) -> bool:
@@ -413,7 +433,7 @@ class Exits:
 
     def _change(self, plan: ExitPlan, standing: Standing, leg: Leg, lots: int, ticks: int) -> None:
         """Amend or withdraw an order at work; what was just asked of it is waited for."""
-        if leg.state == "cancelling" or leg.key in plan.held_back:
+        if leg.state in LEAVING or leg.key in plan.held_back:
             return
         if not lots:
             leg.state = "cancelling"
@@ -461,6 +481,11 @@ class Exits:
         """Whether there is anything to look after."""
         return bool(self.plans or self.links)
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether anything waits for something to change."""
+        return any(plan.held_back or plan.renewed for plan in self.plans.values())
+
     def dump(self) -> bytes:
         """Return the state; nothing before there were exits, in running trade."""
         if not self.used and self.trading == self.own == "running":
@@ -473,10 +498,3 @@ class Exits:
         self.plans, self.links, self.trading = kept.plans, kept.links, kept.trading
         self.used, self.own = kept.used, kept.own
         self._filled = None
-
-
-def _unless_dust(lots: int, ticks: int, instrument: Instrument) -> int:
-    """Return `lots`; 0 where they are worth less than the venue takes, which of a contract it does."""
-    if instrument.spec.contract or instrument.value_atoms(ticks, lots) >= instrument.min_notional_atoms:
-        return lots
-    return 0

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.instrument import InstrumentSpec
-    from actors.messages import AmendOrder, AmendRefused, Message, OrderReported, TradeReported
+    from actors.messages import AmendOrder, AmendRefused, Message, OrderReported, OrderRequest, TradeReported
 
 _NOTHING_LEFT = "amended to what was already filled"
 
@@ -75,6 +75,11 @@ class Amends:
         self._emit(
             SendAmend(order.order_id, order.venue_order_id, command.new_order_id, wanted, booked_lots=order.booked_lots)
         )
+
+    def rest_of(self, order: Sent, request: OrderRequest) -> OrderRequest:
+        """Return what of an order as it shall be is not executed yet."""
+        done_lots = order.before_lots + order.booked_lots
+        return msgspec.structs.replace(request, quantity_lots=max(0, request.quantity_lots - done_lots))
 
     def replacement_of(self, order_id: str) -> Sent | None:
         """Return the order that takes, or has taken, the place of one that is gone."""

@@ -89,13 +89,24 @@ class Booking:
         """Return whether an execution was booked before."""
         return trade.trade_id in self.known[trade.symbol]
 
-    def is_too_large(self, request: OrderRequest) -> bool:
-        """Return whether an order that may only close would close more than its book holds."""
+    def is_too_large(self, request: OrderRequest, sent: Iterable[Sent]) -> bool:
+        """Return whether an order that may only close would close more than its book holds.
+
+        On spot, where nothing is reduce-only, it may not do so together with what else of the book is sold: that was
+        decided before it was known what fees would leave.
+        """
         spec = self._instruments[request.symbol].spec
-        if not (request.closing or request.reduce_only or (spec.long_only and request.side == SELL)):
+        is_sale = spec.long_only and request.side == SELL
+        if not (request.closing or request.reduce_only or is_sale):
             return False
-        closable_lots = -request.side * self.lots.get((request.strategy, request.symbol), 0)
-        return request.quantity_lots > closable_lots
+        book = (request.strategy, request.symbol)
+        others: dict[int, int] = {}
+        for order in sent if is_sale else ():
+            other = order.request
+            if (other.strategy, other.symbol) == book and other.side == SELL and other.ref != request.ref:
+                open_lots = 0 if order.held else other.quantity_lots - order.booked_lots
+                others[other.ref] = max(open_lots, others.get(other.ref, 0))  # it or its replacement
+        return request.quantity_lots + sum(others.values()) > -request.side * self.lots.get(book, 0)
 
     def note(self, trade: TradeReported) -> None:
         """Remember an execution."""

@@ -18,7 +18,7 @@ What a report leads to, by what is known of the order ("booked" is what we have 
 | trade, new | open | accepted if it was not, fill |
 | trade, known | any | nothing |
 | trade, new | ended | halt: an execution nobody can account for |
-| absent | never accepted | rejected: it never arrived; what closes for a flatten expires, which is no refusal |
+| absent | never accepted | rejected: it never arrived; what only closes or reduces expires, which is no refusal |
 | absent | accepted | halt: the venue forgot an order it had taken |
 | open, after a doubt | to be withdrawn | ask the venue again to withdraw it |
 | cancel refused | open | ask; after the third time it works on |
@@ -143,14 +143,13 @@ class RemoteVenue:
         It waits as well where it was decided on an execution whose fee, taken in base, was not heard of yet.
         """
         request = command.request
-        if request.closing and (not self.ready or self._booking.is_too_large(request)):
+        if request.closing and (not self.ready or self._too_large(request)):
             self.sent[command.order_id] = Sent(command.order_id, request, held=True)
             return
         if not self.ready:
             self._emit(Rejected(command.order_id, request.strategy, request.symbol, request.ref, _NOT_CONNECTED))
             return
-        refusal = self._refusal(request) or (_LATE if self._is_late(request) else "")
-        refusal = refusal or (_TOO_LARGE if self._booking.is_too_large(request) else "")
+        refusal = self._refusal(request) or self._too_large(request)
         if refusal:
             self._emit(Rejected(command.order_id, request.strategy, request.symbol, request.ref, refusal))
             return
@@ -176,14 +175,18 @@ class RemoteVenue:
         request = command.request
         refusal = "too late" if order.order_id not in self.sent or order.end else ""
         refusal = refusal or ("" if self.ready else _NOT_CONNECTED)
-        refusal = refusal or self._refusal(request) or (_LATE if self._is_late(request) else "")
+        refusal = refusal or self._refusal(request) or self._too_large(self._amends.rest_of(order, request))
         if refusal:
             self._emit(AmendRejected(*identity(order), refusal))
         else:
             self._amends.begin(order, command)
 
     def _refusal(self, request: OrderRequest) -> str:
-        return self.contracts.refusal(request.symbol) or self.rules.refusal(request)
+        late = _LATE if self._is_late(request) else ""
+        return self.contracts.refusal(request.symbol) or self.rules.refusal(request) or late
+
+    def _too_large(self, request: OrderRequest) -> str:
+        return _TOO_LARGE if self._booking.is_too_large(request, self.sent.values()) else ""
 
     def _send(self, order_id: str, request: OrderRequest) -> None:
         self._emit(SendOrder(order_id, request, self.contracts.is_reduce_only_there(request)))
@@ -322,7 +325,7 @@ class RemoteVenue:
         elif order.replaces:
             self._end(order, "cancelled", f"amended: {reason}")
         else:
-            self._end(order, "expired" if lost and order.request.closing else "rejected", reason)
+            self._end(order, "expired" if lost and order.request.reduce_only else "rejected", reason)
 
     def _settle(self, order: Sent | None) -> None:
         """Go on with an order that waited for its replacement's fate."""
@@ -440,10 +443,10 @@ class RemoteVenue:
     def _release_held(self) -> None:
         for order in [order for order in self.sent.values() if order.held and self.ready]:
             order.held = False
-            refusal = self._refusal(order.request) or (_LATE if self._is_late(order.request) else "")
+            refusal = self._refusal(order.request)
             if refusal:
                 self._end(order, "rejected", refusal)
-            elif self._booking.is_too_large(order.request):
+            elif self._too_large(order.request):
                 self._end(order, "expired", "what it was to close has changed while it waited")
             else:
                 self._send(order.order_id, order.request)

@@ -22,6 +22,8 @@ class Restless(Strategy):
     seed: int = 1
     unit: float = 0.002
     """Size of an order, in base units."""
+    until_ns: int = 0
+    """When it has had enough; 0 for never."""
 
     def on_start(self) -> None:
         self.random = self.seed
@@ -32,6 +34,8 @@ class Restless(Strategy):
         return (self.random >> 33) % choices
 
     def on_bar(self, bar: m.Bar, _: Any, /) -> None:
+        if 0 < self.until_ns < bar.close_ns:
+            return
         size = self.unit * (1 + self.draw(3))
         away = bar.close * (1 + self.draw(5)) / 2_000
         held = self.position
@@ -77,6 +81,8 @@ class BothWays(Restless):
     """Long and short on a contract, through zero; no stops, which are another desk's there."""
 
     def on_bar(self, bar: m.Bar, _: Any, /) -> None:
+        if 0 < self.until_ns < bar.close_ns:
+            return
         size = self.unit * (1 + self.draw(3))
         away = bar.close * (1 + self.draw(5)) / 2_000
         side = 1 if self.draw(2) else -1

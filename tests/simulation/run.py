@@ -20,6 +20,7 @@ def one(seed: int) -> tuple[int, dict[str, int], list[str]]:
     happened = {**world.counts, "orders": len(world.placed), "executions": len(world.fills), "lives": world.life}
     happened |= {"amends": world.amended, "refused by a limit": world.watch.refused, "exits": world.watch.exits}
     happened |= Counter(world.steered.values())
+    happened |= {"exits that closed": world.guard.closed, "stops that stood": world.guard.stood}
     happened["acted on a limit"] = sum(counts.acted for counts in world.core.risk.judge.counts.values())
     return seed, happened, problems
 

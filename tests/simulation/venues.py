@@ -11,7 +11,19 @@ from actors import messages as m
 from actors.instrument import InstrumentSpec
 from actors.system import Core
 from replay.exchange.engine import Engine
-from replay.exchange.model import Executed, Market, NewOrder, OrderView, PositionsChanged, TradeView, perpetual_of
+from replay.exchange.model import (
+    ConditionalChanged,
+    ConditionalView,
+    Executed,
+    Market,
+    NewConditional,
+    NewOrder,
+    OrderView,
+    PositionsChanged,
+    TradeView,
+    VenueError,
+    perpetual_of,
+)
 from replay.exchange.perpetual import PerpetualEngine
 
 MS = 1_000_000
@@ -37,6 +49,13 @@ BITCOIN, ETHER, COIN = (
 )
 QUOTE = 50_000
 LEAST = Decimal(5)
+_WAITING: dict[str, Any] = {
+    "NEW": "NEW",
+    "CANCELED": "CANCELED",
+    "REJECTED": "REJECTED",
+    "EXPIRED": "EXPIRED",
+}
+"""What a stop is as an order, as long as it has become none."""
 
 
 class Venue(ABC):
@@ -110,6 +129,10 @@ class Venue(ABC):
     def find(self, symbol: str, order_id: str) -> OrderView:
         return self.engine.order(self.markets[symbol].id, client_order_id=order_id)
 
+    def open_ids(self, symbol: str) -> list[str]:
+        """Return our ids of what is open in a market, and of what waits."""
+        return [order.client_order_id for order in self.engine.open_orders(self.markets[symbol].id)]
+
     def trades_of(self, order: OrderView) -> list[m.TradeReported]:
         trades = self.engine.my_trades(order.id, order_id=order.order_id, limit=1_000)
         return [self.traded(order.client_order_id, trade) for trade in trades]
@@ -157,6 +180,8 @@ class Venue(ABC):
                 if event.trade is not None:
                     messages.insert(0, self.traded(event.order.client_order_id, event.trade))
                 yield messages
+            elif isinstance(event, ConditionalChanged) and event.conditional.status in _WAITING:
+                yield [self.reported(as_order(event.conditional))]
             elif isinstance(event, PositionsChanged) and event.reason == "FUNDING_FEE":
                 payments: list[m.Message] = [*self.funding(dict.fromkeys(self.markets, event.time_ms * MS))]
                 if payments:
@@ -247,7 +272,7 @@ class Spot(Venue):
 
 
 class Perpetuals(Venue):
-    """Two perpetuals on one wallet, with funding every hour; stops are another desk's business and not asked here."""
+    """Two perpetuals on one wallet, with funding every hour; stops wait at another desk until they are met."""
 
     def __init__(self, seed: int) -> None:
         markets = [perpetual_of(BITCOIN), perpetual_of(ETHER)]
@@ -266,6 +291,48 @@ class Perpetuals(Venue):
 
     def time_in_force(self, request: m.OrderRequest) -> Any:
         return "GTX" if request.post_only else super().time_in_force(request)
+
+    def place(self, order_id: str, request: m.OrderRequest, now: int, *, reduce_only: bool = False) -> OrderView:
+        if not request.stop_ticks:
+            return super().place(order_id, request, now, reduce_only=reduce_only)
+        assert isinstance(self.engine, PerpetualEngine)
+        spec = self.specs[request.symbol]
+        new = NewConditional(
+            id=self.markets[request.symbol].id,
+            side="BUY" if request.side > 0 else "SELL",
+            type="STOP" if request.limit_ticks else "STOP_MARKET",
+            quantity=request.quantity_lots * spec.lot,
+            price=request.limit_ticks * spec.tick if request.limit_ticks else None,
+            trigger_price=request.stop_ticks * spec.tick,
+            client_algo_id=order_id,
+            reduce_only=reduce_only,
+        )
+        return as_order(self.engine.place_conditional(new, now // MS))
+
+    def find(self, symbol: str, order_id: str) -> OrderView:
+        assert isinstance(self.engine, PerpetualEngine)
+        market_id = self.markets[symbol].id
+        try:
+            waiting = self.engine.conditional(market_id, client_algo_id=order_id)
+        except VenueError:
+            return super().find(symbol, order_id)
+        became = waiting.actual_order_id
+        return self.engine.order(market_id, order_id=became) if became else as_order(waiting)
+
+    def cancel(self, symbol: str, order_id: str, now: int) -> OrderView:
+        assert isinstance(self.engine, PerpetualEngine)
+        market_id = self.markets[symbol].id
+        if order_id in {each.client_algo_id for each in self.engine.open_conditionals(market_id)}:
+            return as_order(self.engine.cancel_conditional(market_id, now // MS, client_algo_id=order_id))
+        return super().cancel(symbol, order_id, now)
+
+    def open_ids(self, symbol: str) -> list[str]:
+        assert isinstance(self.engine, PerpetualEngine)
+        waiting = self.engine.open_conditionals(self.markets[symbol].id)
+        return [*super().open_ids(symbol), *(each.client_algo_id for each in waiting)]
+
+    def trades_of(self, order: OrderView) -> list[m.TradeReported]:
+        return [] if order.order_id < 0 else super().trades_of(order)
 
     def holdings(self) -> tuple[tuple[m.BalanceReported, ...], tuple[m.PositionReported, ...]]:
         assert isinstance(self.engine, PerpetualEngine)
@@ -294,6 +361,27 @@ class Perpetuals(Venue):
         if not any(there.values()) and wallet != core.ledger.cash_atoms:
             found.append(f"USDT: the venue holds {wallet}, we {core.ledger.cash_atoms}")
         return found
+
+
+def as_order(stop: ConditionalView) -> OrderView:
+    """Return a stop that has become no order as the order it is to the core; its number is none of an order's."""
+    return OrderView(
+        order_id=-stop.algo_id,
+        client_order_id=stop.client_algo_id,
+        id=stop.id,
+        side=stop.side,
+        type=stop.type,
+        time_in_force=stop.time_in_force,
+        price_ticks=stop.price_ticks,
+        stop_ticks=stop.trigger_ticks,
+        quantity_lots=stop.quantity_lots,
+        filled_lots=0,
+        quote_atoms=0,
+        status=_WAITING.get(stop.status, "NEW"),
+        created_ms=stop.created_ms,
+        updated_ms=stop.updated_ms,
+        reduce_only=stop.reduce_only,
+    )
 
 
 def draw_venue(seed: int) -> Venue:

@@ -28,6 +28,7 @@ from actors.system import Core, CoreSnapshot, SeriesPlan, StrategyPlan
 from config.load import check_settings
 from replay.exchange.model import NewOrder, OrderView, VenueError
 from tests.simulation.limits import Watch, drawn_limits
+from tests.simulation.managed import QUIET_NS, Guard, Managed, are_managed
 from tests.simulation.parts import MINUTE, MS, SECOND, UNIT, BothWays, Restless, Totals
 from tests.simulation.venues import LEAST, QUOTE, Venue, draw_venue
 
@@ -93,6 +94,13 @@ class World:
         """Wishes of which more could have been executed than was asked for, and books that sold what they had not."""
         self.watch = Watch()
         """The limits' own judge."""
+        self._books = [
+            (f"{name}{index}", symbol)
+            for index, symbol in enumerate(self.venue.markets)
+            for name in "ab"[: 1 + seed % 3 % 2]
+        ]
+        self.guard = Guard(self.venue, are_managed(seed, self._books))
+        """The managed exits' own judge."""
         self.amended = 0
         self.fills: list[tuple[int, m.Fill]] = []
         """Booked executions with the number of their input."""
@@ -229,9 +237,8 @@ class World:
 
     def make_core(self) -> Core:
         strategies = [
-            StrategyPlan(f"{name}{index}", symbol, MINUTE, self._strategy(symbol, number + index), NoFeatures())
-            for index, symbol in enumerate(self.venue.markets)
-            for number, name in enumerate("ab"[: 1 + self._seed % 3 % 2], start=1)
+            StrategyPlan(name, symbol, MINUTE, self._strategy(name, symbol), NoFeatures())
+            for name, symbol in self._books
         ]
         on_margin = any(spec.contract for spec in self.venue.specs.values())
         names = [plan.id for plan in strategies]
@@ -239,7 +246,7 @@ class World:
         exchange = {"reconcile_s": 120, "leverage": 20 if on_margin else None}
         settings = check_settings({"exchange": exchange, "risk": limits}, "simulation")
         noted: tuple[type[m.Message], ...] = (m.Fill, m.Adopted, m.PositionChanged, m.OrderRequest, m.AmendRequest)
-        noted += (m.Amended, m.Intent, m.RiskVeto)
+        noted += (m.Amended, m.Intent, m.ProtectedIntent, m.RiskVeto, m.FeeInBase)
         heard = (m.SendOrder, m.SendCancel, m.SendAmend, m.AskOrder, m.AskAccount, *noted)
         core = Core(
             settings,
@@ -256,10 +263,14 @@ class World:
             actor.start()
         return core
 
-    def _strategy(self, symbol: str, number: int) -> Restless:
+    def _strategy(self, name: str, symbol: str) -> Restless:
+        number = "ab".index(name[0]) + 1 + int(name[1:])
         unit = 0.03 if symbol.startswith("ETH") else 0.002
-        kind = BothWays if self.venue.specs[symbol].contract else Restless
-        return kind(seed=self._seed + number, unit=unit)
+        contract = self.venue.specs[symbol].contract
+        if (name, symbol) in self.guard.books:
+            return Managed(seed=self._seed + number, unit=unit, both_ways=contract)
+        kind = BothWays if contract else Restless
+        return kind(seed=self._seed + number, unit=unit, until_ns=QUIET_NS if self.guard.books else 0)
 
     def start(self) -> None:
         """Begin, or go on from what is durable."""
@@ -296,9 +307,9 @@ class World:
             return
         self.die()
         for symbol, market in self.venue.markets.items():
-            for order in self.venue.engine.open_orders(market.id):
-                if order.client_order_id.startswith(OWN):
-                    self.venue.cancel(symbol, order.client_order_id, self.now)
+            for order_id in self.venue.open_ids(symbol):
+                if order_id.startswith(OWN):
+                    self.venue.cancel(symbol, order_id, self.now)
             lots = 0
             for trade in self.venue.trades_after(symbol, 0):
                 if trade.order_id.startswith(OWN):
@@ -324,6 +335,9 @@ class World:
             return
         self.watch.hear(self.core, message)
         if isinstance(message, m.Intent | m.RiskVeto):
+            return
+        if isinstance(message, m.FeeInBase):
+            self.guard.hear(message)
             return
         seq = self.core.scheduler.seq
         if isinstance(message, m.Fill):
@@ -583,8 +597,8 @@ class World:
 
     # --- the end ------------------------------------------------------------------------------------
 
-    def settle(self) -> None:
-        """Heal everything, flatten, and let the dust settle."""
+    def heal(self) -> None:
+        """Let nothing go wrong any more."""
         self.faults = Faults()
         self.run(5 * MINUTE)
         self.restore_rules()
@@ -592,6 +606,24 @@ class World:
         if not self.linked:
             self.connect()
         self.look_at_rules()
+
+    def look_at_exits(self) -> None:
+        """Have positions opened, heal everything, and let the guard look once nothing moves any more."""
+        for _ in range(6):
+            self.post(m.Resume(f"open{self.now}"))
+            self.play(5)
+        self.heal()
+        for _ in range(5):
+            self.post(m.Resume(f"calm{self.now}"))
+            self.run(MINUTE)
+            self._close_bar()
+            self.run(3 * MINUTE)
+        if self.core.control.trading == "running":
+            self.guard.found += self.guard.look(self.core, self.placed, self._find)
+
+    def settle(self) -> None:
+        """Heal everything, flatten, and let the dust settle."""
+        self.heal()
         for _ in range(20):
             if self.core.control.trading == "halted":
                 self.post(m.Resume(f"resume{self.now}"))
@@ -607,11 +639,7 @@ class World:
         core, venue = self.core, self.core.venue
         if core.control.trading not in ("paused", "running"):
             found.append(f"trading ended {core.control.trading}: {core.control.reason}")
-        ours = {
-            order.client_order_id
-            for market in self.venue.markets.values()
-            for order in self.venue.engine.open_orders(market.id)
-        }
+        ours = {order_id for symbol in self.venue.markets for order_id in self.venue.open_ids(symbol)}
         if ours != set(core.execution.orders):
             found.append(f"open at the venue {sorted(ours)}, in the core {sorted(core.execution.orders)}")
         open_commands = [each.action for each in core.control.commands if each.outcome == "pending"]
@@ -629,6 +657,8 @@ class World:
         found.extend(f"too much: {excess}" for excess in self.excesses)
         found.extend(f"{order_id}: an entry while paused" for order_id in self.entries_while_paused)
         found.extend(f"limits: {breach}" for breach in self.watch.found)
+        trades = [*(fill for _, fill in self.fills), *(share for _, share in self.adopted)]
+        found.extend(f"exits: {words}" for words in [*self.guard.found, *self.guard.count(trades, self.placed)])
         there = {
             (symbol, trade.trade_id) for symbol in self.venue.markets for trade in self.venue.trades_after(symbol, 0)
         }
@@ -690,9 +720,11 @@ def simulate(seed: int, minutes: int = 240) -> tuple[World, list[str]]:
             world.post(m.Flatten(f"flatten{world.now}"))
         elif command < 6:
             world.post(m.Resume(f"resume{world.now}"))
-        if world.tightens.random() < 0.3:
+        if world.tightens.random() < 0.3 and not world.guard.books:  # who may not enter has nothing to protect
             limit = world.tightens.choice(["max_open_orders", "max_orders_per_minute", "loss_cooldown_s", "max_gap"])
             value = "700" if limit == "loss_cooldown_s" else "0.0004" if limit == "max_gap" else "3"
             world.post(m.Tighten(f"tighten{world.now}", limit, value))
+    if world.guard.books:
+        world.look_at_exits()
     world.settle()
     return world, world.problems()
