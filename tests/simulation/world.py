@@ -657,7 +657,7 @@ class World:
         found.extend(f"too much: {excess}" for excess in self.excesses)
         found.extend(f"{order_id}: an entry while paused" for order_id in self.entries_while_paused)
         found.extend(f"limits: {breach}" for breach in self.watch.found)
-        trades = [*(fill for _, fill in self.fills), *(share for _, share in self.adopted)]
+        trades: list[m.Fill | m.Adopted] = [*(fill for _, fill in self.fills), *(share for _, share in self.adopted)]
         found.extend(f"exits: {words}" for words in [*self.guard.found, *self.guard.count(trades, self.placed)])
         there = {
             (symbol, trade.trade_id) for symbol in self.venue.markets for trade in self.venue.trades_after(symbol, 0)
