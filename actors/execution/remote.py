@@ -146,10 +146,8 @@ class RemoteVenue:
         if request.closing and (not self.ready or self._too_large(request)):
             self.sent[command.order_id] = Sent(command.order_id, request, held=True)
             return
-        if not self.ready:
-            self._emit(Rejected(command.order_id, request.strategy, request.symbol, request.ref, _NOT_CONNECTED))
-            return
-        refusal = self._refusal(request) or self._too_large(request)
+        refusal = "" if self.ready else _NOT_CONNECTED
+        refusal = refusal or self._refusal(request) or self._too_large(request)
         if refusal:
             self._emit(Rejected(command.order_id, request.strategy, request.symbol, request.ref, refusal))
             return
