@@ -146,8 +146,7 @@ class RemoteVenue:
         if request.closing and (not self.ready or self._too_large(request)):
             self.sent[command.order_id] = Sent(command.order_id, request, held=True)
             return
-        refusal = "" if self.ready else _NOT_CONNECTED
-        refusal = refusal or self._refusal(request) or self._too_large(request)
+        refusal = self._refusal(request) or self._too_large(request)
         if refusal:
             self._emit(Rejected(command.order_id, request.strategy, request.symbol, request.ref, refusal))
             return
@@ -172,7 +171,6 @@ class RemoteVenue:
         assert order is not None, f"{command.order_id} was never at the venue"
         request = command.request
         refusal = "too late" if order.order_id not in self.sent or order.end else ""
-        refusal = refusal or ("" if self.ready else _NOT_CONNECTED)
         refusal = refusal or self._refusal(request) or self._too_large(self._amends.rest_of(order, request))
         if refusal:
             self._emit(AmendRejected(*identity(order), refusal))
@@ -180,8 +178,9 @@ class RemoteVenue:
             self._amends.begin(order, command)
 
     def _refusal(self, request: OrderRequest) -> str:
-        late = _LATE if self._is_late(request) else ""
-        return self.contracts.refusal(request.symbol) or self.rules.refusal(request) or late
+        refusal = "" if self.ready else _NOT_CONNECTED
+        refusal = refusal or self.contracts.refusal(request.symbol) or self.rules.refusal(request)
+        return refusal or (_LATE if self._is_late(request) else "")
 
     def _too_large(self, request: OrderRequest) -> str:
         return _TOO_LARGE if self._booking.is_too_large(request, self.sent.values()) else ""
