@@ -17,6 +17,7 @@ from actors.messages import TapeEnded
 from actors.risk import RuleReport, active_limits
 from actors.runtime.clock import knowable_ns
 from actors.runtime.timers import NEVER_NS
+from replay.books import Book, books_of
 from replay.margin_view import describe_margin
 from replay.metrics import EquityCurve
 from replay.plan import SessionPlan, build_core, plan_session, start_core
@@ -68,6 +69,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     margin: dict[str, Any] | None = None
     """Where contracts are held on margin: how the account stands at the end, what of it was ever used, and what was
     liquidated."""
+    books: list[Book] = []
+    """What each strategy ordered, filled, earned and holds, by symbol."""
 
 
 def replay_tape(
@@ -205,6 +208,7 @@ def summarize(
         dead_letters=core.scheduler.dead_letters.count,
         funding=from_atoms(sum(held.funding_atoms for held in holdings)),
         margin=None if core.margin is None else describe_margin(core.margin.account, holdings, core.instruments),
+        books=books_of(core),
     )
 
 

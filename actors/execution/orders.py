@@ -129,6 +129,7 @@ class _State(msgspec.Struct):
     nonce: str
     counter: int
     orders: list[Order]
+    given: list[tuple[str, str, int]] = []
 
 
 class Execution:
@@ -147,6 +148,8 @@ class Execution:
         """Drawn once a session, so that no two sessions share a client order id."""
         self.counter = 0
         self.orders: dict[str, Order] = {}
+        self.given: dict[tuple[str, str], int] = {}
+        """How many orders were given to the venue in this session, by (strategy, symbol)."""
         self._by_ref: dict[tuple[str, int], str] = {}
 
     def on_request(self, request: OrderRequest) -> None:
@@ -154,6 +157,8 @@ class Execution:
         order_id = self._next_id()
         self.orders[order_id] = Order(order_id, request, self._context.now_ns)
         self._by_ref[request.strategy, request.ref] = order_id
+        book = (request.strategy, request.symbol)
+        self.given[book] = self.given.get(book, 0) + 1
         self._emit(SubmitOrder(order_id, request))
 
     def on_cancel_request(self, request: CancelRequest) -> None:
@@ -245,12 +250,14 @@ class Execution:
 
     def dump(self) -> bytes:
         """Return the state."""
-        return msgspec.msgpack.encode(_State(self.nonce, self.counter, list(self.orders.values())))
+        given = [(*book, count) for book, count in self.given.items()]
+        return msgspec.msgpack.encode(_State(self.nonce, self.counter, list(self.orders.values()), given))
 
     def load(self, state: bytes) -> None:
         """Restore the state."""
         kept = msgspec.msgpack.decode(state, type=_State)
         self.nonce, self.counter = kept.nonce, kept.counter
+        self.given = {(strategy, symbol): count for strategy, symbol, count in kept.given}
         self.orders = {order.order_id: order for order in kept.orders}
         self._by_ref = {(order.request.strategy, order.request.ref): order.order_id for order in kept.orders}
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from actors.risk import RuleReport
     from config.schema import Settings
+    from replay.books import Book
     from replay.driver import Summary
     from replay.record import Recorder
     from replay.tape import Tape
@@ -162,11 +163,20 @@ def _print(summary: Summary, name: str, out: Path | None) -> None:
     if out is not None:
         table.add_row("written to", str(out))
     console.print(table)
+    print_books(console, summary.books)
     print_rules(console, summary.rules)
     for note in summary.notes:
         console.print(f"note: {note}", style="yellow", highlight=False)
     if summary.dead_letters:
         console.print(f"{summary.dead_letters} messages failed in a strategy and were skipped", style="red")
+
+
+def print_books(console: Console, books: Sequence[Book]) -> None:
+    """Print the books, if they are of more than one strategy."""
+    from replay.books import books_table, has_several
+
+    if has_several(books):
+        console.print(books_table(books))
 
 
 def print_rules(console: Console, rules: Sequence[RuleReport]) -> None:

@@ -120,7 +120,8 @@ def _print(outcome: Outcome) -> None:
     from rich.table import Table
 
     from actors.risk import RuleReport
-    from daemon.commands.replay import print_rules
+    from daemon.commands.replay import print_books, print_rules
+    from replay.books import Book
 
     status: dict[str, Any] = msgspec.to_builtins(outcome.status, builtin_types=(int,))
     kept = "sealed" if outcome.sealed else "open: the same command continues it"
@@ -141,4 +142,5 @@ def _print(outcome: Outcome) -> None:
     sys.stderr.flush()
     console = Console()
     console.print(table)
+    print_books(console, msgspec.convert(status["books"], list[Book]))
     print_rules(console, msgspec.convert(status["risk"]["rules"], list[RuleReport]))

@@ -11,6 +11,7 @@ import msgspec
 from actors.execution.simulated import SimulatedVenue
 from actors.instrument import from_atoms
 from actors.risk import active_limits
+from replay.books import books_of
 from replay.margin_view import describe_margin, describe_told_margin
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class StatusView:
             "realized_pnl": from_atoms(sum(held.realized_atoms for held in core.ledger.holdings.values())),
             "funding": from_atoms(sum(held.funding_atoms for held in core.ledger.holdings.values())),
             "positions": self._positions(),
+            "books": [msgspec.structs.asdict(book) for book in books_of(core)],
             "margin": self._margin(),
             "other_assets": [
                 {"asset": other.asset, "amount": from_atoms(other.amount_atoms), "value": from_atoms(other.value_atoms)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
@@ -16,6 +17,7 @@ import pytest
 from actors.instrument import Instrument
 from config.load import check_settings
 from config.schema import Settings
+from replay.books import Book
 from replay.driver import Summary, replay_tape
 from replay.record import Recorder
 from replay.tape import Tape, open_tape
@@ -27,6 +29,10 @@ DAY_MS = 86_400_000
 def played(settings: Settings, tape: Tape) -> tuple[Summary, Recorder]:
     recorder = Recorder({one.symbol: Instrument(one.instrument) for one in tape.series})
     return replay_tape(settings, tape, recorder=recorder), recorder
+
+
+def instrument_of(tape: Tape, symbol: str) -> Instrument:
+    return next(Instrument(one.instrument) for one in tape.series if one.symbol == symbol)
 
 
 def half_up(value: Fraction) -> int:
@@ -43,6 +49,8 @@ class Account:
             one.symbol: Fraction(one.instrument.tick) * Fraction(one.instrument.lot) * 10**8 for one in tape.series
         }
         self.books: dict[tuple[str, str], list[int]] = {}
+        self.flows: Counter[tuple[str, str]] = Counter()
+        """What each book has brought, in atoms."""
         self.fees = self.realized = self.trips = 0
 
     def take(self, row: dict[str, Any]) -> None:
@@ -50,6 +58,7 @@ class Account:
         step, side = self.steps[row["symbol"]], 1 if row["side"] == "buy" else -1
         paid = side * half_up(step * row["price_ticks"] * row["quantity_lots"])
         self.cash -= paid + row["fee_atoms"]
+        self.flows[row["strategy"], row["symbol"]] -= paid + row["fee_atoms"]
         self.fees += row["fee_atoms"]
         after = lots + side * row["quantity_lots"]
         if lots * side >= 0:
@@ -101,18 +110,40 @@ def check(settings: Settings, tape: Tape) -> Summary:
     assert summary.bars == len(equity) == sum(1 for _ in tape.bars())
 
     value = account.cash
+    profits = Counter(account.flows)
     closes = {bar.symbol: bar.close for bar in tape.bars()}
-    for (_, symbol), (lots, _) in account.books.items():
+    for (strategy, symbol), (lots, _) in account.books.items():
         tick = next(one.instrument.tick for one in tape.series if one.symbol == symbol)
         ticks = int((Decimal(repr(closes[symbol])) / tick).to_integral_value(rounding=ROUND_HALF_UP))
-        value += (1 if lots > 0 else -1) * half_up(account.steps[symbol] * ticks * abs(lots))
+        held = (1 if lots > 0 else -1) * half_up(account.steps[symbol] * ticks * abs(lots))
+        value += held
+        profits[strategy, symbol] += held
     assert summary.final_equity == Decimal(value).scaleb(-8)
     assert equity[-1]["equity_atoms"] == value
+    check_books(summary.books, fills, recorder.orders().to_dicts(), profits)
+    assert {(book.strategy, book.symbol): book.position for book in summary.books if book.fills} == {
+        (strategy, symbol): instrument_of(tape, symbol).quantity(lots)
+        for (strategy, symbol), (lots, _) in account.books.items()
+    }
 
     drawdown, sharpe = figures_of_equity(int(settings.account.cash.scaleb(8)), equity)
     assert summary.max_drawdown == pytest.approx(drawdown, rel=1e-12)
     assert summary.sharpe == (None if sharpe is None else pytest.approx(sharpe, rel=1e-9))
     return summary
+
+
+def check_books(
+    books: list[Book], fills: list[dict[str, Any]], orders: list[dict[str, Any]], profits: Counter[tuple[str, str]]
+) -> None:
+    """Compare what each strategy's book is said to have done with its own rows."""
+    keys = [(book.strategy, book.symbol) for book in books]
+    assert len(set(keys)) == len(keys)
+    filled, ordered = (Counter((row["strategy"], row["symbol"]) for row in rows) for rows in (fills, orders))
+    for key, book in zip(keys, books, strict=True):
+        fees = sum(row["fee_atoms"] for row in fills if (row["strategy"], row["symbol"]) == key)
+        assert (book.orders, book.fills, book.fees) == (ordered[key], filled[key], Decimal(fees).scaleb(-8))
+        assert book.profit == Decimal(profits[key]).scaleb(-8)
+    assert sum(book.orders for book in books) == len(orders)
 
 
 @pytest.mark.slow
