@@ -5,9 +5,10 @@ from math import nan
 import numpy as np
 
 from strategies.indicators.kernels.compiled import COLUMN, STATE, VALUE, VOID, Vector, compiled, inlined, outputs
-from strategies.indicators.kernels.lags import lag_next, lag_run, lag_slots
-from strategies.indicators.kernels.parts import SMA_RING, sma_next, sma_run, sma_slots
-from strategies.indicators.kernels.windows import cold, stretch
+from strategies.indicators.kernels.lags import lag_next, lag_slots, lag_take
+from strategies.indicators.kernels.parts import sma_next, sma_slots
+from strategies.indicators.kernels.sums import SUM_RING, sum_next, sum_run, sum_slots
+from strategies.indicators.kernels.windows import stretch
 
 SEEN = 0
 PERIOD = 1
@@ -20,18 +21,17 @@ PERIOD = 1
 @inlined
 def _net_blocks(base: int, period: int) -> tuple[int, int]:
     """Give where the blocks of moves and of values begin."""
-    return base + 1, base + 1 + SMA_RING + period
+    return base + 1, base + 1 + SUM_RING + 2 * period
 
 
 def efficiency_slots(period: int) -> int:
     """Give the length of the block."""
-    return 1 + sma_slots(period) + lag_slots(period)
+    return 1 + sum_slots(period) + lag_slots(period)
 
 
 @inlined
-def _ratio(net: float, mean: float, period: int) -> float:
+def _ratio(net: float, total: float) -> float:
     """Give net moves over all moves, 0 to 1; 1 where nothing moved, as in TA-Lib."""
-    total = mean * period
     if total == 0.0:
         return 1.0
     ratio = abs(net) / total
@@ -48,34 +48,24 @@ def efficiency_next(state: Vector, base: int, period: int, value: float) -> floa
     if state[SEEN] == 0.0:
         state[SEEN] = 1.0
         return nan
-    mean = sma_next(state, moves, period, move)
-    return _ratio(value - before, mean, period) if state[moves] >= period else nan
+    total = sum_next(state, moves, period, move)
+    return _ratio(value - before, total) if state[moves] >= period else nan
 
 
 @inlined
-def efficiency_run(state: Vector, base: int, period: int, values: Vector, out: Vector) -> None:
-    """Take a column in; fill another with the windows' efficiencies."""
-    moves, lagged = _net_blocks(base, period)
-    rows = stretch(period)
-    changes = np.empty(rows)
-    before = np.empty(rows)
-    for begin in range(0, values.size, rows):
-        some = values[begin : begin + rows]
-        filled = out[begin : begin + rows]
-        later = some[1:]
-        changes[0] = abs(some[0] - state[base])
-        rest = changes[1:]
-        for row in range(later.size):
-            rest[row] = abs(later[row] - some[row])
-        state[base] = some[some.size - 1]
-        lag_run(state, lagged, period, some, before[: some.size])
-        start = 0 if state[SEEN] == 1.0 else 1
-        state[SEEN] = 1.0
-        first = start + cold(state, moves, period, some.size - start)
-        filled[:start] = nan
-        sma_run(state, moves, period, changes[start : some.size], filled[start:])
-        for row in range(first, some.size):
-            filled[row] = _ratio(some[row] - before[row], filled[row], period)
+def _totals_run(state: Vector, base: int, period: int, values: Vector, begin: int, moves: Vector, out: Vector) -> None:
+    """Fill a column with the sums of moves up to the rows of another from `begin` > 0 on."""
+    later, before = values[begin : begin + out.size], values[begin - 1 :]
+    for row in range(out.size):
+        moves[row] = abs(later[row] - before[row])
+    sum_run(state, _net_blocks(base, period)[0], period, moves[: out.size], out)
+
+
+@inlined
+def _keep_values(state: Vector, base: int, period: int, values: Vector) -> None:
+    """Leave the values as the first form would, of a column of which `period` rows at least were taken by it."""
+    lag_take(state, _net_blocks(base, period)[1], period, values)
+    state[base] = values[values.size - 1]
 
 
 ER = 2
@@ -95,14 +85,28 @@ def er_step(state: Vector, value: float) -> tuple[float]:
 @compiled(VOID, STATE, COLUMN, STATE)
 def er_batch(state: Vector, values: Vector, out: Vector) -> None:
     """Take a chunk of n values in and write n ratios to `out`."""
-    efficiency_run(state, ER, int(state[PERIOD]), values, out)
+    period = int(state[PERIOD])
+    row = 0
+    while row < values.size and (row < period or state[ER + 1] < period):
+        out[row] = er_step(state, values[row])[0]
+        row += 1
+    if row == values.size:
+        return
+    rows = stretch(period)
+    moves = np.empty(rows)
+    for begin in range(row, values.size, rows):
+        filled, later, before = out[begin : begin + rows], values[begin:], values[begin - period :]
+        _totals_run(state, ER, period, values, begin, moves, filled)
+        for at in range(filled.size):
+            filled[at] = _ratio(later[at] - before[at], filled[at])
+    _keep_values(state, ER, period, values[row:])
 
 
-# KAMA -- begins from the value before its first.
+# KAMA -- begins from the value before its first.  Kept is by how much the average is off the value.
 
 KAMA_FAST = 2
 KAMA_SLOW = 3
-KAMA = 4
+KAMA_OFF = 4
 KAMA_EFFICIENCY = 5
 
 
@@ -122,14 +126,14 @@ def _pace(state: Vector) -> tuple[float, float]:
 def kama_step(state: Vector, value: float) -> tuple[float]:
     """Take one bar into Kaufman's adaptive average (1995, TA-Lib KAMA)."""
     period = int(state[PERIOD])
+    move = value - state[KAMA_EFFICIENCY]
     efficiency = efficiency_next(state, KAMA_EFFICIENCY, period, value)
     if state[KAMA_EFFICIENCY + 1] < period:
-        state[KAMA] = value
         return (nan,)
     slowest, reach = _pace(state)
     weight = efficiency * reach + slowest
-    state[KAMA] = (value - state[KAMA]) * (weight * weight) + state[KAMA]
-    return (state[KAMA],)
+    state[KAMA_OFF] = (state[KAMA_OFF] - move) * (1.0 - weight * weight)
+    return (value + state[KAMA_OFF],)
 
 
 @compiled(VOID, STATE, COLUMN, STATE)
@@ -137,19 +141,26 @@ def kama_batch(state: Vector, values: Vector, out: Vector) -> None:
     """Take a chunk of n values into a KAMA and write n averages to `out`."""
     period = int(state[PERIOD])
     row = 0
-    while row < values.size and state[KAMA_EFFICIENCY + 1] < period:
+    while row < values.size and (row < period or state[KAMA_EFFICIENCY + 1] < period):
         out[row] = kama_step(state, values[row])[0]
         row += 1
-    rest = values[row:]
-    filled = out[row:]
-    efficiency_run(state, KAMA_EFFICIENCY, period, rest, filled)
+    if row == values.size:
+        return
     slowest, reach = _pace(state)
-    mean = state[KAMA]
-    for later in range(rest.size):
-        weight = filled[later] * reach + slowest
-        mean = (rest[later] - mean) * (weight * weight) + mean
-        filled[later] = mean
-    state[KAMA] = mean
+    off = state[KAMA_OFF]
+    rows = stretch(period)
+    moves = np.empty(rows)
+    for begin in range(row, values.size, rows):
+        filled, later, before = out[begin : begin + rows], values[begin:], values[begin - period :]
+        last = values[begin - 1 :]
+        _totals_run(state, KAMA_EFFICIENCY, period, values, begin, moves, filled)
+        # All in one loop: while an average waits for the one before it, there is time for the rest.
+        for at in range(filled.size):
+            weight = _ratio(later[at] - before[at], filled[at]) * reach + slowest
+            off = (off - (later[at] - last[at])) * (1.0 - weight * weight)
+            filled[at] = later[at] + off
+    state[KAMA_OFF] = off
+    _keep_values(state, KAMA_EFFICIENCY, period, values[row:])
 
 
 # MCGINLEY -- SMA first.  SEEN stops at the period.

@@ -211,7 +211,7 @@ def yang_zhang_step(state: Vector, opened: float, high: float, low: float, close
     if _begins(state, close):
         return (nan,)
     period = int(state[PERIOD])
-    first = WINDOW + SUM_RING + period
+    first = WINDOW + SUM_RING + 2 * period
     total = sum_next(state, WINDOW, period, whatever_the_drift(opened, high, low, close))
     gaps = variance_next(state, first, period, log(opened / before))
     bodies = variance_next(state, first + VARIANCE_RING + 2 * period, period, log(close / opened))
@@ -226,7 +226,7 @@ def yang_zhang_batch(state: Vector, opened: Vector, high: Vector, low: Vector, c
     out[0] = yang_zhang_step(state, opened[0], high[0], low[0], close[0])[0]
     opens, highs, lows, closes, found = opened[1:], high[1:], low[1:], close[1:], out[1:]
     period = int(state[PERIOD])
-    first = WINDOW + SUM_RING + period
+    first = WINDOW + SUM_RING + 2 * period
     terms, gaps, bodies = np.empty(found.size), np.empty(found.size), np.empty(found.size)
     for row in range(terms.size):
         terms[row] = log(opens[row] / close[row])

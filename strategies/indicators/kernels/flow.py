@@ -48,7 +48,7 @@ def cmf_step(state: Vector, high: float, low: float, close: float, volume: float
     """Take one bar into Chaikin's money flow, -1 to 1 (TA-Lib CMF)."""
     period = int(state[PERIOD])
     flow = sum_next(state, SUMS, period, _flow(high, low, close, volume))
-    return (_share(flow, sum_next(state, SUMS + SUM_RING + period, period, volume)),)
+    return (_share(flow, sum_next(state, SUMS + SUM_RING + 2 * period, period, volume)),)
 
 
 @compiled(VOID, STATE, COLUMN, COLUMN, COLUMN, COLUMN, STATE)
@@ -66,7 +66,7 @@ def cmf_batch(state: Vector, high: Vector, low: Vector, close: Vector, volume: V
         for row in range(count):
             flows[row] = _flow(highs[row], lows[row], closes[row], volumes[row])
         sum_run(state, SUMS, period, flows[:count], filled)
-        sum_run(state, SUMS + SUM_RING + period, period, volumes, whole)
+        sum_run(state, SUMS + SUM_RING + 2 * period, period, volumes, whole)
         for row in range(count):
             filled[row] = _share(filled[row], whole[row])
 
@@ -137,7 +137,7 @@ def vwap_rolling_step(state: Vector, high: float, low: float, close: float, volu
     period = int(state[PERIOD])
     price = _typical(high, low, close)
     turnover = sum_next(state, SUMS, period, price * volume)
-    traded = sum_next(state, SUMS + SUM_RING + period, period, volume)
+    traded = sum_next(state, SUMS + SUM_RING + 2 * period, period, volume)
     return (_mean_price(turnover, traded, price),)
 
 
@@ -157,7 +157,7 @@ def vwap_rolling_batch(state: Vector, high: Vector, low: Vector, close: Vector, 
             prices[row] = _typical(highs[row], lows[row], closes[row])
             turnovers[row] = prices[row] * volumes[row]
         sum_run(state, SUMS, period, turnovers[:count], filled)
-        sum_run(state, SUMS + SUM_RING + period, period, volumes, whole)
+        sum_run(state, SUMS + SUM_RING + 2 * period, period, volumes, whole)
         for row in range(count):
             filled[row] = _mean_price(filled[row], whole[row], prices[row])
 

@@ -30,7 +30,7 @@ def _flow(state: Vector, bought: float, sold: float) -> float:
     if state[FLOW_MAGNITUDE] == 1.0:
         difference = abs(difference)
     part = sum_next(state, FLOW_SUMS, period, difference)
-    total = sum_next(state, FLOW_SUMS + SUM_RING + period, period, bought + sold)
+    total = sum_next(state, FLOW_SUMS + SUM_RING + 2 * period, period, bought + sold)
     return 0.0 if total == 0.0 else part / total
 
 
@@ -74,7 +74,7 @@ def _bulk(state: Vector, close: float, volume: float) -> float:
     share = 0.0 if deviation == 0.0 else abs(erf(change / deviation / sqrt(2.0)))
     sums = BULK_MOMENTS + MOMENTS_RING + 2 * period
     part = sum_next(state, sums, period, volume * share)
-    total = sum_next(state, sums + SUM_RING + period, period, volume)
+    total = sum_next(state, sums + SUM_RING + 2 * period, period, volume)
     return 0.0 if total == 0.0 else part / total
 
 

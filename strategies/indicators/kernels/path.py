@@ -188,7 +188,7 @@ def hurst_step(state: Vector, value: float) -> tuple[float]:
                 ready = False
         else:
             ready = False
-        sum_base += SUM_RING + count
+        sum_base += SUM_RING + 2 * count
     if not ready:
         return (nan,)
     if stuck:

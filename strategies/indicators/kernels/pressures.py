@@ -128,7 +128,7 @@ def mfi_step(state: Vector, high: float, low: float, close: float, volume: float
         return (nan,)
     flow = price * volume
     gain = sum_next(state, MFI, period, flow if price > before else 0.0)
-    loss = sum_next(state, MFI + SUM_RING + period, period, flow if price < before else 0.0)
+    loss = sum_next(state, MFI + SUM_RING + 2 * period, period, flow if price < before else 0.0)
     return (_inflow(gain, loss) if state[MFI] >= period else nan,)
 
 
@@ -164,7 +164,7 @@ def mfi_batch(state: Vector, high: Vector, low: Vector, close: Vector, volume: V
         state[MFI_PRICE] = prices[last.size]
         first = cold(state, MFI, period, last.size)
         sum_run(state, MFI, period, gains[: last.size], filled)
-        sum_run(state, MFI + SUM_RING + period, period, losses[: last.size], price[: last.size])
+        sum_run(state, MFI + SUM_RING + 2 * period, period, losses[: last.size], price[: last.size])
         for row in range(last.size):
             filled[row] = _inflow(filled[row], price[row])
         filled[:first] = nan
@@ -205,10 +205,10 @@ def ultosc_step(state: Vector, high: float, low: float, close: float) -> tuple[f
     for which in range(3):
         period = int(state[PERIOD + which])
         pressure = sum_next(state, base, period, close - bottom)
-        ranges = sum_next(state, base + SUM_RING + period, period, reach)
+        ranges = sum_next(state, base + SUM_RING + 2 * period, period, reach)
         total += weight * _pressure(pressure, ranges)
         is_cold = is_cold or state[base] < period
-        base += 2 * (SUM_RING + period)
+        base += 2 * (SUM_RING + 2 * period)
         weight *= 0.5
     return (nan if is_cold else 100.0 * (total / 7.0),)
 
@@ -248,10 +248,10 @@ def ultosc_batch(state: Vector, high: Vector, low: Vector, close: Vector, out: V
             period = int(state[PERIOD + which])
             first = max(first, cold(state, base, period, last.size))
             sum_run(state, base, period, pressure, summed)
-            sum_run(state, base + SUM_RING + period, period, reach, ranges)
+            sum_run(state, base + SUM_RING + 2 * period, period, reach, ranges)
             for row in range(last.size):
                 filled[row] += weight * _pressure(summed[row], ranges[row])
-            base += 2 * (SUM_RING + period)
+            base += 2 * (SUM_RING + 2 * period)
             weight *= 0.5
         for row in range(last.size):
             filled[row] = 100.0 * (filled[row] / 7.0)

@@ -51,7 +51,7 @@ def vortex_step(state: Vector, high: float, low: float, close: float) -> tuple[f
         state[SEEN] = 1.0
         return nan, nan
     period = int(state[PERIOD])
-    length = SUM_RING + period
+    length = SUM_RING + 2 * period
     wide = sum_next(state, VORTEX_SUMS, period, true_range(high, low, before))
     up = sum_next(state, VORTEX_SUMS + length, period, abs(high - before_low))
     down = sum_next(state, VORTEX_SUMS + 2 * length, period, abs(low - before_high))
@@ -70,7 +70,7 @@ def vortex_batch(state: Vector, high: Vector, low: Vector, close: Vector, plus: 
         row += 1
     if row == plus.size:
         return
-    length = SUM_RING + period
+    length = SUM_RING + 2 * period
     stretch = stretch_of(period)
     moves, sums = np.empty(stretch), np.empty(stretch)
     for begin in range(row, plus.size, stretch):
@@ -115,7 +115,7 @@ def choppiness_step(state: Vector, high: float, low: float, close: float) -> tup
     period = int(state[PERIOD])
     before = state[CHOP_CLOSE]
     state[CHOP_CLOSE] = close
-    extremes = CHOP_SUM + SUM_RING + period
+    extremes = CHOP_SUM + SUM_RING + 2 * period
     top = highest_next(state, extremes, period, high)
     bottom = lowest_next(state, extremes + EXTREME_RING + period, period, low)
     if state[SEEN] == 0.0:
@@ -137,7 +137,7 @@ def choppiness_batch(state: Vector, high: Vector, low: Vector, close: Vector, ou
         row += 1
     if row == out.size:
         return
-    extremes = CHOP_SUM + SUM_RING + period
+    extremes = CHOP_SUM + SUM_RING + 2 * period
     found = out[row:]
     tops, bottoms = np.empty(found.size), np.empty(found.size)
     true_ranges(high[row - 1 :], low[row - 1 :], close[row - 1 :], tops)
@@ -245,7 +245,7 @@ def _efficiency(distance: float, way: float) -> float:
 def efficiency_ratio_step(state: Vector, value: float) -> tuple[float]:
     """Take one bar into Kaufman's efficiency ratio, 0 to 1 (TA-Lib ER)."""
     period = int(state[PERIOD])
-    old = lag_next(state, WAY_SUM + SUM_RING + period, period, value)
+    old = lag_next(state, WAY_SUM + SUM_RING + 2 * period, period, value)
     way = _way_next(state, period, value)
     if state[WAY_SUM] < period:
         return (nan,)
@@ -262,7 +262,7 @@ def efficiency_ratio_batch(state: Vector, values: Vector, out: Vector) -> None:
         row += 1
     if row == out.size:
         return
-    lag_take(state, WAY_SUM + SUM_RING + period, period, values[row:])
+    lag_take(state, WAY_SUM + SUM_RING + 2 * period, period, values[row:])
     stretch = stretch_of(period)
     for begin in range(row, out.size, stretch):
         end = min(begin + stretch, out.size)
@@ -281,7 +281,7 @@ def vhf_slots(period: int) -> int:
 def vhf_step(state: Vector, value: float) -> tuple[float]:
     """Take one bar into the vertical horizontal filter, 0 to 1 (TA-Lib VHF)."""
     period = int(state[PERIOD])
-    extremes = WAY_SUM + SUM_RING + period
+    extremes = WAY_SUM + SUM_RING + 2 * period
     top = highest_next(state, extremes, period, value)
     bottom = lowest_next(state, extremes + EXTREME_RING + period, period, value)
     way = _way_next(state, period, value)
@@ -300,7 +300,7 @@ def vhf_batch(state: Vector, values: Vector, out: Vector) -> None:
         row += 1
     if row == out.size:
         return
-    extremes = WAY_SUM + SUM_RING + period
+    extremes = WAY_SUM + SUM_RING + 2 * period
     later, found = values[row:], out[row:]
     tops, bottoms = np.empty(found.size), np.empty(found.size)
     highest_run(state, extremes, period, later, tops)

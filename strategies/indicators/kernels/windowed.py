@@ -18,6 +18,7 @@ from strategies.indicators.kernels.parts import (
     sma_run,
     sma_slots,
 )
+from strategies.indicators.kernels.sums import SUM_RING, mean_next, mean_run, mean_slots
 from strategies.indicators.kernels.weighted import WMA_RING, wma_next, wma_run
 from strategies.indicators.kernels.weighted import wma_slots as wma_block
 from strategies.indicators.kernels.windows import cold, stretch, window_next, window_run, window_slots
@@ -99,21 +100,21 @@ def _triangle(period: int) -> tuple[int, int, int]:
     """Give the two periods, and where the block of the second begins."""
     later = (period + 1) // 2
     earlier = period + 1 - later
-    return earlier, later, BLOCKS + SMA_RING + earlier
+    return earlier, later, BLOCKS + SUM_RING + 2 * earlier
 
 
 def trima_slots(period: int) -> int:
     """Give the length of a TRIMA's state."""
     later = (period + 1) // 2
-    return BLOCKS + sma_slots(period + 1 - later) + sma_slots(later)
+    return BLOCKS + mean_slots(period + 1 - later) + mean_slots(later)
 
 
 @compiled(outputs(1), STATE, VALUE)
 def trima_step(state: Vector, value: float) -> tuple[float]:
     """Take one bar into a triangular average (TA-Lib TRIMA)."""
     earlier, later, second = _triangle(int(state[PERIOD]))
-    mean = sma_next(state, BLOCKS, earlier, value)
-    return (sma_next(state, second, later, mean) if state[BLOCKS] >= earlier else nan,)
+    mean = mean_next(state, BLOCKS, earlier, value)
+    return (mean_next(state, second, later, mean) if state[BLOCKS] >= earlier else nan,)
 
 
 @compiled(VOID, STATE, COLUMN, STATE)
@@ -127,9 +128,9 @@ def trima_batch(state: Vector, values: Vector, out: Vector) -> None:
         filled = out[begin : begin + rows]
         between = means[: some.size]
         first = cold(state, BLOCKS, earlier, some.size)
-        sma_run(state, BLOCKS, earlier, some, between)
+        mean_run(state, BLOCKS, earlier, some, between)
         filled[:first] = nan
-        sma_run(state, second, later, between[first:], filled[first:])
+        mean_run(state, second, later, between[first:], filled[first:])
 
 
 # VWMA
