@@ -23,7 +23,7 @@ class Group(NamedTuple):
 
 def one(result: int, conditions: str) -> tuple[Group, ...]:
     """Make a pattern of one case."""
-    return (Group(conditions, ((result, ""),)),)
+    return (Group("", ((result, conditions),)),)
 
 
 def two_sided(common: str, bullish: str) -> tuple[Group, ...]:
@@ -45,7 +45,7 @@ _OPPOSITES = {
 }
 _OPPOSITES |= {right: left for left, right in _OPPOSITES.items()}
 _SIGNS = "<=>=+-"
-_LENGTHS = ("body", "upper", "lower")
+_LENGTHS = ("body", "upper", "lower", "body_change")
 
 
 def mirrored(conditions: str) -> str:
@@ -75,6 +75,7 @@ _HARAMI = (
     (80, "black[1]"),
     (-80, "white[1]"),
 )
+_SIDE_BY_SIDE = "white[1], white, body ~ body[1] by near[1], open ~ open[1] by equal[1]"
 _MARUBOZU_PAIR = "long[1], no_upper[1], no_lower[1], long, no_upper, no_lower"
 
 
@@ -205,8 +206,11 @@ PATTERNS: dict[str, tuple[Group, ...]] = {
     "cdl_eveningstar": one(-100, _star("small[1]")),
     "cdl_gapsidesidewhite": (
         Group(
-            "white[1], white, body ~ body[1] by near[1], open ~ open[1] by equal[1]",
-            ((100, "body_gap_up[1], bottom > top[2]"), (-100, "body_gap_down[1], top < bottom[2]")),
+            "",
+            (
+                (100, f"body_gap_up[1], bottom > top[2], {_SIDE_BY_SIDE}"),
+                (-100, f"body_gap_down[1], top < bottom[2], {_SIDE_BY_SIDE}"),
+            ),
         ),
     ),
     "cdl_gravestonedoji": one(100, "doji, no_lower, upper > 0.1 * range_mean"),
@@ -278,8 +282,9 @@ PATTERNS: dict[str, tuple[Group, ...]] = {
     "cdl_sticksandwich": one(100, "black[2], white[1], black, low[1] > close[2], close ~ close[2] by equal[2]"),
     "cdl_takuri": one(100, "doji, no_upper, lower > 2 * body"),
     "cdl_tasukigap": two_sided(
+        "",
+        "body_gap_up[1], white[1], black, open < close[1], open > open[1], close < open[1], close > top[2], "
         "body_change < near[1]",
-        "body_gap_up[1], white[1], black, open < close[1], open > open[1], close < open[1], close > top[2]",
     ),
     "cdl_thrusting": one(
         -100,

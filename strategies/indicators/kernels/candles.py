@@ -1,9 +1,9 @@
 """Candlestick patterns: one kernel that runs the rules of `candle_rules`, a number in the state says whose.
 
 A pattern looks at fifteen bars at most, which the state holds.  A step judges the newest by the rules until
-the first condition fails, with means computed where a condition asks for them.  A batch computes the series
-the pattern needs for a stretch of rows, and then goes through the conditions: each leaves fewer rows to the
-next.  Both compare the same numbers: sums of ten are made of sums of eight and two, those of four and two.
+the first condition fails, with means computed where a condition asks for them.  A batch goes through the
+conditions a stretch of rows at a time: each leaves fewer rows to the next, and a series is computed when the first
+asks for it.  Both compare the same numbers: sums of ten are made of sums of eight and two, those of four and two.
 """
 
 from math import inf, nan
@@ -18,8 +18,8 @@ from strategies.indicators.kernels.pattern_table import (
     PROGRAMS,
     RULES,
     SIGNS,
+    Flags,
     Rows,
-    Table,
 )
 
 SEEN = 0
@@ -30,6 +30,7 @@ WINDOW = 4
 KEPT = 15
 BEFORE = KEPT - 1
 STRETCH = 2048
+SPARSE = 8
 WIDTH = BEFORE + STRETCH
 
 OPEN, HIGH, LOW, CLOSE, TOP, BOTTOM, MIDDLE = 1, 2, 3, 4, 5, 6, 7
@@ -41,6 +42,7 @@ TEN, FIVE = 10, 5
 COMMON = 0
 ROLE, RESULT, FIRST, END = 0, 1, 2, 3
 LEFT, LEFT_LAG, STRICT, BASE, BASE_LAG, TERM, TERM_LAG = 0, 1, 2, 3, 4, 5, 6
+Bars = tuple[Vector, Vector, Vector, Vector]
 ONE = np.uint64(1)  # An index that cannot be negative spares numba a check.
 
 
@@ -171,27 +173,21 @@ def candle_step(state: Vector, opened: float, high: float, low: float, close: fl
 
 
 @inlined
-def _fill_means(lengths: Vector, twos: Vector, fours: Vector, means: Vector, count: int) -> None:
+def _fill_means(lengths: Vector, fours: Vector, means: Vector, count: int) -> None:
     """Fill a column with the mean of the `count` (ten or five) lengths before each row; the first rows are none."""
     size = lengths.size
     # Slices with a plain index: numba checks no other for being negative, and the loops become vectors.
-    before = lengths[: size - 1]
-    pairs = twos[1:]
-    this = lengths[1:]
-    for row in range(size - 1):
-        pairs[row] = this[row] + before[row]
-    older, newer = twos[1 : size - 2], twos[3:]
-    both = fours[3:]
+    one, two, three, four = lengths[3:], lengths[2:], lengths[1:], lengths
     for row in range(size - 3):
-        both[row] = newer[row] + older[row]
+        fours[row] = (one[row] + two[row]) + (three[row] + four[row])
     if count == TEN:
-        four, four_before, two, mean = fours[9:], fours[5:], twos[1:], means[10:]
+        newest, newer, older, oldest, mean = fours[6:], fours[2:], lengths[1:], lengths, means[10:]
         for row in range(size - 10):
-            mean[row] = ((four[row] + four_before[row]) + two[row]) / 10.0
+            mean[row] = ((newest[row] + newer[row]) + (older[row] + oldest[row])) / 10.0
     else:
-        four, mean = fours[4:], means[5:]
+        newest, mean = fours[1:], means[5:]
         for row in range(size - 5):
-            mean[row] = (four[row] + lengths[row]) / 5.0
+            mean[row] = (newest[row] + lengths[row]) / 5.0
 
 
 @inlined
@@ -201,55 +197,59 @@ def _column(table: Vector, series: int, size: int) -> Vector:
 
 
 @inlined
-def _fill_series(table: Vector, needed: Table, size: int) -> None:
-    """Compute the series a pattern needs from the columns of its bars."""
-    opened, high = _column(table, OPEN, size), _column(table, HIGH, size)
-    low, close = _column(table, LOW, size), _column(table, CLOSE, size)
+def _fill(table: Vector, bars: Bars, series: int, size: int) -> None:
+    """Compute a series from the bars and from others that stand in the table."""
+    opened, high, low, close = bars
     top, bottom, body = _column(table, TOP, size), _column(table, BOTTOM, size), _column(table, BODY, size)
-    upper, lower = _column(table, UPPER, size), _column(table, LOWER, size)
-    lengths = _column(table, SERIES_COUNT, size)
-    if needed[TOP]:
+    found = _column(table, series, size)
+    if series <= CLOSE:
+        column = bars[series - OPEN]
         for row in range(size):
-            top[row] = close[row] if close[row] >= opened[row] else opened[row]  # noqa: FURB136 - one way of NaN
-    if needed[BOTTOM]:
+            found[row] = column[row]
+    elif series == TOP:
         for row in range(size):
-            bottom[row] = opened[row] if close[row] >= opened[row] else close[row]  # noqa: FURB136 - as above
-    if needed[BODY]:
+            found[row] = close[row] if close[row] >= opened[row] else opened[row]  # noqa: FURB136 - one way of NaN
+    elif series == BOTTOM:
         for row in range(size):
-            body[row] = abs(close[row] - opened[row])
-    if needed[UPPER]:
+            found[row] = opened[row] if close[row] >= opened[row] else close[row]  # noqa: FURB136 - as above
+    elif series == BODY:
         for row in range(size):
-            upper[row] = high[row] - top[row]
-    if needed[LOWER]:
+            found[row] = abs(close[row] - opened[row])
+    elif series == UPPER:
         for row in range(size):
-            lower[row] = bottom[row] - low[row]
-    if needed[MIDDLE]:
-        middle = _column(table, MIDDLE, size)
+            found[row] = high[row] - top[row]
+    elif series == LOWER:
         for row in range(size):
-            middle[row] = low[row] + (high[row] - low[row]) / 2.0
-    if needed[BODY_CHANGE]:
-        change = _column(table, BODY_CHANGE, size)
-        later, change = body[1:], change[1:]
+            found[row] = bottom[row] - low[row]
+    elif series == MIDDLE:
+        for row in range(size):
+            found[row] = low[row] + (high[row] - low[row]) / 2.0
+    elif series == BODY_CHANGE:
+        later, change = body[1:], found[1:]
         for row in range(size - 1):
             change[row] = abs(body[row] - later[row])
-    for mean in range(BODY_MEAN, SHADOW_MEAN + 1):
-        if needed[mean]:
-            if mean == BODY_MEAN:
-                for row in range(size):
-                    lengths[row] = body[row]
-            elif mean == SHADOW_MEAN:
-                for row in range(size):
-                    lengths[row] = upper[row] + lower[row]
-            else:
-                for row in range(size):
-                    lengths[row] = high[row] - low[row]
-            _fill_means(
-                lengths,
-                _column(table, SERIES_COUNT + 1, size),
-                _column(table, SERIES_COUNT + 2, size),
-                _column(table, mean, size),
-                FIVE if mean == NEAR_MEAN else TEN,
-            )
+    else:
+        lengths = _column(table, SERIES_COUNT, size)
+        if series == BODY_MEAN:
+            lengths = body
+        elif series == SHADOW_MEAN:
+            upper, lower = _column(table, UPPER, size), _column(table, LOWER, size)
+            for row in range(size):
+                lengths[row] = upper[row] + lower[row]
+        else:
+            for row in range(size):
+                lengths[row] = high[row] - low[row]
+        fours = _column(table, SERIES_COUNT + 1, size)
+        _fill_means(lengths, fours, found, FIVE if series == NEAR_MEAN else TEN)
+
+
+@inlined
+def _have(table: Vector, bars: Bars, size: int, there: Flags, series: int) -> None:
+    """See to it that a series stands in the table, and what it is made of."""
+    for made in range(OPEN, series + 1):
+        if NEEDED[series, made] and there[made] == 0:
+            _fill(table, bars, made, size)
+            there[made] = 1
 
 
 @inlined
@@ -272,58 +272,104 @@ def _keep(
 
 
 @inlined
-def _keep_of_all(
-    left: Vector, base: Vector, term: Vector, sign: float, factor: float, strict: int, rows: Rows, count: int
-) -> int:
-    """Keep of the first `count` rows of all those of which a condition holds; say how many."""
-    kept = ONE - ONE
+def _mark(left: Vector, base: Vector, term: Vector, sign: float, factor: float, strict: int, marks: Flags) -> int:
+    """Leave marks at those of the marked rows of which a condition holds; say at how many."""
     if strict == 1:
-        for row in range(count):
-            rows[kept] = row
-            kept += ONE if sign * left[row] < sign * base[row] + factor * term[row] else ONE - ONE
+        for row in range(marks.size):
+            marks[row] &= sign * left[row] < sign * base[row] + factor * term[row]
     else:
-        for row in range(count):
-            rows[kept] = row
-            kept += ONE if sign * left[row] <= sign * base[row] + factor * term[row] else ONE - ONE
-    return int(kept)
+        for row in range(marks.size):
+            marks[row] &= sign * left[row] <= sign * base[row] + factor * term[row]
+    total = 0
+    for row in range(marks.size):
+        total += marks[row]
+    return total
 
 
 @inlined
-def _judge(state: Vector, table: Vector, common: Rows, rows: Rows, out: Vector) -> None:
-    """Fill a stretch of rows with the pattern's values: 0 is not decided, infinite a 0 that is."""
+def _rows_of(marks: Flags, rows: Rows) -> None:
+    """List the marked rows; `marks` has whole words, the rest of the last one not marked."""
+    kept = ONE - ONE
+    words = marks.view(np.uint64)
+    for word in range(words.size):
+        if words[word] != ONE - ONE:
+            for row in range(8 * word, 8 * word + 8):
+                rows[kept] = row
+                kept += marks[row]
+
+
+@inlined
+def _judge(
+    state: Vector, table: Vector, bars: Bars, there: Flags, marks: Flags, common: Rows, rows: Rows, out: Vector
+) -> None:
+    """Fill a stretch of rows with the pattern's values: 0 is not decided, infinite a 0 that is.
+
+    `bars` begin BEFORE rows earlier.
+    """
     number = int(state[NUMBER])
+    size = BEFORE + out.size
     for row in range(out.size):
         out[row] = 0.0
     in_common = 0
+    is_listed = False
     has_zeros = False
     for rule in range(PROGRAMS[number, 0], PROGRAMS[number, 1]):
         is_common = RULES[rule, ROLE] == COMMON
         result = RULES[rule, RESULT]
         decided = inf if result == 0 else float(result)
-        count = out.size if is_common else in_common
-        if not is_common:
-            for at in range(count):
-                rows[at] = common[at]
-        for at in range(RULES[rule, FIRST], RULES[rule, END]):
+        at, end = RULES[rule, FIRST], RULES[rule, END]
+        if is_common:
+            # A group without a common condition leaves the rows to its cases, not listed.
+            is_listed = False
+            count = in_common = out.size
+            if at == end:
+                continue
+        elif is_listed:
+            count = in_common
+            for row in range(count):
+                rows[row] = common[row]
+        is_dense = not is_listed
+        if is_dense:
+            count = out.size
+            for row in range(count):
+                marks[row] = 1
+            for row in range(count, marks.size):
+                marks[row] = 0
+        # Many rows by marks, which vectors are made for; few of them by their list.
+        while at < end and count > 0:
+            for operand in (LEFT, BASE, TERM):
+                series = CONDITIONS[at, operand]
+                if there[series] == 0:
+                    _have(table, bars, size, there, series)
             left = table[CONDITIONS[at, LEFT] * WIDTH + BEFORE - CONDITIONS[at, LEFT_LAG] :]
             base = table[CONDITIONS[at, BASE] * WIDTH + BEFORE - CONDITIONS[at, BASE_LAG] :]
             term = table[CONDITIONS[at, TERM] * WIDTH + BEFORE - CONDITIONS[at, TERM_LAG] :]
             sign, strict = SIGNS[at], CONDITIONS[at, STRICT]
             factor = sign * _factor(state, at)
-            if is_common and at == RULES[rule, FIRST]:
-                count = _keep_of_all(left, base, term, sign, factor, strict, rows, count)
+            if is_dense:
+                count = _mark(left, base, term, sign, factor, strict, marks[: out.size])
+                is_dense = count * SPARSE >= out.size or at + 1 == end
+                if not is_dense:
+                    _rows_of(marks, rows)
             else:
                 count = _keep(left, base, term, sign, factor, strict, rows, count)
+            at += 1
         if is_common:
+            if is_dense:
+                _rows_of(marks, rows)
+            is_listed = True
             in_common = 0
-            for at in range(count):
-                row = rows[at]
-                common[in_common] = row
-                in_common += 1 if out[row] == 0.0 else 0
+            for row in range(count):
+                common[in_common] = rows[row]
+                in_common += 1 if out[rows[row]] == 0.0 else 0
         else:
-            for at in range(count):
-                row = rows[at]
-                out[row] = decided if out[row] == 0.0 else out[row]
+            if is_dense:
+                for row in range(out.size):
+                    out[row] = decided if marks[row] != 0 and out[row] == 0.0 else out[row]
+            else:
+                for listed in range(count):
+                    row = rows[listed]
+                    out[row] = decided if out[row] == 0.0 else out[row]
             has_zeros = has_zeros or result == 0
     if has_zeros:
         for row in range(out.size):
@@ -333,27 +379,27 @@ def _judge(state: Vector, table: Vector, common: Rows, rows: Rows, out: Vector) 
 @compiled(VOID, STATE, COLUMN, COLUMN, COLUMN, COLUMN, STATE)
 def candle_batch(state: Vector, opened: Vector, high: Vector, low: Vector, close: Vector, out: Vector) -> None:
     """Take a chunk of n bars into a candlestick pattern and write n values to `out`."""
-    table = np.empty((SERIES_COUNT + 3) * WIDTH)
+    row = 0
+    while row < close.size and row < BEFORE:
+        out[row] = candle_step(state, opened[row], high[row], low[row], close[row])[0]
+        row += 1
+    if row == close.size:
+        return
+    table = np.empty((SERIES_COUNT + 2) * WIDTH)
     for row in range(WIDTH):
         table[row] = 0.0
     common, rows = np.empty(STRETCH, np.uint64), np.empty(STRETCH, np.uint64)
-    needed = NEEDED[int(state[NUMBER])]
-    for begin in range(0, close.size, STRETCH):
-        count = min(STRETCH, close.size - begin)
-        for column, source in enumerate((opened, high, low, close)):
-            kept = table[(OPEN + column) * WIDTH : (OPEN + column + 1) * WIDTH]
-            window = WINDOW + column * KEPT
-            for row in range(BEFORE):
-                kept[row] = state[window + 1 + row]
-            new, chunk = kept[BEFORE : BEFORE + count], source[begin : begin + count]
-            for row in range(count):
-                new[row] = chunk[row]
-            for row in range(KEPT):
-                state[window + row] = kept[count - 1 + row]
-        _fill_series(table, needed, BEFORE + count)
-        filled = out[begin : begin + count]
-        _judge(state, table, common, rows, filled)
-        warming = min(int(state[LOOKBACK] - state[SEEN]), count)
-        for row in range(warming):
-            filled[row] = nan
-        state[SEEN] += warming
+    marks, there = np.empty(STRETCH, np.uint8), np.ones(SERIES_COUNT, np.uint8)
+    for begin in range(BEFORE, close.size, STRETCH):
+        end = min(begin + STRETCH, close.size)
+        first = begin - BEFORE
+        bars = (opened[first:end], high[first:end], low[first:end], close[first:end])
+        for series in range(OPEN, SERIES_COUNT):
+            there[series] = 0
+        _judge(state, table, bars, there, marks, common, rows, out[begin:end])
+    for row in range(KEPT):
+        last = close.size - KEPT + row
+        state[WINDOW + row] = opened[last]
+        state[WINDOW + KEPT + row] = high[last]
+        state[WINDOW + 2 * KEPT + row] = low[last]
+        state[WINDOW + 3 * KEPT + row] = close[last]

@@ -25,6 +25,7 @@ from strategies.indicators.kernels.candle_rules import PATTERNS
 
 Table = NDArray[np.int64]
 Rows = NDArray[np.uint64]
+Flags = NDArray[np.uint8]
 
 SERIES = (
     "nothing",
@@ -128,14 +129,22 @@ class Tables(NamedTuple):
     needed: Table
 
 
+def _needed() -> Table:
+    """Mark for every series itself and what it is made of."""
+    needed = np.eye(len(SERIES), dtype=np.int64)
+    for name, others in _NEEDS.items():
+        for other in others:
+            needed[SERIES.index(name), SERIES.index(other)] = 1
+    return needed
+
+
 def _built() -> Tables:
     programs: list[tuple[int, int]] = []
     rules: list[tuple[int, int, int, int]] = []
     conditions: list[list[int]] = []
     factors: list[float] = []
     signs: list[float] = []
-    needed = np.zeros((len(PATTERNS), len(SERIES)), np.int64)
-    for number, groups in enumerate(PATTERNS.values()):
+    for groups in PATTERNS.values():
         first_rule = len(rules)
         for group in groups:
             for role, result, text in ((COMMON, 0, group.common), *((CASE, *case) for case in group.cases)):
@@ -146,14 +155,13 @@ def _built() -> Tables:
                     conditions.append(numbers)
                     factors.append(factor)
                     signs.append(sign)
-                    for series in (numbers[0], numbers[3], numbers[5]):
-                        for name in (SERIES[series], *_NEEDS.get(SERIES[series], ())):
-                            needed[number, SERIES.index(name)] = 1
                 rules.append((role, result, begin, len(conditions)))
         programs.append((first_rule, len(rules)))
-    return Tables(np.array(programs), np.array(rules), np.array(conditions), np.array(factors), np.array(signs), needed)
+    made = _needed()
+    return Tables(np.array(programs), np.array(rules), np.array(conditions), np.array(factors), np.array(signs), made)
 
 
 PROGRAMS, RULES, CONDITIONS, FACTORS, SIGNS, NEEDED = _built()
 """Rules of a pattern; role, result and conditions of a rule; series, lags and whether equal ones are out of a
-condition; its factor; -1 where greater is meant, which is less with signs turned; the series a pattern reads."""
+condition; its factor; -1 where greater is meant, which is less with signs turned; of which series, all of them
+before it, one is made."""
