@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from strategies.indicators.declaration import KINDS
+from strategies.indicators.kernels.compiled import ready
 
 if TYPE_CHECKING:
     from strategies.indicators.declaration import Indicator
@@ -43,8 +44,8 @@ class IndicatorState:
         self.state: NDArray[np.float64] = np.zeros(slots)
         given = indicator.params + kind.constants
         self.state[PARAMS : PARAMS + len(given)] = given
-        self.kernel: Callable[..., tuple[float, ...]] = kernels[f"{kind.prefix}_step"]
-        self._batch = kernels[f"{kind.prefix}_batch"]
+        self.kernel: Callable[..., tuple[float, ...]] = ready(kernels[f"{kind.prefix}_step"])
+        self._batch: Callable[..., None] = kernels[f"{kind.prefix}_batch"]
 
     def step(self, *inputs: float) -> tuple[float, ...]:
         """Take one bar in.
@@ -79,7 +80,8 @@ class IndicatorState:
             message = f"{self.indicator.kind}: columns must be of one length, got shapes {shapes}"
             raise ValueError(message)
         results = tuple(np.empty(shapes[0]) for _ in self.indicator.outputs)
-        self._batch(self.state, *chunk, *results)
+        # Only here, for nobody who goes bar by bar has to wait for its compilation.
+        ready(self._batch)(self.state, *chunk, *results)
         return results
 
     def dump(self) -> bytes:

@@ -9,12 +9,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from subprocess import PIPE, Popen
+from typing import Any
 
 import pytest
 from numba.core import config as numba_config
 
 from strategies.indicators import KINDS
 from strategies.indicators.cache import find_cache_directory, set_cache_directory, turn, version_folder
+from strategies.indicators.kernels.compiled import VALUE, compiled, ready
 
 MODULES = tuple(sorted({kind.kernels for kind in KINDS.values()}))
 
@@ -25,6 +27,7 @@ STATISTICS = """
 import importlib, json, sys
 from numba.core.dispatcher import Dispatcher
 from strategies.indicators import ema
+from strategies.indicators.kernels.compiled import ready
 
 print("ready", flush=True)
 modules = json.loads(sys.stdin.readline())
@@ -33,7 +36,7 @@ for module in modules:
     family = importlib.import_module("strategies.indicators.kernels." + module)
     for name, kernel in vars(family).items():
         if isinstance(kernel, Dispatcher):
-            stats = kernel.stats
+            stats = ready(kernel).stats
             found[name] = [sum(stats.cache_hits.values()), sum(stats.cache_misses.values())]
 (value,) = ema(1).start().step(7.0)
 assert value == 7.0
@@ -157,6 +160,21 @@ def test_a_change_of_any_part_gives_the_kernels_a_new_folder(tmp_path: Path, mon
     before = version_folder()
     (tmp_path / "parts.py").write_text("one = 2")
     assert version_folder() != before
+
+
+@pytest.mark.slow
+def test_a_kernel_is_compiled_when_it_is_asked_for_and_for_its_types_alone() -> None:
+    @compiled(VALUE, VALUE)
+    def doubled(value: float) -> float:
+        return value * 2
+
+    dispatcher: Any = doubled
+    assert not dispatcher.signatures
+    assert isinstance(ready(doubled)(2), float)
+    assert dispatcher.signatures == [(VALUE,)]
+    assert ready(doubled)(0.5) == 1.0
+    with pytest.raises(TypeError, match="No matching definition"):
+        dispatcher("2")
 
 
 def statistics(modules: Sequence[str], environment: Mapping[str, str], processes: int) -> list[dict[str, list[int]]]:
