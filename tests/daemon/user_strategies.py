@@ -75,3 +75,35 @@ class Keeper(Strategy):
         if update.state in ("vetoed", "rejected"):
             self.bought = 0 if update.ref == self.bought else self.bought
             self.rests = 0 if update.ref == self.rests else self.rests
+
+
+class Reckless(Strategy):
+    """Breaks one limit after the other, six bars apart, with an exit and an entry that rest far away."""
+
+    def on_start(self) -> None:
+        """Start counting."""
+        self.bars = 0
+
+    def on_bar(self, bar: Bar, _: Any, /) -> None:
+        """Ask for what goes too far in one way at a time."""
+        self.bars += 1
+        way, since = divmod(self.bars, 6)
+        far, thousand, near = bar.close / 10, 1_000 / bar.close, bar.close / 100
+        if since == 0:
+            self.buy(thousand, stop_distance=near)
+            self.buy(thousand, limit=far, stop_distance=near)
+        elif since == 3:
+            self.sell(thousand / 2, stop=far, reduce_only=True)
+            match way % 5:
+                case 0:
+                    self.buy(4 * thousand, stop_distance=near)
+                    self.buy(4 * thousand, stop_distance=near)
+                case 1:
+                    self.buy(thousand)
+                case 2:
+                    self.buy(thousand, limit=bar.close * 2, stop_distance=near)
+                case 3:
+                    self.buy(10 * thousand, stop_distance=near)
+                case _:
+                    for _ in range(12):
+                        self.buy(thousand / 10, limit=far, stop_distance=near)
