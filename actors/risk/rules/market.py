@@ -117,7 +117,8 @@ class Spread(Rule):
         ask_ticks = order.instrument.price_to_ticks(seen.ask)
         if 2 * (ask_ticks - bid_ticks) * self._most.denominator <= self._most.numerator * (ask_ticks + bid_ticks):
             return None
-        return Verdict(f"the spread of {order.symbol} is wider than {self.limit} bps")
+        bps = 2 * _BPS * (ask_ticks - bid_ticks) / (ask_ticks + bid_ticks)
+        return Verdict(f"the spread of {order.symbol} is {bps:.4g} bps, wider than {self.limit}")
 
 
 class PriceCollar(Rule):
@@ -191,7 +192,9 @@ class VolatilityRatio(Rule):
         now = self._windows.volatility(order.symbol, self._bars)
         if usual is None or now is None or now <= self._most * usual:
             return None
-        return Verdict(f"the volatility of {order.symbol} is more than {self.limit} times the usual")
+        return Verdict(
+            f"the volatility of {order.symbol} is {now:.4g} a year, more than {self.limit} times the usual {usual:.4g}"
+        )
 
 
 class Gap(Rule):
@@ -211,7 +214,8 @@ class Gap(Rule):
         moves = self._windows.moves.get(order.symbol)
         if moves is None or not 0 < moves.since_gap <= self._bars:
             return None
-        return Verdict(f"{order.symbol} has gapped by more than {self.limit}, {moves.since_gap} bars ago")
+        bars = "with its newest bar" if moves.since_gap == 1 else f"{moves.since_gap - 1} bars before its newest"
+        return Verdict(f"{order.symbol} has gapped by more than {self.limit}, {bars}")
 
 
 class Shortfall(Rule):

@@ -81,7 +81,8 @@ class TradeRisk(Rule):
         if not order.own_ticks:
             return Verdict(f"trade risk limit {self.limit}, and no price is known yet")
         if away_ticks <= 0:
-            return Verdict("the protective stop is not on the losing side of the order's price")
+            price = instrument.price(order.own_ticks).normalize()
+            return Verdict(f"the protective stop is not on the losing side of the order's price, {price:f}")
         most_atoms = max(0, self._equity.atoms) * self._most.numerator // self._most.denominator
 
         def fits(lots: int) -> bool:

@@ -162,6 +162,10 @@ FUNDED: Any = {"funding_veto_minutes": 5, "contract": True}
 SWINGS = (100.0, 101.0, 100.0, 101.0, 100.0)
 A_YEAR = statistics.stdev([101 / 100 - 1, 100 / 101 - 1] * 2) * math.sqrt(365 * 24 * 60)
 """The volatility of those swings of a minute."""
+AWAKE = [
+    statistics.stdev([0.0] * still + [101 / 100 - 1, 100 / 101 - 1]) * math.sqrt(365 * 24 * 60) for still in (0, 4)
+]
+"""That of the last two of six minutes, the others having been still, and of all six."""
 
 CASES: list[Case] = [
     (
@@ -228,7 +232,7 @@ CASES: list[Case] = [
         "max_spread_bps",
         lambda: on_quote(19_990, 20_010),
         lambda: on_quote(19_990, 20_011),
-        "the spread of X is wider than 10 bps",
+        "the spread of X is 10.5 bps, wider than 10",
     ),
     (
         "price_collar_bps",
@@ -264,19 +268,19 @@ CASES: list[Case] = [
         "max_volatility_ratio",
         lambda: after_bars(*SWINGS, 100, 101, max_volatility_ratio=2, volatility_bars=2, regime_bars=6),
         lambda: after_bars(100, 100, 100, 100, 100, 101, 100, max_volatility_ratio=2, volatility_bars=2, regime_bars=6),
-        "the volatility of X is more than 2 times the usual",
+        f"the volatility of X is {AWAKE[0]:.4g} a year, more than 2 times the usual {AWAKE[1]:.4g}",
     ),
     (
         "max_gap",
         lambda: after_gap(102, 1),
         lambda: after_gap(102.01, 1),
-        "X has gapped by more than 0.02, 1 bars ago",
+        "X has gapped by more than 0.02, with its newest bar",
     ),
     (
         "max_gap",
         lambda: after_gap(103, 4),
         lambda: after_gap(103, 3),
-        "X has gapped by more than 0.02, 3 bars ago",
+        "X has gapped by more than 0.02, 2 bars before its newest",
     ),
     (
         "max_open_orders",
@@ -312,7 +316,7 @@ CASES: list[Case] = [
         "max_trade_risk",
         lambda: protected(10, protective_stop=99.0),
         lambda: protected(10, protective_stop=100.0),
-        "the protective stop is not on the losing side of the order's price",
+        "the protective stop is not on the losing side of the order's price, 100",
     ),
     (
         "max_trade_risk",
@@ -680,7 +684,7 @@ def test_the_rules_see_the_week_and_the_peak_after_a_restart() -> None:
     assert vetoed(other.order(BUY, 1)) == "weekly loss limit 100 reached"
     cases: list[tuple[Any, str]] = [
         ({"max_drawdown": "0.5"}, "drawdown limit 0.5 reached"),
-        ({"max_gap": "0.02"}, "X has gapped by more than 0.02, 1 bars ago"),
+        ({"max_gap": "0.02"}, "X has gapped by more than 0.02, with its newest bar"),
         ({"max_consecutive_losses": 1}, "1 losing trades in a row: nothing is opened for 3480 s"),
     ]
     for limits, reason in cases:
@@ -704,7 +708,7 @@ def test_a_change_is_judged_by_the_stop_the_order_was_given_with() -> None:
     desk = Desk(max_trade_risk="0.01", equity=1_000)
     ref = passed(desk.order(BUY, 2, kind="limit", limit_price=100.0, protective_stop=95.0)).ref
     assert desk.amend(ref, 0, 101.0) == m.AmendVeto("a", "X", ref, "trade risk limit 0.01 of the equity")
-    assert desk.amend(ref, 0, 95.0).reason == "the protective stop is not on the losing side of the order's price"
+    assert desk.amend(ref, 0, 95.0).reason == "the protective stop is not on the losing side of the order's price, 95"
     assert isinstance(desk.amend(ref, 1, 105.0), m.AmendRequest)
 
 
