@@ -83,14 +83,27 @@ class Contracts:
         return request.quantity_lots <= -request.side * self._books.lots(request.strategy, request.symbol)
 
     def is_reduce_only_there(self, request: OrderRequest) -> bool:
-        """Return whether the venue can be told that an order must only reduce: its book is all the venue knows of."""
+        """Return whether the venue can be told that an order must only reduce: its book is all the venue knows of.
+
+        Else only of one that is too small to be taken otherwise, where it reduces the account's position, too: the last
+        bit of a book beside others.
+        """
         symbol = request.symbol
-        return (
-            symbol in self._contracts
-            and request.reduce_only
-            and self._books.is_alone(symbol)
-            and not self._accounts.foreign_lots(symbol)
-        )
+        if symbol not in self._contracts or not request.reduce_only:
+            return False
+        if self._books.is_alone(symbol) and not self._accounts.foreign_lots(symbol):
+            return True
+        account_lots = self._accounts.foreign_lots(symbol) + self._accounts.positions[symbol].ours_lots
+        return self._is_small(request) and request.quantity_lots <= -request.side * account_lots
+
+    def _is_small(self, request: OrderRequest) -> bool:
+        """Return whether an order is worth less than the venue takes, as far as anybody knows."""
+        instrument = self._instruments[request.symbol]
+        ticks = request.limit_ticks or request.stop_ticks
+        bar = self._context.lane(request.symbol).bar
+        if not ticks and bar is not None:
+            ticks = instrument.price_to_ticks(bar.close)
+        return 0 < instrument.value_atoms(ticks, request.quantity_lots) < instrument.min_notional_atoms
 
     def executed(self, strategy: str, trade: TradeReported) -> None:
         """Take in an execution of ours."""

@@ -1,7 +1,8 @@
-"""A stop protects while nobody is there: it rests at the venue, fills without us, and is booked once (D17)."""
+"""A stop protects while nobody is there: placed after a kill between entry and stop, trailed, booked once (D17)."""
 
 from __future__ import annotations
 
+import signal
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,63 +11,64 @@ import pytest
 
 from actors import messages as m
 from actors.runtime.journal import FILE_NAME, JournalReader, decode_effects
-from tests.chaos.venue_rounds import Round, eventually, http
+from tests.chaos.venue_rounds import PATIENCE_S, Round, eventually, http
 from tests.chaos.venue_worlds import Perpetual, World
 
 SYMBOL = "BTC/USDT"
 
 
-class SpotStop(World):
-    """A market of spot."""
+class SpotBracket(World):
+    """A market of spot, where the fee is taken from what was bought."""
 
-    strategy = "Protected"
+    strategy = "Bracketed"
 
 
-class ContractStop(Perpetual):
+class ContractBracket(Perpetual):
     """A perpetual, whose stops are conditional orders at the venue."""
 
-    strategy = "Protected"
+    strategy = "Bracketed"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", [SpotStop, ContractStop], ids=["spot", "contract"])
-def test_a_stop_fills_at_the_venue_while_the_daemon_is_dead_and_is_booked_once(
-    tmp_path: Path, kind: type[World]
-) -> None:
-    this = Round(5, tmp_path, kind("stop", {SYMBOL: (30_000.0, 0.002)}))
+@pytest.mark.parametrize("kind", [SpotBracket, ContractBracket], ids=["spot", "contract"])
+def test_a_position_has_one_stop_for_all_of_it_whoever_dies_and_it_trails(tmp_path: Path, kind: type[World]) -> None:
+    this = Round(6, tmp_path, kind("bracket", {SYMBOL: (30_000.0, 0.002)}))
     try:
         this.start_exchange()
         this.before = this.world.wallet(http(f"{this.admin}/control/book"))
         this.bring_up_daemon("the daemon is ready to trade")
-        stop = eventually(lambda: moved_stop(this), "the stop rests at the venue, moved")
+        entry = eventually(lambda: next(iter(there(this, "BUY", "NEW")), None), "the entry rests at the venue")
         this.kill("daemon")
-        fall_through(this, Decimal(stop["stop_price"]))
-        eventually(lambda: sold_there(this), "the venue filled the stop")
+        fall_through(this, Decimal(entry["price"]))
+        eventually(lambda: there(this, "BUY", "FILLED"), "the venue filled the entry")
+        assert stops(this) == [], "nobody was there to place one"
+        this.start_daemon()
+        first = eventually(lambda: stops(this), "the stop rests at the venue")
+        seen = [first]
+        while seen[-1][0][1] == first[0][1] or len(seen) < 20:
+            seen.append(eventually(lambda: stops(this), "the stop rests"))
+        this.kill("daemon")
+        seen.append(eventually(lambda: stops(this), "the stop rests, or what took its place when it was killed"))
+        fall_through(this, seen[-1][0][1])
+        eventually(lambda: there(this, "SELL", "FILLED"), "the venue filled the stop")
         this.start_daemon()
         eventually(lambda: this.status()["venue"]["ready"] and not this.status()["orders"], "it has heard of it")
-        this._heal()
+        assert this.daemon is not None
+        this.daemon.send_signal(signal.SIGTERM)
+        assert this.daemon.wait(PATIENCE_S) == 0
         problems = this._compare()
     finally:
         this.close()
 
     assert problems == [], (tmp_path / "daemon.log").read_text()[-4_000:]
     fills, amended = journaled(this)
-    assert len(amended) == 1
-    assert 0.99 * lots(fills, m.BUY) < lots(fills, m.SELL) <= lots(fills, m.BUY), "all but a fee taken from it"
+    bought, sold = lots(fills, m.BUY), lots(fills, m.SELL)
+    assert [len(each) for each in seen] == [1] * len(seen), seen
+    assert {each[0][0] for each in seen} == {Decimal("0.00999") if kind is SpotBracket else Decimal("0.010")}
+    assert [each[0][1] for each in seen] == sorted(each[0][1] for each in seen), "it never goes back"
+    assert 0.99 * bought < sold <= bought, fills
     assert len({fill.trade_id for fill in fills}) == len(fills)
-    assert {fill.order_id for fill in fills if fill.side == m.SELL} == {amended[0].new_order_id}, "none but the stop"
-
-
-def moved_stop(this: Round) -> Any:
-    """Return the stop as the daemon shows it, once it was amended."""
-    return next(
-        (order for order in this.status()["orders"] if order["state"] == "working" and amended_in(this, order)), None
-    )
-
-
-def amended_in(this: Round, order: Any) -> bool:
-    _, amended = journaled(this)
-    return any(event.new_order_id == order["order_id"] for event in amended)
+    assert {fill.order_id for fill in fills if fill.side == m.SELL} == {amended[-1].new_order_id}, "none but the stop"
 
 
 def fall_through(this: Round, stop_price: Decimal) -> None:
@@ -76,9 +78,24 @@ def fall_through(this: Round, stop_price: Decimal) -> None:
         http(f"{this.admin}/control/trade", {"symbol": this.world.traded(SYMBOL), "price": price, "quantity": "5"})
 
 
-def sold_there(this: Round) -> bool:
+def there(this: Round, side: str, status: str) -> list[Any]:
+    """Return the orders of a side and status at the venue."""
+    rows = http(f"{this.admin}/control/book")["orders"]
+    return [row for row in rows if (row["side"], row["status"]) == (side, status)]
+
+
+def stops(this: Round) -> list[tuple[Decimal, Decimal]]:
+    """Return quantity and trigger of what protects at the venue."""
     book = http(f"{this.admin}/control/book")
-    return any(fill["side"] == "SELL" and fill["symbol"] == this.world.traded(SYMBOL) for fill in book["fills"])
+    waiting = [
+        (row["quantity"], row["trigger_price"]) for row in book.get("conditional_orders", ()) if row["status"] == "NEW"
+    ]
+    resting = [
+        (row["quantity"], row["stop_price"])
+        for row in book["orders"]
+        if row["status"] == "NEW" and Decimal(row["stop_price"] or 0)
+    ]
+    return [(Decimal(quantity), Decimal(trigger)) for quantity, trigger in (*waiting, *resting)]
 
 
 def journaled(this: Round) -> tuple[list[m.Fill], list[m.Amended]]:

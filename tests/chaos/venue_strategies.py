@@ -119,25 +119,18 @@ class BothWays(Busy):
         del self.refs[:-6]
 
 
-class Protected(Strategy):
-    """Buys once, has a stop rest at the venue, moves it up once, and leaves the rest to the venue."""
+class Bracketed(Strategy):
+    """Opens once by a limit below the market, with a stop that trails the best price at 15 percent."""
 
     seed: int = 1
     unit: float = 0.002
 
     def on_start(self) -> None:
         """Begin with nothing."""
-        self.bought = False
-        self.stop = 0
-        self.moved = False
+        self.opened = False
 
     def on_bar(self, bar: Bar, _: Any, /) -> None:
-        """Do the next thing."""
-        if not self.bought:
-            self.bought = True
-            self.buy(5 * self.unit)
-        elif not self.stop and self.position > self.unit:
-            self.stop = self.sell(self.position, stop=bar.close * 0.8, reduce_only=True)
-        elif self.stop and not self.moved:
-            self.moved = True
-            self.amend(self.stop, stop=bar.close * 0.9)
+        """Open, and leave the rest to the exits."""
+        if not self.opened:
+            self.opened = True
+            self.bracket(5 * self.unit, limit=round(bar.close * 0.95, 2), trail_percent=15.0)

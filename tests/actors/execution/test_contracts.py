@@ -175,6 +175,20 @@ def test_reduce_only_stays_here_where_the_venue_knows_more_than_the_book(scripte
     assert not sent.reduce_only
 
 
+@pytest.mark.parametrize(("price", "others", "told"), [(4_000, 0, True), (6_000, 0, False), (4_000, -10, False)])
+def test_the_last_bit_of_a_book_beside_others_is_reduce_only_where_it_reduces_the_account(
+    scripted: Scripted, price: float, others: int, told: bool
+) -> None:
+    """The venue takes nothing so small otherwise, and no book could ever be flat again."""
+    script = {0: lambda s: s.buy(0.002), 1: lambda s: s.sell(0.001, reduce_only=True)}
+    desk = Desk(scripted(script), scripted({}))
+    desk.connect(lots=others)
+    desk.bar(price)
+    desk.post(trade(1, m.BUY, 2, round(price * 10)))
+    (sent,) = of(desk.bar(price), m.SendOrder)
+    assert (sent.request.quantity_lots, sent.reduce_only) == (1, told)
+
+
 def test_a_flatten_closes_a_short_however_small(scripted: Scripted) -> None:
     desk = Desk(scripted({0: lambda s: s.sell(0.01)}))
     desk.connect()
