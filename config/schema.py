@@ -242,6 +242,29 @@ class Http(Section, frozen=True):
     """Idempotency keys remembered."""
 
 
+class Console(Section, frozen=True):
+    """The process beside the daemon that serves what is heavy: the API, its stream, history."""
+
+    enabled: bool = True
+    """Whether it runs; the control endpoint answers without it."""
+    host: str = "127.0.0.1"
+    """Address to listen on; anything but loopback is your decision and is logged."""
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 8_788
+    """TCP port; 0 takes a free one."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Further names a Host or Origin header may carry (a reverse proxy's)."""
+    body_bytes_max: Count = 65_536
+    """Largest request body."""
+    frame_s: Seconds = 0.2
+    """Least time between two looks at the core."""
+    clients_max: Count = 100
+    """Clients of the stream at once."""
+    client_stall_s: Seconds = 30.0
+    """A client of the stream that takes nothing for so long is let go."""
+    events_kept: Count = 1_000
+    """Newest events kept for clients that come back."""
+
+
 class Log(Section, frozen=True):
     """Logging."""
 
@@ -280,5 +303,6 @@ class Settings(Section, frozen=True):
     live: Live = Live()
     journal: Journal = Journal()
     http: Http = Http()
+    console: Console = Console()
     log: Log = Log()
     strategies: tuple[StrategyEntry, ...] = (StrategyEntry(),)

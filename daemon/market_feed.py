@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
 import structlog
 
 from actors.ticks import TICKS
+from daemon.control.types import StreamRow
 from daemon.edges.exchange_feed import ExchangeFeed
 from daemon.edges.feed_requests import FeedRequests
 from daemon.edges.market_data import MarketStreams
@@ -30,25 +30,6 @@ if TYPE_CHECKING:
     from daemon.live import LiveDriver
 
 log = structlog.get_logger()
-
-
-class StreamRow(msgspec.Struct, frozen=True, kw_only=True):
-    """How one stream is doing, as the status shows it."""
-
-    symbol: str
-    stream: str
-    age_s: float | None
-    """Time since it last spoke; None before it has."""
-    delivered: int
-    """Times it has spoken; at some of them it had several things to say."""
-    reconnects: int
-    conflated: int
-    """Versions nobody saw, because a newer one came while the core was busy; never bars or trades."""
-    backfilled: int
-    """Bars or trades that REST told, because the stream had not."""
-    missing: int
-    """Bars or trades the venue does not have, or that lie too far back."""
-    last_error: str
 
 
 class MarketFeed:

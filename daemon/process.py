@@ -26,8 +26,9 @@ from actors.runtime.supervision import ChildSpec
 from daemon.control.security import LOOPBACK_NAMES, Gate
 from daemon.control.server import ControlServer, reserve_address
 from daemon.control.view import StatusView, utc
+from daemon.edges.console import ConsoleEdge, reserve_console
 from daemon.edges.journal import JournalWriter, open_journal
-from daemon.edges.outbox import Outbox
+from daemon.edges.outbox import Outbox, joined
 from daemon.edges.reporter import Reporter
 from daemon.edges.snapshot import SnapshotFile
 from daemon.edges.tape_feed import TapeFeed
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup, TaskStatus
 
     from config.schema import Settings
+    from daemon.control.types import Status
     from daemon.venue import VenueEdges
     from replay.plan import Markets
     from replay.tape import Tape
@@ -88,7 +90,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     session: str
     run: int
     sealed: bool
-    status: dict[str, object]
+    status: Status
 
 
 async def run_daemon(options: RunOptions) -> Outcome:
@@ -97,7 +99,12 @@ async def run_daemon(options: RunOptions) -> Outcome:
     Raises:
         UserError: it cannot start as asked.
     """
-    with StateLock(options.state_dir), reserve_address(options.settings.http) as listener:
+    settings = options.settings
+    with (
+        StateLock(options.state_dir),
+        reserve_address(settings.http) as listener,
+        reserve_console(settings.console) as console_listener,
+    ):
         token, token_path = load_token(options.state_dir)
         hide(token)
         path = options.state_dir / FILE_NAME
@@ -113,6 +120,7 @@ async def run_daemon(options: RunOptions) -> Outcome:
                 markets = options.tape
             reporter = Reporter()
             outbox = Outbox("gateway", EFFECTS, lambda _, message: venue.send(message) if venue else None)
+            console = None if console_listener is None else ConsoleEdge(console_listener, settings, token)
             opened = await open_session(
                 db,
                 path,
@@ -122,9 +130,11 @@ async def run_daemon(options: RunOptions) -> Outcome:
                 new_session=options.new_session,
                 real=options.mode == "real",
                 loosen=options.loosen,
-                observers={**reporter.observers(), **outbox.observers()},
+                observers=joined(reporter, outbox, *(() if console is None else (console.publisher,))),
             )
-            return await _Run(options, db, opened, listener, token, token_path, (reporter, outbox), venue).run()
+            return await _Run(
+                options, db, opened, listener, token, token_path, (reporter, outbox), venue, console
+            ).run()
         finally:
             with anyio.CancelScope(shield=True), anyio.move_on_after(_EDGE_GRACE_S):
                 if venue is not None:
@@ -154,6 +164,7 @@ class _Run:
         token_path: Path,
         outboxes: Sequence[Outbox],
         venue: VenueEdges | None,
+        console: ConsoleEdge | None,
     ) -> None:
         settings = options.settings
         self._options = options
@@ -166,6 +177,7 @@ class _Run:
         self._journal = JournalWriter(db, opened.number, settings.journal, core.scheduler.seq)
         self._outboxes = outboxes
         self._venue = venue
+        self._console = console
         clock = TapeClock(core.context.now_ns) if venue is None else venue.clock(core.context.now_ns)
         self._driver = LiveDriver(core, self._journal, clock, settings, run=opened.run, chain=opened.chain)
         if opened.configured is not None:
@@ -185,6 +197,7 @@ class _Run:
             clock="tape" if venue is None else settings.exchange.clock,
             run=opened.run,
             exchange=settings.exchange,
+            strategies=opened.plan.strategies,
             streams=tuple if venue is None else venue.statistics,
         )
         self._token_path = token_path
@@ -204,6 +217,9 @@ class _Run:
             )
         if venue is not None:
             venue.attach(core, self._driver)
+        if console is not None:
+            console.publisher.attach(core, self._view, self._driver)
+            self._server.console_port = console.port
 
     async def run(self) -> Outcome:
         """Start everything, wait for a reason to end, end everything."""
@@ -235,11 +251,13 @@ class _Run:
     def _on_durable(self, durable_seq: int) -> None:
         for outbox in self._outboxes:
             outbox.release(durable_seq)
+        if self._console is not None:
+            self._console.publisher.release(durable_seq)
 
     def _announce(self) -> None:
         opened = self._opened
-        host = self._options.settings.http.host
-        log.info("listening", address=self._server.url, token_file=str(self._token_path))
+        console = "" if self._console is None else self._console.url
+        log.info("listening", address=self._server.url, console=console, token_file=str(self._token_path))
         log.info(
             "session",
             session=opened.id,
@@ -249,8 +267,10 @@ class _Run:
             continued_at=opened.core.scheduler.seq,
             rerun_inputs=opened.recovered_inputs,
         )
-        if host not in LOOPBACK_NAMES:
-            log.warning("listening_beyond_this_machine", host=host)
+        settings = self._options.settings
+        for host in {settings.http.host: None, settings.console.host if console else settings.http.host: None}:
+            if host not in LOOPBACK_NAMES:
+                log.warning("listening_beyond_this_machine", host=host)
         managed = {(record.id, symbol) for record in opened.plan.strategies for symbol in record.symbols}
         for book, held in opened.core.ledger.holdings.items():
             if held.quantity_lots and book not in managed:
@@ -258,9 +278,9 @@ class _Run:
                 log.warning(
                     "position_without_strategy", symbol=held.symbol, strategy=held.strategy, quantity=str(quantity)
                 )
-        if not self._options.settings.risk.max_daily_loss:
+        if not settings.risk.max_daily_loss:
             log.info("limits_off", hint="set risk.max_daily_loss, risk.max_notional, risk.max_orders_per_minute")
-        endpoint = Endpoint(self._server.url, os.getpid(), opened.id, str(self._token_path))
+        endpoint = Endpoint(self._server.url, os.getpid(), opened.id, str(self._token_path), console)
         write_atomically(self._options.state_dir / ENDPOINT_NAME, msgspec.json.encode(endpoint))
 
     def _start_edges(self, group: TaskGroup) -> None:
@@ -287,6 +307,10 @@ class _Run:
                 start(group, msgspec.structs.replace(edge, name=name), run)
         if self._feed is not None:
             start(group, msgspec.structs.replace(edge, name="feed", restart="transient"), self._feed.run)
+        if self._console is not None:
+            options = self._options
+            self._console.know(self._server.url, self._opened, options.state_dir, options.mode, options.tape_name)
+            start(group, msgspec.structs.replace(edge, name="console", vital=False), self._console.run)
 
     async def _run_core(self) -> None:
         """Run the driver; a broken invariant ends the process, for the core's neighbours believed it."""

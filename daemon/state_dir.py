@@ -33,6 +33,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     pid: int
     session: str
     token_file: str
+    console: str = ""
+    """Where the API, the dashboard and the stream are; empty if there is no console."""
 
 
 def default_state_dir() -> Path:

@@ -84,9 +84,11 @@ class Supervisor:
                 now_ns = time.monotonic_ns()
                 attempt_index = 0 if now_ns - started_ns > _STEADY_NS else attempt_index
                 if not child.intensity.allows(now_ns):
-                    child.state = "failed"
-                    self._on_escalation(child.spec.name, error or "it ended")
-                    return
+                    if child.spec.vital:
+                        child.state = "failed"
+                        self._on_escalation(child.spec.name, error or "it ended")
+                        return
+                    child.intensity.restarts += 1
                 child.state = "backing_off"
                 pause_ns = backoff_ns(child.spec, attempt_index, self._random.random())
                 log.warning("edge_restarts", edge=child.spec.name, error=error, pause_s=round(pause_ns / 1e9, 3))

@@ -31,12 +31,13 @@ if TYPE_CHECKING:
     from actors.runtime.clock import Clock
     from actors.system import Core
     from config.schema import Settings
+    from daemon.control.types import StreamRow
     from daemon.edges.dead_man import DeadMan
     from daemon.edges.gateway import Gateway
     from daemon.edges.venue_client import VenueClient
     from daemon.edges.venue_limits import Limits
     from daemon.live import LiveDriver
-    from daemon.market_feed import MarketFeed, StreamRow
+    from daemon.market_feed import MarketFeed
 
 EFFECTS = (SendOrder, SendCancel, SendAmend, AskOrder, AskAccount)
 """What leaves for a real venue, once its input is durable."""

@@ -28,6 +28,8 @@ class ChildSpec(msgspec.Struct, frozen=True, kw_only=True):
     window_ns: int = 3_600_000_000_000
     backoff_ns: int = 100_000_000
     backoff_max_ns: int = 30_000_000_000
+    vital: bool = True
+    """Whether failing past its intensity escalates; one that is not vital is started again for ever."""
 
 
 class Intensity:

@@ -91,6 +91,7 @@ def start_daemon(folder: Path, strategy: str, mode: str, *settings: str) -> subp
         "exchange.clock=venue",
         'exchange.streams=["bars", "trades"]',
         "exchange.reconcile_s=3600",
+        "console.enabled=false",
         *(f"risk.{limit}" for limit in _LIMITS),
         *(["live.armed=true"] if mode == "real" else []),
         *settings,

@@ -24,6 +24,7 @@ MODES = ("paper", "real")
 _DEFAULT_SYNTHETIC = "7:endless"
 _DEFAULT_SYNTHETIC_SPEED = 300.0
 """Five bars of a minute in a second: enough to see something happen."""
+_PORT_MAX = 65_535
 
 
 def run_command(
@@ -61,7 +62,9 @@ def run_command(
         overrides.append(f"feed.speed={speed}")
     if port is not None:
         overrides.append(f"http.port={port}")
-    defaults = () if tape else (f"feed.speed={_DEFAULT_SYNTHETIC_SPEED}",)
+    defaults = [] if tape else [f"feed.speed={_DEFAULT_SYNTHETIC_SPEED}"]
+    if port is not None:
+        defaults.append(f"console.port={port + 1 if 0 < port < _PORT_MAX else 0}")
     settings = settings_from(config, overrides, strategy, param, defaults, symbols=symbols)
     if mode not in MODES:
         message = f"--mode {mode}: it is paper or real{nearest(mode, MODES)}"

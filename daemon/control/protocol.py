@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 
 def json_answer(
-    content: dict[str, Any], status: HTTPStatus = HTTPStatus.OK, headers: dict[str, str] | None = None
+    content: object, status: HTTPStatus = HTTPStatus.OK, headers: dict[str, str] | None = None
 ) -> web.Response:
     """Return an answer nobody may cache or guess the type of."""
     return web.Response(

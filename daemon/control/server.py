@@ -11,25 +11,27 @@ import socket
 import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import anyio
+import msgspec
 import structlog
 from aiohttp import web
 
 from actors.control import action_of
 from actors.messages import Sender
 from config.errors import UserError
+from daemon.control.guard import Guard
 from daemon.control.protocol import JsonRunner, json_answer
 from daemon.control.requests import RefusedError, read_command
 
 if TYPE_CHECKING:
-    from config.schema import Http
-    from daemon.control.protocol import Handler
+    from config.schema import Console, Http
     from daemon.control.security import Gate
     from daemon.control.view import StatusView
     from daemon.live import LiveDriver
 
-_OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+_OPEN_PATHS = frozenset({"/", "/healthz", "/readyz"})
 _DURABLE_WITHIN_S = 5.0
 _KEY_CHARS_MAX = 200
 
@@ -48,18 +50,21 @@ class ControlServer:
     ) -> None:
         """Serve on `listener`, which `reserve_address` returned."""
         self.url = ""
+        self.console_port: int | None = None
+        """Where `/` points to."""
         self._settings = settings
-        self._gate = gate
         self._view = view
         self._driver = driver
         self._listener: socket.socket | None = listener
         self._port = settings.port
-        app = web.Application(middlewares=[self._guard], client_max_size=settings.body_bytes_max)
+        guard = Guard(gate, settings.body_bytes_max, lambda request: request.path in _OPEN_PATHS)
+        app = web.Application(middlewares=[guard.guard], client_max_size=settings.body_bytes_max)
+        app.router.add_get("/", self._root)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/api/live/status", self._status)
         app.router.add_post("/api/live/control", self._control)
-        self._runner = JsonRunner(app, self._answer)
+        self._runner = JsonRunner(app, guard.answer)
 
     async def bind(self) -> None:
         """Start answering.
@@ -85,38 +90,16 @@ class ControlServer:
             with anyio.CancelScope(shield=True):
                 await self._runner.cleanup()
 
-    # --- before any handler -------------------------------------------------------------------------
-
-    async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Turn every refusal into JSON that says what is wrong."""
-        if request.headers.get("Expect", "100-continue").lower() != "100-continue":
-            return json_answer({"error": "Expect: only 100-continue is understood"}, HTTPStatus.EXPECTATION_FAILED)
-        try:
-            return await handler(request)
-        except RefusedError as refused:
-            return json_answer({"error": refused.reason}, refused.status, refused.headers)
-        except web.HTTPRequestEntityTooLarge:
-            reason = f"the body is larger than {self._settings.body_bytes_max} bytes"
-            return json_answer({"error": reason}, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-        except web.HTTPException as error:
-            headers = {name: value for name, value in error.headers.items() if name.lower() == "allow"}
-            return json_answer(
-                {"error": f"{request.method} {request.path}: {error.reason}"}, HTTPStatus(error.status), headers
-            )
-
-    @web.middleware
-    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Let in who may come in."""
-        if not self._gate.host_allowed(request.headers.get("Host")):
-            raise RefusedError(HTTPStatus.FORBIDDEN, "the Host header names another machine")
-        if not self._gate.origin_allowed(request.headers.get("Origin")):
-            raise RefusedError(HTTPStatus.FORBIDDEN, "the Origin header names another site")
-        if request.path not in _OPEN_PATHS and not self._gate.token_valid(request.headers.get("Authorization")):
-            reason = "send the token as 'Authorization: Bearer TOKEN'; it lies in the token file of the state directory"
-            raise RefusedError(HTTPStatus.UNAUTHORIZED, reason, {"WWW-Authenticate": "Bearer"})
-        return await handler(request)
-
     # --- handlers -----------------------------------------------------------------------------------
+
+    async def _root(self, request: web.Request) -> web.StreamResponse:
+        """Point to the console, under the name by which we were found."""
+        if self.console_port is None:
+            raise RefusedError(HTTPStatus.NOT_FOUND, "there is no console ([console] enabled); /api/live/status")
+        name = urlsplit(f"//{request.host}").hostname or ""
+        host = f"[{name}]" if ":" in name else name
+        headers = {"Location": f"http://{host}:{self.console_port}/"}
+        return json_answer({"console": headers["Location"]}, HTTPStatus.TEMPORARY_REDIRECT, headers)
 
     async def _healthz(self, _: web.Request) -> web.StreamResponse:
         state, _reason = self._view.state()
@@ -131,9 +114,8 @@ class ControlServer:
     async def _status(self, _: web.Request) -> web.StreamResponse:
         """Show the state, once everything it shows is durable."""
         status = self._view.status()
-        await self._durable(status["last_input"]["seq"])
-        status["durable_seq"] = self._driver.journal.durable_seq
-        return json_answer(status)
+        await self._durable(status.last_input.seq)
+        return json_answer(msgspec.structs.replace(status, durable_seq=self._driver.journal.durable_seq))
 
     async def _control(self, request: web.Request) -> web.StreamResponse:
         key = request.headers.get("Idempotency-Key", "")
@@ -199,8 +181,8 @@ class ControlServer:
                     await self._driver.journal.progress()
 
 
-def reserve_address(settings: Http, port: int | None = None) -> socket.socket:
-    """Return a socket that listens on the endpoint's address; who connects is answered once the server runs.
+def reserve_address(settings: Http | Console, port: int | None = None, section: str = "http") -> socket.socket:
+    """Return a socket that listens on an endpoint's address; who connects is answered once its server runs.
 
     Raises:
         UserError: the port is taken, or the address is not ours.
@@ -218,7 +200,8 @@ def reserve_address(settings: Http, port: int | None = None) -> socket.socket:
             raise
     except OSError as error:
         reason = error.strerror or str(error)
-        remedy = "; choose another with --port" if wanted else ""
-        message = f"http: cannot listen on {settings.host} port {wanted}: {reason}{remedy}"
+        another = "--port" if section == "http" else f"--set {section}.port=..."
+        remedy = f"; choose another with {another}" if wanted else ""
+        message = f"{section}: cannot listen on {settings.host} port {wanted}: {reason}{remedy}"
         raise UserError(message) from error
     return listener

@@ -1,16 +1,18 @@
-"""What the control endpoint and ``snapshot.json`` show: plain values, read between two inputs."""
+"""What the control endpoint, ``snapshot.json`` and the console show: plain values, read between two inputs."""
 
 from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from actors.execution.simulated import SimulatedVenue
 from actors.instrument import from_atoms
 from actors.risk import active_limits
+from config.timeframe import format_timeframe
+from daemon.control import types as t
 from replay.books import books_of
 from replay.margin_view import describe_margin, describe_told_margin
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from config.schema import Exchange
     from daemon.live import LiveDriver
     from daemon.supervisor import Supervisor
+    from replay.books import Book
+    from replay.plan import StrategyRecord
 
 _COMMANDS_SHOWN = 20
 
@@ -40,7 +44,8 @@ class StatusView:
         clock: str,
         run: int,
         exchange: Exchange,
-        streams: Callable[[], Sequence[msgspec.Struct]] = tuple,
+        strategies: Sequence[StrategyRecord],
+        streams: Callable[[], Sequence[t.StreamRow]] = tuple,
     ) -> None:
         self.ready = False
         """False until recovery is done and the feed may start: the state is then `starting`."""
@@ -53,7 +58,9 @@ class StatusView:
         self._clock = clock
         self._run = run
         self._exchange = exchange
-        self._streams = streams
+        self._strategies = tuple(strategies)
+        self.streams = streams
+        self.started_wall_ns = time.time_ns()
         self._started_s = time.monotonic()
 
     def state(self) -> tuple[str, str]:
@@ -67,177 +74,279 @@ class StatusView:
             return "halted", trouble
         return self._driver.core.control.trading, self._driver.core.control.reason
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> t.Status:
         """Return everything a person or a program may want to know."""
         core = self._driver.core
         state, reason = self.state()
         now_ns = core.context.now_ns
-        return {
-            "state": state,
-            "reason": reason,
-            "session": self._session,
-            "run": self._run,
-            "mode": self._mode,
-            "uptime_s": round(time.monotonic() - self._started_s, 3),
-            "clock": {"kind": self._clock, "ts_ns": now_ns, "utc": utc(now_ns)},
-            "tape_ended": self._driver.tape_ended,
-            "equity": from_atoms(core.ledger.equity_atoms),
-            "cash": from_atoms(core.ledger.cash_atoms),
-            "fees": from_atoms(sum(held.fees_atoms for held in core.ledger.holdings.values())),
-            "realized_pnl": from_atoms(sum(held.realized_atoms for held in core.ledger.holdings.values())),
-            "funding": from_atoms(sum(held.funding_atoms for held in core.ledger.holdings.values())),
-            "positions": self._positions(),
-            "books": [msgspec.structs.asdict(book) for book in books_of(core)],
-            "margin": self._margin(),
-            "other_assets": [
-                {"asset": other.asset, "amount": from_atoms(other.amount_atoms), "value": from_atoms(other.value_atoms)}
-                for other in core.ledger.others.values()
-            ],
-            "orders": [
-                _order(order, core.instruments[order.request.symbol]) for order in core.execution.orders.values()
-            ],
-            "strategies": self._strategies(),
-            "actors": self._actors(),
-            "venue": _venue(core.venue),
-            "risk": {
-                "limits": active_limits(core.risk.in_force.limits),
-                "tightened": core.risk.in_force.tightened(),
-                "rules": [msgspec.structs.asdict(row) for row in core.risk.judge.report()],
-            },
-            "stale": core.market.stale_symbols(),
-            "streams": [msgspec.structs.asdict(row) for row in self._streams()],
-            "requested_action": core.control.requested_action,
-            "commands": [
-                {
-                    "command_id": command.command_id,
-                    "action": command.action,
-                    "outcome": command.outcome,
-                    "ts_ns": command.ts_ns,
-                    "note": command.note,
-                    "by": None if command.by is None else msgspec.structs.asdict(command.by),
-                }
-                for command in core.control.commands[-_COMMANDS_SHOWN:]
-            ],
-            "digest": core.digest.value.hex(),
-            "last_input": {"seq": core.scheduler.seq, "ts": now_ns // 1_000_000, "ts_ns": now_ns},
-            "durable_seq": self._driver.journal.durable_seq,
-            "dead_letters": [
-                {"actor": letter.actor, "seq": letter.seq, "error": letter.error, "message": letter.message}
-                for letter in core.scheduler.dead_letters.letters
-            ],
-            "latency_us": {
-                "decided_p50": _us(self._driver.decided.quantile(0.5)),
-                "decided_p99": _us(self._driver.decided.quantile(0.99)),
-                "released_p50": _us(self._driver.released.quantile(0.5)),
-                "released_p99": _us(self._driver.released.quantile(0.99)),
-            },
-        }
+        holdings = core.ledger.holdings.values()
+        return t.Status(
+            state=state,
+            reason=reason,
+            session=self._session,
+            run=self._run,
+            mode=self._mode,
+            uptime_s=round(time.monotonic() - self._started_s, 3),
+            clock=self._time(),
+            tape_ended=self._driver.tape_ended,
+            equity=from_atoms(core.ledger.equity_atoms),
+            cash=from_atoms(core.ledger.cash_atoms),
+            fees=from_atoms(sum(held.fees_atoms for held in holdings)),
+            realized_pnl=from_atoms(sum(held.realized_atoms for held in holdings)),
+            funding=from_atoms(sum(held.funding_atoms for held in holdings)),
+            positions=self.positions(),
+            books=self.books(),
+            margin=self.margin(),
+            other_assets=self.other_assets(),
+            orders=self.orders(),
+            strategies=self.strategies(),
+            actors=self.actors(),
+            venue=self.venue(),
+            risk=self.risk(),
+            stale=tuple(core.market.stale_symbols()),
+            streams=tuple(self.streams()),
+            requested_action=core.control.requested_action,
+            commands=self.commands(),
+            digest=core.digest.value.hex(),
+            last_input=t.LastInput(seq=core.scheduler.seq, ts=now_ns // 1_000_000, ts_ns=now_ns),
+            durable_seq=self._driver.journal.durable_seq,
+            dead_letters=self.dead_letters(),
+            latency_us=self.latency(),
+        )
 
-    def _margin(self) -> dict[str, Any] | None:
-        """Return how the account stands on margin: at the simulated venue as it is, at a real one as told last."""
+    def summary(self, heard_wall_ns: int) -> t.Summary:
+        """Return what changes with every input; `heard_wall_ns` is when the newest was seen."""
         core = self._driver.core
-        if core.margin is not None:
-            return describe_margin(core.margin.account, core.ledger.holdings.values(), core.instruments)
-        if isinstance(core.venue, SimulatedVenue):
-            return None
-        exchange = self._exchange
-        return describe_told_margin(core.venue.margin, exchange.leverage, exchange.margin_mode, core.instruments)
+        state, reason = self.state()
+        holdings = core.ledger.holdings.values()
+        return t.Summary(
+            state=state,
+            reason=reason,
+            session=self._session,
+            run=self._run,
+            mode=self._mode,
+            started_wall_ns=self.started_wall_ns,
+            heard_wall_ns=heard_wall_ns,
+            clock=self._time(),
+            tape_ended=self._driver.tape_ended,
+            equity=from_atoms(core.ledger.equity_atoms),
+            cash=from_atoms(core.ledger.cash_atoms),
+            fees=from_atoms(sum(held.fees_atoms for held in holdings)),
+            realized_pnl=from_atoms(sum(held.realized_atoms for held in holdings)),
+            funding=from_atoms(sum(held.funding_atoms for held in holdings)),
+            requested_action=core.control.requested_action,
+            seq=core.scheduler.seq,
+            durable_seq=self._driver.journal.durable_seq,
+            digest=core.digest.value.hex(),
+        )
 
-    def _positions(self) -> list[dict[str, Any]]:
-        ledger = self._driver.core.ledger
-        instruments = self._driver.core.instruments
-        rows: list[dict[str, Any]] = []
+    def _time(self) -> t.Clock:
+        now_ns = self._driver.core.context.now_ns
+        return t.Clock(kind=self._clock, ts_ns=now_ns, utc=utc(now_ns))
+
+    def positions(self) -> tuple[t.Position, ...]:
+        """Return what strategies hold."""
+        ledger, instruments = self._driver.core.ledger, self._driver.core.instruments
+        rows: list[t.Position] = []
         for held in ledger.holdings.values():
             if held.quantity_lots:
                 quantity = instruments[held.symbol].quantity(held.quantity_lots)
                 rows.append(
-                    {
-                        "symbol": held.symbol,
-                        "strategy": held.strategy,
-                        "quantity": quantity.normalize() + 0,
-                        "entry_price": abs(float(from_atoms(held.cost_atoms) / quantity)),
-                        "mark_price": ledger.mark_price(held.symbol),
-                        "unrealized_pnl": from_atoms(ledger.unrealized_atoms(held)),
-                    }
+                    t.Position(
+                        symbol=held.symbol,
+                        strategy=held.strategy,
+                        quantity=quantity.normalize() + 0,
+                        entry_price=abs(float(from_atoms(held.cost_atoms) / quantity)),
+                        mark_price=ledger.mark_price(held.symbol),
+                        unrealized_pnl=from_atoms(ledger.unrealized_atoms(held)),
+                    )
                 )
-        return rows
+        return tuple(rows)
 
-    def _strategies(self) -> list[dict[str, Any]]:
+    def books(self) -> tuple[Book, ...]:
+        """Return what each strategy ordered, filled, earned and holds, by symbol."""
+        return tuple(books_of(self._driver.core))
+
+    def orders(self) -> tuple[t.Order, ...]:
+        """Return the open orders."""
         core = self._driver.core
-        held = core.control.held
-        return [
-            {
-                "strategy": actor.id,
-                "symbols": list(actor.symbols),
-                "state": "failed" if actor.abandoned else core.control.state_of(actor.id),
-                "since_ns": held[actor.id].since_ns if actor.id in held else None,
-                "reason": held[actor.id].reason if actor.id in held else "",
-            }
-            for actor in core.strategies
-        ]
+        return tuple(_order(order, core.instruments[order.request.symbol]) for order in core.execution.orders.values())
 
-    def _actors(self) -> list[dict[str, Any]]:
+    def symbols(self) -> tuple[t.Symbol, ...]:
+        """Return what is traded, with its last close."""
+        core = self._driver.core
+        stale = set(core.market.stale_symbols())
+        return tuple(
+            t.Symbol(
+                symbol=symbol,
+                base=instrument.spec.base,
+                quote=instrument.spec.quote,
+                contract=instrument.spec.contract,
+                price_step=instrument.spec.tick,
+                quantity_step=instrument.spec.step or instrument.spec.lot,
+                mark_price=core.ledger.mark_price(symbol),
+                stale=symbol in stale,
+            )
+            for symbol, instrument in core.instruments.items()
+        )
+
+    def strategies(self) -> tuple[t.Strategy, ...]:
+        """Return the account's strategies, each with the sum of its books."""
+        core = self._driver.core
+        withheld = core.control.held
+        failed = {letter.actor: letter.error for letter in core.scheduler.dead_letters.letters}
+        actors = {actor.id: actor for actor in core.strategies}
+        rows: list[t.Strategy] = []
+        for record in self._strategies:
+            actor = actors[record.id]
+            books = [held for (strategy, _), held in core.ledger.holdings.items() if strategy == record.id]
+            rows.append(
+                t.Strategy(
+                    strategy=record.id,
+                    use=record.source.use,
+                    symbols=record.symbols,
+                    timeframe=format_timeframe(record.timeframe_ns),
+                    params=record.params,
+                    state="failed" if actor.abandoned else core.control.state_of(record.id),
+                    since_ns=withheld[record.id].since_ns if record.id in withheld else None,
+                    reason=withheld[record.id].reason if record.id in withheld else "",
+                    restarts=actor.intensity.restarts,
+                    last_error=failed.get(actor.name),
+                    realized_pnl=from_atoms(sum(held.realized_atoms for held in books)),
+                    unrealized_pnl=from_atoms(sum(core.ledger.unrealized_atoms(held) for held in books)),
+                    fees=from_atoms(sum(held.fees_atoms for held in books)),
+                )
+            )
+        return tuple(rows)
+
+    def actors(self) -> tuple[t.Actor, ...]:
+        """Return the actors of the core, and the edges around it."""
         core = self._driver.core
         processed = core.scheduler.processed()
         failed = {letter.actor: letter.error for letter in core.scheduler.dead_letters.letters}
         abandoned = {actor.name for actor in core.strategies if actor.abandoned}
         restarts = {actor.name: actor.intensity.restarts for actor in core.strategies}
-        rows: list[dict[str, Any]] = [
-            {
-                "name": name,
-                "state": "failed" if name in abandoned else "running",
-                "restarts": restarts.get(name, 0),
-                "mailbox": 0,
-                "processed": processed.get(name, 0),
-                "last_error": failed.get(name),
-            }
+        rows = [
+            t.Actor(
+                name=name,
+                state="failed" if name in abandoned else "running",
+                restarts=restarts.get(name, 0),
+                mailbox=0,
+                processed=processed.get(name, 0),
+                last_error=failed.get(name),
+            )
             for name in core.actor_names()
         ]
         mailboxes = {"core": self._driver.mailbox_count, "journal": self._driver.journal.waiting}
         done = {"core": core.scheduler.seq, "journal": self._driver.journal.durable_seq}
         rows.extend(
-            {
-                "name": name,
-                "state": child.state,
-                "restarts": child.intensity.restarts,
-                "mailbox": mailboxes.get(name, 0),
-                "processed": done.get(name, 0),
-                "last_error": child.last_error,
-            }
+            t.Actor(
+                name=name,
+                state=child.state,
+                restarts=child.intensity.restarts,
+                mailbox=mailboxes.get(name, 0),
+                processed=done.get(name, 0),
+                last_error=child.last_error,
+            )
             for name, child in self._supervisor.children.items()
         )
-        return rows
+        return tuple(rows)
+
+    def margin(self) -> t.Margin | None:
+        """Return how contracts stand on margin: at the simulated venue as it is, at a real one as told last."""
+        core = self._driver.core
+        if core.margin is not None:
+            described = describe_margin(core.margin.account, core.ledger.holdings.values(), core.instruments)
+            return msgspec.convert(described, t.Margin)
+        if isinstance(core.venue, SimulatedVenue):
+            return None
+        exchange = self._exchange
+        told = describe_told_margin(core.venue.margin, exchange.leverage, exchange.margin_mode, core.instruments)
+        return None if told is None else msgspec.convert(told, t.Margin)
+
+    def other_assets(self) -> tuple[t.OtherAsset, ...]:
+        """Return what is held of assets that fees are paid in."""
+        return tuple(
+            t.OtherAsset(asset=other.asset, amount=from_atoms(other.amount_atoms), value=from_atoms(other.value_atoms))
+            for other in self._driver.core.ledger.others.values()
+        )
+
+    def risk(self) -> t.Risk:
+        """Return the limits in force."""
+        risk = self._driver.core.risk
+        return t.Risk(
+            limits=tuple(active_limits(risk.in_force.limits)),
+            tightened=tuple(risk.in_force.tightened()),
+            rules=tuple(risk.judge.report()),
+        )
+
+    def commands(self) -> tuple[t.Command, ...]:
+        """Return the newest commands."""
+        return tuple(
+            t.Command(
+                command_id=command.command_id,
+                action=command.action,
+                outcome=command.outcome,
+                ts_ns=command.ts_ns,
+                note=command.note,
+                by=None if command.by is None else t.Sender(**msgspec.structs.asdict(command.by)),
+            )
+            for command in self._driver.core.control.commands[-_COMMANDS_SHOWN:]
+        )
+
+    def dead_letters(self) -> tuple[t.DeadLetter, ...]:
+        """Return what could not be handled."""
+        return tuple(
+            t.DeadLetter(actor=letter.actor, seq=letter.seq, error=letter.error, message=letter.message)
+            for letter in self._driver.core.scheduler.dead_letters.letters
+        )
+
+    def venue(self) -> t.Venue:
+        """Return how we stand to the venue."""
+        return _venue(self._driver.core.venue)
+
+    def latency(self) -> t.Latency:
+        """Return how long inputs take."""
+        decided, released = self._driver.decided, self._driver.released
+        return t.Latency(
+            decided_p50=_us(decided.quantile(0.5)),
+            decided_p99=_us(decided.quantile(0.99)),
+            released_p50=_us(released.quantile(0.5)),
+            released_p99=_us(released.quantile(0.99)),
+        )
 
 
-def _venue(venue: SimulatedVenue | RemoteVenue) -> dict[str, Any]:
-    """Return how we stand to the venue."""
+def _venue(venue: SimulatedVenue | RemoteVenue) -> t.Venue:
     if isinstance(venue, SimulatedVenue):
-        return {"kind": "simulated", "ready": True}
-    return {
-        "kind": "real",
-        "ready": venue.ready,
-        "in_doubt": {order.order_id: order.in_doubt for order in venue.sent.values() if order.in_doubt},
-        "reconciled": None if venue.last is None else msgspec.structs.asdict(venue.last),
-    }
+        return t.Venue(kind="simulated", ready=True)
+    last = venue.last
+    return t.Venue(
+        kind="real",
+        ready=venue.ready,
+        in_doubt={order.order_id: order.in_doubt for order in venue.sent.values() if order.in_doubt},
+        reconciled=None
+        if last is None
+        else t.Reconciliation(reason=last.reason, differences=last.differences, applied=last.applied),
+    )
 
 
-def _order(order: Order, instrument: Instrument) -> dict[str, Any]:
+def _order(order: Order, instrument: Instrument) -> t.Order:
     request = order.request
-    return {
-        "order_id": order.order_id,
-        "strategy": request.strategy,
-        "symbol": request.symbol,
-        "state": order.state,
-        "side": "buy" if request.side > 0 else "sell",
-        "kind": request.kind,
-        "quantity": instrument.quantity(request.quantity_lots).normalize() + 0,
-        "filled": instrument.quantity(order.filled_lots).normalize() + 0,
-        "limit_price": instrument.price(request.limit_ticks) if request.limit_ticks else None,
-        "stop_price": instrument.price(request.stop_ticks) if request.stop_ticks else None,
-        "time_in_force": request.time_in_force,
-        "reduce_only": request.reduce_only,
-        "created_ns": order.created_ns,
-    }
+    return t.Order(
+        order_id=order.order_id,
+        strategy=request.strategy,
+        symbol=request.symbol,
+        state=order.state,
+        side="buy" if request.side > 0 else "sell",
+        kind=request.kind,
+        quantity=instrument.quantity(request.quantity_lots).normalize() + 0,
+        filled=instrument.quantity(order.filled_lots).normalize() + 0,
+        limit_price=instrument.price(request.limit_ticks) if request.limit_ticks else None,
+        stop_price=instrument.price(request.stop_ticks) if request.stop_ticks else None,
+        time_in_force=request.time_in_force,
+        reduce_only=request.reduce_only,
+        created_ns=order.created_ns,
+    )
 
 
 def utc(ts_ns: int) -> str:

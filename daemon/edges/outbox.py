@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from actors.messages import Message
+    from actors.runtime.lanes import Handler
     from actors.runtime.scheduler import Table
     from actors.system import Core
+
+
+class Listener(Protocol):
+    """Whoever hears what the core says."""
+
+    def observers(self) -> Table:
+        """Return the rows of the subscription table this adds."""
+        ...
+
+
+def joined(*listeners: Listener) -> Table:
+    """Return one table of all who listen: of those to the same kind, the first given is told first."""
+    table: dict[type[Message], list[Handler]] = {}
+    for listener in listeners:
+        for kind, handlers in listener.observers().items():
+            table.setdefault(kind, []).extend(handlers)
+    return table
 
 
 class Outbox:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from actors.messages import Message
     from actors.runtime.clock import Clock
-    from daemon.market_feed import StreamRow
+    from daemon.control.types import StreamRow
     from replay.tape.catalogue.spool import Spool
 
 FLUSH_S = 0.5

@@ -182,6 +182,7 @@ class Round:
             "daemon",
             [
                 "run", "--mode", "real", "--state-dir", str(self.daemon_dir), "--port", "0",
+                "--set", "console.enabled=false",
                 "--set", "feed.source=exchange", "--set", f"exchange.file={self.clients}",
                 "--set", "exchange.clock=venue", "--set", "exchange.timeout_ms=2000",
                 "--set", "exchange.streams=['bars', 'trades', 'book']",

@@ -47,11 +47,11 @@ def eventually(look: Callable[[], Any], what: str, within_s: float = PATIENCE_S)
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Return our environment without what would steer a daemon."""
+    """Return our environment without what would steer a daemon, and without a console, which takes a second."""
     inherited = {
         name: value for name, value in os.environ.items() if name not in _AMBIENT and not name.startswith("PITBOSS_")
     }
-    return inherited | more
+    return inherited | {"PITBOSS_CONSOLE__ENABLED": "false"} | more
 
 
 @dataclass
@@ -78,6 +78,8 @@ class Daemon:
     """Where its log goes."""
     output: Path
     url: str = ""
+    console: str = ""
+    """Where its console listens, if it has one."""
     eventually = staticmethod(eventually)
     token: str = field(default="", repr=False)
 
@@ -105,6 +107,7 @@ class Daemon:
         if endpoint["pid"] != self.pid:
             return False
         self.url = endpoint["url"]
+        self.console = endpoint["console"]
         self.token = Path(endpoint["token_file"]).read_text().strip()
         return self.get("/readyz", token=None).status == 200
 
@@ -308,6 +311,7 @@ def invoke(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 
     def run(*arguments: str) -> Run:
         monkeypatch.setattr(sys, "argv", ["pitboss", *arguments])
+        monkeypatch.setenv("PITBOSS_CONSOLE__ENABLED", "false")
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main()

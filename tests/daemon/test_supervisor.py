@@ -293,3 +293,16 @@ async def test_what_is_no_function_of_the_input_ends_the_process(kind: type[Exce
             supervisor.start(group, spec(), run)
 
     assert caught.value.subgroup(kind) is not None
+
+
+async def test_a_child_that_is_not_vital_never_escalates(pauses: list[float]) -> None:
+    escalations = Escalations()
+    supervisor = Supervisor(1, escalations)
+    child = Script(*[RAISES] * 12)
+    async with anyio.create_task_group() as group:
+        supervisor.start(group, ChildSpec(name="child", restarts_max=2, vital=False), child.run)
+        await child.steady.wait()
+        assert supervisor.children["child"].intensity.restarts == 12
+        await supervisor.stop(1.0)
+    assert escalations.seen == []
+    assert len(pauses) == 12

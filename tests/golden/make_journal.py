@@ -97,6 +97,7 @@ def start(folder: Path) -> subprocess.Popen[bytes]:
     command = [
         *(sys.executable, "-m", "daemon.cli", "run", "--state-dir", str(folder / "state")),
         *("--synthetic", f"7:{BARS}", "--speed", str(SPEED), "--port", "0", "--config", str(folder / "config.toml")),
+        *("--set", "console.enabled=false"),
     ]
     with (folder / "daemon.log").open("ab") as log:
         daemon = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)

@@ -40,6 +40,7 @@ def wait_for(holds: Callable[[], object]) -> None:
 def process(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A daemon on paper that has written where it listens."""
     arguments = ["run", "--state-dir", str(tmp_path), "--synthetic", "7", "--speed", "6000", "--port", "0"]
+    arguments += ["--set", "console.enabled=false"]
     with (tmp_path / "log").open("wb") as log:
         started = subprocess.Popen([*PITBOSS, *arguments], cwd=ROOT, stdout=log, stderr=log)
     try:

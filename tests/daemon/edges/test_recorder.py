@@ -10,8 +10,8 @@ import pytest
 
 from actors.messages import Quote, Trade
 from actors.runtime.clock import LiveClock, VenueClock
+from daemon.control.types import StreamRow
 from daemon.edges.recorder import Recorder
-from daemon.market_feed import StreamRow
 from replay.tape.catalogue import Catalogue, SeriesKey
 from replay.tape.catalogue.spool import Spool
 from replay.tape.recording import Broke, decode_said

@@ -1,0 +1,90 @@
+"""The console's server: one router made of the table of routes, behind the same guard as the control endpoint."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from daemon.console.core import CoreClient
+from daemon.console.openapi import describe
+from daemon.console.routes import read_asked
+from daemon.console.table import ROUTES
+from daemon.control.guard import Guard
+from daemon.control.protocol import JsonRunner, json_answer
+from daemon.control.security import Gate
+
+if TYPE_CHECKING:
+    from socket import socket
+
+    from daemon.console.frames import Hello
+    from daemon.console.mirror import Mirror
+    from daemon.console.openapi import Document
+    from daemon.console.routes import Route
+    from daemon.control.protocol import Handler
+
+
+class Console:
+    """What handlers are given.
+
+    Attributes:
+        hello: what the daemon said about itself.
+        mirror: its state.
+        core: the way to it.
+        clients: how many listen to the stream.
+    """
+
+    def __init__(self, hello: Hello, mirror: Mirror) -> None:
+        self.hello = hello
+        self.mirror = mirror
+        self.core = CoreClient(hello.core_url, hello.token)
+        self.clients = 0
+
+    @cached_property
+    def document(self) -> Document:
+        """The OpenAPI document."""
+        return describe(ROUTES)
+
+
+class ConsoleServer:
+    """Serves one daemon."""
+
+    def __init__(self, hello: Hello, mirror: Mirror) -> None:
+        settings = hello.settings.console
+        self._console = Console(hello, mirror)
+        gate = Gate(hello.token, settings.host, settings.allowed_hosts)
+        guard = Guard(gate, settings.body_bytes_max, _is_open)
+        app = web.Application(middlewares=[guard.guard], client_max_size=settings.body_bytes_max)
+        for route in ROUTES:
+            app.router.add_route(route.method, route.path, self._handler(route))
+        self._runner = JsonRunner(app, guard.answer)
+
+    async def open(self, listener: socket) -> None:
+        """Start answering."""
+        await self._console.core.open()
+        await self._runner.setup()
+        await web.SockSite(self._runner, listener).start()
+
+    async def close(self) -> None:
+        """Stop answering; streams are cut off."""
+        await self._runner.cleanup()
+        await self._console.core.close()
+
+    def _handler(self, route: Route) -> Handler:
+        console = self._console
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            asked = read_asked(route, request)
+            answer = await route.handler(console, request, asked)
+            return answer if isinstance(answer, web.StreamResponse) else json_answer(answer, route.status)
+
+        return handle
+
+
+_OPEN = frozenset(route.path for route in ROUTES if route.role == "open")
+
+
+def _is_open(request: web.Request) -> bool:
+    resource = request.match_info.route.resource
+    return resource is not None and resource.canonical in _OPEN

@@ -1,0 +1,233 @@
+"""What the console says besides the daemon's state: events, the stream, and answers of its own.
+
+Together with `daemon.control.types` these are all structs of the API; the OpenAPI document is made of them.
+"""
+
+from decimal import Decimal
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from msgspec import UNSET, Meta, UnsetType
+
+from daemon.control import types as t
+from daemon.control.types import Answer
+from replay.books import Book
+
+API_VERSION = "1.0"
+"""Of what is described here: the first number changes when something falls away or changes its meaning."""
+
+Row = TypeVar("Row")
+
+
+# --- events: what happened, told once --------------------------------------------------------------
+
+
+class Event(Answer, frozen=True, tag_field="kind"):
+    """Base of all events."""
+
+    seq: int
+    """Number of the input that caused it."""
+    ts_ns: int
+
+
+class FillEvent(Event, frozen=True, tag="fill"):
+    """An execution."""
+
+    order_id: str
+    strategy: str
+    symbol: str
+    trade_id: int
+    side: Literal["buy", "sell"]
+    price: Decimal
+    quantity: Decimal
+    fee: Decimal
+    """In quote units; negative is a rebate."""
+    liquidity: str
+    executed_ns: int
+
+
+class OrderEvent(Event, frozen=True, tag="order"):
+    """An order came, changed or went."""
+
+    order_id: str
+    strategy: str
+    symbol: str
+    state: Literal["accepted", "rejected", "cancelled", "expired", "amended", "cancel_rejected", "amend_rejected"]
+    reason: str
+
+
+class VetoEvent(Event, frozen=True, tag="veto"):
+    """A wish that risk refused, or a change of an order."""
+
+    strategy: str
+    symbol: str
+    reason: str
+
+
+class TradingEvent(Event, frozen=True, tag="trading"):
+    """The trading state is another one now."""
+
+    state: str
+    reason: str
+
+
+class NoteEvent(Event, frozen=True, tag="note"):
+    """Anything else that people want to know: a limit breached or changed, an actor failed, a feed gone stale."""
+
+    level: Literal["info", "warning", "error"]
+    what: str
+    """``limit_breached``, ``actor_failed``, ``feed_stale`` and so on."""
+    fields: dict[str, Any]
+
+
+Events = FillEvent | OrderEvent | VetoEvent | TradingEvent | NoteEvent
+
+
+class BarRow(Answer, frozen=True):
+    """A closed bar, and the features of the strategy that is told it."""
+
+    strategy: str
+    symbol: str
+    timeframe: str
+    seq: int
+    """Number of the input that closed it."""
+    open_ns: int
+    close_ns: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    features: dict[str, float | None]
+    """By name; null while there is no number for it."""
+
+
+SECTIONS: dict[str, type[Answer]] = {
+    "summary": t.Summary,
+    "positions": t.Position,
+    "books": Book,
+    "orders": t.Order,
+    "symbols": t.Symbol,
+    "strategies": t.Strategy,
+    "bars": BarRow,
+    "commands": t.Command,
+    "dead_letters": t.DeadLetter,
+    "actors": t.Actor,
+    "venue": t.Venue,
+    "risk": t.Risk,
+    "margin": t.Margin,
+    "other_assets": t.OtherAsset,
+    "streams": t.StreamRow,
+    "latency": t.Latency,
+}
+"""Of what the stream keeps its clients informed: name and row. One that is a single row has it under the key ``""``."""
+
+
+# --- what the console says ---------------------------------------------------------------------------
+
+
+class Listing(Answer, Generic[Row], frozen=True):
+    """The rows of one section, at one moment of the stream."""
+
+    epoch: str
+    seq: int
+    """Of the stream: the state the rows are of."""
+    rows: tuple[Row, ...]
+
+
+class One(Answer, Generic[Row], frozen=True):
+    """A section that is a single row; none where there is nothing of the kind."""
+
+    epoch: str
+    seq: int
+    row: Row | None
+
+
+class Welcome(Answer, frozen=True):
+    """Where to go from here."""
+
+    docs: str
+
+
+class Health(Answer, frozen=True):
+    """The console answers."""
+
+    status: Literal["ok"]
+    state: str
+    """The daemon's; ``starting`` while nothing was heard of it."""
+
+
+class About(Answer, frozen=True):
+    """Which daemon this is, and what it understands."""
+
+    name: Literal["pitboss"]
+    version: str
+    api_version: str
+    session: str
+    run: int
+    mode: str
+    tape: str
+    """What is played, or the exchange that is listened to."""
+    started_wall_ns: int
+    core_url: str
+    """The control endpoint, which also answers while the console does not."""
+    epoch: str
+    """Of the stream; another one is another console process."""
+    sections: tuple[str, ...]
+    event_kinds: tuple[str, ...]
+
+
+class ControlRequest(Answer, frozen=True):
+    """A command."""
+
+    action: Literal["pause", "resume", "flatten", "stop", "tighten", "close", "cancel", "restart"]
+    strategy: str | UnsetType = UNSET
+    """Of pause, resume and flatten: which strategy's, rather than the account's. Of close: whose position."""
+    symbol: str | UnsetType = UNSET
+    """Of close: of what."""
+    limit: str | UnsetType = UNSET
+    """Of tighten: the limit's name below ``[risk]``."""
+    value: str | int | float | UnsetType = UNSET
+    """Of tighten: what it shall be."""
+    order_id: str | UnsetType = UNSET
+    """Of cancel: which order."""
+    actor: str | UnsetType = UNSET
+    """Of restart: which actor that was given up."""
+    anew: bool | UnsetType = UNSET
+    """Of restart: whether it forgets its state."""
+
+
+class Accepted(Answer, frozen=True):
+    """A command that is durable; what becomes of it stands in the status under its id."""
+
+    command_id: str
+    action: str
+    repeated: bool
+    """Whether it had been sent before, under the same Idempotency-Key."""
+
+
+Sequence = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+
+class Snapshot(Answer, frozen=True, tag_field="type", tag="snapshot"):
+    """The first message of the stream to a client that is new, or has been away too long."""
+
+    epoch: str
+    seq: Sequence
+    data: dict[str, dict[str, Any]]
+    """Section, key, row."""
+    events: tuple[Events, ...]
+    """The newest, oldest first."""
+
+
+class Delta(Answer, frozen=True, tag_field="type", tag="delta"):
+    """What has changed since the message before."""
+
+    epoch: str
+    seq: Sequence
+    set: dict[str, dict[str, Any]]
+    """Section, key, row: rows that are new or changed, whole."""
+    gone: dict[str, tuple[str, ...]]
+    """Section, keys."""
+    events: tuple[Events, ...]
+    missed: int
+    """Events that came and went while the client was too slow; history has them."""

@@ -1,0 +1,229 @@
+"""What the console is told: sections of the state that have changed, and what happened, in frames.
+
+The core is never held up: hearing a message appends it to a bounded queue. A task of its own looks at the core
+between two inputs, at most every `[console] frame_s`, and writes one frame once what it shows is durable. While
+the console does not read, nothing is built and nothing grows.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+import anyio
+import msgspec
+
+from actors.messages import FeatureRow
+from config.timeframe import format_timeframe
+from daemon.console.events import HEARD, event_of
+from daemon.console.frames import encode, packed
+from daemon.console.types import BarRow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from socket import socket
+
+    from actors.messages import Message
+    from actors.runtime.scheduler import Table
+    from actors.system import Core
+    from daemon.console.frames import Hello
+    from daemon.control.types import Answer
+    from daemon.control.view import StatusView
+    from daemon.live import LiveDriver
+
+_EVENTS_MAX = 512
+_ROWS_MAX = 256
+"""Of each strategy and symbol in one frame."""
+_SLOW_S = 1.0
+_DURABLE_WITHIN_S = 5.0
+
+
+class Publisher:
+    """Hears the core ahead of all actors, says nothing to it, and writes frames.
+
+    Args:
+        frame_s: least time between two frames.
+    """
+
+    name = "publisher"
+    isolated = False
+
+    def __init__(self, frame_s: float) -> None:
+        self._frame_s = frame_s
+        self._core: Core | None = None
+        self._view: StatusView | None = None
+        self._driver: LiveDriver | None = None
+        self._reading = False
+        """Whether there is a console: else nothing is kept."""
+        self._said: deque[tuple[int, int, Message]] = deque()
+        """What waits for its input to be durable."""
+        self._events: deque[tuple[int, int, Message]] = deque()
+        self._missed = 0
+        self._rows: dict[tuple[str, str], deque[tuple[int, FeatureRow]]] = {}
+        self._newest: dict[str, BarRow] = {}
+        self._sent: dict[str, bytes] = {}
+        self._slow_due_s = 0.0
+        self._seq = -1
+        self._heard_wall_ns = 0
+
+    def observers(self) -> Table:
+        """Return the rows of the subscription table this adds."""
+        return {**{kind: [self.on_message] for kind in HEARD}, FeatureRow: [self.on_message]}
+
+    def attach(self, core: Core, view: StatusView, driver: LiveDriver) -> None:
+        """Listen to `core` from now on; show what `view` shows, once `driver` has made it durable."""
+        self._core, self._view, self._driver = core, view, driver
+
+    def on_message(self, message: Message) -> None:
+        """Keep a message until its input is durable."""
+        if self._reading and self._core is not None:
+            self._said.append((self._core.scheduler.seq, self._core.context.now_ns, message))
+
+    def release(self, durable_seq: int) -> None:
+        """Let what is durable be told."""
+        said = self._said
+        while said and said[0][0] <= durable_seq:
+            seq, ts_ns, message = said.popleft()
+            if isinstance(message, FeatureRow):
+                key = (message.strategy, message.bar.symbol)
+                rows = self._rows.get(key)
+                if rows is None:
+                    rows = self._rows[key] = deque(maxlen=_ROWS_MAX)
+                rows.append((seq, message))
+                continue
+            if len(self._events) == _EVENTS_MAX:
+                self._events.popleft()
+                self._missed += 1
+            self._events.append((seq, ts_ns, message))
+
+    async def publish(self, end: socket, hello: Hello) -> None:
+        """Write to `end`, which does not block, until it is closed.
+
+        Raises:
+            OSError: the console is gone.
+        """
+        self._reset()
+        self._reading = True
+        try:
+            await _write(end, encode(hello))
+            full = True
+            while True:
+                document = await self._frame(full=full)
+                if document is not None:
+                    full = False
+                    await _write(end, document)
+                await anyio.sleep(self._frame_s)
+        finally:
+            self._reading = False
+            self._reset()
+
+    def _reset(self) -> None:
+        self._said.clear()
+        self._events.clear()
+        self._rows.clear()
+        self._sent.clear()
+        self._missed = 0
+        self._slow_due_s = 0.0
+        self._seq = -1
+
+    async def _frame(self, *, full: bool) -> bytes | None:
+        """Return what has changed as a document, once it is durable; None if nothing has."""
+        assert self._core is not None
+        assert self._driver is not None
+        seq = self._core.scheduler.seq
+        sections = self._changed(seq)
+        await self._durable(seq)
+        events, self._events = self._events, deque()
+        rows, self._rows = self._rows, {}
+        missed, self._missed = self._missed, 0
+        if not (sections or events or rows or full):
+            return None
+        told = [_bar_row(*row) for kept in rows.values() for row in kept]
+        if told or full:
+            self._newest.update({f"{row.strategy} {row.symbol}": row for row in told})
+            sections["bars"] = msgspec.Raw(encode(self._newest))
+        return encode(
+            {
+                "full": full,
+                "sections": sections,
+                "events": [event_of(*said, self._core.instruments) for said in events],
+                "rows": told,
+                "missed": missed,
+            }
+        )
+
+    def _changed(self, seq: int) -> dict[str, msgspec.Raw]:
+        """Return the sections that are not as they were told last, encoded."""
+        view = self._view
+        assert view is not None
+        now_s = time.monotonic()
+        slow = now_s >= self._slow_due_s
+        if seq != self._seq:
+            self._seq, self._heard_wall_ns = seq, time.time_ns()
+        elif not slow:
+            return {}
+        sections: dict[str, msgspec.Raw] = {}
+
+        def add(name: str, rows: Iterable[tuple[str, Answer]]) -> None:
+            told = encode(dict(rows))
+            if told != self._sent.get(name):
+                self._sent[name] = told
+                sections[name] = msgspec.Raw(told)
+
+        add("summary", [("", view.summary(self._heard_wall_ns))])
+        add("positions", [(f"{row.strategy} {row.symbol}", row) for row in view.positions()])
+        add("orders", [(row.order_id, row) for row in view.orders()])
+        if not slow:
+            return sections
+        self._slow_due_s = now_s + _SLOW_S
+        add("books", [(f"{row.strategy} {row.symbol}", row) for row in view.books()])
+        add("symbols", [(row.symbol, row) for row in view.symbols()])
+        add("strategies", [(row.strategy, row) for row in view.strategies()])
+        add("commands", [(row.command_id, row) for row in view.commands()])
+        add("dead_letters", [(f"{row.seq} {row.actor}", row) for row in view.dead_letters()])
+        add("actors", [(row.name, row) for row in view.actors()])
+        add("venue", [("", view.venue())])
+        add("risk", [("", view.risk())])
+        margin = view.margin()
+        add("margin", [] if margin is None else [("", margin)])
+        add("other_assets", [(row.asset, row) for row in view.other_assets()])
+        add("streams", [(f"{row.symbol} {row.stream}", row) for row in view.streams()])
+        add("latency", [("", view.latency())])
+        return sections
+
+    async def _durable(self, seq: int) -> None:
+        """Wait until input `seq` is durable; not while the disk is in trouble, which is told, too."""
+        assert self._driver is not None
+        journal = self._driver.journal
+        with anyio.move_on_after(_DURABLE_WITHIN_S):
+            while journal.durable_seq < seq and journal.trouble() is None:
+                await journal.progress()
+
+
+def _bar_row(seq: int, row: FeatureRow) -> BarRow:
+    bar = row.bar
+    return BarRow(
+        strategy=row.strategy,
+        symbol=bar.symbol,
+        timeframe=format_timeframe(bar.timeframe_ns),
+        seq=seq,
+        open_ns=bar.open_ns,
+        close_ns=bar.close_ns,
+        open=bar.open,
+        high=bar.high,
+        low=bar.low,
+        close=bar.close,
+        volume=bar.volume,
+        features=msgspec.structs.asdict(row.values) if isinstance(row.values, msgspec.Struct) else {},
+    )
+
+
+async def _write(end: socket, document: bytes) -> None:
+    """Write a whole document, waiting for room."""
+    view = memoryview(packed(document))
+    while view:
+        try:
+            view = view[end.send(view) :]
+        except BlockingIOError:
+            await anyio.wait_writable(end)

@@ -1,0 +1,207 @@
+"""The console of a running daemon: what it answers, whom it lets in, and how it lives and dies."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+import signal
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+
+from daemon.console.live import ROUTES
+from daemon.console.table import ROUTES as ALL
+from tests.daemon.console.conftest import WITH_CONSOLE, Client, wait_gone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.daemon.conftest import Nursery, Run
+
+pytestmark = pytest.mark.slow
+
+
+def test_sections_say_what_the_core_says(client: Client) -> None:
+    status = client.daemon.wait_for(lambda s: s["positions"] and s["orders"], "a position and an order")
+    listed = {route.name: client.get(route.path) for route in ROUTES if route.method == "GET"}
+    after = client.daemon.status()
+
+    for name, key in (("positions", "symbol"), ("orders", "order_id"), ("actors", "name")):
+        rows = {row[key]: row for row in listed[name]["rows"]}
+        assert rows, name
+        assert all(row.keys() == rows[row[key]].keys() for row in status[name] if row[key] in rows)
+    assert status["last_input"]["seq"] <= listed["status"]["last_input"]["seq"] <= after["last_input"]["seq"]
+    summary = listed["summary"]["row"]
+    assert status["last_input"]["seq"] <= summary["seq"] <= after["durable_seq"]
+    assert {name: summary[name] for name in ("session", "run", "mode", "state")} == {
+        name: status[name] for name in ("session", "run", "mode", "state")
+    }
+    (strategy,) = listed["strategies"]["rows"]
+    assert (strategy["strategy"], strategy["symbols"], strategy["state"]) == ("Holder", ["SYN/USDT"], "running")
+    assert {"console", "feed", "journal", "strategy.Holder"} <= {row["name"] for row in listed["actors"]["rows"]}
+    assert listed["margin"]["row"] is None
+
+
+def test_it_says_which_daemon_it_is_of(client: Client) -> None:
+    about = client.get("/api/meta")
+
+    assert about["core_url"] == client.daemon.url
+    assert about["session"] == client.daemon.status()["session"]
+    assert set(about["event_kinds"]) == {"fill", "order", "veto", "trading", "note"}
+
+
+def test_the_core_points_to_it_under_the_name_it_was_asked_by(client: Client) -> None:
+    answer = client.daemon.ask("GET", "/", headers={"Host": "localhost:1"}, token=None)
+
+    assert (answer.status, answer.headers["Location"]) == (307, client.url.replace("127.0.0.1", "localhost") + "/")
+    assert client.ask("GET", "/", token=None).headers["Location"] == "/api/docs"
+
+
+def test_its_description_is_a_page_that_loads_nothing(client: Client) -> None:
+    answer = client.ask("GET", "/api/docs")
+    policy = answer.headers["Content-Security-Policy"]
+    (style,) = re.findall(r"<style>(.*?)</style>", answer.raw.decode(), re.DOTALL)
+
+    assert answer.headers["Content-Type"].startswith("text/html")
+    assert "default-src 'none'" in policy
+    assert f"'sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}'" in policy
+    assert client.get("/openapi.json")["openapi"] == "3.1.0"
+
+
+def test_who_has_no_token_or_comes_from_elsewhere_is_refused(client: Client) -> None:
+    for route in ALL:
+        answer = client.ask(route.method, route.path, token=None)
+        assert (answer.status == 401) == (route.role != "open"), route.path
+        assert client.ask(route.method, route.path, headers={"Host": "evil.example"}).status == 403
+        assert client.ask(route.method, route.path, headers={"Origin": "https://evil.example"}).status == 403
+    assert client.ask("GET", "/nowhere", token=None).status == 401
+    assert client.ask("GET", "/nowhere").status == 404
+    assert client.ask("GET", "/api/live/orders", token="another").status == 401
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "words"),
+    [
+        ("GET", "/api/stream?sincee=1", 400, "did you mean 'since'?"),
+        ("GET", "/api/stream?since=1&since=2", 400, "'since' is given more than once"),
+        ("GET", "/api/stream?since=-1", 400, "`since`"),
+        ("GET", "/api/stream", 426, "WebSocket"),
+        ("POST", "/api/live/orders", 405, "Method Not Allowed"),
+        ("POST", "/api/live/control", 400, "not JSON"),
+    ],
+)
+def test_what_is_asked_wrongly_is_refused_with_a_sentence(
+    client: Client, method: str, path: str, status: int, words: str
+) -> None:
+    answer = client.ask(method, path, b"" if method == "POST" else None)
+
+    assert (answer.status, words in answer.body["error"]) == (status, True), answer
+
+
+async def test_changes_add_up_to_what_a_new_client_is_told(client: Client) -> None:
+    known: dict[int, Any] = {}
+    async with client.stream() as first:
+        assert (await first.next())["type"] == "snapshot"
+        for _ in range(20):
+            assert (await first.next())["type"] == "delta"
+        while True:
+            async with client.stream() as second:
+                await second.next()
+            while first.seq < second.seq:
+                await first.next()
+                known = {first.seq: json.dumps(first.data, sort_keys=True)}
+            if second.seq in known:
+                break
+    assert json.loads(known[second.seq]) == second.data
+    assert second.data["bars"]["Holder SYN/USDT"]["features"] == {}
+    assert {event["kind"] for event in second.events} & {"fill", "order"}
+
+
+async def test_a_client_that_was_away_goes_on_where_it_was(client: Client) -> None:
+    async with client.stream() as stream:
+        await stream.next()
+        before = stream.summary["seq"]
+    async with client.stream(stream.epoch, stream.seq) as resumed:
+        message = await resumed.next()
+    assert message["type"] == "delta"
+    assert message["set"]["summary"][""]["seq"] > before
+    for epoch, since in (("another", stream.seq), (stream.epoch, stream.seq + 10_000_000)):
+        async with client.stream(epoch, since) as anew:
+            assert (await anew.next())["type"] == "snapshot"
+
+
+async def test_a_client_that_speaks_is_told_that_nobody_listens(client: Client) -> None:
+    headers = {"Authorization": f"Bearer {client.daemon.token}"}
+    async with (
+        aiohttp.ClientSession(client.url, headers=headers) as session,
+        session.ws_connect("/api/stream") as stream,
+    ):
+        await stream.send_str("buy!")
+        while not stream.closed:
+            await stream.receive()
+        assert stream.close_code == 1003
+
+
+async def test_killed_it_comes_back_and_trading_goes_on_meanwhile(start: Nursery) -> None:
+    daemon = start(*WITH_CONSOLE, strategy=start.holder)
+    client = Client(daemon)
+    async with client.stream() as stream:
+        await stream.next()
+        killed = client.pid
+        before = daemon.status()
+        os.kill(killed, signal.SIGKILL)
+        assert await stream.ended()
+    wait_gone(killed)
+    during = daemon.wait_for(lambda s: s["last_input"]["seq"] > before["last_input"]["seq"] + 50, "more inputs")
+    assert during["state"] == "running"
+
+    async with client.stream(stream.epoch, stream.seq) as again:
+        assert (await again.next())["type"] == "snapshot"
+        assert again.epoch != stream.epoch
+        answer = client.ask("POST", "/api/live/control", b'{"action": "pause"}', {"Idempotency-Key": "once"})
+        assert answer.status == 202
+        while again.summary["state"] != "paused":
+            await again.next()
+    repeated = client.ask("POST", "/api/live/control", b'{"action": "pause"}', {"Idempotency-Key": "once"})
+    assert repeated.body == answer.body | {"repeated": True}
+    row = next(row for row in daemon.status()["actors"] if row["name"] == "console")
+    assert (row["state"], row["restarts"]) == ("running", 1)
+
+    last = client.pid
+    started_s = time.monotonic()
+    assert daemon.end() == 0
+    assert time.monotonic() - started_s < 5
+    wait_gone(last)
+    assert daemon.replayed().runs == 1
+    assert [line["exit_code"] for line in daemon.events("console_ended")] == [-signal.SIGKILL]
+
+
+def test_it_does_not_outlive_a_daemon_that_is_killed(start: Nursery) -> None:
+    daemon = start(*WITH_CONSOLE)
+    client = Client(daemon)
+    assert client.get("/healthz")["status"] == "ok"
+
+    daemon.kill()
+
+    wait_gone(client.pid)
+
+
+def test_an_address_that_is_taken_is_refused(pitboss: Callable[..., Run], start: Nursery) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+        run = pitboss(
+            *("run", "--state-dir", str(start.folder), "--port", "0", "--synthetic", "7:50"),
+            *("--set", "console.enabled=true", "--set", f"console.port={port}"),
+        )
+
+    assert run.refusal == (
+        f"console: cannot listen on 127.0.0.1 port {port}: Address already in use;"
+        " choose another with --set console.port=..."
+    )
