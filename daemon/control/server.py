@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from daemon.control.view import StatusView
     from daemon.live import LiveDriver
 
-_OPEN_PATHS = frozenset({"/", "/healthz", "/readyz"})
+_OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 _DURABLE_WITHIN_S = 5.0
 _KEY_CHARS_MAX = 200
 
@@ -57,7 +57,7 @@ class ControlServer:
         self._driver = driver
         self._listener: socket.socket | None = listener
         self._port = settings.port
-        guard = Guard(gate, settings.body_bytes_max, lambda request: request.path in _OPEN_PATHS)
+        guard = Guard(gate, settings.body_bytes_max, self._is_open)
         app = web.Application(middlewares=[guard.guard], client_max_size=settings.body_bytes_max)
         app.router.add_get("/", self._root)
         app.router.add_get("/healthz", self._healthz)
@@ -92,10 +92,13 @@ class ControlServer:
 
     # --- handlers -----------------------------------------------------------------------------------
 
+    def _is_open(self, request: web.Request) -> bool:
+        return request.path in _OPEN_PATHS or (request.path == "/" and self.console_port is not None)
+
     async def _root(self, request: web.Request) -> web.StreamResponse:
         """Point to the console, under the name by which we were found."""
         if self.console_port is None:
-            raise RefusedError(HTTPStatus.NOT_FOUND, "there is no console ([console] enabled); /api/live/status")
+            raise RefusedError(HTTPStatus.NOT_FOUND, "there is no console ([console] enabled)")
         name = urlsplit(f"//{request.host}").hostname or ""
         host = f"[{name}]" if ":" in name else name
         headers = {"Location": f"http://{host}:{self.console_port}/"}
