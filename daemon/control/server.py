@@ -98,7 +98,7 @@ class ControlServer:
     async def _root(self, request: web.Request) -> web.StreamResponse:
         """Point to the console, under the name by which we were found."""
         if self.console_port is None:
-            raise RefusedError(HTTPStatus.NOT_FOUND, "there is no console ([console] enabled)")
+            raise web.HTTPNotFound
         name = urlsplit(f"//{request.host}").hostname or ""
         host = f"[{name}]" if ":" in name else name
         headers = {"Location": f"http://{host}:{self.console_port}/"}
