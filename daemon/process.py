@@ -257,7 +257,8 @@ class _Run:
     def _announce(self) -> None:
         opened = self._opened
         console = "" if self._console is None else self._console.url
-        log.info("listening", address=self._server.url, console=console, token_file=str(self._token_path))
+        shown = {"console": console} if console else {}
+        log.info("listening", address=self._server.url, **shown, token_file=str(self._token_path))
         log.info(
             "session",
             session=opened.id,
