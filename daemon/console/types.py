@@ -6,6 +6,7 @@ Together with `daemon.control.types` these are all structs of the API; the OpenA
 from decimal import Decimal
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
+import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from daemon.control import types as t
@@ -101,7 +102,7 @@ class BarRow(Answer, frozen=True):
     """By name; null while there is no number for it."""
 
 
-SECTIONS: dict[str, type[Answer]] = {
+SECTIONS: dict[str, type[msgspec.Struct]] = {
     "summary": t.Summary,
     "positions": t.Position,
     "books": Book,

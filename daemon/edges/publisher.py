@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from actors.runtime.scheduler import Table
     from actors.system import Core
     from daemon.console.frames import Hello
-    from daemon.control.types import Answer
     from daemon.control.view import StatusView
     from daemon.live import LiveDriver
 
@@ -165,7 +164,7 @@ class Publisher:
             return {}
         sections: dict[str, msgspec.Raw] = {}
 
-        def add(name: str, rows: Iterable[tuple[str, Answer]]) -> None:
+        def add(name: str, rows: Iterable[tuple[str, msgspec.Struct]]) -> None:
             told = encode(dict(rows))
             if told != self._sent.get(name):
                 self._sent[name] = told
