@@ -83,7 +83,7 @@ class Mirror:
                 kept[key] = (seq, row.copy())
                 self._gone.pop((name, key), None)
                 changed = True
-        for key in kept.keys() - rows.keys():
+        for key in [key for key in kept if key not in rows]:
             del kept[key]
             self._gone[name, key] = seq
             changed = True
