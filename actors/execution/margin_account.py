@@ -453,27 +453,30 @@ def _waits(order: Resting) -> bool:
 def contract_terms(settings: Settings, instruments: Mapping[str, Instrument], *, real: bool) -> dict[str, Terms]:
     """Return how each contract is held, at the simulated venue or at a real one; none where it is not on margin.
 
-    A real venue's tiers are not asked for: they are taken to be those of `[venue]`.
+    A real venue's tiers are not asked for: they are taken to be those of `[venue]`, or the contract's own there.
     """
     contracts = [symbol for symbol, each in instruments.items() if each.spec.contract]
     if not real:
         return {symbol: terms_of(settings.venue, symbol) for symbol in contracts if settings.venue.leverage is not None}
-    exchange, tiers = settings.exchange, make_tiers(settings.venue.tiers)
-    return {
-        symbol: Terms(exchange.leverage, exchange.margin_mode == "isolated", tiers)
-        for symbol in contracts
-        if exchange.leverage is not None
-    }
+    leverage, isolated = settings.exchange.leverage, settings.exchange.margin_mode == "isolated"
+    if leverage is None:
+        return {}
+    return {symbol: Terms(leverage, isolated, make_tiers(_tiers_of(settings.venue, symbol))) for symbol in contracts}
 
 
 def terms_of(settings: Venue, symbol: str) -> Terms:
     """Return how a contract is held: as for all, but for what is said of it by name."""
     assert settings.leverage is not None, symbol
     own = settings.contracts.get(symbol)
-    leverage, mode, tiers = settings.leverage, settings.margin_mode, settings.tiers
+    leverage, mode = settings.leverage, settings.margin_mode
     if own is not None:
-        leverage, mode, tiers = own.leverage or leverage, own.margin_mode or mode, own.tiers or tiers
-    return Terms(leverage, mode == "isolated", make_tiers(tiers))
+        leverage, mode = own.leverage or leverage, own.margin_mode or mode
+    return Terms(leverage, mode == "isolated", make_tiers(_tiers_of(settings, symbol)))
+
+
+def _tiers_of(settings: Venue, symbol: str) -> tuple[MarginTier, ...]:
+    own = settings.contracts.get(symbol)
+    return settings.tiers if own is None or own.tiers is None else own.tiers
 
 
 def make_tiers(rows: tuple[MarginTier, ...]) -> Tiers:

@@ -139,7 +139,7 @@ class Windows:
         self.gap: Fraction | None = None
         self.moves: dict[str, Moves] = {}
         self._correlations: dict[tuple[str, str, int], tuple[int, int, float | None]] = {}
-        """By two symbols and bars: the newest closes of both, and what was worked out then."""
+        """By two symbols in order, and bars: the newest closes of both, and what was worked out then."""
 
     def on_bar(self, bar: Bar) -> None:
         """Note the move of a bar."""
@@ -203,6 +203,7 @@ class Windows:
         Where they did not close together, returns are taken between the closes that both have. None with fewer bars of
         either, with too few that both have, and where one stands still.
         """
+        one, other = sorted((one, other))
         first, second = self.moves.get(one), self.moves.get(other)
         if first is None or second is None or min(len(first.returns), len(second.returns)) < bars:
             return None

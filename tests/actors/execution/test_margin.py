@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
 
 from actors import messages as m
-from actors.execution.margin_account import MarginView
+from actors.execution.margin_account import MarginView, contract_terms
 from actors.ledger import Account, Holding
+from config.load import check_settings
 
 UNIT = 10**8
 MINUTE = 60_000_000_000
@@ -602,3 +604,15 @@ def test_without_a_leverage_nothing_is_asked_for(rig: Any, scripted: Any, of: An
     assert desk.core.margin is None
     desk.flat(100, 2)
     assert of(m.Liquidated, desk.bar(1)) == []
+
+
+def test_a_real_contract_is_judged_by_its_own_tiers_where_they_are_laid_down(bench: Any, scripted: Any) -> None:
+    """Leverage and mode are the account's there; of its tiers nothing is known but what is configured."""
+    instruments = bench(scripted(), symbols=("X", "Y")).core.instruments
+    own = {"Y": {"tiers": [{"above": 0, "leverage": 50, "rate": Decimal("0.02")}], "leverage": 3}}
+    venue = {"leverage": 10, "tiers": FLAT, "contracts": own}
+    values = {"venue": venue, "exchange": {"leverage": 5, "margin_mode": "isolated"}}
+    terms = contract_terms(check_settings(values, "test"), instruments, real=True)
+    assert {symbol: (each.leverage, each.isolated) for symbol, each in terms.items()} == dict.fromkeys("XY", (5, True))
+    assert [terms[symbol].tiers.rows[0].rate for symbol in "XY"] == [Fraction("0.004"), Fraction("0.02")]
+    assert contract_terms(check_settings({"venue": venue}, "test"), instruments, real=True) == {}

@@ -214,6 +214,8 @@ def test_rules_on_how_bars_move_ask_for_the_bars_before_a_session(rig: Any, scri
         "X": (91, ("risk",)),
         "Y": (91, ("risk",)),
     }
+    alike = {"risk": {"max_correlated_net": "5", "correlation_bars": 70}}
+    assert rig(scripted(), settings=alike).core.history()["X"].bars == 71
     assert rig(scripted(), settings={"risk": {"max_net": "5"}}).core.history() == {}
 
 
