@@ -196,6 +196,12 @@ def test_what_rests_for_a_killed_daemon_is_withdrawn_by_the_venue_and_the_next_s
 
     status = again.wait_for(lambda status: not status["orders"], "it has heard of the order's end")
     assert [row["quantity"] for row in status["positions"]] == [0.5]
+    (held,) = status["margin"]["positions"]
+    (there,) = [row for row in account.loopback.book()["positions"] if Decimal(row["amount"])]
+    assert (held["symbol"], held["quantity"], held["leverage"]) == (CONTRACT, 0.5, 20)
+    assert held["initial_margin"] == pytest.approx(0.5 * held["mark_price"] / 20)
+    assert (held["liquidation_price"], held["liquidation_distance"]) == (None, None), "the wallet outweighs it"
+    assert held["entry_price"] * 0.5 == pytest.approx(float(there["cost"]))
     (ended,) = account.orders("CANCELED")
     assert ended["client_order_id"] == resting["client_order_id"]
     assert 2_000 < ended["updated_ms"] - killed_ms <= 5_500, "the switch was wound up within the last third"
