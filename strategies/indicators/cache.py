@@ -11,6 +11,7 @@ every start would compile anew, or fail.  In order of preference:
 
 Within it every version of the kernels has a folder of its own, named after a hash of their sources:
 numba looks at the one file a kernel stands in, and not at the parts of other files compiled into it.
+Of versions that are used no more the folders are removed: `FOLDERS_MAX` stay, those used last.
 
 Processes that start at once take turns at compiling: one does, and the others load what it made.
 
@@ -20,6 +21,8 @@ may have prepared ours in advance; one that is not ours alone is refused.
 
 import fcntl
 import os
+import re
+import shutil
 import stat
 import sys
 import tempfile
@@ -33,6 +36,8 @@ import platformdirs
 
 _VARIABLE = "NUMBA_CACHE_DIR"
 _PREFIX = "kernels-"
+_FOLDER = re.compile(re.escape(_PREFIX) + "[0-9a-f]{16}")
+FOLDERS_MAX = 8
 _KERNELS = Path(__file__).parent / "kernels"
 _TURN_PAUSE_S = 0.02
 _TURN_TRIES_MAX = 3_000  # A minute; a kernel takes seconds.
@@ -53,7 +58,9 @@ def set_cache_directory() -> None:
     base = Path(chosen) if chosen else find_cache_directory()
     if base.name.startswith(_PREFIX):  # A parent process of ours chose it.
         base = base.parent
-    os.environ[_VARIABLE] = str(base / version_folder())  # house-ok: numba's only early setting
+    folder = base / version_folder()
+    os.environ[_VARIABLE] = str(folder)  # house-ok: numba's only early setting
+    _prune(folder)
     if numba_config is not None:
         numba_config.reload_config()
 
@@ -94,6 +101,23 @@ def version_folder() -> str:
         digest.update(path.name.encode())
         digest.update(path.read_bytes())
     return _PREFIX + digest.hexdigest()
+
+
+def _prune(mine: Path) -> None:
+    """Note that a folder is used, and remove those of other versions that were not for longest.
+
+    A process of such a version has read what it needs, and one that starts compiles anew.
+    """
+    try:
+        if mine.is_dir():
+            os.utime(mine)
+        found = [each for each in os.scandir(mine.parent) if each.is_dir(follow_symlinks=False)]
+        others = [each for each in found if _FOLDER.fullmatch(each.name) and each.name != mine.name]
+        others.sort(key=lambda each: (each.stat().st_mtime_ns, each.name), reverse=True)
+    except OSError:
+        return  # not there yet, or another process was faster: the next start will do
+    for each in others[FOLDERS_MAX - 1 :]:
+        shutil.rmtree(each.path, ignore_errors=True)
 
 
 def find_cache_directory() -> Path:

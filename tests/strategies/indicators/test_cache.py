@@ -15,7 +15,13 @@ import pytest
 from numba.core import config as numba_config
 
 from strategies.indicators import KINDS
-from strategies.indicators.cache import find_cache_directory, set_cache_directory, turn, version_folder
+from strategies.indicators.cache import (
+    FOLDERS_MAX,
+    find_cache_directory,
+    set_cache_directory,
+    turn,
+    version_folder,
+)
 from strategies.indicators.kernels.compiled import VALUE, compiled, ready
 
 MODULES = tuple(sorted({kind.kernels for kind in KINDS.values()}))
@@ -151,6 +157,22 @@ def test_a_users_own_choice_stands(home: Path, monkeypatch: pytest.MonkeyPatch) 
         set_cache_directory()
         assert os.environ["NUMBA_CACHE_DIR"] == str(home / "mine" / version_folder())
     assert not (home / "users").exists()
+
+
+def test_folders_of_versions_used_no_more_are_removed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = home / "chosen"
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(base))
+    others = [base / f"kernels-{number:016x}" for number in range(10)]
+    kept = [base / "kernels-mine", base / "numba", base / version_folder()]
+    for age, folder in enumerate([*kept, *others]):
+        (folder / "deep").mkdir(parents=True)
+        (folder / "deep" / "file").touch()
+        os.utime(folder, (1_000 - age, 1_000 - age))
+    (base / "kernels-00000000000000ff").symlink_to(others[9])
+    kept.append(base / "kernels-00000000000000ff")
+    set_cache_directory()
+    assert sorted(base.iterdir()) == sorted([*kept, *others[: FOLDERS_MAX - 1]])
+    assert kept[2].stat().st_mtime > 1_000, "the one in use is the last that goes"
 
 
 def test_a_change_of_any_part_gives_the_kernels_a_new_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
