@@ -4,6 +4,7 @@ The same features, and a strategy's decisions, are computed
 
 * twice on the same tape: what differs comes from a clock, from chance, or from what the first time left behind;
 * on the tape cut off, and on the tape changed from there on: what differs before that point knew what came after it;
+* on the same tape with a restart in its middle: what differs was remembered outside of a step function's state;
 * on tapes that begin later: what never becomes the same depends on where its series began;
 * on the same tape, moved by a year of whole weeks: what differs is looked up by its date.
 
@@ -159,15 +160,23 @@ class _Features:
                 changed = altered(self._subject.inputs(), end_ns, self._subject.tape)
                 self._compare(self._compute(changed), 0, "look-ahead", _ALTERED, end_ns)
         if self._own:
+            self._compare(self._compute(self._subject.inputs(), restarted=True), 0, "leak", _FORGOTTEN)
             self._compare(self._compute(moved(self._subject.inputs(), MOVED_NS)), MOVED_NS, "look-ahead", _DATED)
         self._judge_warm_up()
 
-    def _compute(self, inputs: Inputs) -> Computed:
+    def _compute(self, inputs: Inputs, *, restarted: bool = False) -> Computed:
         self._report.computed += 1
         frame = FeatureFrame(
             self._subject.declare(), self._subject.tape, self._series.symbol, self._series.timeframe_ns
         )
-        blocks = list(frame.blocks(inputs))
+        if restarted:
+            half = sum(1 for _ in self._subject.inputs()) // 2
+            playing = frame.blocks(inputs, max(1, half))
+            blocks = [next(playing)]
+            frame.restart(self._subject.declare())
+            blocks += playing
+        else:
+            blocks = list(frame.blocks(inputs))
         history = {name: frame.graph.history([slot]) for name, slot in zip(frame.names, frame.rows.slots, strict=True)}
         opens_ns = np.concatenate([block.opens_ns for block in blocks])
         span_ns = len(opens_ns) * self._series.timeframe_ns
@@ -246,30 +255,35 @@ class _Features:
 
 def _look_outside(subject: Subject, report: CheckReport) -> None:
     """Look for the tape's own prices where nothing has been told yet."""
-    prices = TapePrices(_columns(subject))
-    found: dict[tuple[str, str], int] = {}
+    columns = list(_columns(subject))
+    prices = TapePrices((column for _, column in columns), (column for name, column in columns if name == "close"))
+    held: list[tuple[str, str, NDArray[np.float64]]] = list(of_steps(subject.declare()))
     if subject.strategy is not None:
-        for name, numbers in of_strategy(subject.strategy):
-            found[DECISIONS, name] = max(found.get((DECISIONS, name), 0), prices.count(numbers))
-    for feature, name, numbers in of_steps(subject.declare()):
-        found[feature, name] = max(found.get((feature, name), 0), prices.count(numbers))
-    for (feature, name), count in found.items():
-        if count:
-            what = f"{name} holds prices of the tape, in its order, before the first bar is told"
-            report.findings.append(Finding("look-ahead", feature, "", what))
+        held = [(DECISIONS, *each) for each in of_strategy(subject.strategy)] + held
+    found: dict[tuple[str, str], str] = {}
+    for feature, name, numbers in held:
+        if (feature, name) in found:
+            continue
+        if prices.count(numbers):
+            found[feature, name] = "prices of the tape, in its order"
+        elif likeness := prices.likeness(numbers):
+            found[feature, name] = f"numbers that move as the tape's prices do ({likeness:.0%} alike)"
+    for (feature, name), words in found.items():
+        what = f"{name} holds {words}, before the first bar is told"
+        report.findings.append(Finding("look-ahead", feature, "", what))
 
 
-def _columns(subject: Subject) -> Iterator[NDArray[np.float64]]:
-    """Yield the prices and volumes of all bars, also as they are decided on."""
+def _columns(subject: Subject) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    """Yield the prices and volumes of all bars by name, also as they are decided on."""
     for one in subject.tape.series:
         blocks = list(one.chunks())
         for name in ("open", "high", "low", "close", "volume"):
-            yield np.concatenate([getattr(block, name) for block in blocks])
+            yield name, np.concatenate([getattr(block, name) for block in blocks])
     for series in subject.series:
         frame = FeatureFrame({}, subject.tape, series.symbol, series.timeframe_ns)
         built = list(frame.blocks(subject.inputs()))
         for name in built[0].bars:
-            yield np.concatenate([block.bars[name] for block in built])
+            yield name, np.concatenate([block.bars[name] for block in built])
 
 
 def _check_decisions(subject: Subject, decide: Decide, report: CheckReport) -> None:
@@ -317,6 +331,7 @@ def _common(left: NDArray[np.int64], right: NDArray[np.int64]) -> tuple[NDArray[
 
 
 _LEAKED = "two equal runs differ in {count} rows: it reads a clock or chance, or what the first run left behind"
+_FORGOTTEN = "{count} rows change when the daemon is restarted in between: it remembers outside of its state"
 _CUT = "{count} rows change when the bars after them are cut off"
 _ALTERED = "{count} rows change when the bars after them are altered"
 _DATED = "{count} rows change when the same market is a year later: it looks something up by its date"

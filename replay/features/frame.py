@@ -17,6 +17,7 @@ from config.timeframe import format_timeframe
 from replay.features.batch import Chunk
 from replay.features.order import chunks
 from strategies.features.graph import FeatureGraph
+from strategies.features.nodes import Own
 from strategies.features.rows import FeatureRows
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class FeatureFrame:
     """
 
     def __init__(self, declared: Mapping[str, Expression], tape: Tape, symbol: str, timeframe_ns: int) -> None:
-        base = {one.symbol: one.timeframe_ns for one in tape.series}
+        self._base = base = {one.symbol: one.timeframe_ns for one in tape.series}
         if timeframe_ns < base[symbol] or timeframe_ns % base[symbol]:
             wanted, there = format_timeframe(timeframe_ns), format_timeframe(base[symbol])
             message = f"{wanted} bars cannot be built from {there} bars of {symbol}"
@@ -96,6 +97,15 @@ class FeatureFrame:
             bars = chunk.bars(self.series)
             chunk.leave()
             yield Block(opens_ns, bars, dict(zip(self.rows.names, columns, strict=True)), ready)
+
+    def restart(self, declared: Mapping[str, Expression]) -> None:
+        """Go on as a process that was started between two blocks does: with its own functions, and what was kept."""
+        anew = FeatureGraph(self._base)
+        FeatureRows(declared, anew, self.series)
+        anew.load(self.graph.dump())
+        for (_, mine), (_, heir) in zip(self.graph.nodes, anew.nodes, strict=True):
+            if isinstance(mine, Own) and isinstance(heir, Own):
+                mine.custom = heir.custom
 
     def failures(self) -> dict[str, Exception]:
         """Return what users' own functions raised first, by their written form."""

@@ -1,6 +1,7 @@
 """What a strategy knows before it was told anything: data in its module, its class, itself and its step functions.
 
-A tape's own prices among it, in the tape's order, are prices of bars to come.
+A tape's own prices among it, in the tape's order, are prices of bars to come. So is what was made of them: numbers
+that rise and fall as they do, such as returns, a normalised column, a centred average, or the side to be on.
 """
 
 from __future__ import annotations
@@ -27,13 +28,21 @@ _WINDOW = 8
 """So many values in the tape's order are no coincidence, if they differ."""
 _DIFFERENT = 5
 _DEPTH_MAX = 4
+_LIKE_ROWS = 200
+"""Fewer rows, or fewer different numbers among them, are like anything."""
+_LIKE_MIN = 0.2
+_LIKE_CHANCE = 8.0
+"""So many standard deviations more than that are no coincidence, wherever the one is laid beside the other."""
+_OUTLIER = 3.0
 _NUMBERS_MAX = 5_000_000
 
 
 class TapePrices:
     """Recognizes stretches of a tape's columns."""
 
-    def __init__(self, columns: Iterable[NDArray[np.float64]]) -> None:
+    def __init__(self, columns: Iterable[NDArray[np.float64]], closes: Iterable[NDArray[np.float64]] = ()) -> None:
+        """Know columns by their values, and closes also by how they change."""
+        self._changes = [each for close in closes if (each := _standard(np.diff(np.log(close)))) is not None]
         self._windows: set[bytes] = set()
         for column in columns:
             for start in range(0, len(column) - _WINDOW + 1, _WINDOW):
@@ -48,6 +57,45 @@ class TapePrices:
         known = self._windows
         starts = range(len(numbers) - _WINDOW + 1)
         return _WINDOW * sum(numbers[start : start + _WINDOW].tobytes() in known for start in starts)
+
+    def likeness(self, numbers: NDArray[np.float64]) -> float:
+        """Return how much these numbers, or their changes, are like those of a tape's closes; 0 where it may be chance.
+
+        It is the greatest correlation, in size, of all ways to lay the one beside the other.
+        """
+        greatest = 0.0
+        if len(numbers) > _NUMBERS_MAX:
+            return greatest
+        with np.errstate(invalid="ignore"):
+            given = [_standard(numbers), _standard(np.diff(numbers))]
+        for mine in (each for each in given if each is not None):
+            for theirs in self._changes:
+                rows = min(len(mine), len(theirs))
+                size = 1 << (len(mine) + len(theirs)).bit_length()
+                product = np.fft.rfft(mine, size) * np.conj(np.fft.rfft(theirs, size))
+                found = float(np.abs(np.fft.irfft(product, size)).max()) / rows
+                if found > _LIKE_MIN + _LIKE_CHANCE / rows**0.5:
+                    greatest = max(greatest, min(found, 1.0))
+        return greatest
+
+
+def _standard(numbers: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Return numbers as deviations from their middle, outliers cut; None where they are too few to be like anything."""
+    there = np.isfinite(numbers)
+    known = numbers[there]
+    if len(known) < _LIKE_ROWS:
+        return None
+    away = known - np.median(known)
+    if np.count_nonzero(away) < _LIKE_ROWS:
+        return None
+    away = np.clip(away, *(_OUTLIER * np.median(np.abs(away[away != 0.0])) * np.array([-1.0, 1.0])))
+    away -= away.mean()
+    spread = float(away.std())
+    if spread == 0.0:
+        return None
+    laid = np.zeros(len(numbers))
+    laid[there] = away / spread
+    return laid
 
 
 def of_strategy(strategy: object) -> Iterator[tuple[str, NDArray[np.float64]]]:
@@ -113,6 +161,7 @@ def _numbers(name: str, value: Any, depth: int) -> Iterator[tuple[str, NDArray[n
         yield from _sequence(name, list(value), depth)
     elif isinstance(value, dict):
         yield from _sequence(name, list(value.values()), depth)
+        yield from _sequence(f"{name} (keys)", list(value), depth)
     elif hasattr(value, "to_numpy"):
         columns = getattr(value, "columns", None)
         if columns is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections import deque
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -80,6 +81,50 @@ class Counter(Strategy):
             return close + len(COUNTED)
 
         return {"mean": ta.sma(5), "counted": custom(count)}
+
+
+class Forgetful(Strategy):
+    """Keeps the last price where no snapshot finds it."""
+
+    def features(self) -> dict[str, Any]:
+        memory = {"last": 0.0}
+
+        def change(_: Any, close: float) -> float:
+            before, memory["last"] = memory["last"], close
+            return close - before
+
+        return {"mean": ta.sma(5), "change": custom(change, warmup=1)}
+
+
+class Normalised(Strategy):
+    """Knows how every price stands to all of them."""
+
+    def features(self) -> dict[str, Any]:
+        scores = ((CLOSES - CLOSES.mean()) / CLOSES.std()).tolist()
+
+        def score(state: Any, _: float) -> float:
+            state[0] += 1
+            return float(scores[int(state[0]) - 1])
+
+        return {"mean": ta.sma(5), "score": custom(score, slots=1)}
+
+
+class Sides(Strategy):
+    """Knows the side to be on at every price."""
+
+    sides: ClassVar[dict[float, float]] = dict(zip(TIMES, np.sign(np.diff(CLOSES, append=0.0)).tolist(), strict=True))
+
+    def on_bar(self, bar: Any, _: Any, /) -> None:
+        self.target(self.sides.get(bar.open_ns / 1e9, 0.0))
+
+
+class ByBar(Strategy):
+    """Knows every bar of the tape when it comes."""
+
+    table: ClassVar[dict[tuple[float, ...], bool]] = {row[1:5]: after[4] > row[4] for row, after in pairwise(ROWS)}
+
+    def on_bar(self, bar: Any, _: Any, /) -> None:
+        self.target(float(self.table.get((bar.open, bar.high, bar.low, bar.close), False)))
 
 
 class SumOfAll(Strategy):

@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
+import numpy as np
+
 from pitboss import Strategy, ta
 from strategies.indicators import Column, custom
+
+WEIGHTS = np.random.default_rng(1).normal(size=1_600)
+RAMP = list(range(3_000))
+RARE = {float(minute): float(minute % 97 == 0) for minute in range(5_000)}
+"""Numbers that have nothing to do with any tape."""
 
 
 class Clean(Strategy):
