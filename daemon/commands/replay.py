@@ -51,13 +51,18 @@ def replay_command(
     from replay.driver import replay_tape
     from replay.plan import check_strategies
     from replay.record import Recorder
+    from replay.tape import proof
 
     settings = settings_from(config, setting, strategy, param, symbols=symbols)
+    files = [*(tape or ()), *(series or ())]
+    if any(file.lower().endswith(proof.SUFFIXES) for file in files):
+        proof.begin()
     check_strategies(settings)
     if out is not None:
         _prepare(out)
-    if tape or series:
+    if files:
         import_module("polars")  # it reads every file, and its import is no part of the rate reported below
+        proof.prove_tapes(files)
     opened_at = perf_counter()
     opened, name = with_series(*tape_from(tape, synthetic, timeframe, settings, None, data_dir), series, data_dir)
     if opened.rows is None:

@@ -19,6 +19,7 @@ from config.errors import UserError, nearest
 from config.timeframe import format_timeframe, parse_timeframe
 from replay.tape.columns import time_text
 from replay.tape.external import ExternalKind, ExternalSeries
+from replay.tape.proof import prove
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -400,6 +401,7 @@ def _frame(file: str, data_dir: Path | None) -> pl.DataFrame:
             message = f"{file}: the file is empty"
             raise UserError(message)
         if magic == b"PAR1":
+            prove(path)
             frame = pl.read_parquet(path.absolute(), glob=False, hive_partitioning=False)
         else:
             frame = pl.read_csv(path.absolute(), infer_schema_length=None, glob=False)

@@ -16,6 +16,7 @@ from actors.messages import Quote, Trade
 from config.errors import UserError, nearest
 from replay.tape.books import Book
 from replay.tape.columns import time_text
+from replay.tape.proof import prove
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -82,6 +83,7 @@ def parquet_columns(path: Path, where: str) -> list[str]:
         UserError: it is no Parquet file.
     """
     try:
+        prove(path)
         return pl.scan_parquet(path.absolute(), glob=False, hive_partitioning=False).collect_schema().names()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise _damaged(where, error) from error

@@ -8,6 +8,7 @@ import polars as pl
 
 from config.errors import UserError
 from replay.tape.importing.head import SAMPLE_ROWS, Head
+from replay.tape.proof import prove
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +41,7 @@ def look(path: Path, where: str, form: Literal["parquet", "feather"]) -> Head:
         UserError: the file is damaged, or there is no row in it.
     """
     try:
+        prove(path, form)
         frame = _scan(path, form).head(SAMPLE_ROWS).collect()
     except _FAULTS as error:
         raise _damaged(where, form, error) from error
