@@ -198,6 +198,35 @@ def test_supertrend_like_its_definition_and_talib(market: str, period: int, mult
     assert_equal(supertrend(period, multiplier), bars, *slow_supertrend(bars, average, multiplier))
 
 
+def test_supertrend_turns_beyond_its_band_and_not_on_it() -> None:
+    """A close on the stop to the tick leaves the trend as it is, on either side; the next tick turns it."""
+    bars = {
+        "high": np.array([11.0, 12.0, 10.0, 8.0, 12.0, 12.0]),
+        "low": np.array([9.0, 8.0, 6.0, 4.0, 8.0, 9.0]),
+        "close": np.array([10.0, 10.0, 6.0, 5.0, 10.0, 11.0]),
+    }
+    line, side = batch(supertrend(1, 1.0), bars)
+    assert line[1:].tolist() == [6.0, 6.0, 10.0, 10.0, 7.5]
+    assert side[1:].tolist() == [1.0, 1.0, -1.0, -1.0, 1.0]
+
+
+def test_supertrend_on_its_band_is_talibs() -> None:
+    """Short tapes in whole ticks, in which every average is exact, and closes fall on the stop now and then."""
+    draw = np.random.default_rng(31)
+    touched = {1.0: 0, -1.0: 0}
+    for _ in range(500):
+        close = 50.0 + np.cumsum(draw.integers(-4, 5, 40))
+        reach = draw.integers(0, 4, (2, 40))
+        bars = {"high": close + reach[0], "low": close - reach[1], "close": close}
+        line, side = batch(supertrend(2, 1.0), bars)
+        expected = talib.SUPERTREND(bars["high"], bars["low"], close, 2, 1.0)
+        np.testing.assert_array_equal(line, expected[0])
+        np.testing.assert_array_equal(side[2:], expected[1][2:])
+        for row in np.flatnonzero(close == line):
+            touched[side[row]] += 1
+    assert min(touched.values()) > 2, touched
+
+
 @by_market
 def test_chandelier_hangs_from_the_extremes(market: str) -> None:
     """Three average true ranges, as features of their own would give them."""
