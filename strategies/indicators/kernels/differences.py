@@ -11,22 +11,11 @@ from strategies.indicators.kernels.windows import cold, stretch
 SEEN = 0
 
 
-# MACD, APO and PPO -- both averages have their first value on the same bar: the fast one is seeded with the
-# last of the values that seed the slow one, as in TA-Lib.
-# Block: fast, slow.
+# MACD -- both averages have their first value on the same bar: the fast one is seeded with the last of the values
+# that seed the slow one, as in TA-Lib.
+# Blocks: fast, slow, signal.
 
 PAIR_SLOTS = 2 * EMA_SLOTS
-
-
-@inlined
-def _pair_next(state: Vector, base: int, fast: float, slow: float, value: float) -> tuple[float, float]:
-    """Take one value into a fast and a slow average."""
-    quick = nan
-    if state[base + EMA_SLOTS] >= slow - fast:
-        quick = ema_next(state, base, fast, value)
-    return quick, ema_next(state, base + EMA_SLOTS, slow, value)
-
-
 MACD = 4
 MACD_SIGNAL = MACD + PAIR_SLOTS
 
@@ -39,7 +28,8 @@ def macd_slots(_: int, __: int, ___: int) -> int:
 @compiled(outputs(3), STATE, VALUE)
 def macd_step(state: Vector, value: float) -> tuple[float, float, float]:
     """Take one bar into a convergence and divergence of averages (Appel, TA-Lib MACD)."""
-    quick, lazy = _pair_next(state, MACD, state[1], state[2], value)
+    quick = ema_next(state, MACD, state[1], value) if state[MACD + EMA_SLOTS] >= state[2] - state[1] else nan
+    lazy = ema_next(state, MACD + EMA_SLOTS, state[2], value)
     if state[MACD + EMA_SLOTS] < state[2]:
         return nan, nan, nan
     line = quick - lazy
@@ -77,6 +67,8 @@ def macd_batch(state: Vector, values: Vector, line: Vector, told: Vector, histog
     state[MACD_SIGNAL + 2] = mean
 
 
+# APO and PPO -- each average is seeded with its own first values, as in TA-Lib.
+
 PAIR = 3
 
 
@@ -106,7 +98,8 @@ def _pair_run(state: Vector, values: Vector, out: Vector) -> None:
 @compiled(outputs(1), STATE, VALUE)
 def apo_step(state: Vector, value: float) -> tuple[float]:
     """Take one bar in; give what a fast EMA is above a slow one (TA-Lib APO, matype EMA)."""
-    quick, lazy = _pair_next(state, PAIR, state[1], state[2], value)
+    quick = ema_next(state, PAIR, state[1], value)
+    lazy = ema_next(state, PAIR + EMA_SLOTS, state[2], value)
     return (quick - lazy if state[PAIR + EMA_SLOTS] >= state[2] else nan,)
 
 
@@ -129,7 +122,8 @@ def _percent(difference: float, lazy: float) -> float:
 @compiled(outputs(1), STATE, VALUE)
 def ppo_step(state: Vector, value: float) -> tuple[float]:
     """Take one bar in; give what a fast EMA is above a slow one in percent (TA-Lib PPO, matype EMA)."""
-    quick, lazy = _pair_next(state, PAIR, state[1], state[2], value)
+    quick = ema_next(state, PAIR, state[1], value)
+    lazy = ema_next(state, PAIR + EMA_SLOTS, state[2], value)
     return (_percent(quick - lazy, lazy) if state[PAIR + EMA_SLOTS] >= state[2] else nan,)
 
 

@@ -215,11 +215,11 @@ def test_supertrend_on_its_band_is_talibs() -> None:
     draw = np.random.default_rng(31)
     touched = {1.0: 0, -1.0: 0}
     for _ in range(500):
-        close = 50.0 + np.cumsum(draw.integers(-4, 5, 40))
+        close: Column = np.cumsum(draw.integers(-4, 5, 40)) + np.float64(50.0)
         reach = draw.integers(0, 4, (2, 40))
-        bars = {"high": close + reach[0], "low": close - reach[1], "close": close}
+        bars: Bars = {"high": close + reach[0], "low": close - reach[1], "close": close}
         line, side = batch(supertrend(2, 1.0), bars)
-        expected = talib.SUPERTREND(bars["high"], bars["low"], close, 2, 1.0)
+        expected = talib.SUPERTREND(bars["high"], bars["low"], bars["close"], 2, 1.0)
         np.testing.assert_array_equal(line, expected[0])
         np.testing.assert_array_equal(side[2:], expected[1][2:])
         for row in np.flatnonzero(close == line):
