@@ -244,4 +244,18 @@ def all_measures(bars: int) -> tuple[Measure, ...]:
             argv=(sys.executable, "-m", "bench.ours.indicators"),
             warm_up_count=1,
         ),
+        Measure(
+            name="preset",
+            group="features",
+            title="a bar of the 15-minute pipeline",
+            argv=(sys.executable, "-m", "bench.ours.preset"),
+            warm_up_count=1,
+        ),
+        Measure(
+            name="starts",
+            group="features",
+            title="a start with the 15-minute pipeline",
+            argv=(sys.executable, "-m", "bench.ours.starts"),
+            repeat_max=1,
+        ),
     )

@@ -115,13 +115,23 @@ def data_table(results: Results) -> Table:
 def features_table(results: Results) -> Table:
     """Lay out every indicator beside TA-Lib's and polars'."""
     table = new_table("indicators over a million rows, fastest of a few, ms", "indicator")
-    for heading in ("pitboss", "TA-Lib", "x TA-Lib", "polars"):
+    for heading in ("pitboss", "TA-Lib", "x TA-Lib", "polars", "x polars"):
         table.add_column(heading, justify="right")
     figures = results["indicators"].median()
     for name in [name.split(".")[1] for name in figures if name.startswith("by_kind.") and name.endswith(".ours_ms")]:
         ours, talib, polars = (results["indicators"].number(f"by_kind.{name}.{who}_ms") for who in _TIMED)
-        ratio = None if ours is None or not talib else ours / talib
-        table.add_row(name, *(counted(value, 2) for value in (ours, talib, ratio, polars)))
+        beside = [None if ours is None or not theirs else ours / theirs for theirs in (talib, polars)]
+        table.add_row(name, *(counted(value, 2) for value in (ours, talib, beside[0], polars, beside[1])))
+    return table
+
+
+def preset_table(results: Results) -> Table:
+    """Lay out what the 15-minute pipeline costs a bar and at the start."""
+    table = new_table("the 15-minute pipeline, live", "what", "figure")
+    table.add_column("value", justify="right")
+    for name in ("preset", "starts"):
+        if name in results:
+            add_figures(table, results[name])
     return table
 
 
@@ -162,8 +172,10 @@ def print_report(console: Console, results: Results, verdicts: list[Verdict], ba
         console.print(durability_table(results))
     if "data" in groups:
         console.print(data_table(results))
-    if "features" in groups and results["indicators"].readings:
+    if "indicators" in results and results["indicators"].readings:
         console.print(features_table(results))
+    if {"preset", "starts"} & results.keys():
+        console.print(preset_table(results))
     console.print(verdict_table(verdicts))
     for result in results.values():
         if result.skipped is not None:

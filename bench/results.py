@@ -20,6 +20,9 @@ TAPE_ABOVE_IMPORTS_MB_MAX = 400.0
 TIMES_AS_FAST_MIN = {"backtesting": 3.0, "nautilus": 10.0, "backtrader": 10.0}
 INDICATOR_OVER_TALIB_MAX = 2.0
 INDICATORS_MEDIAN_OVER_TALIB_MAX = 1.0
+PRESET_BAR_US_MAX = 150.0
+START_FIRST_CPU_S_MAX = 60.0
+START_ABOVE_IMPORTS_CPU_S_MAX = 2.0
 DECIDED_US_MAX = {"decided_p50_us": 50.0, "decided_p99_us": 200.0}
 DECIDED_OVER_SOCKETS_P99_US_MAX = 100.0
 DECIDED_ABOVE_CORE_MAX = 1.5
@@ -199,14 +202,25 @@ def long_files(results: Results) -> list[Verdict]:
 
 
 def features(results: Results) -> list[Verdict]:
-    """Judge what indicators cost beside TA-Lib's."""
-    if "indicators" not in results:
-        return []
-    slowest, median = (number_of(results, "indicators", name) for name in ("slowest_ratio", "median_ratio"))
-    return [
-        below(f"no indicator over {INDICATOR_OVER_TALIB_MAX:.0f} x TA-Lib's", slowest, INDICATOR_OVER_TALIB_MAX, "x"),
-        below("half of them faster than TA-Lib's", median, INDICATORS_MEDIAN_OVER_TALIB_MAX, "x"),
-    ]
+    """Judge what indicators cost beside TA-Lib's, what the preset costs a bar, and what it costs to begin with it."""
+    found: list[Verdict] = []
+    if "indicators" in results:
+        slowest, median = (number_of(results, "indicators", name) for name in ("slowest_ratio", "median_ratio"))
+        bound = INDICATOR_OVER_TALIB_MAX
+        found.append(below(f"no indicator over {bound:.0f} x TA-Lib's", slowest, bound, "x"))
+        found.append(below("half of them faster than TA-Lib's", median, INDICATORS_MEDIAN_OVER_TALIB_MAX, "x"))
+    if "preset" in results:
+        promise = f"a bar of the 15-minute pipeline under {PRESET_BAR_US_MAX:.0f} us"
+        found.append(below(promise, number_of(results, "preset", "bar_us"), PRESET_BAR_US_MAX, "us"))
+    if "starts" in results:
+        first, again, imports = (
+            number_of(results, "starts", f"{name}_cpu_s") for name in ("first", "again", "imports")
+        )
+        promise = f"a first start with it, kernels compiled, under {START_FIRST_CPU_S_MAX:.0f} s of CPU"
+        found.append(below(promise, first, START_FIRST_CPU_S_MAX, "s"))
+        promise = f"every later one within {START_ABOVE_IMPORTS_CPU_S_MAX:.0f} s of CPU of its imports"
+        found.append(below(promise, difference(again, imports), START_ABOVE_IMPORTS_CPU_S_MAX, "s"))
+    return found
 
 
 def reactions(results: Results) -> list[Verdict]:

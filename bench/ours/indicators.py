@@ -1,8 +1,8 @@
 """Every indicator over a million rows beside TA-Lib's of that name, and beside polars where it has the like.
 
 All are called in this process, on the same columns, each a few times in turn; the fastest counts. A kind is
-compared with TA-Lib only if both give the same numbers, to a millionth of the column's scale, where TA-Lib has
-settled. Prints one JSON line: milliseconds by kind, and the ratios.
+compared with another's only if both give the same numbers, to a millionth of the column's scale, where the other
+has settled. polars uses all processors it finds. Prints one JSON line: milliseconds by kind, and the ratios.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import polars as pl
 import talib
 from numpy.typing import NDArray
 
+from bench.ours.in_polars import POLARS
 from strategies.indicators.declaration import KINDS, Indicator, Kind
 
 ROWS = 1_000_000
@@ -38,22 +39,6 @@ ARGUMENTS: dict[str, Callable[[tuple[float, ...]], tuple[float, ...]]] = {
     "stoch": lambda params: (params[0], params[1], 0, params[2], 0),
 }
 """How TA-Lib takes the parameters, where not in our order."""
-
-POLARS: dict[str, Callable[[pl.Expr, int], pl.Expr]] = {
-    "ema": lambda column, period: column.ewm_mean(span=period, adjust=False),
-    "sma": lambda column, period: column.rolling_mean(period),
-    "wma": lambda column, period: column.rolling_mean(period, weights=[float(one + 1) for one in range(period)]),
-    "stddev": lambda column, period: column.rolling_std(period, ddof=0),
-    "highest": lambda column, period: column.rolling_max(period),
-    "lowest": lambda column, period: column.rolling_min(period),
-    "sum": lambda column, period: column.rolling_sum(period),
-    "median": lambda column, period: column.rolling_median(period),
-    "skew": lambda column, period: column.rolling_skew(period),
-    "kurtosis": lambda column, period: column.rolling_kurtosis(period),
-    "lag": lambda column, period: column.shift(period),
-    "change": lambda column, period: column.diff(period),
-}
-"""The kinds polars has an expression for; the same work, not always the same first rows."""
 
 
 def market() -> dict[str, Column]:
@@ -107,8 +92,19 @@ def taken_by_talib(kind: Kind, params: tuple[float, ...], columns: list[Column])
     return call
 
 
+def taken_by_polars(kind: Kind, params: tuple[float, ...], frame: pl.DataFrame) -> Callable[[], object] | None:
+    """Return polars' call for a kind, or None where it has none."""
+    if kind.name not in POLARS:
+        return None
+    typed = (int(value) if param.whole else value for value, param in zip(params, kind.params, strict=True))
+    made = POLARS[kind.name](*map(pl.col, kind.sources), *typed)
+    several = made if isinstance(made, tuple) else (made,)
+    expressions = [one.alias(str(index)) for index, one in enumerate(several)]
+    return lambda: tuple(column.to_numpy() for column in frame.select(expressions))
+
+
 def is_same(found: tuple[Column, ...], told: object) -> bool:
-    """Return whether all outputs agree, once TA-Lib has settled."""
+    """Return whether all outputs agree, once the other has settled."""
     theirs = told if isinstance(told, tuple | list) else (told,)
     if len(theirs) != len(found):
         return False
@@ -125,34 +121,36 @@ def measure() -> dict[str, object]:
     columns = market()
     frame = pl.DataFrame({name: columns[name] for name in ("open", "high", "low", "close", "volume")})
     times: dict[str, dict[str, float]] = {}
-    ratios: dict[str, float] = {}
-    different: list[str] = []
+    ratios: dict[str, dict[str, float]] = {"talib": {}, "polars": {}}
+    different: dict[str, list[str]] = {"talib": [], "polars": []}
     for kind in KINDS.values():
         params = tuple(param.default for param in kind.params)
         read = [columns[source] if source in columns else columns["volume"] for source in kind.sources]
         indicator = Indicator(kind.name, params, kind.sources, kind.outputs)
         found = indicator.start().batch(*read)
         line = {"ours_ms": fastest_ms(lambda: indicator.start().batch(*read))}  # noqa: B023 - called at once
-        call = taken_by_talib(kind, params, read)
-        if call is not None and is_same(found, call()):
-            line["talib_ms"] = fastest_ms(call)
-            ratios[kind.name] = line["ours_ms"] / line["talib_ms"]
-        elif call is not None:
-            different.append(kind.name)
-        if kind.name in POLARS:
-            expression = POLARS[kind.name](pl.col(kind.sources[0]), int(params[0]))
-            line["polars_ms"] = fastest_ms(lambda: frame.select(expression))  # noqa: B023 - called at once
+        calls = {"talib": taken_by_talib(kind, params, read), "polars": taken_by_polars(kind, params, frame)}
+        for who, call in calls.items():
+            if call is not None and is_same(found, call()):
+                line[f"{who}_ms"] = fastest_ms(call)
+                ratios[who][kind.name] = line["ours_ms"] / line[f"{who}_ms"]
+            elif call is not None:
+                different[who].append(kind.name)
         times[kind.name] = line
-    slowest = max(ratios, key=lambda name: ratios[name])
+    beside = ratios["talib"]
+    slowest = max(beside, key=lambda name: beside[name])
     return {
         "rows": ROWS,
         "kinds": len(KINDS),
-        "compared": len(ratios),
-        "median_ratio": statistics.median(ratios.values()),
-        "slowest_ratio": ratios[slowest],
+        "compared": len(beside),
+        "median_ratio": statistics.median(beside.values()),
+        "slowest_ratio": beside[slowest],
         "slowest": slowest,
-        "over_twice": ", ".join(f"{name} {ratio:.2f}" for name, ratio in sorted(ratios.items()) if ratio > 2.0),
-        "not_the_same": ", ".join(different),
+        "over_twice": ", ".join(f"{name} {ratio:.2f}" for name, ratio in sorted(beside.items()) if ratio > 2.0),
+        "not_the_same": ", ".join(different["talib"]),
+        "polars_compared": len(ratios["polars"]),
+        "polars_median_ratio": statistics.median(ratios["polars"].values()),
+        "polars_not_the_same": ", ".join(different["polars"]),
         "by_kind": times,
     }
 
