@@ -309,7 +309,7 @@ class StrategyActor:
 
     def on_reconciled(self, message: Reconciled) -> None:
         """Have the exits try again what was refused: orders may leave again, or their last ones are accounted for."""
-        if self.desk.exits.is_refused and not self.abandoned:
+        if message.may_leave and self.desk.exits.is_refused and not self.abandoned:
             self._since.append((self._context.now_ns, message))
             self.desk.exits.forgive()
             self._settle()

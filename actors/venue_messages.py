@@ -225,6 +225,8 @@ class Reconciled(Message, frozen=True):
     """In words, one for each; none is agreement."""
     applied: int
     """Trades that were booked only now."""
+    may_leave: bool = False
+    """Whether orders may leave from now on."""
 
 
 class Adopted(Message, frozen=True):

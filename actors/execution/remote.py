@@ -429,7 +429,7 @@ class RemoteVenue:
             doubtful = compared.doubtful
             for words in compared.halts:
                 self._emit(Halt(f"the accounts differ: {words}"))
-        self.last = Reconciled(account.reason, tuple(differences), applied)
+        self.last = Reconciled(account.reason, tuple(differences), applied, self.inquiry.linked and not doubtful)
         self._emit(self.last)
         if doubtful:
             self.inquiry.ask("doubt")  # what the venue said of trades and of balances may be a moment apart
