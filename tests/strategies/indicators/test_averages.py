@@ -5,10 +5,8 @@ The loops are slow and share no code with the kernels; they run in `longdouble`,
 
 from collections.abc import Callable
 from math import comb, isqrt
-from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 import talib
 
@@ -45,8 +43,8 @@ from tests.strategies.indicators.definitions import (
     walk,
     windows,
 )
+from tests.strategies.indicators.markets import BITCOIN, TRON, recorded
 
-DATA = Path(__file__).parents[4] / "shared" / "data" / "ohlcv"
 TOLERANCE = 1e-11  # Of the value or of the largest input; TA-Lib is allowed 1e-9.
 
 INDICATORS = (
@@ -222,15 +220,11 @@ def test_equal_to_talib(indicator: Indicator, price: float, tick: float) -> None
     assert_like_talib(indicator, walk(2_000, price, tick, seed=22))
 
 
-@pytest.mark.parametrize("file", ["1h/binance-spot_BTCUSDT_1h_2019-2022.parquet", "5m/spot_TRXBTC_5m_2018-01.parquet"])
+@pytest.mark.parametrize("file", [BITCOIN, TRON])
 @pytest.mark.parametrize("indicator", [one for one in TALIB if one.params[0] < 21], ids=named)
 def test_real_markets_like_talib(indicator: Indicator, file: str) -> None:
     """Bitcoin at 60 000, and TRX at 0.000005 bitcoin with its flat minutes."""
-    path = DATA / file
-    if not path.exists():
-        pytest.skip(f"market data not present: {path}")
-    frame = pl.read_parquet(path, columns=["open", "high", "low", "close", "volume"]).head(10_000)
-    assert_like_talib(indicator, {name: frame[name].to_numpy() for name in frame.columns})
+    assert_like_talib(indicator, recorded(file, slice(10_000)))
 
 
 @by_indicator

@@ -7,10 +7,8 @@ before; so there the two may differ, in few bars.
 """
 
 from functools import cache
-from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 import talib
 from numpy.typing import NDArray
@@ -19,11 +17,11 @@ from talib import abstract
 from strategies import indicators
 from strategies.indicators import KINDS, Indicator, cdl_doji, cdl_engulfing, cdl_hammer, cdl_morningstar
 from strategies.indicators.kernels.candle_rules import PATTERNS, mirrored
+from tests.strategies.indicators.markets import BITCOIN, TRON, recorded
 
 Column = NDArray[np.float64]
 Bars = tuple[Column, Column, Column, Column]
 
-DATA = Path(__file__).parents[4] / "shared" / "data" / "ohlcv"
 NAMES = tuple(PATTERNS)
 ROWS = 40_000
 SEEDS = (0, 1, 2)
@@ -133,15 +131,12 @@ def test_penetration_is_talibs(name: str, penetration: float) -> None:
 
 @pytest.mark.parametrize(
     ("file", "tick"),
-    [("1h/binance-spot_BTCUSDT_1h_2019-2022.parquet", 0.01), ("5m/spot_TRXBTC_5m_2018-01.parquet", 1e-8)],
+    [(BITCOIN, 0.01), (TRON, 1e-8)],
 )
 def test_real_markets(file: str, tick: float) -> None:
     """In whole ticks every bar agrees; with decimals all but ties do."""
-    path = DATA / file
-    if not path.exists():
-        pytest.skip(f"market data not present: {path}")
-    frame = pl.read_parquet(path, columns=["open", "high", "low", "close"])[:20_000]
-    decimal: Bars = tuple(frame[name].to_numpy() for name in ("open", "high", "low", "close"))  # type: ignore[assignment]
+    columns = recorded(file, slice(20_000))
+    decimal = columns["open"], columns["high"], columns["low"], columns["close"]
     whole: Bars = tuple(np.rint(column / tick) for column in decimal)  # type: ignore[assignment]
     differing = 0
     for name in NAMES:
@@ -149,7 +144,7 @@ def test_real_markets(file: str, tick: float) -> None:
         np.testing.assert_array_equal(found_in(indicator, whole), from_talib(indicator, whole))
         other = np.nan_to_num(found_in(indicator, decimal)) != np.nan_to_num(from_talib(indicator, decimal))
         differing += int(np.count_nonzero(other))
-    assert differing <= DECIMAL_PART_MAX * len(NAMES) * len(frame)
+    assert differing <= DECIMAL_PART_MAX * len(NAMES) * decimal[0].size
 
 
 def test_a_pattern_is_the_same_at_any_scale() -> None:

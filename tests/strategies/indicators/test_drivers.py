@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from strategies.indicators import KINDS, Indicator, Kind, atr, bbands, ema
 from strategies.indicators.state import PARAMS, IndicatorState
+from tests.strategies.indicators.definitions import named
 
 Columns = tuple[NDArray[np.float64], ...]
 
@@ -39,11 +40,6 @@ def declared(kind: Kind) -> list[Indicator]:
         except ValueError:
             assert params != defaults, f"{kind.name}: its own defaults are refused"
     return found[:2]
-
-
-def named(indicator: Indicator) -> str:
-    """Give the test's name for an indicator."""
-    return "-".join((indicator.kind, *(f"{param:g}" for param in indicator.params)))
 
 
 PATTERNS = tuple(kind for kind in KINDS.values() if kind.kernels == KINDS["cdl_doji"].kernels)

@@ -2,12 +2,9 @@
 
 from collections.abc import Callable
 from math import erf, exp, log, sqrt
-from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
-from numpy.typing import NDArray
 
 from strategies.indicators import (
     Indicator,
@@ -33,12 +30,10 @@ from strategies.indicators import (
     vpin,
     vpin_bulk,
 )
+from tests.strategies.indicators.definitions import Bars, Column
+from tests.strategies.indicators.markets import BITCOIN, TRON, recorded
 
-Column = NDArray[np.float64]
-Bars = dict[str, Column]
 Rule = Callable[[Bars, int, int], tuple[float, ...]]
-
-DATA = Path(__file__).parents[4] / "shared" / "data" / "ohlcv"
 
 
 def walk(rows: int, price: float, seed: int) -> Bars:
@@ -254,14 +249,10 @@ def test_values_are_those_of_the_definition(case: tuple[Indicator, Rule], price:
     assert_by_rule(*case, walk(300, price, seed=21), step=1)
 
 
-@pytest.mark.parametrize("file", ["1h/binance-spot_BTCUSDT_1h_2019-2022.parquet", "5m/spot_TRXBTC_5m_2018-01.parquet"])
+@pytest.mark.parametrize("file", [BITCOIN, TRON])
 def test_real_markets(file: str) -> None:
     """Those that need no ticks, on Bitcoin and on a coin of few satoshi."""
-    path = DATA / file
-    if not path.exists():
-        pytest.skip(f"market data not present: {path}")
-    frame = pl.read_parquet(path, columns=["open", "high", "low", "close", "volume"])[:1_500]
-    bars = {name: frame[name].to_numpy() for name in frame.columns}
+    bars = recorded(file, slice(1_500))
     for indicator, rule in CASES:
         if not NEEDS_TICKS & set(indicator.columns):
             assert_by_rule(indicator, rule, bars, step=53)

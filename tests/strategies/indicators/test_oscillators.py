@@ -5,10 +5,8 @@ than 1 none at all (MFI before 0.8), and what it sums by subtracting drifts.
 """
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 import talib
 
@@ -55,8 +53,8 @@ from tests.strategies.indicators.definitions import (
     walk,
     windows,
 )
+from tests.strategies.indicators.markets import BITCOIN, TRON, recorded
 
-DATA = Path(__file__).parents[4] / "shared" / "data" / "ohlcv"
 TOLERANCE = 1e-9
 
 INDICATORS = (
@@ -353,15 +351,11 @@ def test_equal_to_talib(indicator: Indicator, price: float, tick: float) -> None
     assert_like_talib(indicator, walk(2_000, price, tick, seed=32))
 
 
-@pytest.mark.parametrize("file", ["1h/binance-spot_BTCUSDT_1h_2019-2022.parquet", "5m/spot_TRXBTC_5m_2018-01.parquet"])
+@pytest.mark.parametrize("file", [BITCOIN, TRON])
 @pytest.mark.parametrize("indicator", [one for one in TALIB if not one.params or max(one.params) < 35], ids=named)
 def test_real_markets_like_talib(indicator: Indicator, file: str) -> None:
     """Bitcoin at 60 000, and TRX at 0.000005 bitcoin with its flat minutes."""
-    path = DATA / file
-    if not path.exists():
-        pytest.skip(f"market data not present: {path}")
-    frame = pl.read_parquet(path, columns=["open", "high", "low", "close", "volume"]).head(5_000)
-    assert_like_talib(indicator, {name: frame[name].to_numpy() for name in frame.columns})
+    assert_like_talib(indicator, recorded(file, slice(5_000)))
 
 
 RESTING = {"rocr": 1.0, "rocr100": 100.0}

@@ -6,15 +6,12 @@ TA-Lib's moving sums have lost digits, they decide.
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pytest
 import talib
 from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
 
 from strategies.indicators import (
     KINDS,
@@ -48,13 +45,8 @@ from strategies.indicators import (
     tsf,
     zscore,
 )
-
-Column = NDArray[np.float64]
-Long = NDArray[np.longdouble]
-Bars = dict[str, Column]
-
-DATA = Path(__file__).parents[4] / "shared" / "data" / "ohlcv"
-
+from tests.strategies.indicators.definitions import Bars, Column, Long
+from tests.strategies.indicators.markets import BITCOIN, XRP, recorded
 
 # Plain formulas: from windows, oldest value first, of shape (rows, period), one value per row.
 
@@ -274,21 +266,12 @@ def walk(row_count: int, price: float, tick: float, seed: int) -> Bars:
     return made
 
 
-def real(file: str, row_count: int) -> Bars:
-    """Read bars of a real market, or skip the test."""
-    path = DATA / file
-    if not path.exists():
-        pytest.skip(f"market data not present: {path}")
-    frame = pl.read_parquet(path, columns=["open", "high", "low", "close", "volume"]).head(row_count)
-    return {name: frame[name].to_numpy() for name in frame.columns}
-
-
 SERIES: dict[str, Callable[[], Bars]] = {
     "plain": lambda: walk(1_500, 100.0, 0.01, seed=21),
     "large": lambda: walk(1_500, 1e5, 0.01, seed=22),
     "tiny": lambda: walk(1_500, 1e-6, 1e-10, seed=23),
-    "btc": lambda: real("1h/binance-spot_BTCUSDT_1h_2019-2022.parquet", 3_000),
-    "xrpeth": lambda: real("1m/binance-spot_XRPETH_1m_2019-10.parquet", 3_000),
+    "btc": lambda: recorded(BITCOIN, slice(3_000)),
+    "xrpeth": lambda: recorded(XRP, slice(3_000)),
 }
 
 UNITS = {

@@ -1,11 +1,7 @@
 """Market structure against plain references, which look at the whole past anew in every row."""
 
-from pathlib import Path
-
 import numpy as np
-import polars as pl
 import pytest
-from numpy.typing import NDArray
 
 from strategies.indicators import (
     Indicator,
@@ -17,12 +13,11 @@ from strategies.indicators import (
     swing_low,
     zigzag,
 )
+from tests.strategies.indicators.definitions import Bars, Column
+from tests.strategies.indicators.markets import BITCOIN, TRON, recorded
 
-Column = NDArray[np.float64]
-Bars = dict[str, Column]
 Rows = list[tuple[float, ...]]
 
-DATA = Path(__file__).parents[4] / "shared" / "data" / "ohlcv"
 SIDES = ((1, 1), (2, 3), (5, 5), (4, 1))
 
 
@@ -148,15 +143,6 @@ def assert_rows(indicator: Indicator, bars: Bars, expected: Rows) -> None:
         compare(found[indicator.warmup :], wanted[indicator.warmup :], err_msg=name)
 
 
-def real(file: str) -> Bars:
-    """Give a stretch of a real market."""
-    path = DATA / file
-    if not path.exists():
-        pytest.skip(f"market data not present: {path}")
-    frame = pl.read_parquet(path, columns=["high", "low", "close"])[:400]
-    return {name: frame[name].to_numpy() for name in frame.columns}
-
-
 def all_rows(bars: Bars, left: int, right: int) -> None:
     """Compare everything that swings make."""
     assert_rows(swing_high(left, right), bars, swing_rows(bars["high"].tolist(), left, right))
@@ -174,8 +160,8 @@ def test_swings_and_trends_are_those_of_the_definition(left: int, right: int, pr
 
 def test_swings_of_real_markets() -> None:
     """Bitcoin, and a coin whose prices are few satoshi and often equal."""
-    for file in ("1h/binance-spot_BTCUSDT_1h_2019-2022.parquet", "5m/spot_TRXBTC_5m_2018-01.parquet"):
-        all_rows(real(file), 3, 3)
+    for file in (BITCOIN, TRON):
+        all_rows(recorded(file, slice(400)), 3, 3)
 
 
 @pytest.mark.parametrize("count", [1, 4])

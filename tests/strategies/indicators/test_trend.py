@@ -1,16 +1,10 @@
 """Trend: TA-Lib's values where it has the indicator, else those of its definition, read slowly."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import numpy as np
-import polars as pl
 import pytest
 import talib
-from numpy.typing import NDArray
 
 from strategies.indicators import (
-    Indicator,
     adx,
     adxr,
     aroon,
@@ -34,58 +28,8 @@ from strategies.indicators import (
     vhf,
     vortex,
 )
-
-Column = NDArray[np.float64]
-Bars = dict[str, Column]
-
-DATA = Path(__file__).parents[4] / "shared" / "data" / "ohlcv"
-
-
-def walk(row_count: int, price: float, tick: float, seed: int = 21) -> Bars:
-    """Make a random walk from `price` in whole ticks, with gaps, equal highs and stretches at rest."""
-    draw = np.random.default_rng(seed)
-    steps = np.rint(draw.normal(0.0, 2.0, row_count))
-    steps[row_count // 2 : row_count // 2 + 120] = 0.0
-    spread = draw.integers(0, 4, (2, row_count)).astype(np.float64)
-    spread[:, row_count // 2 : row_count // 2 + 120] = 0.0
-    close = np.maximum(round(price / tick) + np.cumsum(steps), 20.0)
-    high, low = close + spread[0], close - spread[1]
-    opened = np.clip(np.concatenate((close[:1], close[:-1])), low, high)
-    bars = {"open": opened, "high": high, "low": low, "close": close, "volume": spread[0] * 10.0}
-    return {name: column * tick for name, column in bars.items()}
-
-
-def real(file: str) -> Bars:
-    """Read bars of a real market, the last 20,000 of them."""
-    path = DATA / file
-    if not path.exists():
-        pytest.skip(f"market data not present: {path}")
-    frame = pl.read_parquet(path, columns=["open", "high", "low", "close", "volume"]).tail(20_000)
-    return {name: frame[name].to_numpy().astype(np.float64) for name in frame.columns}
-
-
-MARKETS: dict[str, Callable[[], Bars]] = {
-    "plain": lambda: walk(2_000, 100.0, 0.01),
-    "large": lambda: walk(2_000, 1e5, 0.01),
-    "tiny": lambda: walk(2_000, 1e-6, 1e-10),
-    "unit": lambda: walk(2_000, 1.0, 1e-5),
-    "bitcoin": lambda: real("1h/binance-spot_BTCUSDT_1h_2019-2022.parquet"),
-    "tron": lambda: real("5m/spot_TRXBTC_5m_2018-01.parquet"),
-}
-by_market = pytest.mark.parametrize("market", MARKETS)
-
-
-def batch(indicator: Indicator, bars: Bars) -> tuple[Column, ...]:
-    """Compute an indicator over columns."""
-    return indicator.start().batch(*(bars[source] for source in indicator.columns))
-
-
-def assert_equal(indicator: Indicator, bars: Bars, *expected: Column, scale: float = 0.0) -> None:
-    """Compare all rows to nine digits of the value, or of `scale`."""
-    for name, found, wanted in zip(indicator.outputs, batch(indicator, bars), expected, strict=True):
-        assert np.isnan(found).tolist() == np.isnan(wanted).tolist(), name
-        np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-9 * scale, err_msg=f"{indicator}.{name}")
-
+from tests.strategies.indicators.definitions import Bars, Column
+from tests.strategies.indicators.markets import MARKETS, assert_equal, batch, by_market, full_windows, late, ranging
 
 # Directional movement
 
@@ -112,14 +56,14 @@ def test_directional_movement_like_talib(market: str, period: int) -> None:
 
 def test_a_move_of_one_bar_is_the_move() -> None:
     """With a period of one the sum is what the bar itself moved, from the second on."""
-    bars = walk(500, 100.0, 0.01)
+    bars = ranging(500, 100.0, 0.01)
     assert_equal(plus_dm(1), bars, talib.PLUS_DM(bars["high"], bars["low"], 1), scale=1e-6)
     assert_equal(minus_dm(1), bars, talib.MINUS_DM(bars["high"], bars["low"], 1), scale=1e-6)
 
 
 def test_directional_movement_at_rest() -> None:
     """Before anything moved it is 0; a market that comes to rest keeps its ADX, as in TA-Lib."""
-    moving, still = walk(300, 100.0, 0.01), np.full(200, 50.0)
+    moving, still = ranging(300, 100.0, 0.01), np.full(200, 50.0)
     flat = dict.fromkeys(moving, still)
     for indicator in (plus_dm(14), plus_di(14), dx(14), adx(14), adxr(14)):
         (found,) = batch(indicator, flat)
@@ -238,16 +182,6 @@ def test_chandelier_hangs_from_the_extremes(market: str) -> None:
 # Strength
 
 
-def windows(values: Column, period: int) -> Column:
-    """Give the windows of a column, one per row from the first full one on."""
-    return np.lib.stride_tricks.sliding_window_view(values, period)
-
-
-def late(warmup: int, values: Column) -> Column:
-    """Put a warm-up in front of what follows it."""
-    return np.concatenate((np.full(warmup, np.nan), values))
-
-
 @by_market
 @pytest.mark.parametrize("period", [2, 14, 100])
 def test_strength_like_talib(market: str, period: int) -> None:
@@ -266,8 +200,8 @@ def test_choppiness_like_its_definition(market: str, period: int) -> None:
     """The logarithm of the way over the range, to the base of the period; 100 where neither is."""
     bars = MARKETS[market]()
     ranges = talib.TRANGE(bars["high"], bars["low"], bars["close"])[1:]
-    top, bottom = windows(bars["high"], period).max(1)[1:], windows(bars["low"], period).min(1)[1:]
-    way = np.array([float(sum(row)) for row in windows(ranges, period)])
+    top, bottom = full_windows(bars["high"], period).max(1)[1:], full_windows(bars["low"], period).min(1)[1:]
+    way = np.array([float(sum(row)) for row in full_windows(ranges, period)])
     with np.errstate(divide="ignore", invalid="ignore"):
         expected = np.where((way > 0) & (top > bottom), 100 * np.log(way / (top - bottom)) / np.log(period), 100.0)
     assert_equal(choppiness(period), bars, late(period, expected), scale=100.0)
@@ -279,7 +213,8 @@ def test_ichimoku_tells_what_is_known(market: str) -> None:
     bars = MARKETS[market]()
     top, bottom = bars["high"], bars["low"]
     short, middle, long = (
-        late(51, ((windows(top, size).max(1) + windows(bottom, size).min(1)) / 2)[52 - size :]) for size in (9, 26, 52)
+        late(51, ((full_windows(top, size).max(1) + full_windows(bottom, size).min(1)) / 2)[52 - size :])
+        for size in (9, 26, 52)
     )
     assert_equal(ichimoku(), bars, short, middle, (short + middle) / 2, long)
 

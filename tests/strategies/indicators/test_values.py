@@ -10,15 +10,12 @@ from collections.abc import Callable
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 import talib
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from strategies.indicators import (
     Indicator,
@@ -31,12 +28,11 @@ from strategies.indicators import (
     sma,
     stddev,
 )
+from tests.strategies.indicators.definitions import Bars, Column, named
+from tests.strategies.indicators.markets import BITCOIN, CARDANO, TRON, XRP, recorded
 
-Column = NDArray[np.float64]
-Bars = dict[str, Column]
 Exact = list[Fraction | None]  # None while warming up.
 
-DATA = Path(__file__).parents[4] / "shared" / "data" / "ohlcv"
 TALIB_TOLERANCE = 1e-9
 EXACT_TOLERANCE = 1e-12
 TRIED_ROWS_MAX = 100  # Fractions are slow; of rows that differ from TA-Lib so many are decided.
@@ -53,11 +49,6 @@ INDICATORS = (
     *(lowest(period) for period in (2, 20, 200)),
 )
 SMALL = (ema(5), sma(5), stddev(5), bbands(5), rsi(5), atr(5), highest(5), lowest(5))
-
-
-def named(indicator: Indicator) -> str:
-    """Give the test's name for an indicator."""
-    return "-".join((indicator.kind, *(f"{param:g}" for param in indicator.params)))
 
 
 by_indicator = pytest.mark.parametrize("indicator", INDICATORS, ids=named)
@@ -337,19 +328,9 @@ def test_rsi_of_a_market_at_rest_keeps_its_ratio() -> None:
 
 @pytest.mark.parametrize(
     "file",
-    [
-        "1h/binance-spot_BTCUSDT_1h_2019-2022.parquet",
-        "5m/spot_TRXBTC_5m_2018-01.parquet",
-        "5m/binance-um_ADAUSDT_5m_2025.parquet",
-        "1m/binance-spot_XRPETH_1m_2019-10.parquet",
-    ],
+    [BITCOIN, TRON, CARDANO, XRP],
 )
 @by_indicator
 def test_real_markets(indicator: Indicator, file: str) -> None:
     """From Bitcoin at 60 000 to TRX at 0.000005 bitcoin, with its flat minutes."""
-    path = DATA / file
-    if not path.exists():
-        pytest.skip(f"market data not present: {path}")
-    frame = pl.read_parquet(path, columns=["open", "high", "low", "close", "volume"])
-    bars = {name: frame[name].to_numpy() for name in frame.columns}
-    assert_like_talib(indicator, bars)
+    assert_like_talib(indicator, recorded(file))

@@ -1,13 +1,10 @@
 """Volatility: TA-Lib's values where it has the indicator, else those of its definition, read slowly."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 import talib
-from numpy.typing import NDArray
 
 from strategies.indicators import (
     Indicator,
@@ -33,68 +30,8 @@ from strategies.indicators import (
     var,
     yang_zhang,
 )
-
-Column = NDArray[np.float64]
-Bars = dict[str, Column]
-
-DATA = Path(__file__).parents[4] / "shared" / "data" / "ohlcv"
-
-
-def walk(row_count: int, price: float, tick: float, seed: int = 22) -> Bars:
-    """Make a random walk from `price` in whole ticks, with gaps, and a stretch at rest."""
-    draw = np.random.default_rng(seed)
-    steps = np.rint(draw.normal(0.0, 2.0, row_count))
-    steps[row_count // 2 : row_count // 2 + 120] = 0.0
-    spread = draw.integers(0, 4, (2, row_count)).astype(np.float64)
-    spread[:, row_count // 2 : row_count // 2 + 120] = 0.0
-    close = np.maximum(round(price / tick) + np.cumsum(steps), 20.0)
-    high, low = close + spread[0], close - spread[1]
-    opened = np.clip(np.concatenate((close[:1], close[:-1])), low, high)
-    bars = {"open": opened, "high": high, "low": low, "close": close, "volume": spread[0] * 10.0}
-    return {name: column * tick for name, column in bars.items()}
-
-
-def real(file: str) -> Bars:
-    """Read bars of a real market, the last 20,000 of them."""
-    path = DATA / file
-    if not path.exists():
-        pytest.skip(f"market data not present: {path}")
-    frame = pl.read_parquet(path, columns=["open", "high", "low", "close", "volume"]).tail(20_000)
-    return {name: frame[name].to_numpy().astype(np.float64) for name in frame.columns}
-
-
-MARKETS: dict[str, Callable[[], Bars]] = {
-    "plain": lambda: walk(2_000, 100.0, 0.01),
-    "large": lambda: walk(2_000, 1e5, 0.01),
-    "tiny": lambda: walk(2_000, 1e-6, 1e-10),
-    "unit": lambda: walk(2_000, 1.0, 1e-5),
-    "bitcoin": lambda: real("1h/binance-spot_BTCUSDT_1h_2019-2022.parquet"),
-    "tron": lambda: real("5m/spot_TRXBTC_5m_2018-01.parquet"),
-}
-by_market = pytest.mark.parametrize("market", MARKETS)
-
-
-def batch(indicator: Indicator, bars: Bars) -> tuple[Column, ...]:
-    """Compute an indicator over columns."""
-    return indicator.start().batch(*(bars[source] for source in indicator.columns))
-
-
-def assert_equal(indicator: Indicator, bars: Bars, *expected: Column, scale: float = 0.0) -> None:
-    """Compare all rows to nine digits of the value, or of `scale`."""
-    for name, found, wanted in zip(indicator.outputs, batch(indicator, bars), expected, strict=True):
-        assert np.isnan(found).tolist() == np.isnan(wanted).tolist(), name
-        np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-9 * scale, err_msg=f"{indicator}.{name}")
-
-
-def windows(values: Column, period: int) -> NDArray[np.float64]:
-    """Give the windows of a column, one per row from the first full one on."""
-    return np.lib.stride_tricks.sliding_window_view(values, period)
-
-
-def late(warmup: int, values: Column) -> Column:
-    """Put a warm-up in front of what follows it."""
-    return np.concatenate((np.full(warmup, np.nan), values))
-
+from tests.strategies.indicators.definitions import Column
+from tests.strategies.indicators.markets import MARKETS, assert_equal, batch, by_market, full_windows, late
 
 # Ranges and deviations
 
@@ -114,7 +51,7 @@ def test_ranges_like_talib(market: str, period: int) -> None:
 def test_variance_like_its_definition(market: str, period: int) -> None:
     """In its own digits; TA-Lib's, of running sums, agree in those of the squared price."""
     bars = MARKETS[market]()
-    view = windows(bars["close"], period)
+    view = full_windows(bars["close"], period)
     off = view - view[:, -1:]  # Differences of near prices are exact.
     expected = np.array([float(np.mean((row - row.mean()) ** 2)) for row in off])
     assert_equal(var(period), bars, late(period - 1, expected))
@@ -174,9 +111,9 @@ def test_unrest_like_talib(market: str, period: int) -> None:
 def test_ulcer_index_like_its_definition(market: str, period: int) -> None:
     """The drawdown from the window's highest, squared, averaged, and its root."""
     bars = MARKETS[market]()
-    top = windows(bars["close"], period).max(1)
+    top = full_windows(bars["close"], period).max(1)
     lack = 100.0 * (bars["close"][period - 1 :] - top) / top
-    expected = np.array([float(np.sqrt(np.mean(row * row))) for row in windows(lack, period)])
+    expected = np.array([float(np.sqrt(np.mean(row * row))) for row in full_windows(lack, period)])
     assert_equal(ulcer_index(period), bars, late(2 * period - 2, expected), scale=1e-3)
 
 
@@ -186,7 +123,7 @@ def test_true_range_percentile_counts_what_was_less(market: str, period: int) ->
     """Of the ranges before, the bar's own not among them."""
     bars = MARKETS[market]()
     ranges = talib.TRANGE(bars["high"], bars["low"], bars["close"])[1:]
-    less = (windows(ranges, period)[:-1] < ranges[period:, None]).sum(1)
+    less = (full_windows(ranges, period)[:-1] < ranges[period:, None]).sum(1)
     assert_equal(true_range_percentile(period), bars, late(period + 1, 100.0 * less / period))
 
 
@@ -195,7 +132,7 @@ def test_true_range_percentile_counts_what_was_less(market: str, period: int) ->
 
 def mean_of(terms: Column, period: int, year: float) -> Column:
     """Give the root of the mean of each window, in a year."""
-    means = np.array([float(np.mean(row)) for row in windows(terms, period)])
+    means = np.array([float(np.mean(row)) for row in full_windows(terms, period)])
     return np.sqrt(year * np.maximum(means, 0.0))
 
 
@@ -214,11 +151,11 @@ def test_estimators_like_their_papers(market: str, period: int, year: float) -> 
         [
             np.var(gaps, ddof=1) + weight * np.var(bodies, ddof=1) + (1 - weight) * np.mean(drifts)
             for gaps, bodies, drifts in zip(
-                windows(gap, period), windows(body[1:], period), windows(drift[1:], period), strict=True
+                full_windows(gap, period), full_windows(body[1:], period), full_windows(drift[1:], period), strict=True
             )
         ]
     )
-    sample = np.array([np.std(row, ddof=1) for row in windows(change, period)])
+    sample = np.array([np.std(row, ddof=1) for row in full_windows(change, period)])
     # What is no more than rounding beside what the market moves may differ: the reference has its own.
     small = 1e-3 * float(np.abs(change).mean()) * np.sqrt(year)
     assert_equal(parkinson(period, year), bars, late(period - 1, mean_of(simple, period, year)), scale=small)
@@ -230,7 +167,7 @@ def test_estimators_like_their_papers(market: str, period: int, year: float) -> 
 
 
 @pytest.mark.parametrize("maker", [parkinson, garman_klass, rogers_satchell, yang_zhang, realised_volatility])
-def test_estimators_find_the_volatility_of_a_walk(maker: Callable[..., Indicator]) -> None:
+def test_estimators_find_the_volatility_of_a_ranging(maker: Callable[..., Indicator]) -> None:
     """A thousand steps within each bar, one percent a bar: all but the range's known bias agree on it."""
     draw = np.random.default_rng(23)
     path = np.exp(np.cumsum(draw.normal(0.0, 0.01 / np.sqrt(1000), (400, 1000))).reshape(400, 1000))

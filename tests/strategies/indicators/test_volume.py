@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import talib
-from numpy.typing import NDArray
 
 from strategies.indicators import (
     Indicator,
@@ -32,9 +31,7 @@ from strategies.indicators import (
     vwap_session,
     vwap_since,
 )
-
-Column = NDArray[np.float64]
-Bars = dict[str, Column]
+from tests.strategies.indicators.definitions import Bars, Column
 
 
 def walk(row_count: int, price: float, tick: float, seed: int) -> Bars:
