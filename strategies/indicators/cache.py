@@ -66,16 +66,16 @@ def set_cache_directory() -> None:
 
 
 @contextmanager
-def turn(folder: Path, module: str) -> Iterator[None]:
-    """Let one process at a time compile a kernel of a module, so that the next one loads it.
+def turn(folder: Path, kernel: str) -> Iterator[None]:
+    """Let one process at a time compile a kernel, so that the next one loads it.
 
-    Numba writes files of its own name and renames them: without this nothing breaks, and two
-    processes do the same work.  So a file system that cannot lock is no reason to fail, nor is a
-    process that was stopped in its turn.
+    Numba writes each file under a name of its own and renames it, so that nothing breaks without
+    this: two processes would only do the same work.  Hence a file system that cannot lock is no
+    reason to fail, nor is a process that was stopped in its turn.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder / f"{module}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(folder / f"{kernel}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError:
         yield
         return

@@ -70,7 +70,7 @@ def ready(kernel: _Function) -> _Function:
     """Compile or load a kernel, unless that was done; from then on it takes no other types."""
     dispatcher = cast("Dispatcher", kernel)
     if dispatcher in _SIGNATURES:
-        with turn(Path(vars(config)["CACHE_DIR"]), kernel.__module__):
+        with turn(Path(vars(config)["CACHE_DIR"]), f"{kernel.__module__}.{kernel.__name__}"):
             dispatcher.compile(_SIGNATURES.pop(dispatcher))
         dispatcher.disable_compile()
     return kernel

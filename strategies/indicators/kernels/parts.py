@@ -10,6 +10,7 @@ Kernels compile the parts into themselves.  That one file can hold them for all 
 which gives every version of this folder a cache of its own.
 """
 
+from collections.abc import Callable
 from math import inf, nan, sqrt
 
 import numpy as np
@@ -333,153 +334,86 @@ def lesser(left: float, right: float) -> float:
     return left if left < right or left != left else right  # noqa: PLR0124 - NaN differs from itself
 
 
-@inlined
-def highest_next(state: Vector, base: int, period: int, value: float) -> float:
-    """Take one value into a rolling maximum."""
-    seen = int(state[base])
-    position = seen - period if seen >= period else seen
-    ring = base + EXTREME_RING
-    state[ring + position] = value
-    if position + 1 == period:
-        best = -inf
-        for slot in range(ring + position, ring - 1, -1):
-            best = greater(state[slot], best)
-            state[slot] = best
-        state[base] = period
-        state[base + 1] = -inf
-        return best
-    state[base] = seen + 1
-    if seen < period:
-        return nan
-    head = greater(state[base + 1], value)
-    state[base + 1] = head
-    return greater(state[ring + position + 1], head)
+_Next = Callable[[Vector, int, int, float], float]
+_Run = Callable[[Vector, int, int, Vector, Vector], None]
 
 
-@inlined
-def lowest_next(state: Vector, base: int, period: int, value: float) -> float:
-    """Take one value into a rolling minimum."""
-    seen = int(state[base])
-    position = seen - period if seen >= period else seen
-    ring = base + EXTREME_RING
-    state[ring + position] = value
-    if position + 1 == period:
-        best = inf
-        for slot in range(ring + position, ring - 1, -1):
-            best = lesser(state[slot], best)
-            state[slot] = best
-        state[base] = period
-        state[base + 1] = inf
-        return best
-    state[base] = seen + 1
-    if seen < period:
-        return nan
-    head = lesser(state[base + 1], value)
-    state[base + 1] = head
-    return lesser(state[ring + position + 1], head)
+def _extreme(better: Callable[[float, float], float], worst: float) -> tuple[_Next, _Run]:
+    """Make both forms of a rolling extreme from the rule which of two values is it, and what any value beats."""
 
-
-@inlined
-def highest_run(state: Vector, base: int, period: int, values: Vector, out: Vector) -> None:
-    """Take a column into a rolling maximum: windows are doubled, a stretch of rows at a time."""
-    row = 0
-    while row < values.size and (row < period or state[base] != period):
-        out[row] = highest_next(state, base, period, values[row])
-        row += 1
-    blocks = (values.size - row) // period
-    if blocks > 0:
-        end = row + blocks * period
-        highest_of(values, row, end, period, out)
+    @inlined
+    def of_next(state: Vector, base: int, period: int, value: float) -> float:
+        seen = int(state[base])
+        position = seen - period if seen >= period else seen
         ring = base + EXTREME_RING
-        best = -inf
-        for position in range(period - 1, -1, -1):
-            best = greater(values[end - period + position], best)
-            state[ring + position] = best
-        state[base + 1] = -inf
-        row = end
-    while row < values.size:
-        out[row] = highest_next(state, base, period, values[row])
-        row += 1
+        state[ring + position] = value
+        if position + 1 == period:
+            best = worst
+            for slot in range(ring + position, ring - 1, -1):
+                best = better(state[slot], best)
+                state[slot] = best
+            state[base] = period
+            state[base + 1] = worst
+            return best
+        state[base] = seen + 1
+        if seen < period:
+            return nan
+        head = better(state[base + 1], value)
+        state[base + 1] = head
+        return better(state[ring + position + 1], head)
+
+    @inlined
+    def of_run(state: Vector, base: int, period: int, values: Vector, out: Vector) -> None:
+        """Windows are doubled, a stretch of rows at a time."""
+        row = 0
+        while row < values.size and (row < period or state[base] != period):
+            out[row] = of_next(state, base, period, values[row])
+            row += 1
+        blocks = (values.size - row) // period
+        if blocks > 0:
+            end = row + blocks * period
+            of_windows(values, row, end, period, out)
+            ring = base + EXTREME_RING
+            best = worst
+            for position in range(period - 1, -1, -1):
+                best = better(values[end - period + position], best)
+                state[ring + position] = best
+            state[base + 1] = worst
+            row = end
+        while row < values.size:
+            out[row] = of_next(state, base, period, values[row])
+            row += 1
+
+    @inlined
+    def of_windows(values: Vector, begin: int, end: int, period: int, out: Vector) -> None:
+        """Fill rows `begin` to `end` with the extreme of the `period` rows up to each; `begin` >= `period`."""
+        stretch = max(2048, 2 * period)
+        one = np.empty(stretch + period)
+        other = np.empty(stretch + period)
+        for first in range(begin, end, stretch):
+            last = min(first + stretch, end)
+            source = values[first - period + 1 : last]
+            width = 1
+            if period > 1:
+                of_pairs(source, 1, one[: source.size - 1])
+                source = one[: source.size - 1]
+                width = 2
+            while 2 * width <= period:
+                of_pairs(source, width, other[: source.size - width])
+                source = other[: source.size - width]
+                one, other = other, one
+                width *= 2
+            of_pairs(source, period - width, out[first:last])
+
+    @inlined
+    def of_pairs(values: Vector, shift: int, out: Vector) -> None:
+        """Fill a column with the extreme of each row and the one `shift` rows after it."""
+        later = values[shift:]
+        for row in range(out.size):
+            out[row] = better(values[row], later[row])
+
+    return of_next, of_run
 
 
-@inlined
-def highest_of(values: Vector, begin: int, end: int, period: int, out: Vector) -> None:
-    """Fill rows `begin` to `end` with the maximum of the `period` rows up to each; `begin` >= `period`."""
-    stretch = max(2048, 2 * period)
-    one = np.empty(stretch + period)
-    other = np.empty(stretch + period)
-    for first in range(begin, end, stretch):
-        last = min(first + stretch, end)
-        source = values[first - period + 1 : last]
-        width = 1
-        if period > 1:
-            highest_pairs(source, 1, one[: source.size - 1])
-            source = one[: source.size - 1]
-            width = 2
-        while 2 * width <= period:
-            highest_pairs(source, width, other[: source.size - width])
-            source = other[: source.size - width]
-            one, other = other, one
-            width *= 2
-        highest_pairs(source, period - width, out[first:last])
-
-
-@inlined
-def highest_pairs(values: Vector, shift: int, out: Vector) -> None:
-    """Fill a column with the maximum of each row and the one `shift` rows after it."""
-    later = values[shift:]
-    for row in range(out.size):
-        out[row] = greater(values[row], later[row])
-
-
-@inlined
-def lowest_run(state: Vector, base: int, period: int, values: Vector, out: Vector) -> None:
-    """Take a column into a rolling minimum: windows are doubled, a stretch of rows at a time."""
-    row = 0
-    while row < values.size and (row < period or state[base] != period):
-        out[row] = lowest_next(state, base, period, values[row])
-        row += 1
-    blocks = (values.size - row) // period
-    if blocks > 0:
-        end = row + blocks * period
-        lowest_of(values, row, end, period, out)
-        ring = base + EXTREME_RING
-        best = inf
-        for position in range(period - 1, -1, -1):
-            best = lesser(values[end - period + position], best)
-            state[ring + position] = best
-        state[base + 1] = inf
-        row = end
-    while row < values.size:
-        out[row] = lowest_next(state, base, period, values[row])
-        row += 1
-
-
-@inlined
-def lowest_of(values: Vector, begin: int, end: int, period: int, out: Vector) -> None:
-    """Fill rows `begin` to `end` with the minimum of the `period` rows up to each; `begin` >= `period`."""
-    stretch = max(2048, 2 * period)
-    one = np.empty(stretch + period)
-    other = np.empty(stretch + period)
-    for first in range(begin, end, stretch):
-        last = min(first + stretch, end)
-        source = values[first - period + 1 : last]
-        width = 1
-        if period > 1:
-            lowest_pairs(source, 1, one[: source.size - 1])
-            source = one[: source.size - 1]
-            width = 2
-        while 2 * width <= period:
-            lowest_pairs(source, width, other[: source.size - width])
-            source = other[: source.size - width]
-            one, other = other, one
-            width *= 2
-        lowest_pairs(source, period - width, out[first:last])
-
-
-@inlined
-def lowest_pairs(values: Vector, shift: int, out: Vector) -> None:
-    """Fill a column with the minimum of each row and the one `shift` rows after it."""
-    later = values[shift:]
-    for row in range(out.size):
-        out[row] = lesser(values[row], later[row])
+highest_next, highest_run = _extreme(greater, -inf)
+lowest_next, lowest_run = _extreme(lesser, inf)
