@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
+from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,13 +25,30 @@ _PATH_SUFFIXES = ("_file", "_path")
 _REDACTED = "[redacted]"
 _SECRET_CHARS_MIN = 6
 
+_LINES_WAITING_MAX = 1_000
+
 _hidden: set[str] = set()
+_waiting: deque[dict[str, Any]] | None = None
 
 
 def hide(secret: str) -> None:
     """Never let this value appear in a log line."""
     if len(secret) >= _SECRET_CHARS_MIN:
         _hidden.add(secret)
+
+
+def keep_lines() -> deque[dict[str, Any]]:
+    """Keep the newest lines from now on, for who takes them out of what is returned; they are redacted already."""
+    global _waiting  # noqa: PLW0603 - as the configuration of logging itself, one for the process
+    _waiting = deque(maxlen=_LINES_WAITING_MAX)
+    return _waiting
+
+
+def _keep(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Keep a line for others, as it is written."""
+    if _waiting is not None:
+        _waiting.append({"wall_ns": time.time_ns(), **event})
+    return event
 
 
 def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -58,6 +77,11 @@ def _clean(value: Any) -> Any:  # noqa: ANN401 - whatever was logged
     if isinstance(value, (int, float, bool)) or value is None:
         return value
     return _clean(str(value))
+
+
+def masked(value: Any) -> Any:  # noqa: ANN401 - whatever is shown
+    """Return a value as people may see it: what is secret by its key or as such is replaced."""
+    return _clean(value)
 
 
 class _Lines:
@@ -93,10 +117,11 @@ def configure_logging(settings: Log) -> None:
         processors += [
             structlog.processors.format_exc_info,
             redact,
+            _keep,
             structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), sort_keys=False),
         ]
     else:
-        processors += [structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer()]
+        processors += [structlog.processors.format_exc_info, redact, _keep, structlog.processors.JSONRenderer()]
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, settings.level.upper())),

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from functools import cached_property
+from hashlib import blake2b
+from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from daemon.console.bars import Rows
 from daemon.console.core import CoreClient
+from daemon.console.history import History
+from daemon.console.lines import Lines
 from daemon.console.openapi import describe
 from daemon.console.routes import read_asked
 from daemon.console.table import ROUTES
@@ -25,6 +31,10 @@ if TYPE_CHECKING:
     from daemon.control.protocol import Handler
 
 
+_LINES_KEPT = 5_000
+_ROWS_KEPT = 5_000
+
+
 class Console:
     """What handlers are given.
 
@@ -32,6 +42,9 @@ class Console:
         hello: what the daemon said about itself.
         mirror: its state.
         core: the way to it.
+        history: the journal.
+        rows: the newest bars with the features strategies were told.
+        logs: the newest lines of the daemon's log.
         clients: how many listen to the stream.
     """
 
@@ -39,6 +52,9 @@ class Console:
         self.hello = hello
         self.mirror = mirror
         self.core = CoreClient(hello.core_url, hello.token)
+        self.history = History(Path(hello.state_dir), hello.number)
+        self.logs = Lines(_LINES_KEPT)
+        self.rows = Rows(_ROWS_KEPT)
         self.clients = 0
 
     @cached_property
@@ -53,6 +69,8 @@ class ConsoleServer:
     def __init__(self, hello: Hello, mirror: Mirror) -> None:
         settings = hello.settings.console
         self._console = Console(hello, mirror)
+        mirror.on_lines = self._console.logs.take
+        mirror.on_rows = self._console.rows.take
         gate = Gate(hello.token, settings.host, settings.allowed_hosts)
         guard = Guard(gate, settings.body_bytes_max, _is_open)
         app = web.Application(middlewares=[guard.guard], client_max_size=settings.body_bytes_max)
@@ -77,9 +95,23 @@ class ConsoleServer:
         async def handle(request: web.Request) -> web.StreamResponse:
             asked = read_asked(route, request)
             answer = await route.handler(console, request, asked)
-            return answer if isinstance(answer, web.StreamResponse) else json_answer(answer, route.status)
+            if isinstance(answer, web.StreamResponse):
+                return answer
+            response = json_answer(answer, route.status)
+            return _tagged(request, response) if route.has_etag else response
 
         return handle
+
+
+def _tagged(request: web.Request, response: web.Response) -> web.Response:
+    """Return an answer with its ETag; without its body where the client has it already."""
+    assert isinstance(response.body, bytes)
+    tag = f'"{blake2b(response.body, digest_size=12).hexdigest()}"'
+    headers = {"ETag": tag, "Cache-Control": "no-cache"}
+    if request.headers.get("If-None-Match") == tag:
+        return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
+    response.headers.update(headers)
+    return response
 
 
 _OPEN = frozenset(route.path for route in ROUTES if route.role == "open")

@@ -7,6 +7,7 @@ see them; the console compares and passes on their bytes.
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import msgspec
 
@@ -45,6 +46,8 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     """Oldest first."""
     rows: list[msgspec.Raw]
     """Bars that have closed, oldest first."""
+    lines: list[dict[str, Any]]
+    """Of the daemon's log, oldest first."""
     missed: int
     """Events before these that nobody kept, because there were too many."""
 

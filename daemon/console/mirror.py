@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -42,6 +42,8 @@ class Mirror:
         self.ready = asyncio.Event()
         self.on_rows: Callable[[list[msgspec.Raw]], None] | None = None
         """Told the bars of every frame."""
+        self.on_lines: Callable[[list[dict[str, Any]]], None] | None = None
+        """Told the lines of every frame."""
         self._sections: dict[str, dict[str, tuple[int, msgspec.Raw]]] = {}
         self._gone: dict[tuple[str, str], int] = {}
         self._gone_since = 0
@@ -67,6 +69,8 @@ class Mirror:
             self._events.extend((seq, event.copy()) for event in frame.events)
         if frame.rows and self.on_rows is not None:
             self.on_rows(frame.rows)
+        if frame.lines and self.on_lines is not None:
+            self.on_lines(frame.lines)
         if any(changed) or frame.events or frame.missed:
             self.seq = seq
             self._messages.clear()

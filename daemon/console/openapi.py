@@ -40,7 +40,7 @@ def describe(routes: Sequence[Route]) -> Document:
     kinds = [kind for route in routes for kind in (route.answer, route.body) if _is_described(kind)]
     structs = [*kinds, *(route.asked for route in routes), *SECTIONS.values(), Refusal]
     schemas, components = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
-    documented = {cls.__name__: _attribute_docs(cls) for cls in _structs(structs)}
+    documented = {cls.__name__: attribute_docs(cls) for cls in _structs(structs)}
     for component in components.values():
         _explain(component, documented)
     by_kind = dict(zip(map(id, structs), schemas, strict=True))
@@ -94,6 +94,11 @@ def _operation(route: Route, asked: Document, schema: dict[str, Document], refus
         },
         "security": [] if route.role == "open" else [{"token": []}],
     }
+    if route.has_etag:
+        operation["parameters"].append(
+            {"name": "If-None-Match", "in": "header", "required": False, "schema": {"type": "string"}}
+        )
+        operation["responses"]["304"] = {"description": "it is what the ETag says the client has"}
     if route.doc:
         operation["description"] = route.doc
     if route.body is not None:
@@ -156,7 +161,7 @@ def _structs(kinds: Iterable[Any]) -> Iterator[type]:
 
 
 @cache
-def _attribute_docs(cls: type) -> dict[str, str]:
+def attribute_docs(cls: type) -> dict[str, str]:
     """Return the docstrings under the attributes of a class and its bases, by name."""
     found: dict[str, str] = {}
     for base in reversed(cls.__mro__):

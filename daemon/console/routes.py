@@ -55,6 +55,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     answer: Any = None
     """What it answers; a text is a media type."""
     status: HTTPStatus = HTTPStatus.OK
+    has_etag: bool = False
+    """Whether the answer has an ETag: 304 if it is the one that was sent with If-None-Match."""
     refusals: dict[HTTPStatus, str] = {}
     """Statuses with a `Refusal`, besides those that every route has, and when."""
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from daemon.console import about, live, stream
+from daemon.console import about, bars, live, past, setup, stream
 
-ROUTES = (*about.ROUTES, *live.ROUTES, *stream.ROUTES)
+ROUTES = (*about.ROUTES, *live.ROUTES, *past.ROUTES, *bars.ROUTES, *setup.ROUTES, *stream.ROUTES)

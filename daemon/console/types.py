@@ -177,6 +177,160 @@ class About(Answer, frozen=True):
     event_kinds: tuple[str, ...]
 
 
+class Page(Answer, Generic[Row], frozen=True):
+    """A part of a list."""
+
+    rows: tuple[Row, ...]
+    next: int | None
+    """`cursor` of the next part; none if this was the last."""
+
+
+class Run(Answer, frozen=True):
+    """One process of a session."""
+
+    run: int
+    started_wall_ns: int
+    ended_wall_ns: int | None
+    outcome: str
+    """``running``, ``ended``, ``crashed_recovered`` or ``failed``."""
+    code_hash: str
+
+
+class Session(Answer, frozen=True):
+    """One session of the journal."""
+
+    number: int
+    session: str
+    """Its id."""
+    status: str
+    """``open``, ``sealed`` or ``quarantined``."""
+    created_wall_ns: int
+    mode: str
+    tape: str
+    symbols: tuple[str, ...]
+    timeframe: str
+    strategies: tuple[str, ...]
+    inputs: int
+    runs: tuple[Run, ...]
+
+
+class FillRow(Answer, frozen=True):
+    """An execution."""
+
+    seq: int
+    """Number of the input that told of it."""
+    executed_ns: int
+    order_id: str
+    strategy: str
+    symbol: str
+    trade_id: int
+    side: Literal["buy", "sell"]
+    price: Decimal
+    quantity: Decimal
+    fee: Decimal
+    """In quote units; negative is a rebate."""
+
+
+class PastOrder(Answer, frozen=True):
+    """An order, and the last that was heard of it."""
+
+    order_id: str
+    seq: int
+    """Number of the input that told of it."""
+    strategy: str
+    symbol: str
+    state: str
+    reason: str
+
+
+class EquityPoint(Answer, frozen=True):
+    """The equity at the end of a span of time, and how low and high it was within."""
+
+    ts_ns: int
+    equity: Decimal
+    low: Decimal
+    high: Decimal
+
+
+class Equity(Answer, frozen=True):
+    """The equity curve of a session."""
+
+    session: str
+    start_cash: Decimal
+    points: tuple[EquityPoint, ...]
+
+
+class Candle(Answer, frozen=True):
+    """A bar of a chart."""
+
+    open_ns: int
+    close_ns: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    complete: bool
+    """Whether all of its time has been heard of."""
+    features: dict[str, float | None] | None
+    """What the strategy was told at its close; none where that is not known any more, or not of this timeframe."""
+
+
+class Bars(Answer, frozen=True):
+    """Bars of one symbol, oldest first."""
+
+    session: str
+    symbol: str
+    timeframe: str
+    strategy: str
+    """Whose features stand beside them; empty for nobody's."""
+    rows: tuple[Candle, ...]
+    next: int | None
+    """`cursor` of the bars before these; none if there are none."""
+
+
+class LogLine(Answer, frozen=True):
+    """One line of the daemon's log."""
+
+    number: int
+    """Ascending within one run of the daemon."""
+    wall_ns: int
+    level: str
+    event: str
+    fields: dict[str, Any]
+
+
+class Logs(Answer, frozen=True):
+    """Lines of the log."""
+
+    rows: tuple[LogLine, ...]
+    """Oldest first."""
+    next: int
+    """`after` of what comes later."""
+
+
+class Config(Answer, frozen=True):
+    """The settings this run was started with."""
+
+    settings: dict[str, Any]
+    """As in the configuration file; what is secret is masked."""
+
+
+class Registered(Answer, frozen=True):
+    """A strategy in the box."""
+
+    name: str
+    doc: str
+    params: dict[str, Any]
+    """JSON schema of its parameters: types, bounds, defaults, what they are."""
+
+
+class RegisteredList(Answer, frozen=True):
+    """Every strategy in the box."""
+
+    rows: tuple[Registered, ...]
+
+
 class ControlRequest(Answer, frozen=True):
     """A command."""
 

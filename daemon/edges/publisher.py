@@ -19,6 +19,7 @@ from config.timeframe import format_timeframe
 from daemon.console.events import HEARD, event_of
 from daemon.console.frames import encode, packed
 from daemon.console.types import BarRow
+from daemon.log import keep_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _EVENTS_MAX = 512
 _ROWS_MAX = 256
 """Of each strategy and symbol in one frame."""
+_LINES_MAX = 200
 _SLOW_S = 1.0
 _DURABLE_WITHIN_S = 5.0
 
@@ -50,6 +52,8 @@ class Publisher:
 
     def __init__(self, frame_s: float) -> None:
         self._frame_s = frame_s
+        self._lines = keep_lines()
+        """Of the log; they wait here for a console, the newest of them."""
         self._core: Core | None = None
         self._view: StatusView | None = None
         self._driver: LiveDriver | None = None
@@ -136,7 +140,8 @@ class Publisher:
         events, self._events = self._events, deque()
         rows, self._rows = self._rows, {}
         missed, self._missed = self._missed, 0
-        if not (sections or events or rows or full):
+        lines = [self._lines.popleft() for _ in range(min(len(self._lines), _LINES_MAX))]
+        if not (sections or events or rows or lines or full):
             return None
         told = [_bar_row(*row) for kept in rows.values() for row in kept]
         if told or full:
@@ -148,6 +153,7 @@ class Publisher:
                 "sections": sections,
                 "events": [event_of(*said, self._core.instruments) for said in events],
                 "rows": told,
+                "lines": lines,
                 "missed": missed,
             }
         )

@@ -13,9 +13,19 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from tests.daemon.conftest import PATIENCE_S, Answer, Daemon, Nursery, eventually
+from tests.daemon.conftest import HOLDER, PATIENCE_S, Answer, Daemon, Nursery, eventually
 
 WITH_CONSOLE = ("--set", "console.enabled=true", "--set", "console.frame_s=0.02")
+
+STRATEGIES = f"""
+[[strategies]]
+use = "{HOLDER}"
+[[strategies]]
+use = "ema_cross"
+params = {{fast = 3, slow = 6}}
+[exchange.options]
+secretOfMine = "an-exchange-secret"
+"""
 
 
 class Client:
@@ -93,7 +103,7 @@ class Stream:
                 self.data.setdefault(name, {}).update(rows)
             for name, keys in message["gone"].items():
                 for key in keys:
-                    self.data[name].pop(key, None)
+                    self.data.get(name, {}).pop(key, None)
             self.events += message["events"]
         self.epoch, self.seq = message["epoch"], message["seq"]
         return message
@@ -129,5 +139,7 @@ def wait_gone(pid: int) -> None:
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """Return a client of a daemon that many tests share: none of them may end it or rely on its state."""
     nursery = Nursery(tmp_path_factory.mktemp("console"))
-    yield Client(nursery(*WITH_CONSOLE, strategy=nursery.holder))
+    config = nursery.folder / "pitboss.toml"
+    config.write_text(STRATEGIES)
+    yield Client(nursery(*WITH_CONSOLE, "--config", str(config), strategy=None))
     nursery.close()

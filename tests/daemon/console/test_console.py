@@ -30,6 +30,7 @@ pytestmark = pytest.mark.slow
 def test_sections_say_what_the_core_says(client: Client) -> None:
     status = client.daemon.wait_for(lambda s: s["positions"] and s["orders"], "a position and an order")
     listed = {route.name: client.get(route.path) for route in ROUTES if route.method == "GET"}
+    assert listed["symbols"]["rows"][0]["quantity_step"]
     after = client.daemon.status()
 
     for name, key in (("positions", "symbol"), ("orders", "order_id"), ("actors", "name")):
@@ -42,8 +43,10 @@ def test_sections_say_what_the_core_says(client: Client) -> None:
     assert {name: summary[name] for name in ("session", "run", "mode", "state")} == {
         name: status[name] for name in ("session", "run", "mode", "state")
     }
-    (strategy,) = listed["strategies"]["rows"]
-    assert (strategy["strategy"], strategy["symbols"], strategy["state"]) == ("Holder", ["SYN/USDT"], "running")
+    strategies = {row["strategy"]: row for row in listed["strategies"]["rows"]}
+    assert list(strategies) == ["Holder", "ema_cross"]
+    assert (strategies["Holder"]["symbols"], strategies["Holder"]["state"]) == (["SYN/USDT"], "running")
+    assert strategies["ema_cross"]["params"] == {"fast": 3, "slow": 6, "quantity": 0.1}
     assert {"console", "feed", "journal", "strategy.Holder"} <= {row["name"] for row in listed["actors"]["rows"]}
     assert listed["margin"]["row"] is None
 
@@ -120,6 +123,7 @@ async def test_changes_add_up_to_what_a_new_client_is_told(client: Client) -> No
                 break
     assert json.loads(known[second.seq]) == second.data
     assert second.data["bars"]["Holder SYN/USDT"]["features"] == {}
+    assert set(second.data["bars"]["ema_cross SYN/USDT"]["features"]) == {"fast", "slow"}
     assert {event["kind"] for event in second.events} & {"fill", "order"}
 
 

@@ -12,7 +12,7 @@ from daemon.console.mirror import Mirror
 
 
 def frame(events: list[Any] | None = None, *, full: bool = False, missed: int = 0, **sections: dict[str, Any]) -> Frame:
-    told = {"full": full, "sections": sections, "events": events or [], "rows": [], "missed": missed}
+    told = {"full": full, "sections": sections, "events": events or [], "rows": [], "lines": [], "missed": missed}
     return decode_frame(encode(told))
 
 

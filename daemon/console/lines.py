@@ -1,0 +1,66 @@
+"""The newest lines of the daemon's log, for people who look at it from elsewhere."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from daemon.console.types import LogLine, Logs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+LEVELS = ("debug", "info", "warning", "error", "critical")
+_OWN = ("wall_ns", "level", "event", "timestamp")
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+class Lines:
+    """Keeps some.
+
+    Args:
+        kept_max: the newest so many.
+    """
+
+    def __init__(self, kept_max: int) -> None:
+        self._kept: deque[LogLine] = deque(maxlen=kept_max)
+        self._count = 0
+
+    def take(self, lines: Iterable[dict[str, Any]]) -> None:
+        """Take lines over, in order."""
+        for line in lines:
+            self._count += 1
+            self._kept.append(
+                LogLine(
+                    number=self._count,
+                    wall_ns=line["wall_ns"],
+                    level=line.get("level", "info"),
+                    event=str(line.get("event", "")),
+                    fields={name: value for name, value in line.items() if name not in _OWN},
+                )
+            )
+
+    def find(self, after: int, level: str, text: str, limit: int) -> Logs:
+        """Return the newest lines that fit, oldest first.
+
+        Args:
+            after: only of a higher number.
+            level: of this level and above.
+            text: which contain this, in whatever case, in event or fields.
+            limit: at most so many.
+        """
+        wanted = LEVELS[LEVELS.index(level) :]
+        needle = text.lower()
+        found: list[LogLine] = []
+        for line in reversed(self._kept):
+            if line.number <= after or len(found) == limit:
+                break
+            if line.level in wanted and (not needle or needle in _text(line)):
+                found.append(line)
+        return Logs(rows=tuple(reversed(found)), next=self._count)
+
+
+def _text(line: LogLine) -> str:
+    return f"{line.event} {_encode(line.fields).decode()}".lower()

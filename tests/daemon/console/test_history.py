@@ -1,0 +1,210 @@
+"""What was: pages of the journal, bars, the log, the settings, the strategies in the box."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from actors.messages import Bar
+from actors.runtime.journal import FILE_NAME, JournalReader, decode_input
+from daemon.console.lines import Lines
+from strategies.library import BUILT_IN
+
+if TYPE_CHECKING:
+    from tests.daemon.console.conftest import Client
+
+
+def walk(client: Client, path: str, limit: int, pages_max: int = 6) -> list[Any]:
+    """Return the rows of the first pages of a list."""
+    rows: list[Any] = []
+    cursor = 0
+    for _ in range(pages_max):
+        page = client.get(f"{path}{'&' if '?' in path else '?'}limit={limit}&cursor={cursor}")
+        assert len(page["rows"]) <= limit
+        rows += page["rows"]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    return rows
+
+
+@pytest.mark.slow
+def test_fills_and_orders_are_told_page_by_page_newest_first(client: Client) -> None:
+    client.daemon.wait_for(lambda s: sum(book["fills"] for book in s["books"]) >= 12, "fills")
+    many = client.get("/api/live/fills?strategy=ema_cross&limit=1000")["rows"]
+    oldest = many[-1]["seq"]
+    whole = walk(client, "/api/live/fills?strategy=ema_cross", 5, 400)
+
+    assert [row for row in whole if row["seq"] <= many[0]["seq"]] == many
+    assert {row["strategy"] for row in many} == {"ema_cross"}
+    between = client.get(f"/api/live/fills?from_ns={many[-1]['executed_ns']}&to_ns={many[-2]['executed_ns']}")["rows"]
+    assert {row["seq"] for row in between} >= {oldest, many[-2]["seq"]}
+    db = sqlite3.connect(client.daemon.state_dir / FILE_NAME)
+    ticks, lots = db.execute(
+        "SELECT price_ticks, quantity_lots FROM fills WHERE seq = ? AND strategy = 'ema_cross'", (oldest,)
+    ).fetchone()
+    db.close()
+    steps = client.get("/api/live/symbols")["rows"][0]
+    assert many[-1]["price"] == pytest.approx(ticks * steps["price_step"])
+    assert many[-1]["quantity"] == 0.1
+    assert lots > 0
+    orders = client.get("/api/live/order-history?symbol=SYN/USDT&strategy=ema_cross")["rows"]
+    assert {row["state"] for row in orders} <= {"filled", "working", "accepted", "partly_filled"}
+    assert {row["order_id"] for row in many} & {row["order_id"] for row in orders}
+
+
+@pytest.mark.slow
+def test_the_equity_curve_is_thinned_and_keeps_its_ends_and_extremes(client: Client) -> None:
+    client.daemon.wait_for(lambda s: s["last_input"]["seq"] > 300, "bars")
+    to_ns = client.get("/api/live/equity")["points"][-1]["ts_ns"]
+    whole = client.get(f"/api/live/equity?points=5000&to_ns={to_ns}")
+    thin = client.get(f"/api/live/equity?points=7&to_ns={to_ns}")
+
+    points = thin["points"]
+    assert 2 <= len(points) <= 7
+    assert whole["points"][-1]["equity"] == points[-1]["equity"]
+    assert min(point["low"] for point in points) == min(point["low"] for point in whole["points"])
+    assert max(point["high"] for point in points) == max(point["high"] for point in whole["points"])
+    assert whole["start_cash"] == 100_000
+    assert client.get(f"/api/live/equity?from_ns={to_ns + 10**15}")["points"] == []
+
+
+@pytest.mark.slow
+def test_bars_are_the_journals_and_larger_ones_are_made_of_them(client: Client) -> None:
+    client.daemon.wait_for(lambda s: s["last_input"]["seq"] > 400, "bars")
+    to_ns = client.get("/api/live/bars?limit=1")["rows"][0]["close_ns"]
+    reader = JournalReader(client.daemon.state_dir / FILE_NAME)
+    told = [decode_input(record.payload) for record in reader.records(1) if record.ts_ns <= to_ns]
+    reader.close()
+
+    bars = walk_bars(client, f"/api/live/bars?to_ns={to_ns}", 150)
+
+    fields = ("open_ns", "close_ns", "open", "high", "low", "close", "volume")
+    assert [tuple(bar[name] for name in fields) for bar in bars] == [
+        tuple(getattr(bar, name) for name in fields) for bar in told if isinstance(bar, Bar)
+    ]
+    hours = walk_bars(client, f"/api/live/bars?timeframe=1h&to_ns={to_ns}", 3)
+    assert len(hours) >= 6
+    for hour in hours[:-1]:
+        within = [bar for bar in bars if hour["open_ns"] <= bar["open_ns"] < hour["close_ns"]]
+        assert (hour["complete"], len(within)) == (True, 60)
+        assert (hour["open"], hour["close"]) == (within[0]["open"], within[-1]["close"])
+        assert (hour["high"], hour["low"]) == (max(b["high"] for b in within), min(b["low"] for b in within))
+        assert hour["volume"] == pytest.approx(sum(bar["volume"] for bar in within))
+
+
+@pytest.mark.slow
+def test_bars_stand_beside_what_their_strategy_was_told(client: Client) -> None:
+    client.daemon.wait_for(lambda s: s["last_input"]["seq"] > 400, "bars")
+    rows = client.get("/api/live/bars?strategy=ema_cross&limit=100")["rows"]
+    known = [row for row in rows if row["features"] is not None]
+
+    assert len(known) >= 50
+    for before, row in pairwise(known):
+        fast = before["features"]["fast"] + 2 / 4 * (row["close"] - before["features"]["fast"])
+        assert row["features"]["fast"] == pytest.approx(fast)
+    assert client.get("/api/live/bars?limit=5")["rows"][0]["features"] is None
+
+
+def walk_bars(client: Client, path: str, limit: int) -> list[Any]:
+    """Return all bars, taken page by page from the newest."""
+    rows: list[Any] = []
+    cursor: int | None = 0
+    while cursor is not None:
+        page = client.get(f"{path}&limit={limit}&cursor={cursor}")
+        rows, cursor = page["rows"] + rows, page["next"]
+    return rows
+
+
+@pytest.mark.slow
+def test_sessions_are_listed_with_their_runs(client: Client) -> None:
+    (session,) = client.get("/api/live/sessions")["rows"]
+
+    assert session["session"] == client.daemon.status()["session"]
+    assert (session["status"], session["mode"], session["strategies"]) == ("open", "paper", ["Holder", "ema_cross"])
+    assert [(run["run"], run["outcome"]) for run in session["runs"]] == [(1, "running")]
+    assert client.get(f"/api/live/fills?session={session['session']}&limit=1")["rows"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("/api/live/fills?session=20240101T000000Z-1", 404, "there is no session"),
+        ("/api/live/bars?symbol=SYN/USDTT", 400, "did you mean 'SYN/USDT'?"),
+        ("/api/live/bars?strategy=ema_cros", 400, "did you mean 'ema_cross'?"),
+        ("/api/live/bars?timeframe=90s", 400, "90s is no multiple of 1m"),
+        ("/api/live/bars?timeframe=often", 400, "is no timeframe"),
+        ("/api/live/bars?limit=0", 400, "`limit`"),
+        ("/api/live/logs?level=loud", 400, "`level`"),
+    ],
+)
+def test_what_does_not_exist_is_refused_by_its_name(client: Client, path: str, status: int, words: str) -> None:
+    answer = client.ask("GET", path)
+
+    assert (answer.status, words in answer.body["error"]) == (status, True), answer
+
+
+@pytest.mark.slow
+def test_what_a_client_has_already_is_not_sent_again(client: Client) -> None:
+    first = client.ask("GET", "/api/live/config")
+
+    again = client.ask("GET", "/api/live/config", headers={"If-None-Match": first.headers["ETag"]})
+
+    assert (again.status, again.raw) == (304, b"")
+    assert client.ask("GET", "/api/live/config", headers={"If-None-Match": '"another"'}).raw == first.raw
+
+
+@pytest.mark.slow
+def test_settings_are_shown_without_secrets(client: Client) -> None:
+    answer = client.ask("GET", "/api/live/config")
+
+    settings = answer.body["settings"]
+    assert settings["strategies"][1]["params"] == {"fast": 3, "slow": 6}
+    assert settings["exchange"]["options"] == {"secretOfMine": "[redacted]"}
+    assert b"an-exchange-secret" not in answer.raw
+
+
+@pytest.mark.slow
+def test_the_log_is_told_by_level_and_words(client: Client) -> None:
+    everything = client.get("/api/live/logs?limit=1000")
+    numbers = [line["number"] for line in everything["rows"]]
+
+    assert {"listening", "session", "console_started"} <= {line["event"] for line in everything["rows"]}
+    assert numbers == sorted(numbers)
+    fills = client.get("/api/live/logs?text=SELL&limit=3")["rows"]
+    assert {(line["event"], line["fields"]["side"]) for line in fills} == {("fill", "sell")}
+    assert client.get("/api/live/logs?level=critical")["rows"] == []
+    later = client.get(f"/api/live/logs?after={everything['next']}")["rows"]
+    assert all(line["number"] > everything["next"] for line in later)
+    assert client.daemon.token not in json.dumps(everything)
+
+
+@pytest.mark.slow
+def test_every_strategy_in_the_box_has_the_schema_of_its_parameters(client: Client) -> None:
+    listed = {row["name"]: row for row in client.get("/api/strategies")["rows"]}
+
+    fast = listed["ema_cross"]["params"]["properties"]["fast"]
+    assert fast.pop("description") == "Bars of the fast average."
+    assert fast == {"type": "integer", "minimum": 1, "maximum": 10_000, "default": 10}
+    assert all(row["doc"] and "properties" in row["params"] for row in listed.values())
+    assert set(listed) == set(BUILT_IN)
+
+
+def test_only_the_newest_lines_are_kept_and_found_from_the_newest_on() -> None:
+    lines = Lines(3)
+    lines.take({"wall_ns": n, "level": "info", "event": f"e{n}", "note": "x"} for n in range(5))
+
+    found = lines.find(after=0, level="info", text="E", limit=2)
+
+    assert [(line.number, line.event, line.fields) for line in found.rows] == [
+        (4, "e3", {"note": "x"}),
+        (5, "e4", {"note": "x"}),
+    ]
+    assert found.next == 5
+    assert [line.number for line in lines.find(0, "debug", "", 10).rows] == [3, 4, 5]
+    assert lines.find(5, "debug", "", 10).rows == ()
