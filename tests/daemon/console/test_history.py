@@ -18,28 +18,27 @@ if TYPE_CHECKING:
     from tests.daemon.console.conftest import Client
 
 
-def walk(client: Client, path: str, limit: int, pages_max: int = 6) -> list[Any]:
-    """Return the rows of the first pages of a list."""
+def walk(client: Client, path: str, cursor: int, limit: int, pages: int) -> list[Any]:
+    """Return the rows of so many pages of a list."""
     rows: list[Any] = []
-    cursor = 0
-    for _ in range(pages_max):
-        page = client.get(f"{path}{'&' if '?' in path else '?'}limit={limit}&cursor={cursor}")
+    for _ in range(pages):
+        page = client.get(f"{path}&limit={limit}&cursor={cursor}")
         assert len(page["rows"]) <= limit
         rows += page["rows"]
         cursor = page["next"]
-        if cursor is None:
-            break
     return rows
 
 
 @pytest.mark.slow
 def test_fills_and_orders_are_told_page_by_page_newest_first(client: Client) -> None:
     client.daemon.wait_for(lambda s: sum(book["fills"] for book in s["books"]) >= 12, "fills")
-    many = client.get("/api/live/fills?strategy=ema_cross&limit=1000")["rows"]
-    oldest = many[-1]["seq"]
-    whole = walk(client, "/api/live/fills?strategy=ema_cross", 5, 400)
+    path = "/api/live/fills?strategy=ema_cross"
+    start = client.get(f"{path}&limit=1")["next"]
+    many = walk(client, path, start, 6, 1)
 
-    assert [row for row in whole if row["seq"] <= many[0]["seq"]] == many
+    assert walk(client, path, start, 2, 3) == many
+    assert sorted((row["seq"] for row in many), reverse=True) == [row["seq"] for row in many]
+    oldest = many[-1]["seq"]
     assert {row["strategy"] for row in many} == {"ema_cross"}
     between = client.get(f"/api/live/fills?from_ns={many[-1]['executed_ns']}&to_ns={many[-2]['executed_ns']}")["rows"]
     assert {row["seq"] for row in between} >= {oldest, many[-2]["seq"]}
