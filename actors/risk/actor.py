@@ -40,6 +40,7 @@ from actors.risk.books import Books
 from actors.risk.changes import Changes
 from actors.risk.clearing import Clearing, Commanded
 from actors.risk.closing import CLOSING_REF_FIRST, Closing
+from actors.risk.displaced import Displaced
 from actors.risk.hearing import Hearing
 from actors.risk.in_force import InForce
 from actors.risk.judge import ACTS_IN, Counts, Judge
@@ -139,6 +140,7 @@ class Risk(Hearing, Commanded):
             Windows(instruments),
             margin or {},
         )
+        self._displaced = Displaced(context, books, instruments, self.judge, self._given.newest)
         self._given.streaks.begin(books.positions, from_start=True)
         self.needs: tuple[Need, ...] = ()
         self.on_needs: Callable[[], None] | None = None
@@ -340,6 +342,8 @@ class Risk(Hearing, Commanded):
         )
         self._note_order()
         self._emit(request)
+        if request.reduce_only and not request.closing:
+            self._displaced.withdraw(self._working[request.strategy, request.ref])
 
     def _veto(self, intent: Intent, reason: str) -> None:
         self._emit(RiskVeto(intent.strategy, intent.symbol, intent.ref, reason))

@@ -125,6 +125,8 @@ class Rule(ABC):
     __slots__ = ("action", "limit", "name")
 
     needs: ClassVar[tuple[Need, ...]] = ()
+    holds: ClassVar[bool] = False
+    """Whether it bounds what may come to be held, whatever the order is like."""
 
     def __init__(self, name: str, limit: str, action: Action) -> None:
         self.name = name

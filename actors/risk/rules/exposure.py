@@ -35,6 +35,8 @@ class SymbolPosition(Rule):
 
     __slots__ = ("_most",)
 
+    holds = True
+
     def __init__(self, most: Ceiling, action: Action) -> None:
         super().__init__("max_symbol_position", f"{most}", action)
         self._most = most
@@ -56,6 +58,8 @@ class Together(Rule):
     """Net or gross value, or leverage, of whatever belongs to one scope."""
 
     __slots__ = ("_given", "_groups", "_measure", "_most", "_scope")
+
+    holds = True
 
     def __init__(
         self,

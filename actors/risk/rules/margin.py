@@ -25,6 +25,8 @@ class MarginUse(Rule):
 
     __slots__ = ("_given", "_most")
 
+    holds = True
+
     needs = ("equity", "marks")
 
     def __init__(self, limit: Decimal, action: Action, given: Sources) -> None:
@@ -75,6 +77,8 @@ class LiquidationDistance(Rule):
     """How far a contract's price is from where its position would be liquidated, if no other price moved."""
 
     __slots__ = ("_given", "_least")
+
+    holds = True
 
     needs = ("equity", "marks")
 

@@ -226,6 +226,8 @@ class Shortfall(Rule):
 
     __slots__ = ("_bars", "_instruments", "_most", "_newest", "_tail", "_windows")
 
+    holds = True
+
     needs = ("bars",)
 
     def __init__(

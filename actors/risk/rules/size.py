@@ -98,6 +98,8 @@ class Position(Rule):
 
     __slots__ = ("_most",)
 
+    holds = True
+
     def __init__(self, most: Ceiling, action: Action) -> None:
         super().__init__("max_position", f"{most}", action)
         self._most = most
@@ -115,6 +117,8 @@ class Notional(Rule):
     """|Position| of one book, in quote units at the price of the decision, likewise."""
 
     __slots__ = ("_most_atoms",)
+
+    holds = True
 
     def __init__(self, limit: Decimal, action: Action) -> None:
         super().__init__("max_notional", f"{limit}", action)

@@ -133,6 +133,18 @@ def test_the_last_bit_of_a_contract_is_closed_by_an_order_that_can_do_nothing_el
     assert vetoed(Desk(("a", "X", 3), min_notional="500").target(0)) == "below the minimum notional", "spot has none"
 
 
+def test_what_was_to_close_and_could_now_open_beyond_a_limit_is_withdrawn() -> None:
+    """Ten are held, and ten short are the most: an order for twenty fits as long as nothing else closes the ten."""
+    desk = Desk(("a", "X", 10), max_position=10)
+    desk.bar(100)
+    ladder = [passed(desk.order(SELL, lots, kind="limit", limit_price=200.0)) for lots in (4, 12, 4)]
+    request, *withdrawn = desk.order(SELL, 6, reduce_only=True)
+    assert (request.quantity_lots, withdrawn) == (6, [m.CancelRequest("a", "X", ladder[1].ref)]), "4 - 4, and 4 more"
+    desk.end(ladder[1])
+    desk.fill(request)
+    assert [passed(desk.order(SELL, lots, reduce_only=True)).quantity_lots for lots in (1, 3)] == [1, 3]
+
+
 def test_an_exit_beside_a_bracket_is_an_exit() -> None:
     """Stop and target of all that is held can only reduce: what is sold by hand beside them still only closes."""
     desk = hostile("veto", ("a", "X", 5))

@@ -1,0 +1,78 @@
+"""Displaced orders: those that were to close a position which an exit given later closes before them.
+
+An exit is never refused. So an order of its side that was within the limits because it would close first could open
+instead, and beyond them: it is withdrawn. At a real venue its execution may come before that.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actors.messages import CancelRequest
+from actors.risk.books import Books
+from actors.risk.rules import Proposal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from actors.instrument import Instrument
+    from actors.risk.judge import Judge
+    from actors.risk.market import Newest
+    from actors.risk.working import Working
+    from actors.runtime.scheduler import Context
+
+
+class Displaced:
+    """Withdraws what an exit displaces."""
+
+    def __init__(
+        self, context: Context, books: Books, instruments: Mapping[str, Instrument], judge: Judge, newest: Newest
+    ) -> None:
+        self._emit = context.emit
+        self._books = books
+        self._instruments = instruments
+        self._judge = judge
+        self._newest = newest
+
+    def withdraw(self, exit_: Working) -> None:
+        """Withdraw what would open too much once the exits of its book have filled."""
+        if len(self._books.working) == 1 or not self._judge.rules:
+            return
+        strategy, symbol, side = exit_.strategy, exit_.symbol, exit_.side
+        orders = [
+            (key, order)
+            for key, order in self._books.working.items()
+            if order.side == side and order.symbol == symbol and order.strategy == strategy
+        ]
+        exits_lots = sum(order.open_lots for _, order in orders if order.reduce_only)
+        left_lots = max(0, -side * self._books.positions.get((strategy, symbol), 0) - exits_lots)
+        rest = Books((*book, lots) for book, lots in self._books.positions.items())
+        rest.positions[strategy, symbol] = -side * left_lots
+        displaced = [key for key, order in orders if not order.reduce_only]
+        rest.working.update({key: order for key, order in self._books.working.items() if key not in displaced})
+        for key in displaced:
+            order = self._books.working[key]
+            opens = order.open_lots > rest.closable_lots(strategy, symbol, side)
+            if opens and not self._fits(order, rest):
+                self._emit(CancelRequest(strategy, symbol, order.ref))
+            else:
+                rest.working[key] = order
+
+    def _fits(self, order: Working, rest: Books) -> bool:
+        """Return whether an order may still be held, with what would be left of the others."""
+        book = (order.strategy, order.symbol, order.side)
+        ahead_lots = rest.ahead_lots(*book, besides_reduce_only=True)
+        wish = Proposal(
+            order.strategy,
+            order.symbol,
+            order.side,
+            order.open_lots,
+            self._instruments[order.symbol],
+            rest,
+            exposed_lots=order.side * rest.positions[order.strategy, order.symbol] + ahead_lots,
+            free_lots=rest.closable_lots(*book),
+            limit_ticks=order.limit_ticks,
+            stop_ticks=order.stop_ticks,
+            price_ticks=self._newest.last_ticks(order.symbol) or order.limit_ticks or order.stop_ticks,
+        )
+        return not any(rule.holds and rule.judge(wish) is not None for rule in self._judge.rules)
