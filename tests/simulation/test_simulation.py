@@ -12,9 +12,12 @@ from actors import messages as m
 from config.risk import SymbolRisk
 from tests.simulation.world import Faults, World, simulate
 
+_EXIT_BEFORE_A_LADDER = 699
+"""An exit closed what resting orders were to close: these then opened beyond the limit of the position."""
+
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(50))
+@pytest.mark.parametrize("seed", [*range(50), _EXIT_BEFORE_A_LADDER])
 def test_every_promise_is_kept(seed: int) -> None:
     world, problems = simulate(seed)
     assert problems == [], f"reproduce with: simulate({seed})"
