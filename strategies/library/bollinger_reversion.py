@@ -10,7 +10,10 @@ from strategies.indicators import Expression, bbands
 
 
 class BollingerReversion(Strategy):
-    """Buy a close below the lower band, leave at the middle; with `short`, also the mirror image."""
+    """Buy a close below the lower band, leave at the middle; with `short`, also the mirror image.
+
+    Source: J. Bollinger, "Bollinger on Bollinger Bands" (2001), for the bands, which he does not trade alone.
+    """
 
     period: Annotated[int, Meta(ge=2, le=10_000)] = 20
     """Bars of the moving average and the deviation."""

@@ -9,7 +9,11 @@ from strategies.base import Strategy
 
 
 class BuyAndHold(Strategy):
-    """Put a fraction of the equity into the market at the first bar, and never touch it again."""
+    """Put a fraction of the equity into the market at the first bar, and never touch it again.
+
+    Source: W. Sharpe, "The Arithmetic of Active Management" (1991): before costs, those who trade cannot beat it on
+    average.
+    """
 
     fraction: Annotated[float, Meta(gt=0, le=1)] = 0.95
     """Of the equity; what is left pays the fee."""

@@ -10,7 +10,11 @@ from strategies.indicators import Expression, ema
 
 
 class EmaCross(Strategy):
-    """Long while the fast average is above the slow one, entered and left at the cross; never short."""
+    """Long while the fast average is above the slow one, entered and left at the cross; never short.
+
+    Source: R. Donchian's 5 and 20 day averages; Brock, Lakonishok and LeBaron, "Simple Technical Trading Rules and the
+    Stochastic Properties of Stock Returns" (1992), with exponential averages and without a band.
+    """
 
     fast: Annotated[int, Meta(ge=1, le=10_000)] = 10
     """Bars of the fast average."""
