@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from actors import messages as m
+from actors.system import Core, CoreSnapshot
 from config.errors import UserError
 from config.load import check_settings
 from replay.features.frame import Block, FeatureFrame
@@ -46,31 +47,45 @@ class Quarters(Reader):
     timeframe = "15m"
 
 
-def lived(tape: Tape, declared: dict[str, Expression], kind: type[Strategy]) -> tuple[Any, Any, list[int]]:
-    """Post input by input, as live does: all values at the close of each bar, and the rows that were told."""
+def lived(
+    tape: Tape, declared: dict[str, Expression], kind: type[Strategy], restart_inputs: int = 0
+) -> tuple[Any, Any, list[int]]:
+    """Post input by input, as live does: all values at the close of each bar, and the rows that were told.
+
+    Every `restart_inputs` inputs another core goes on from a snapshot; never if that is 0.
+    """
     DECLARED.clear()
     DECLARED.update(declared)
     settings = check_settings({"strategies": [{"use": register_class(kind)}]}, "test")
     plan = plan_session(settings, tape)
     rows: dict[int, Any] = {}
-    core = build_core(plan, {m.FeatureRow: [_Observer(rows).on_row]})
-    start_core(core)
-    (served,) = core.features._all[core.strategies[0].id].values()
-    assert isinstance(served.features, FeatureRows)
-    graph, slots, series = served.features._graph, served.features.slots, served.features.series
     values: list[list[float]] = []
     opens_ns: list[int] = []
-    step = served.features.step
 
-    def watched(bar: m.Bar) -> Any:
-        row = step(bar)
-        opens_ns.append(bar.open_ns)
-        values.append([graph.values[slot] for slot in slots])
-        return row
+    def begun() -> Core:
+        core = build_core(plan, {m.FeatureRow: [_Observer(rows).on_row]})
+        (served,) = core.features._all[core.strategies[0].id].values()
+        assert isinstance(served.features, FeatureRows)
+        graph, slots, series = served.features._graph, served.features.slots, served.features.series
+        step = served.features.step
 
-    served.features.step = watched  # type: ignore[method-assign]
-    assert series.timeframe_ns == plan.strategies[0].timeframe_ns
-    for ts_ns, message in tape.stamped():
+        def watched(bar: m.Bar) -> Any:
+            row = step(bar)
+            opens_ns.append(bar.open_ns)
+            values.append([graph.values[slot] for slot in slots])
+            return row
+
+        served.features.step = watched  # type: ignore[method-assign]
+        assert series.timeframe_ns == plan.strategies[0].timeframe_ns
+        return core
+
+    core = begun()
+    start_core(core)
+    for count, (ts_ns, message) in enumerate(tape.stamped()):
+        if restart_inputs and count % restart_inputs == restart_inputs - 1:
+            kept = msgspec.msgpack.encode(core.snapshot())
+            core = begun()
+            core.restore(msgspec.msgpack.decode(kept, type=CoreSnapshot))
         core.scheduler.fire_before(ts_ns)
         core.scheduler.post(ts_ns, message)
         core.ledger.take_marks()
@@ -101,9 +116,11 @@ def joined(blocks: list[Block]) -> tuple[NDArray[np.int64], dict[str, NDArray[np
     )
 
 
-def assert_equal(tape: Tape, declared: dict[str, Expression], kind: type[Strategy], size: int = 1_000) -> int:
+def assert_equal(
+    tape: Tape, declared: dict[str, Expression], kind: type[Strategy], size: int = 1_000, restart_inputs: int = 0
+) -> int:
     """Compare frame and live core; return how many rows a strategy is told."""
-    values, rows, lived_ns = lived(tape, declared, kind)
+    values, rows, lived_ns = lived(tape, declared, kind, restart_inputs)
     timeframe_ns = 15 * MINUTE if kind.timeframe else tape.series[0].timeframe_ns
     frame = FeatureFrame(declared, tape, tape.series[0].symbol, timeframe_ns)
     opens_ns, columns, ready = joined(list(frame.blocks(size=size)))
@@ -176,11 +193,11 @@ def pull(state: Any, price: float, other: float) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("kind", [Reader, Quarters])
-@pytest.mark.parametrize("size", [7, 100_000])
+@pytest.mark.parametrize(("size", "restart_inputs"), [(7, 0), (100_000, 41)])
 def test_other_symbols_timeframes_and_step_functions_are_read_in_the_order_of_the_live_core(
-    kind: type[Strategy], size: int, walk: Any, tape_of: Any
+    kind: type[Strategy], size: int, restart_inputs: int, walk: Any, tape_of: Any
 ) -> None:
-    """Two symbols with holes, one of them behind the other, and a value in between."""
+    """Two symbols with holes, one of them behind the other, and a value in between; also where the daemon restarts."""
     first, second = tape_of(walk(1, 900, gaps=True), "X/USD"), tape_of(walk(2, 800, gaps=True), "Y/USD")
     start_ns = first.series[0].first_open_ns
     times_ns = start_ns + np.arange(0, 3_000 * MINUTE, 37 * MINUTE + 1)
@@ -200,7 +217,7 @@ def test_other_symbols_timeframes_and_step_functions_are_read_in_the_order_of_th
         "moods": sma(3, external("mood")).on("1h"),
         "gap": close / (close - close.lag(1)),
     }
-    assert assert_equal(tape, declared, kind, size) > 20
+    assert assert_equal(tape, declared, kind, size, restart_inputs) > 20
 
 
 def test_what_a_tape_of_trades_tells_is_summed_in_the_frame_as_live(tick_tape: Tape) -> None:
@@ -210,7 +227,7 @@ def test_what_a_tape_of_trades_tells_is_summed_in_the_frame_as_live(tick_tape: T
         "spread": Column("ask") - Column("bid"),
         "mean": ema(2, Column("ask")),
     } | {f"preset_{name}": value for name, value in pipeline(["book", "flow"], told=COLUMNS).items()}
-    assert assert_equal(tick_tape, declared, Reader, 500) > 5
+    assert assert_equal(tick_tape, declared, Reader, 500, restart_inputs=97) > 5
 
 
 @pytest.fixture
