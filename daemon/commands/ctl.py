@@ -154,7 +154,7 @@ def _print_status(status: dict[str, Any]) -> None:
     from actors.risk import RuleReport
     from daemon.commands.replay import print_rules
 
-    console = Console()
+    console = Console(emoji=False)
     table = Table(title=f"Session {status['session']}", title_justify="left", show_header=False, min_width=56)
     table.add_column(style="bold")
     table.add_column(justify="right")

@@ -125,14 +125,14 @@ def _print_list(catalogue: Catalogue, series: Sequence[Manifest]) -> None:
         first, last = time_text(each.first_ns)[:10], time_text(each.last_ns)[:10]
         missing = f"{each.missing:,}" if each.timeframe_ns else ""
         table.add_row(each.kind, each.name, f"{each.rows:,}", first, last, missing)
-    Console().print(table)
+    Console(emoji=False).print(table)
 
 
 def _print_series(catalogue: Catalogue, manifest: Manifest, damaged: list[str] | None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = Console(emoji=False)
     facts = Table(title=str(manifest.key), title_justify="left", show_header=False)
     facts.add_column(style="bold")
     facts.add_column(overflow="fold")

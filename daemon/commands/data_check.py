@@ -35,7 +35,7 @@ def check_command(
     else:
         from rich.console import Console
 
-        console = Console()
+        console = Console(emoji=False)
         for report in reports:
             print_report(console, report)
     if errors:
@@ -71,7 +71,7 @@ def repair_command(
         return
     from rich.console import Console
 
-    console = Console()
+    console = Console(emoji=False)
     print_report(console, done.before)
     console.print(
         "repaired: " + (", ".join(f"{name}={how}" for name, how in done.policies.items()) or "there was nothing to do"),

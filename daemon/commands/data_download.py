@@ -174,7 +174,7 @@ def _print(report: DownloadReport, catalogue: Catalogue) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = Console(emoji=False)
     table = Table(title=f"{report.kind} of {report.name}", title_justify="left", show_header=False, min_width=56)
     table.add_column(style="bold")
     table.add_column(justify="right")

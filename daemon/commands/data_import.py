@@ -15,7 +15,7 @@ from config.errors import UserError, nearest
 from config.timeframe import format_timeframe, parse_timeframe
 from daemon.commands.data import catalogue_in
 from daemon.commands.progress import is_watched, progress_bar
-from replay.tape.catalogue import OnConflict, Provenance, SeriesKey
+from replay.tape.catalogue import ConflictError, OnConflict, Provenance, SeriesKey
 from replay.tape.catalogue.folders import sha256_of
 from replay.tape.catalogue.keys import check_symbol, check_venue
 from replay.tape.columns import time_text
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _POLICIES = get_args(OnConflict)
 _NAMES_SHOWN = 3
+_ROWS_SHOWN = 4
 
 
 def import_command(
@@ -74,7 +75,11 @@ def import_command(
         sizes = [Path(layout.path).stat().st_size for layout in layouts]
         with progress_bar(f"import {key.kind}", sum(sizes), is_shown=not as_json and is_watched()) as show:
             frames = _frames(layouts, sizes, show)
-            report = catalogue_in(data_dir).write(key, frames, provenance, cast("OnConflict", on_conflict), digest)
+            try:
+                report = catalogue_in(data_dir).write(key, frames, provenance, cast("OnConflict", on_conflict), digest)
+            except ConflictError as error:
+                message = f"{error}; the rows of that time: {_places(layouts, error.examples[0].ts_ns)}"
+                raise UserError(message) from error
     if as_json:
         result = {"key": _key(key), "files": [_summary(each) for each in layouts], "dry_run": dry_run}
         sys.stdout.write(msgspec.json.encode(result | (_outcome(report) if report else {})).decode() + "\n")
@@ -110,6 +115,17 @@ def _frames(layouts: Sequence[Layout], sizes: Sequence[int], show: Show) -> Iter
             yield frame
         before += size
     show(before, f"{rows:,} rows, writing")
+
+
+def _places(layouts: Sequence[Layout], ts_ns: int) -> str:
+    """Return which rows tell of a time; the files are read once more."""
+    found: list[str] = []
+    for layout in layouts:
+        row = 1
+        for frame in read(layout.path, layout, as_is=True):
+            found += (f"{row + at} of {Path(layout.path).name}" for at in (frame["ts"] == ts_ns).arg_true().to_list())
+            row += frame.height
+    return ", ".join(found[:_ROWS_SHOWN]) + (f" and {len(found) - _ROWS_SHOWN} more" if found[_ROWS_SHOWN:] else "")
 
 
 def _hashed(layouts: Sequence[Layout]) -> Callable[[], str]:
@@ -194,4 +210,4 @@ def _print_layouts(layouts: Sequence[Layout], key: SeriesKey) -> None:
                 facts.add_row(name, Text(text))
         previous = lines
         facts.add_section()
-    Console().print(facts)
+    Console(emoji=False).print(facts)

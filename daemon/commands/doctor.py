@@ -210,4 +210,4 @@ def _print(findings: list[Finding]) -> None:
     table.add_column("detail", overflow="fold")
     for finding in findings:
         table.add_row(finding.check, f"[{colours[finding.verdict]}]{finding.verdict}[/]", finding.detail)
-    Console().print(table)
+    Console(emoji=False).print(table)

@@ -80,7 +80,7 @@ def _tape(
 def _print(report: DriftReport) -> None:
     from rich.console import Console
 
-    console = Console()
+    console = Console(emoji=False)
     _print_own(console, report)
     if report.failure is not None:
         console.print(f"the replay at the simulated venue fails: {report.failure}", style="red", markup=False)

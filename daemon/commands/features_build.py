@@ -236,7 +236,7 @@ def _print(report: Report, failures: Mapping[str, Exception]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = Console(emoji=False)
     table = Table(title=f"{report.out}: {report.symbol}, {report.timeframe}", title_justify="left")
     widest = max(len(value.name) for value in report.columns)
     table.add_column("column", style="bold", no_wrap=True, min_width=widest)

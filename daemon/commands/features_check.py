@@ -63,7 +63,7 @@ def _print(report: CheckReport, subject: Subject) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = Console(emoji=False)
     several = len(subject.series) > 1
     if report.values:
         title = f"{len(report.values)} values on {report.rows:,} rows, computed {report.computed} times"

@@ -49,7 +49,7 @@ def _print(summary: JournalSummary) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = Console(emoji=False)
     table = Table(title=f"Journal of session {summary.session}", title_justify="left", show_header=False)
     table.add_column(style="bold")
     table.add_column(justify="right")

@@ -208,7 +208,7 @@ def _print(report: Report) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = Console(emoji=False)
     if report.deeds:
         table = Table(title=f"pitboss panic at {report.venue}", title_justify="left")
         for heading in ("action", "symbol", "what", "outcome"):

@@ -49,7 +49,7 @@ def progress_bar(title: str, total: int, *, is_shown: bool, console: Console | N
         TextColumn("{task.fields[words]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console or Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=console or Console(stderr=True, emoji=False), transient=True) as progress:
         task = progress.add_task(title, total=max(total, 1), words="")
         percent = 0
 

@@ -83,7 +83,7 @@ def _print(report: Recorded, catalogue: Catalogue) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = Console(emoji=False)
     title = f"Recorded for {report.seconds:,.0f} s into {catalogue.root}, ended by: {report.why}"
     table = Table(title=title, title_justify="left")
     table.add_column("series", style="bold", no_wrap=True)

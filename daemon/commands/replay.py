@@ -99,7 +99,7 @@ def _with_progress(settings: Settings, tape: Tape, recorder: Recorder | None, op
     from replay.driver import replay_tape
 
     columns = (TextColumn("replay"), BarColumn(), MofNCompleteColumn(), TextColumn("bars"), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=Console(stderr=True, emoji=False), transient=True) as progress:
         task = progress.add_task("replay", total=tape.rows)
 
         def show(bars: int) -> None:
@@ -138,7 +138,7 @@ def _print(summary: Summary, name: str, out: Path | None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = Console(emoji=False)
     table = Table(title=f"Replay of {name}", title_justify="left", show_header=False, min_width=56)
     table.add_column(style="bold")
     table.add_column(justify="right")

@@ -143,7 +143,7 @@ def _print(outcome: Outcome) -> None:
     table.add_row("working orders", str(len(status["orders"])))
     table.add_row("digest", status["digest"])
     sys.stderr.flush()
-    console = Console()
+    console = Console(emoji=False)
     console.print(table)
     print_books(console, msgspec.convert(status["books"], list[Book]))
     print_rules(console, msgspec.convert(status["risk"]["rules"], list[RuleReport]))

@@ -83,6 +83,25 @@ def test_programs_are_told_the_same(invoke: Callable[..., Run], data_dir: Path, 
     assert "rows_read" not in result
 
 
+def test_a_file_that_contradicts_itself_is_refused_with_its_rows(
+    invoke: Callable[..., Run], data_dir: Path, tmp_path: Path
+) -> None:
+    texts = lines(0, 4), lines(2, 2, price=5.5), lines(9, 2)
+    files = [tmp_path / name for name in ("one.csv", "two.csv", "three.csv")]
+    for file, text in zip(files, texts, strict=True):
+        file.write_text(text)
+    refusal = invoke("data", "import", *map(str, files), *KEY, "--json").refusal
+    assert refusal.endswith("the rows of that time: 3 of one.csv, 1 of two.csv")
+    files[0].write_text(lines(0, 2) + lines(1, 6, price=5.5).partition("\n")[2])
+    refusal = invoke("data", "import", str(files[0]), *KEY, "--json").refusal
+    assert refusal.endswith("the rows of that time: 2 of one.csv, 3 of one.csv")
+    assert not Catalogue(data_dir).series()
+
+
+def test_a_symbol_is_no_emoji(invoke: Callable[..., Run], data_dir: Path, file: Path) -> None:
+    assert "for x:KEY:1m" in invoke("data", "import", str(file), "--venue", "x", "--symbol", "KEY").output
+
+
 def test_rows_that_differ_are_decided_by_policy(
     invoke: Callable[..., Run], data_dir: Path, file: Path, tmp_path: Path
 ) -> None:
