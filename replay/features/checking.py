@@ -49,6 +49,8 @@ STARTS = (0.11, 0.27, 0.41)
 MOVED_NS = 53 * WEEK_NS
 TOLERANCE = 1e-6
 DECISIONS = "decisions"
+_GONE_MIN = 200
+"""So many rows without a value at the end of a tape are worth a look."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -221,7 +223,7 @@ class _Features:
             settles = None
             if not there.size:
                 self._judge_silence(name)
-            elif name not in self._guilty:
+            elif name not in self._guilty and not self._is_lost(name, int(there[-1]) + 1):
                 settles = self._judge_settling(name, later)
             first = int(there[0]) if there.size else None
             self._report.values.append(Judged(name, self._series.symbol, self._texts[name], first, settles))
@@ -232,6 +234,17 @@ class _Features:
             return
         why = "; ".join(f"{own}: {type(error).__name__}: {error}" for own, error in self._whole.failures.items())
         self._blame("no value", name, f"it never has a value{f' ({why})' if why else ''}")
+
+    def _is_lost(self, name: str, row: int) -> bool:
+        """Judge a value that has none from a row on: it is lost if a tape that begins there gives it some."""
+        opens_ns = self._whole.opens_ns
+        if len(opens_ns) - row < _GONE_MIN:
+            return False
+        later = self._compute(begun(self._subject.inputs(), int(opens_ns[row]) + self._series.timeframe_ns))
+        if np.isnan(later.values[name]).all():
+            return False
+        self._blame("no value", name, _GONE, int(opens_ns[row]))
+        return True
 
     def _judge_settling(self, name: str, later: list[tuple[int, Computed]]) -> int | None:
         worst: int | None = None
@@ -331,6 +344,10 @@ def _common(left: NDArray[np.int64], right: NDArray[np.int64]) -> tuple[NDArray[
 
 
 _LEAKED = "two equal runs differ in {count} rows: it reads a clock or chance, or what the first run left behind"
+_GONE = (
+    "it has no value any more from there on: an average that never forgets keeps what is no number, such as a "
+    "quotient by zero; divide by maximum(x, 1e-12)"
+)
 _FORGOTTEN = "{count} rows change when the daemon is restarted in between: it remembers outside of its state"
 _CUT = "{count} rows change when the bars after them are cut off"
 _ALTERED = "{count} rows change when the bars after them are altered"

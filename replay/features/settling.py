@@ -70,12 +70,18 @@ def _unsettled(left: Floats, right: Floats, distance: Floats, quarter: int) -> S
     with np.errstate(invalid="ignore"):
         apart = np.abs(left - right)
     head, tail = apart[:quarter], apart[-quarter:]
-    if not _is_state(left) and float(np.nanmedian(tail)) < _FADES * float(np.nanmedian(head)):
+    if not _is_state(left) and _median(tail) < _FADES * _median(head):
         return None
     rows, furthest = len(distance), float(distance[-quarter:].max())
     share = (distance[-quarter:] > 0.0).mean()
     how = f"{share:.0%} of its values are others" if _is_state(left) else f"it is {_share(furthest)} away"
     return Settling(None, is_sudden=False, words=f"it depends on where the tape begins: after {rows:,} bars {how}")
+
+
+def _median(apart: Floats) -> float:
+    """Return the middle of what are numbers; infinity where none is."""
+    known = apart[~np.isnan(apart)]
+    return float(np.median(known)) if known.size else float("inf")
 
 
 def _distance(left: Floats, right: Floats) -> Floats:

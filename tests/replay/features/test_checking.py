@@ -19,7 +19,8 @@ from replay.features.checking import CheckReport, Subject, check
 from replay.features.settling import settled
 from replay.features.subjects import end_ns, features_subject, strategy_subject
 from replay.tape import open_tape
-from strategies.indicators import ema, sma
+from replay.tape.columns import time_text
+from strategies.indicators import close, ema, high, low, sma, volume
 
 MINUTE = 60_000_000_000
 ROWS = 1_600
@@ -116,6 +117,20 @@ def test_a_merge_that_knows_an_hour_before_it_has_closed_is_found_by_cutting(
     assert {(one.kind, one.feature) for one in found} == {("look-ahead", "hour")}
     assert "are cut off" in found[0].what or "are altered" in found[0].what
     assert found[0].first is not None
+
+
+def test_a_value_that_is_lost_for_good_is_named_with_the_bar(walk: Any, tape_of: Any) -> None:
+    """A quotient by zero is no number once, and stays in an average that never forgets."""
+    bars = walk(1, 500)
+    bars["volume"][250] = 0.0
+    bars["low"][300:], bars["high"][300:] = bars["close"][300:], bars["close"][300:]  # and nothing moves any more
+    bars["open"][300:] = bars["close"][300:]
+    still = close.lag() / (high - low)
+    declared = {"lost": ema(5, close / volume), "kept": sma(5, close / volume), "still": still}
+    report = check(features_subject(declared, tape_of(bars), "X/USD", MINUTE))
+    assert [(one.kind, one.feature) for one in report.findings] == [("no value", "lost")]
+    assert "no value any more" in report.findings[0].what
+    assert report.findings[0].first == time_text(int(bars["ts"][250]) * 1_000_000)
 
 
 @pytest.mark.parametrize("sees", ["its end", "its values"])
