@@ -18,7 +18,7 @@ import msgspec
 import structlog
 
 from actors.control import AnyCommand
-from actors.messages import Halt, TapeEnded
+from actors.messages import Halt, LimitsConfigured, TapeEnded, VenueLink
 from actors.runtime.clock import LiveClock, knowable_ns
 from actors.runtime.journal import Record, encode_input, link
 from actors.runtime.timers import NEVER_NS
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from config.schema import Settings
     from daemon.edges.journal import JournalWriter
 
+_FIRST = (LimitsConfigured, VenueLink)
+"""What goes before the timers that are due: what they order must not leave on a link and limits of before."""
 _SLICE = 256
 """Inputs run before other tasks get their turn."""
 _LATENCIES_KEPT = 4_096
@@ -250,7 +252,7 @@ class LiveDriver:
             scheduler.fire_before(now_ns + 1, self._keep)
             now_ns = self.core.context.now_ns
             self.tape_ended = True
-        elif self.core.context.timers.next_hint_ns < now_ns:
+        elif self.core.context.timers.next_hint_ns < now_ns and not isinstance(message, _FIRST):
             scheduler.fire_before(now_ns, self._keep)
         effects = scheduler.post(now_ns, message)
         decided_ns = time.perf_counter_ns()

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from daemon.live import LiveDriver
     from daemon.market_feed import MarketFeed
 
+_NOT_CONNECTED = "not connected yet"
 EFFECTS = (SendOrder, SendCancel, SendAmend, AskOrder, AskAccount)
 """What leaves for a real venue, once its input is durable."""
 
@@ -150,6 +151,8 @@ class VenueEdges:
                 known_rules=core.venue.rules.told if isinstance(core.venue, RemoteVenue) else None,
             )
 
+            # before any timer that came due while nobody was here: what it orders must not leave yet
+            driver.post_command(VenueLink(up=False, reason=_NOT_CONNECTED))
             if self._settings.live.dead_man_s:
                 self._dead_man = _dead_man(self._gateway_client, self._settings, limits, driver)
 
@@ -186,7 +189,7 @@ class VenueEdges:
     async def _run_gateway(self) -> None:
         assert self._gateway is not None
         assert self._driver is not None
-        await self._driver.post(VenueLink(up=False, reason="not connected yet"))
+        await self._driver.post(VenueLink(up=False, reason=_NOT_CONNECTED))
         self._told.set()
         await self._gateway.run()
 

@@ -11,8 +11,8 @@ import anyio.lowlevel
 import msgspec
 import pytest
 
-from actors.messages import Bar, Halt, Pause, Quote, Resume, Stop, TapeEnded, TimerFired
-from actors.runtime.clock import TapeClock
+from actors.messages import Bar, Halt, LimitsConfigured, Pause, Quote, Resume, Stop, TapeEnded, TimerFired, VenueLink
+from actors.runtime.clock import LiveClock, TapeClock
 from actors.runtime.journal import CHAIN_GENESIS, Record, decode_effects, decode_input, link
 from actors.runtime.scheduler import CoreError
 from actors.system import CoreSnapshot
@@ -424,8 +424,9 @@ async def test_a_feed_started_again_goes_on_where_it_was() -> None:
     assert world.journal.inputs() == [*world.bars[30:], TapeEnded()]
 
 
-async def test_timers_become_inputs_ahead_of_the_bar_that_is_later(tmp_path: Path) -> None:
-    file = tmp_path / "alarm.py"
+def alarmed(folder: Path) -> World:
+    """Return a world whose strategy buys half a minute after each bar."""
+    file = folder / "alarm.py"
     file.write_text(
         "from pitboss import Strategy\n"
         "class Alarm(Strategy):\n"
@@ -435,7 +436,26 @@ async def test_timers_become_inputs_ahead_of_the_bar_that_is_later(tmp_path: Pat
         "        self.rung += 1\n"
         "        self.buy(0.1)\n"
     )
-    world = World(f"strategies=[{{use='{file}:Alarm'}}]")
+    return World(f"strategies=[{{use='{file}:Alarm'}}]")
+
+
+async def test_timers_that_came_due_while_nobody_was_here_come_behind_the_news_of_the_link(tmp_path: Path) -> None:
+    """What they order would else leave on a link, and an account, of before."""
+    world = alarmed(tmp_path)
+    await world.driver.post(world.bars[0])
+    await world.settle()
+    later_ns = world.bars[0].close_ns + 600 * 10**9
+    world.driver._clock = LiveClock(lambda: later_ns, world.core.context.now_ns)
+    world.driver.post_command(LimitsConfigured("{}"))
+    world.driver.post_command(VenueLink(up=False))
+
+    await world.settle()
+
+    assert world.kinds == [Bar, LimitsConfigured, VenueLink, TimerFired]
+
+
+async def test_timers_become_inputs_ahead_of_the_bar_that_is_later(tmp_path: Path) -> None:
+    world = alarmed(tmp_path)
     for bar in world.bars[:3]:
         await world.driver.post(bar)
     await world.driver.post(TapeEnded())

@@ -53,7 +53,7 @@ class Managed(Restless):
         """Open a position in one of the ways there are, or try to."""
         side = -1 if self.both_ways and self.draw(2) else 1
         size, away = side * self.unit * (1 + self.draw(3)), self.wide * price * (1 + self.draw(5)) / 1_000
-        action = self.draw(7)
+        action = self.draw(8)
         if action < 3:
             self.bracket(size, **self.exits(price, side, away))
         elif action == 3:
@@ -66,6 +66,10 @@ class Managed(Restless):
             rungs = [(price - side * away * part, size) for part in (0.1, 0.4)]
             self.refs += self.scale_in(rungs, **self.exits(price - side * away, side, away))
         elif action == 6:
+            exits = self.exits(price, side, 2 * away)
+            limit, trigger = price - side * away / 4, price + side * away / 4
+            self.oco(self.bracket(size, limit=limit, **exits), self.bracket(size, trigger=trigger, **exits))
+        else:
             self.close()
 
     def exits(self, price: float, side: int, away: float) -> Exits:

@@ -369,7 +369,8 @@ class World:
         if not self.alive:
             return
         scheduler = self.core.scheduler
-        scheduler.fire_before(self.now, lambda ts_ns, fired, _: self._keep(ts_ns, fired))
+        if not isinstance(message, m.VenueLink):  # timers that came due meanwhile come behind it
+            scheduler.fire_before(self.now, lambda ts_ns, fired, _: self._keep(ts_ns, fired))
         now_ns = max(self.now, self.core.context.now_ns)
         scheduler.post(now_ns, message)
         self._keep(now_ns, message)
@@ -610,16 +611,21 @@ class World:
     def look_at_exits(self) -> None:
         """Have positions opened, heal everything, and let the guard look once nothing moves any more."""
         for _ in range(6):
-            self.post(m.Resume(f"open{self.now}"))
+            self.resume_all()
             self.play(5)
         self.heal()
         for _ in range(5):
-            self.post(m.Resume(f"calm{self.now}"))
+            self.resume_all()
             self.run(MINUTE)
             self._close_bar()
             self.run(3 * MINUTE)
         if self.core.control.trading == "running":
             self.guard.found += self.guard.look(self.core, self.placed, self._find)
+
+    def resume_all(self) -> None:
+        self.post(m.Resume(f"resume{self.now}"))
+        for plan in self.core.strategies:
+            self.post(m.ResumeStrategy(f"resume{self.now}{plan.id}", plan.id))
 
     def settle(self) -> None:
         """Heal everything, flatten, and let the dust settle."""
