@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from config.errors import nearest
+from config.errors import UserError, nearest
+from config.timeframe import parse_timeframe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -283,8 +284,13 @@ class Placed(Expression, frozen=True):
         """Refuse what names no other series.
 
         Raises:
-            ValueError: neither timeframe nor symbol is given.
+            ValueError: neither timeframe nor symbol is given, or it is no timeframe.
         """
+        if self.timeframe is not None:
+            try:
+                parse_timeframe(self.timeframe)
+            except UserError as error:
+                raise ValueError(str(error)) from None
         if self.timeframe is None and self.symbol is None:
             message = f"({self.of}).on() needs a timeframe or a symbol"
             raise ValueError(message)

@@ -89,7 +89,6 @@ def test_another_symbol_is_read_as_it_stands_and_can_be_compared_with() -> None:
         (close.on(symbol="Z"), r"feature a: there are no bars of Z \(did you mean|feature a: there are no bars of Z$"),
         (close.on("90s"), "feature a: 90s bars of X cannot be built from its own"),
         (close.on("30s"), "feature a: 30s bars of X cannot be built"),
-        (close.on("soon"), "'soon' is no timeframe"),
     ],
 )
 def test_a_series_that_is_not_there_is_refused_in_one_line(expression: Expression, complaint: str) -> None:

@@ -79,6 +79,7 @@ def test_text_means_what_it_means_in_python(text: str, expected: Expression) -> 
         ("close.on(3)", ".on takes a timeframe and a symbol"),
         ("close.on('1h', 'X')", ".on takes the symbol by name"),
         ("close.on()", "needs a timeframe or a symbol"),
+        ("1 + ema(3).on('soon')", "column 5: 'soon' is no timeframe: write a whole number and one of the units"),
         ("external(close)", "external takes the name of a series"),
         ("ema(**close)", r"\*\* has no place"),
         ("", "column"),
