@@ -24,7 +24,7 @@ import numpy as np
 
 from actors.features import SeriesKey
 from replay.features.frame import FeatureFrame
-from replay.features.outside import TapePrices, of_steps, of_strategy, steps
+from replay.features.outside import TapePrices, clocks_of, of_steps, of_strategy, steps
 from replay.features.settling import settled
 from replay.features.variants import WEEK_NS, altered, begun, cut, moved
 from replay.tape.columns import time_text
@@ -284,6 +284,10 @@ def _look_outside(subject: Subject, report: CheckReport) -> None:
     for (feature, name), words in found.items():
         what = f"{name} holds {words}, before the first bar is told"
         report.findings.append(Finding("look-ahead", feature, "", what))
+    for feature, name in dict.fromkeys(clocks_of(subject.strategy, subject.declare())):
+        report.notes.append(
+            f"{feature or DECISIONS}: names a clock ({name}): none of the machine repeats itself in a replay"
+        )
 
 
 def _columns(subject: Subject) -> Iterator[tuple[str, NDArray[np.float64]]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from types import FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +34,7 @@ _LIKE_MIN = 0.2
 _LIKE_CHANCE = 8.0
 """So many standard deviations more than that are no coincidence, wherever the one is laid beside the other."""
 _OUTLIER = 3.0
+_CLOCKS = {"now", "utcnow", "today", "time_ns", "monotonic", "perf_counter", "localtime", "gmtime"}
 _NUMBERS_MAX = 5_000_000
 
 
@@ -120,6 +121,29 @@ def of_steps(declared: Mapping[str, Expression]) -> Iterator[tuple[str, str, NDA
             for name, value in _reached(own.step):
                 for where, numbers in _numbers(name, value, 0):
                     yield feature, where, numbers
+
+
+def clocks_of(strategy: object, declared: Mapping[str, Expression]) -> Iterator[tuple[str, str]]:
+    """Yield the clocks that a user's functions name: the feature, nothing for the strategy itself, and the name.
+
+    Two runs an instant apart need not differ by the hour of the day.
+    """
+    for name, value in vars(type(strategy)).items() if strategy is not None else ():
+        if isinstance(value, FunctionType):
+            yield from (("", f"{name}: {clock}") for clock in _clocks(value.__code__))
+    for feature, expression in declared.items():
+        for own in steps(expression):
+            function = getattr(own.step, "py_func", own.step)
+            function = getattr(getattr(function, "func", function), "__func__", function)
+            if isinstance(function, FunctionType):
+                yield from ((feature, clock) for clock in _clocks(function.__code__))
+
+
+def _clocks(code: CodeType) -> Iterator[str]:
+    yield from (name for name in code.co_names if name in _CLOCKS)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _clocks(constant)
 
 
 def steps(expression: Expression) -> Iterator[Custom]:

@@ -65,6 +65,13 @@ class WallClock(Strategy):
         return {"mean": ta.sma(5), "noisy": custom(lambda _, close: close + time.time() % 1e-3)}
 
 
+class SlowClock(Strategy):
+    """Reads a clock that stands still from one run to the next."""
+
+    def features(self) -> dict[str, Any]:
+        return {"mean": ta.sma(5), "day": custom(lambda _, close: close + time.localtime().tm_yday)}
+
+
 class Chance(Strategy):
     """Draws a number."""
 

@@ -98,6 +98,12 @@ def test_a_table_by_date_in_decisions_is_a_note(tape_file: Path) -> None:
     assert any("its decisions depend on the date" in note for note in report.notes)
 
 
+@pytest.mark.slow
+def test_a_clock_too_slow_to_differ_is_a_note(tape_file: Path) -> None:
+    report = checked(tape_file, "SlowClock")
+    assert any(note.startswith("day: names a clock (localtime)") for note in report.notes)
+
+
 def test_a_merge_that_knows_an_hour_before_it_has_closed_is_found_by_cutting(
     monkeypatch: pytest.MonkeyPatch, walk: Any, tape_of: Any
 ) -> None:
