@@ -12,13 +12,14 @@ import time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import msgspec
 
 from actors.execution.adoption import PANIC_MARK
 from actors.execution.orders import ORDER_ID_MAX, PREFIX, base36
 from actors.instrument import ATOM, Instrument, InstrumentSpec
 from actors.messages import AccountReported, ForcedTrade, TradeReported
-from actors.runtime.journal import JournalReader, decode_input
+from actors.runtime.journal import FILE_NAME, JournalReader, decode_input
 from config.errors import UserError
 from config.schema import Exchange as ExchangeSettings
 from daemon.edges.contract_client import ContractClient
@@ -27,6 +28,7 @@ from daemon.edges.venue_limits import Limits, Priority
 from daemon.edges.venue_questions import Caller, Names, Questions
 from daemon.edges.venue_reports import decimal, exact
 from daemon.edges.venue_weights import POSITION, SEND
+from daemon.state_dir import SNAPSHOT_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -34,11 +36,12 @@ if TYPE_CHECKING:
 
     from daemon.edges.venue_client import VenueClient
 
-_ROUNDS = 5
+_ROUNDS = 6
 _AHEAD_S = 1.0
 """A venue takes a time stamp that is this far in its future."""
 _SINCE_MARGIN_MS = 60_000
 _NS_PER_MS = 1_000_000
+_WRITTEN = (FILE_NAME, f"{FILE_NAME}-wal", SNAPSHOT_NAME)
 
 
 class _Settings(msgspec.Struct):
@@ -200,6 +203,17 @@ def _change(trade: TradeReported | ForcedTrade, spec: InstrumentSpec) -> Decimal
     return trade.side * trade.quantity_lots * spec.lot - fee
 
 
+def window_s(settings: ExchangeSettings) -> float:
+    """Return for how long after it was sent the venue takes a request."""
+    return settings.recv_window_ms / 1000 + _AHEAD_S
+
+
+def lived_s_ago(state_dir: Path) -> float:
+    """Return how long ago a daemon wrote into its state directory; it does so for as long as it can send anything."""
+    written_s = [path.stat().st_mtime for name in _WRITTEN if (path := state_dir / name).exists()]
+    return time.time() - max(written_s, default=0.0)
+
+
 class Flattener:
     """Cancels and closes until a look shows that nothing is left.
 
@@ -209,6 +223,7 @@ class Flattener:
         books: what the journal says, if it says anything.
         settings: bounds.
         everything: whether what is not ours goes, too.
+        arriving_s: so long a request that the daemon sent may still arrive at the venue.
     """
 
     def __init__(
@@ -219,6 +234,7 @@ class Flattener:
         settings: ExchangeSettings,
         *,
         everything: bool,
+        arriving_s: float = 0.0,
     ) -> None:
         self.deeds: list[Deed] = []
         self.seen = Look([], [], [])
@@ -226,7 +242,8 @@ class Flattener:
         self._client = client
         self._specs = list(instruments)
         self._everything = everything
-        self._window_s = settings.recv_window_ms / 1000 + _AHEAD_S
+        self._quiet_s = time.monotonic() + arriving_s
+        self._window_s = window_s(settings)
         self._since_ms = 0 if books is None else books.since_ms
         self._held: dict[str, Decimal] = {} if books is None else dict(books.held)
         self._known: set[tuple[str, int]] = set() if books is None else set(books.known)
@@ -242,17 +259,24 @@ class Flattener:
     async def flatten(self) -> None:
         """Cancel and close what the last look has shown, and what those after it show.
 
+        Nothing is closed, and nothing said to be flat, while a sale or purchase of the daemon's may still arrive.
+
         Raises:
             RequestError: the venue will never answer.
             UserError: it does not say how it executed a sale.
         """
         for _ in range(_ROUNDS):
             look = self.seen
-            if look.flat:
+            arriving_s = self._quiet_s - time.monotonic()
+            if look.flat and arriving_s <= 0:
                 break
+            for order in look.orders:
+                await self._cancel(order)
+            if arriving_s > 0:
+                await anyio.sleep(arriving_s)
+                await self.look()
+                continue
             if look.orders:
-                for order in look.orders:
-                    await self._cancel(order)
                 look = await self.look()
             for position in look.positions:
                 await self._close(position)

@@ -19,7 +19,7 @@ from daemon.edges.venue_client import connect
 from daemon.edges.venue_errors import RequestError
 from daemon.edges.venue_reports import OffGridError, UnknownFeeError, exact
 from daemon.log import configure_logging
-from daemon.panic import Books, Deed, Flattener, Look, read_books
+from daemon.panic import Books, Deed, Flattener, Look, lived_s_ago, read_books, window_s
 from daemon.state_dir import StateLock, default_state_dir
 
 if TYPE_CHECKING:
@@ -62,9 +62,11 @@ def panic_command(
     folder = (state_dir or default_state_dir()).absolute()
     with contextlib.ExitStack() as stack:
         _lock(stack, folder, force=force)
+        lived_s = lived_s_ago(folder)
         books, notes = _books(folder, everything=everything)
         exchange = _exchange(config, setting, books)
-        report = anyio.run(_panic, exchange, books, notes, everything, yes)
+        arriving_s = max(0.0, window_s(exchange) - lived_s)
+        report = anyio.run(_panic, exchange, books, notes, everything, yes, arriving_s)
     if as_json:
         sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
     else:
@@ -120,11 +122,12 @@ async def _panic(
     notes: list[str],
     everything: bool,  # noqa: FBT001 - anyio.run hands over no keywords
     yes: bool,  # noqa: FBT001 - likewise
+    arriving_s: float,
 ) -> Report:
     client = await connect(exchange, needs_keys=True, symbols=())
     try:
         specs, unknown = _instruments(client, [*(books.symbols if books else ()), *exchange.symbols])
-        flattener = Flattener(client, specs, books, exchange, everything=everything)
+        flattener = Flattener(client, specs, books, exchange, everything=everything, arriving_s=arriving_s)
         trouble = [*unknown]
         try:
             with anyio.fail_after(_PATIENCE_S):

@@ -293,23 +293,34 @@ class World:
         self.post(m.VenueLink(up=False, reason="started"))
         self.for_this_life(self.trip(), self.connect)
 
-    def die(self) -> None:
-        """`kill -9`: what was not durable never happened."""
+    def die(self, away: int = SECOND) -> None:
+        """`kill -9`: what was not durable never happened, and nobody starts it again for `away`."""
         if self.alive:
             self.alive = False
             self.fills = [(seq, fill) for seq, fill in self.fills if seq <= self.durable]
             self.adopted = [(seq, share) for seq, share in self.adopted if seq <= self.durable]
-            self.at(self.random.randrange(SECOND, 3 * MINUTE), self.start)
+            self.at(self.random.randrange(away, 3 * MINUTE), self.start)
 
     def panic(self) -> None:
-        """Kill the daemon, withdraw what it has open and close what it holds, by orders of another make."""
-        if not self.alive:
-            return
-        self.die()
-        for symbol, market in self.venue.markets.items():
+        """Kill the daemon, withdraw what it has open and, once nothing of it can arrive any more, close what it holds.
+
+        The orders are of another make; until they are given nobody can start the daemon.
+        """
+        if self.alive:
+            self.die(RECV_WINDOW + SECOND)
+            self._withdraw_all()
+            self.at(RECV_WINDOW + 1, self._close_all)
+
+    def _withdraw_all(self) -> None:
+        for symbol in self.venue.markets:
             for order_id in self.venue.open_ids(symbol):
                 if order_id.startswith(OWN):
                     self.venue.cancel(symbol, order_id, self.now)
+        self.venue.engine.drain()
+
+    def _close_all(self) -> None:
+        self._withdraw_all()
+        for symbol, market in self.venue.markets.items():
             lots = 0
             for trade in self.venue.trades_after(symbol, 0):
                 if trade.order_id.startswith(OWN):

@@ -7,6 +7,8 @@ import json
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from contextlib import closing
 from decimal import Decimal
@@ -230,6 +232,34 @@ def test_what_somebody_has_sold_already_is_not_sold_again(loopback: Loopback, pa
 
     assert (run.code, run.json["deeds"]) == (0, [])
     assert "the account holds 0" in run.json["notes"][0]
+
+
+def test_what_a_dead_daemon_had_sent_may_still_arrive_and_is_waited_for(
+    loopback: Loopback, panic: Panic, state: Path
+) -> None:
+    """Sold before, coins would be sold twice, the second time a stranger's; bought after, nobody would sell them."""
+    loopback.order("pb0000000a", "buy", "0.5")
+    loopback.order("pb0000000b", "buy", "0.1", "50")
+    late = threading.Thread(target=arrive_once, args=(loopback, "pb0000000b"))
+    late.start()
+    write_journal(state, (loopback.file, True, ()), age_s=-4.0)
+
+    run = panic(*loopback.settings, *QUICK)
+    late.join()
+
+    assert run.code == 0, run
+    assert actions(run) == ["cancel", "cancel", "sell"]
+    assert loopback.statuses()["pb0000000d"] == "CANCELED"
+    assert loopback.total("BTC") == pytest.approx(1, abs=1e-5), "what was ours is gone, once"
+
+
+def arrive_once(loopback: Loopback, cancelled: str) -> None:
+    """Let a sale and an entry arrive when panic has begun, which shows by what it cancels."""
+    deadline_s = time.monotonic() + 30
+    while loopback.statuses()[cancelled] != "CANCELED" and time.monotonic() < deadline_s:
+        time.sleep(0.05)
+    loopback.order("pb0000000c", "sell", "0.2")
+    loopback.order("pb0000000d", "buy", "0.1", "50")
 
 
 # --- a venue that misbehaves ------------------------------------------------------------------------
