@@ -274,8 +274,8 @@ def moments_run(state: Vector, base: int, period: int, values: Vector, means: Ve
             tail_sum = old_sums[1]
             off = (period - 1.0) * head_sum - tail_sum
             both = old_squares[1] + off * off * merging[0]
-            mean_block[0] = anchor + (tail_sum + head_sum) / period
-            deviation_block[0] = sqrt(both / period)
+            mean_block[0] = tail_sum + head_sum
+            deviation_block[0] = both
             for position in range(1, period):
                 joined = position + 1.0
                 back = period - 1 - position
@@ -292,8 +292,12 @@ def moments_run(state: Vector, base: int, period: int, values: Vector, means: Ve
                 tail_sum = old_sums[position + 1]
                 off = (period - joined) * head_sum - joined * tail_sum
                 both = old_squares[position + 1] + head_squares + off * off * merging[position]
-                mean_block[position] = anchor + (tail_sum + head_sum) / period
-                deviation_block[position] = sqrt(both / period)
+                mean_block[position] = tail_sum + head_sum
+                deviation_block[position] = both
+            # Apart from the sums, which wait for each other: these go by vectors.
+            for position in range(period):
+                mean_block[position] = anchor + mean_block[position] / period
+                deviation_block[position] = sqrt(deviation_block[position] / period)
             mean_block[period - 1] = next_anchor + total / period
             deviation_block[period - 1] = sqrt(total_squares / period)
             anchor = next_anchor
