@@ -240,6 +240,18 @@ class Http(Section, frozen=True):
     """Largest request body."""
     commands_kept: Count = 1_000
     """Idempotency keys remembered."""
+    tcp: bool = True
+    """Whether it listens on `host` and `port`; without, only the Unix socket is left."""
+    unix_socket: bool = False
+    """Whether it listens on ``control.sock`` in the state directory, which only its owner can open."""
+    certificate: str | None = None
+    """File of a certificate and its chain, PEM: with it, and `key`, the endpoint and the console speak TLS."""
+    key: str | None = None
+    """File of its key, PEM, without a passphrase."""
+    wrong_tokens_max: Count = 20
+    """Wrong tokens of one address in a minute that are just refused; beyond, it is told to wait."""
+    session_s: Seconds = 43_200.0
+    """A browser that has logged in has to do so again after this time."""
 
 
 class Console(Section, frozen=True):

@@ -104,3 +104,18 @@ def ctl_tighten(
 def ctl_stop(state_dir: StateDirOption = None, key: KeyOption = None, as_json: JsonOption = False) -> None:
     """Cancel all orders, seal the session and end the daemon; positions stay."""
     _send(state_dir, "stop", key, as_json)
+
+
+@ctl_app.command("rotate-token")
+def ctl_rotate_token(
+    role: Annotated[str, typer.Option("--role", metavar="read|control", help="What the token is good for.")],
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="A further token of its own; the role's own without.")
+    ] = None,
+    revoke: Annotated[bool, typer.Option("--revoke", help="Take the named token away instead.")] = False,
+    state_dir: StateDirOption = None,
+) -> None:
+    """Replace a token, or make a further one; a running daemon refuses the old one from the next request on."""
+    from daemon.commands.ctl import rotate_command
+
+    rotate_command(state_dir, role, name, revoke=revoke)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import gc
 import os
+import secrets
 import shutil
 import signal
 import sqlite3
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Literal
 
 import anyio
@@ -23,8 +25,9 @@ from actors.runtime.clock import TapeClock
 from actors.runtime.journal import FILE_NAME
 from actors.runtime.scheduler import CoreError
 from actors.runtime.supervision import ChildSpec
+from daemon.control.keys import Keyring
 from daemon.control.security import LOOPBACK_NAMES, Gate
-from daemon.control.server import ControlServer, reserve_address
+from daemon.control.server import ControlServer, reserve_addresses
 from daemon.control.view import StatusView, utc
 from daemon.edges.console import ConsoleEdge, reserve_console
 from daemon.edges.journal import JournalWriter, open_journal
@@ -36,7 +39,7 @@ from daemon.live import LiveDriver
 from daemon.log import hide
 from daemon.notify import notify, watchdog_interval_s
 from daemon.recovery import Opened, close_run, open_instruments, open_session
-from daemon.state_dir import ENDPOINT_NAME, Endpoint, StateLock, load_token, write_atomically
+from daemon.state_dir import ENDPOINT_NAME, TOKEN_BYTES, Endpoint, StateLock, load_token, write_atomically
 from daemon.supervisor import Supervisor
 from daemon.venue import EFFECTS, open_venue
 
@@ -102,11 +105,15 @@ async def run_daemon(options: RunOptions) -> Outcome:
     settings = options.settings
     with (
         StateLock(options.state_dir),
-        reserve_address(settings.http) as listener,
+        ExitStack() as stack,
         reserve_console(settings.console) as console_listener,
     ):
+        listeners = [stack.enter_context(each) for each in reserve_addresses(settings.http, options.state_dir)]
         token, token_path = load_token(options.state_dir)
+        load_token(options.state_dir, "read")
+        internal = secrets.token_urlsafe(TOKEN_BYTES)
         hide(token)
+        hide(internal)
         path = options.state_dir / FILE_NAME
         db = await open_journal(path, options.settings.journal)
         venue: VenueEdges | None = None
@@ -120,7 +127,7 @@ async def run_daemon(options: RunOptions) -> Outcome:
                 markets = options.tape
             reporter = Reporter()
             outbox = Outbox("gateway", EFFECTS, lambda _, message: venue.send(message) if venue else None)
-            console = None if console_listener is None else ConsoleEdge(console_listener, settings, token)
+            console = None if console_listener is None else ConsoleEdge(console_listener, settings, internal)
             opened = await open_session(
                 db,
                 path,
@@ -133,7 +140,7 @@ async def run_daemon(options: RunOptions) -> Outcome:
                 observers=joined(reporter, outbox, *(() if console is None else (console.publisher,))),
             )
             return await _Run(
-                options, db, opened, listener, token, token_path, (reporter, outbox), venue, console
+                options, db, opened, listeners, internal, token_path, (reporter, outbox), venue, console
             ).run()
         finally:
             with anyio.CancelScope(shield=True), anyio.move_on_after(_EDGE_GRACE_S):
@@ -159,8 +166,8 @@ class _Run:
         options: RunOptions,
         db: aiosqlite.Connection,
         opened: Opened,
-        listener: socket,
-        token: str,
+        listeners: Sequence[socket],
+        internal: str,
         token_path: Path,
         outboxes: Sequence[Outbox],
         venue: VenueEdges | None,
@@ -201,8 +208,15 @@ class _Run:
             streams=tuple if venue is None else venue.statistics,
         )
         self._token_path = token_path
-        gate = Gate(token, settings.http.host, settings.http.allowed_hosts)
-        self._server = ControlServer(settings.http, gate, self._view, self._driver, listener)
+        gate = Gate(
+            Keyring(options.state_dir),
+            settings.http.host,
+            settings.http.allowed_hosts,
+            internal=internal,
+            failures_max=settings.http.wrong_tokens_max,
+            session_s=settings.http.session_s,
+        )
+        self._server = ControlServer(settings.http, gate, self._view, self._driver, listeners, options.state_dir)
         self._snapshot_file = SnapshotFile(
             options.state_dir, self._view, self._driver, interval_s=settings.journal.snapshot_json_s
         )
@@ -269,7 +283,8 @@ class _Run:
             rerun_inputs=opened.recovered_inputs,
         )
         settings = self._options.settings
-        for host in {settings.http.host: None, settings.console.host if console else settings.http.host: None}:
+        hosts = [settings.http.host] if settings.http.tcp else []
+        for host in dict.fromkeys([*hosts, *([settings.console.host] if console else [])]):
             if host not in LOOPBACK_NAMES:
                 log.warning("listening_beyond_this_machine", host=host)
         managed = {(record.id, symbol) for record in opened.plan.strategies for symbol in record.symbols}
@@ -281,7 +296,9 @@ class _Run:
                 )
         if not settings.risk.max_daily_loss:
             log.info("limits_off", hint="set risk.max_daily_loss, risk.max_notional, risk.max_orders_per_minute")
-        endpoint = Endpoint(self._server.url, os.getpid(), opened.id, str(self._token_path), console)
+        certificate = settings.http.certificate
+        trusted = "" if certificate is None else os.path.abspath(certificate)  # noqa: PTH100 - links stay links
+        endpoint = Endpoint(self._server.url, os.getpid(), opened.id, str(self._token_path), console, trusted)
         write_atomically(self._options.state_dir / ENDPOINT_NAME, msgspec.json.encode(endpoint))
 
     def _start_edges(self, group: TaskGroup) -> None:

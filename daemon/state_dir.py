@@ -17,13 +17,16 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 TOKEN_NAME = "control.token"  # noqa: S105 - a file's name
-CREDENTIAL_NAME = "pitboss-token"
+CREDENTIAL_NAMES = {"control": "pitboss-token", "read": "pitboss-read-token"}
+"""By role: what systemd calls a token it gives us."""
 ENDPOINT_NAME = "endpoint.json"
 SNAPSHOT_NAME = "snapshot.json"
 DEMO_NAME = "demo"
 """Folder of `pitboss demo` in the default state directory."""
 _LOCK_NAME = "daemon.lock"
-_TOKEN_BYTES = 32
+TOKEN_BYTES = 32
+TOKEN_CHARS_MIN = 16
+"""Shorter ones could be guessed."""
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -35,6 +38,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     token_file: str
     console: str = ""
     """Where the API, the dashboard and the stream are; empty if there is no console."""
+    certificate: str = ""
+    """What a client on this machine trusts, where the endpoint speaks TLS."""
 
 
 def default_state_dir() -> Path:
@@ -88,19 +93,19 @@ class StateLock:
         os.close(self._fd)
 
 
-def load_token(state_dir: Path) -> tuple[str, Path]:
-    """Return the control token and its file: systemd's credential, or one created here with mode 0600.
+def load_token(state_dir: Path, role: str = "control") -> tuple[str, Path]:
+    """Return a role's token and its file: systemd's credential, or one created here with mode 0600.
 
     Raises:
-        UserError: the file cannot be read or is empty.
+        UserError: the file cannot be read, or holds what is no token.
     """
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
-    path = Path(credentials) / CREDENTIAL_NAME if credentials else state_dir / TOKEN_NAME
+    given = None if not credentials else Path(credentials) / CREDENTIAL_NAMES[role]
+    path = state_dir / f"{role}.token" if given is None or not given.exists() else given
     try:
-        if not credentials or not path.exists():
-            path = state_dir / TOKEN_NAME
+        if path is not given:
             if not path.exists() or path.stat().st_size == 0:
-                write_atomically(path, secrets.token_urlsafe(_TOKEN_BYTES).encode() + b"\n", mode=0o600)
+                write_atomically(path, secrets.token_urlsafe(TOKEN_BYTES).encode() + b"\n", mode=0o600)
             path.chmod(0o600)
         token = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
@@ -108,6 +113,9 @@ def load_token(state_dir: Path) -> tuple[str, Path]:
         raise UserError(message) from error
     if not token:
         message = f"token file {path}: is empty"
+        raise UserError(message)
+    if len(token) < TOKEN_CHARS_MIN or " " in token or not token.isprintable():
+        message = f"token file {path}: must hold at least {TOKEN_CHARS_MIN} printable characters without spaces"
         raise UserError(message)
     return token, path
 

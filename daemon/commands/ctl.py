@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import http.client
+import os
+import socket
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
 
 from config.errors import UserError
-from daemon.state_dir import DEMO_NAME, ENDPOINT_NAME, Endpoint, default_state_dir
+from daemon.control.unix import SCHEME
+from daemon.state_dir import CREDENTIAL_NAMES, DEMO_NAME, ENDPOINT_NAME, Endpoint, default_state_dir
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rich.table import Table
 
 EXIT_FAULT = 1
@@ -60,8 +62,7 @@ def call(
     Raises:
         UserError: nobody answers.
     """
-    address = urlsplit(endpoint.url)
-    connection = http.client.HTTPConnection(address.hostname or "127.0.0.1", address.port, timeout=_TIMEOUT_S)
+    connection = _connect(endpoint)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     if key is not None:
         headers["Idempotency-Key"] = key
@@ -75,6 +76,40 @@ def call(
     finally:
         connection.close()
     return response.status, answer
+
+
+def _connect(endpoint: Endpoint) -> http.client.HTTPConnection:
+    """Return a connection to a daemon, by whatever it listens on.
+
+    Raises:
+        UserError: its certificate cannot be read.
+    """
+    if endpoint.url.startswith(SCHEME):
+        return _UnixConnection(endpoint.url.removeprefix(SCHEME))
+    address = urlsplit(endpoint.url)
+    host = address.hostname or "127.0.0.1"
+    if address.scheme != "https":
+        return http.client.HTTPConnection(host, address.port, timeout=_TIMEOUT_S)
+    from daemon.control.tls import client_context
+
+    try:
+        context = client_context(Path(endpoint.certificate))
+    except OSError as error:
+        message = f"certificate {endpoint.certificate}: {error.strerror or error}"
+        raise UserError(message) from error
+    return http.client.HTTPSConnection(host, address.port, timeout=_TIMEOUT_S, context=context)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=_TIMEOUT_S)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect to the socket in the state directory."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(_TIMEOUT_S)
+        self.sock.connect(self._path)
 
 
 def status_command(state_dir: Path | None, *, as_json: bool) -> None:
@@ -105,11 +140,36 @@ def control_command(
         raise SystemExit(EXIT_FAULT)
 
 
+def rotate_command(state_dir: Path | None, role: str, name: str | None, *, revoke: bool) -> None:
+    """Put a new token in the place of one, or take a named one away; a running daemon heeds it at once."""
+    from daemon.control import keys
+
+    folder = state_dir or default_state_dir()
+    given = os.environ.get("CREDENTIALS_DIRECTORY")
+    if not folder.is_dir():
+        message = f"state directory {folder}: there is none"
+        raise UserError(message)
+    if name in (None, role) and given and (Path(given) / CREDENTIAL_NAMES.get(role, "")).is_file():
+        message = f"the {role} token is systemd's credential {CREDENTIAL_NAMES[role]}: change it there, and restart"
+        raise UserError(message)
+    if revoke:
+        path = keys.revoke(folder, role, name or role)
+        sys.stdout.write(f"{path}: taken away\n")
+    else:
+        path = keys.rotate(folder, role, name)
+        sys.stdout.write(f"{path}: new; what it was before is refused from now on\n")
+
+
 def open_console(state_dir: Path | None) -> None:
     """Start the Textual console on the daemon of a state directory."""
     from tui.app import Console
 
     endpoint, token = find_endpoint(state_dir)
+    if not endpoint.url.startswith("http:"):
+        message = (
+            f"the console needs plain HTTP on this machine (http.tcp, no certificate); the daemon is at {endpoint.url}"
+        )
+        raise UserError(message)
     Console(endpoint.url, token).run()
 
 

@@ -1,4 +1,4 @@
-"""What stands before every handler, at the control endpoint and at the console: Host, Origin, token; errors as JSON."""
+"""What stands before every handler, at the control endpoint and at the console: who may come in; errors as JSON."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from daemon.control.login import address_of
 from daemon.control.protocol import json_answer
-from daemon.control.requests import RefusedError
+from daemon.control.refusal import RefusedError
+from daemon.control.security import Caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from daemon.control.protocol import Handler
-    from daemon.control.security import Gate
+    from daemon.control.security import Gate, Needed
+
+
+_CALLER = web.RequestKey("caller", Caller)
 
 
 class Guard:
@@ -23,13 +28,13 @@ class Guard:
     Args:
         gate: who decides.
         body_bytes_max: largest request body, as it is told.
-        is_open: returns whether a request needs no token.
+        needed: returns which role a request takes.
     """
 
-    def __init__(self, gate: Gate, body_bytes_max: int, is_open: Callable[[web.Request], bool]) -> None:
+    def __init__(self, gate: Gate, body_bytes_max: int, needed: Callable[[web.Request], Needed]) -> None:
         self._gate = gate
         self._body_bytes_max = body_bytes_max
-        self._is_open = is_open
+        self._needed = needed
 
     async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Call the application, whatever becomes of it: the outermost layer."""
@@ -50,16 +55,20 @@ class Guard:
 
     @web.middleware
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Call `handler` for who may come in.
+        """Call `handler` for who may come in; `caller_of` then says who that is.
 
         Raises:
-            RefusedError: a foreign Host or Origin, or no token of ours.
+            RefusedError: a foreign Host or Origin, no token of ours, or one that may only read.
         """
-        if not self._gate.host_allowed(request.headers.get("Host")):
-            raise RefusedError(HTTPStatus.FORBIDDEN, "the Host header names another machine")
-        if not self._gate.origin_allowed(request.headers.get("Origin")):
-            raise RefusedError(HTTPStatus.FORBIDDEN, "the Origin header names another site")
-        if not self._is_open(request) and not self._gate.token_valid(request.headers.get("Authorization")):
-            reason = "send the token as 'Authorization: Bearer TOKEN'; it lies in the token file of the state directory"
-            raise RefusedError(HTTPStatus.UNAUTHORIZED, reason, {"WWW-Authenticate": "Bearer"})
+        upgrade = request.headers.get("Upgrade", "").lower() == "websocket"
+        caller = self._gate.admit(
+            request.method, request.headers, address_of(request), self._needed(request), upgrade=upgrade
+        )
+        if caller is not None:
+            request[_CALLER] = caller
         return await handler(request)
+
+
+def caller_of(request: web.Request) -> Caller:
+    """Return who asks, behind the guard of a route that takes a role."""
+    return request[_CALLER]

@@ -13,6 +13,8 @@ import msgspec
 import structlog
 from aiohttp import web
 
+from daemon.control.security import SECURE_HEADERS
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -33,7 +35,7 @@ def json_answer(
         body=_encode(content),
         status=status,
         content_type="application/json",
-        headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **(headers or {})},
+        headers={**SECURE_HEADERS, **(headers or {})},
     )
 
 

@@ -12,6 +12,7 @@ from actors import messages as m
 from actors.control import action_of
 from actors.risk import LimitError
 from config.errors import nearest
+from daemon.control.refusal import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -67,16 +68,6 @@ _OF_STRATEGY: dict[str, type[AnyCommand]] = {
     "flatten": m.FlattenStrategy,
 }
 _KINDS: dict[Kinds, str] = {_TEXT: "a string", _NUMBER: "a string or a number", _FLAG: "true or false"}
-
-
-class RefusedError(Exception):
-    """A request that gets a 4xx, or a 503, with a reason."""
-
-    def __init__(self, status: HTTPStatus, reason: str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.reason = reason
-        self.headers = headers or {}
 
 
 class ControlRequest(msgspec.Struct, frozen=True):

@@ -21,19 +21,28 @@ from aiohttp import web
 from actors.control import action_of
 from actors.messages import Sender
 from config.errors import UserError
-from daemon.control.guard import Guard
+from daemon.control.guard import Guard, caller_of
 from daemon.control.protocol import JsonRunner, json_answer
-from daemon.control.requests import RefusedError, read_command
+from daemon.control.refusal import RefusedError
+from daemon.control.requests import read_command
+from daemon.control.tls import certificate_of
+from daemon.control.unix import SCHEME, reserve_unix
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from config.schema import Console, Http
-    from daemon.control.security import Gate
+    from daemon.control.security import Gate, Needed
     from daemon.control.view import StatusView
     from daemon.live import LiveDriver
 
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+_CONTROL_PATH = "/api/live/control"
 _DURABLE_WITHIN_S = 5.0
 _KEY_CHARS_MAX = 200
+_REFRESH_S = 2.0
+"""How often it is looked whether the certificate was replaced."""
 
 log = structlog.get_logger()
 
@@ -46,24 +55,32 @@ class ControlServer:
     """
 
     def __init__(
-        self, settings: Http, gate: Gate, view: StatusView, driver: LiveDriver, listener: socket.socket
+        self,
+        settings: Http,
+        gate: Gate,
+        view: StatusView,
+        driver: LiveDriver,
+        listeners: Sequence[socket.socket],
+        state_dir: Path,
     ) -> None:
-        """Serve on `listener`, which `reserve_address` returned."""
+        """Serve on `listeners`, which `reserve_addresses` returned for this state directory."""
         self.url = ""
         self.console_port: int | None = None
         """Where `/` points to."""
         self._settings = settings
         self._view = view
         self._driver = driver
-        self._listener: socket.socket | None = listener
+        self._listeners = list(listeners)
+        self._state_dir = state_dir
         self._port = settings.port
-        guard = Guard(gate, settings.body_bytes_max, self._is_open)
+        self._certificate = certificate_of(settings)
+        guard = Guard(gate, settings.body_bytes_max, self._needed)
         app = web.Application(middlewares=[guard.guard], client_max_size=settings.body_bytes_max)
         app.router.add_get("/", self._root)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/api/live/status", self._status)
-        app.router.add_post("/api/live/control", self._control)
+        app.router.add_post(_CONTROL_PATH, self._control)
         self._runner = JsonRunner(app, guard.answer)
 
     async def bind(self) -> None:
@@ -73,27 +90,39 @@ class ControlServer:
             UserError: the server had failed, and its address was taken meanwhile.
         """
         await self._runner.setup()
-        if self._listener is None:
-            self._listener = reserve_address(self._settings, self._port)
-        await web.SockSite(self._runner, self._listener).start()
-        self._listener = None
-        host, self._port = self._runner.addresses[0][:2]
-        self.url = f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
+        if not self._listeners:
+            self._listeners = reserve_addresses(self._settings, self._state_dir, self._port)
+        for listener in self._listeners:
+            is_unix = listener.family == socket.AF_UNIX
+            tls = None if is_unix or self._certificate is None else self._certificate.context
+            await web.SockSite(self._runner, listener, ssl_context=tls).start()
+            if not is_unix:
+                host, self._port = listener.getsockname()[:2]
+                scheme = "http" if tls is None else "https"
+                self.url = f"{scheme}://[{host}]:{self._port}" if ":" in host else f"{scheme}://{host}:{self._port}"
+            elif not self._settings.tcp:
+                self.url = f"{SCHEME}{listener.getsockname()}"
+        self._listeners.clear()
 
     async def run(self) -> None:
         """Serve until cancelled."""
         if self._runner.server is None or not self._runner.addresses:
             await self.bind()
         try:
-            await anyio.sleep_forever()
+            while True:
+                await anyio.sleep(_REFRESH_S)
+                if self._certificate is not None:
+                    self._certificate.refresh()
         finally:
             with anyio.CancelScope(shield=True):
                 await self._runner.cleanup()
 
     # --- handlers -----------------------------------------------------------------------------------
 
-    def _is_open(self, request: web.Request) -> bool:
-        return request.path in _OPEN_PATHS or (request.path == "/" and self.console_port is not None)
+    def _needed(self, request: web.Request) -> Needed:
+        if request.path in _OPEN_PATHS or (request.path == "/" and self.console_port is not None):
+            return "open"
+        return "control" if request.path == _CONTROL_PATH else "read"
 
     async def _root(self, request: web.Request) -> web.StreamResponse:
         """Point to the console, under the name by which we were found."""
@@ -101,7 +130,8 @@ class ControlServer:
             raise web.HTTPNotFound
         name = urlsplit(f"//{request.host}").hostname or ""
         host = f"[{name}]" if ":" in name else name
-        headers = {"Location": f"http://{host}:{self.console_port}/"}
+        scheme = "http" if self._certificate is None else "https"
+        headers = {"Location": f"{scheme}://{host}:{self.console_port}/"}
         return json_answer({"console": headers["Location"]}, HTTPStatus.TEMPORARY_REDIRECT, headers)
 
     async def _healthz(self, _: web.Request) -> web.StreamResponse:
@@ -145,9 +175,11 @@ class ControlServer:
             raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, f"halted, commands cannot be made durable: {trouble}")
         wanted.check(self._driver.core)
         command_id = secrets.token_hex(8)
-        by = Sender("control", "control", request.remote or "", time.time_ns())
+        caller = caller_of(request)
+        by = Sender(caller.role, caller.name, caller.address, time.time_ns())
         taken = self._driver.post_command(wanted.command(command_id, key, by))
-        log.info("command_received", action=action, command_id=command_id, name=by.name, address=by.address)
+        who = {"role": by.role, "name": by.name, "address": by.address}
+        log.info("command_received", action=action, command_id=command_id, **who)
         return await self._accepted(command_id, action, taken, repeated=False)
 
     async def _accepted(
@@ -182,6 +214,26 @@ class ControlServer:
             with anyio.move_on_after(_DURABLE_WITHIN_S):
                 while self._driver.journal.durable_seq < seq and self._driver.journal.trouble() is None:
                     await self._driver.journal.progress()
+
+
+def reserve_addresses(settings: Http, state_dir: Path, port: int | None = None) -> list[socket.socket]:
+    """Return the sockets the endpoint listens on, TCP and Unix, as configured.
+
+    Raises:
+        UserError: one of them cannot be had, or none is configured.
+    """
+    if not settings.tcp and not settings.unix_socket:
+        message = "http.tcp and http.unix_socket are both false: nobody could steer the daemon"
+        raise UserError(message)
+    found = [reserve_address(settings, port)] if settings.tcp else []
+    try:
+        if settings.unix_socket:
+            found.append(reserve_unix(state_dir))
+    except UserError:
+        for listener in found:
+            listener.close()
+        raise
+    return found
 
 
 def reserve_address(settings: Http | Console, port: int | None = None, section: str = "http") -> socket.socket:
