@@ -189,6 +189,7 @@ class Control:
         held: the strategies that are not running.
         commands: what was asked for, oldest first.
         follow: has it told, from now on, what becomes of orders, or not any more.
+        news: commands that came, or whose outcome changed, since somebody took note of that.
     """
 
     isolated = False
@@ -210,6 +211,7 @@ class Control:
         self.commands: list[Command] = []
         self.held: dict[str, Hold] = {}
         self.follow: Callable[[], object] = int
+        self.news: dict[str, Command] = {}
 
     # --- the account --------------------------------------------------------------------------------
 
@@ -221,14 +223,14 @@ class Control:
         if event == "flatten" or TRANSITIONS[self.trading, event] != "flattening":
             for earlier in self.commands:
                 if earlier.outcome == "pending" and not earlier.ref and (event == "stop" or not earlier.strategy):
-                    earlier.outcome = "superseded"
+                    self._end(earlier, "superseded")
         command = self._keep(message)
         if self.trading == "stopping" and event != "stop":
-            command.outcome = "ignored"
+            self._end(command, "ignored")
             return
         self.requested_action = None if event == "resume" else event
         if event != "flatten":
-            command.outcome = "done"
+            self._end(command, "done")
         elif self.trading != "flattening":
             self._rests_in = "halted" if self.trading == "halted" else "paused"
         self._move(event, _ASKED)
@@ -242,7 +244,7 @@ class Control:
     def on_limit_changed(self, message: LimitChanged) -> None:
         """Note what became of a command to tighten a limit."""
         for command in self._pending(message.command_id):
-            command.outcome = "refused" if message.refused else "done"
+            self._end(command, "refused" if message.refused else "done")
 
     def on_breached(self, message: LimitBreached) -> None:
         """Do about a limit what its configuration asks for; every order is withdrawn by risk itself."""
@@ -260,7 +262,7 @@ class Control:
         """Bring the account to its safe state once a failure has escalated."""
         for command in self._pending():
             if command.action in (f"restart {message.actor}", f"restart {message.actor} anew"):
-                command.outcome, command.note = "refused", message.error
+                self._end(command, "refused", message.error)
         if message.escalated:
             self._halt(f"{message.actor} failed too often: {message.error}")
 
@@ -270,7 +272,7 @@ class Control:
             return
         for command in self._pending():
             if not command.strategy and not command.ref:
-                command.outcome = "done"
+                self._end(command, "done")
         self._move("flattened", self.reason)
         if self._rests_in == "halted":
             self._move("halt", self.reason)
@@ -293,9 +295,9 @@ class Control:
         for earlier in self._pending():
             own = earlier.strategy == message.strategy and not earlier.symbol and not earlier.ref
             if own and earlier is not command and event != "pause":
-                earlier.outcome = "superseded"
+                self._end(earlier, "superseded")
         if event != "flatten":
-            command.outcome = "done"
+            self._end(command, "done")
         self._move_strategy(message.strategy, event, _ASKED)
 
     def on_close(self, message: ClosePosition) -> None:
@@ -309,7 +311,7 @@ class Control:
     def on_answered(self, message: CommandAnswered) -> None:
         """Note what became of a command, or what it waits for."""
         for command in self._pending(message.command_id):
-            command.outcome, command.note = message.outcome, message.note
+            self._end(command, message.outcome, message.note)
             if message.ref:
                 followed = self.follows_orders
                 command.strategy, command.ref = message.strategy, message.ref
@@ -320,8 +322,7 @@ class Control:
         """Finish the flatten of a strategy, or the closing of one book."""
         for command in self._pending():
             if (command.strategy, command.symbol, command.ref) == (message.strategy, message.symbol, 0):
-                command.outcome = "refused" if message.left else "done"
-                command.note = message.left
+                self._end(command, "refused" if message.left else "done", message.left)
         if not message.symbol:
             self._move_strategy(message.strategy, "flattened", message.left or _ASKED)
 
@@ -337,14 +338,15 @@ class Control:
         for command in self._pending():
             if (command.strategy, command.ref) != (event.strategy, event.ref):
                 continue
+            outcome: Outcome = "refused"
             if isinstance(event, Fill):
-                command.outcome, said = "refused", "it was executed before it could be withdrawn"
+                said = "it was executed before it could be withdrawn"
             elif isinstance(event, CancelRejected):
-                command.outcome, said = "refused", f"the venue does not withdraw it: {event.reason}"
+                said = f"the venue does not withdraw it: {event.reason}"
             else:
-                command.outcome = "done"
+                outcome = "done"
                 said = "" if isinstance(event, Cancelled) else f"{type(event).__name__.lower()}: {event.reason}"
-            command.note = "; ".join(part for part in (command.note, said) if part)
+            self._end(command, outcome, "; ".join(part for part in (command.note, said) if part))
         if not self.follows_orders:
             self.follow()
 
@@ -366,9 +368,9 @@ class Control:
         command = self._keep(message)
         command.strategy, command.symbol = strategy, symbol
         if self.trading == "stopping":
-            command.outcome = "ignored"
+            self._end(command, "ignored")
         elif strategy and strategy not in self.strategies:
-            command.outcome, command.note = "refused", f"there is no strategy {strategy}"
+            self._end(command, "refused", f"there is no strategy {strategy}")
         return command
 
     def _move_strategy(self, strategy: str, event: StrategyEvent, reason: str) -> None:
@@ -412,7 +414,18 @@ class Control:
         command = Command(message.command_id, action_of(message), message.idempotency_key, now_ns, by=message.by)
         self.commands.append(command)
         del self.commands[: -self._commands_kept]
+        self.news[command.command_id] = command
         return command
+
+    def _end(self, command: Command, outcome: Outcome, note: str = "") -> None:
+        command.outcome, command.note = outcome, note
+        self.news[command.command_id] = command
+
+    def take_news(self) -> list[Command]:
+        """Return the commands there is news of, and forget that."""
+        taken = list(self.news.values())
+        self.news.clear()
+        return taken
 
     def _pending(self, command_id: str | None = None) -> list[Command]:
         """Return the commands whose outcome is open, or the one of them that has this id."""

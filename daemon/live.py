@@ -99,6 +99,7 @@ class LiveDriver:
         self._unreleased: deque[tuple[int, int]] = deque()
         self._stop_by_s: float | None = None
         journal.on_durable = self._release
+        core.control.take_news()  # of its recovery: that is written down
 
     # --- what edges may do --------------------------------------------------------------------------
 
@@ -270,7 +271,9 @@ class LiveDriver:
         digest = self.core.digest.value
         self._chain = link(self._chain, seq, now_ns, payload, effects, digest)
         record = Record(seq, self._run_number, now_ns, payload, effects, digest, self._chain)
-        self.journal.append(record, zip(*self.core.ledger.take_marks(), strict=True))
+        control = self.core.control
+        news = control.take_news() if control.news else ()
+        self.journal.append(record, zip(*self.core.ledger.take_marks(), strict=True), news)
 
     def snapshot(self) -> None:
         """Append a snapshot of the whole core, unless a strategy holds what cannot be kept just now."""

@@ -4,7 +4,8 @@ A journal is one SQLite file in WAL mode. A record is one input with the decisio
 after it, committed together; records of a session ascend by `seq` without a gap and are hash-chained, so
 a changed, missing or swapped record is found. What a crash tears off is whole transactions at the end.
 
-The tables `orders`, `fills` and `equity` stand beside the records for people; nothing is recovered from them.
+The tables `orders`, `fills`, `commands` and `equity` stand beside the records for people; nothing is recovered from
+them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 APPLICATION_ID = 0x70626A31
 """Marks the file as a pitboss journal ("pbj1") for `file` and for us."""
 
@@ -46,6 +47,24 @@ CREATE TABLE fills (
     fee_atoms INTEGER NOT NULL,
     PRIMARY KEY (session, symbol, trade_id, strategy)
 ) STRICT;
+"""
+
+_COMMANDS = """
+CREATE TABLE commands (
+    session INTEGER NOT NULL,
+    command_id TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    ts_ns INTEGER NOT NULL,
+    sent_ns INTEGER NOT NULL,
+    action TEXT NOT NULL,
+    role TEXT NOT NULL,
+    name TEXT NOT NULL,
+    address TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    note TEXT NOT NULL,
+    ended_ns INTEGER NOT NULL,
+    PRIMARY KEY (session, command_id)
+) STRICT, WITHOUT ROWID;
 """
 
 SCHEMA = f"""
@@ -96,6 +115,7 @@ CREATE TABLE orders (
     PRIMARY KEY (session, order_id)
 ) STRICT;
 {_FILLS}
+{_COMMANDS}
 CREATE TABLE equity (
     session INTEGER NOT NULL,
     ts_ns INTEGER NOT NULL,
@@ -113,9 +133,14 @@ ALTER TABLE fills RENAME TO fills_of_old;
 INSERT INTO fills SELECT * FROM fills_of_old;
 DROP TABLE fills_of_old;
 PRAGMA user_version = 2;
-"""  # noqa: S608 - of nothing but constants
+""",  # noqa: S608 - of nothing but constants
+    2: f"""
+{_COMMANDS}
+PRAGMA user_version = 3;
+""",
 }
-"""By the version a file has: what makes it one of the next. In 1, two symbols could not have trades of one number."""
+"""By the version a file has: what makes it one of the next. In 1, two symbols could not have trades of one number; in 2
+commands stood among the inputs alone, and those of that time still do."""
 
 encode_input = msgspec.msgpack.Encoder().encode
 decode_input = msgspec.msgpack.Decoder(Input).decode
@@ -142,6 +167,30 @@ class SessionRow(msgspec.Struct, frozen=True):
     status: str
     plan: bytes
     closing_account: bytes | None
+
+
+class CommandRow(msgspec.Struct, frozen=True):
+    """One command, as stored: who asked for what, when, and what became of it."""
+
+    session: int
+    command_id: str
+    seq: int
+    """Of its input."""
+    ts_ns: int
+    """The core's time of it."""
+    sent_ns: int
+    """When it was taken, by the wall."""
+    action: str
+    """In words."""
+    role: str
+    """Of the token it was sent with; empty where nobody said."""
+    name: str
+    """Of the token."""
+    address: str
+    outcome: str
+    note: str
+    ended_ns: int
+    """The core's time of the outcome; 0 while that is open."""
 
 
 class SnapshotRow(msgspec.Struct, frozen=True):
@@ -268,6 +317,19 @@ class JournalReader:
                 message = f"{self.path}: corrupt at input {expected_seq}: the record does not fit its chain"
                 raise UserError(message)
             yield record
+
+    def commands(self, before: tuple[int, int, str] | None = None, limit: int = 100) -> list[CommandRow]:
+        """Return commands of all sessions, newest first: those before (session, seq, id) of the last one seen."""
+        if not list(self._query("SELECT 1 FROM sqlite_master WHERE name = 'commands'")):
+            return []  # an older file, which only a daemon brings up to date
+        fields = ", ".join(CommandRow.__struct_fields__)
+        where = "" if before is None else "WHERE (session, seq, command_id) < (?, ?, ?)"
+        rows = self._query(
+            f"SELECT {fields} FROM commands {where} ORDER BY session DESC, seq DESC, command_id DESC LIMIT ?",  # noqa: S608 - of our own words
+            *(before or ()),
+            limit,
+        )
+        return [CommandRow(*row) for row in rows]
 
     def chain_at(self, session: int, seq: int) -> bytes | None:
         """Return the chain value after record `seq`, or None if there is no such record."""

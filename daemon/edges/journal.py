@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from actors.control import Command
     from config.schema import Journal as JournalSettings
 
 _RETRY_S = 1.0
@@ -47,6 +48,12 @@ _ORDER = (
     "INSERT INTO orders (session, order_id, seq, strategy, symbol, ref, state, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
     " ON CONFLICT (session, order_id)"
     " DO UPDATE SET seq = excluded.seq, state = excluded.state, reason = excluded.reason"
+)
+_COMMAND = (
+    "INSERT INTO commands (session, command_id, seq, ts_ns, sent_ns, action, role, name, address, outcome, note,"
+    " ended_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (session, command_id)"
+    " DO UPDATE SET outcome = excluded.outcome, note = excluded.note, ended_ns = excluded.ended_ns"
 )
 _EQUITY = "INSERT OR REPLACE INTO equity (session, ts_ns, equity_atoms) VALUES (?, ?, ?)"
 _SNAPSHOT = "INSERT OR REPLACE INTO snapshots (session, seq, chain, state) VALUES (?, ?, ?, ?)"
@@ -114,6 +121,26 @@ class _Snapshot(msgspec.Struct, frozen=True):
     state: bytes
 
 
+class _News(msgspec.Struct, frozen=True):
+    """A command as it stands after an input."""
+
+    command_id: str
+    seq: int
+    ts_ns: int
+    sent_ns: int
+    action: str
+    role: str
+    name: str
+    address: str
+    outcome: str
+    note: str
+    ended_ns: int
+
+
+_Mark = tuple[int, int]
+_Entry = Record | _Snapshot | _News | _Mark
+
+
 class JournalWriter:
     """Commits one session's records in order.
 
@@ -130,8 +157,8 @@ class JournalWriter:
         self._db = db
         self._session = session
         self._settings = settings
-        self._queue: deque[Record | _Snapshot | tuple[int, int]] = deque()
-        self._group: list[Record | _Snapshot | tuple[int, int]] = []
+        self._queue: deque[_Entry] = deque()
+        self._group: list[_Entry] = []
         """Taken from the queue and not durable yet: it goes first, whoever commits next."""
         self._committing = anyio.Lock()
         self._records_waiting = 0
@@ -141,10 +168,11 @@ class JournalWriter:
 
     # --- the core's side ----------------------------------------------------------------------------
 
-    def append(self, record: Record, marks: Iterable[tuple[int, int]]) -> None:
-        """Take a record and the equity marks that belong to it."""
+    def append(self, record: Record, marks: Iterable[_Mark], commands: Iterable[Command] = ()) -> None:
+        """Take a record, the equity marks that belong to it, and the commands there is news of since the one before."""
         self._queue.append(record)
         self._queue.extend(marks)
+        self._queue.extend(_news(command, record) for command in commands)
         self._records_waiting += 1
         self._work.set()
 
@@ -211,15 +239,15 @@ class JournalWriter:
                 self._group = []
             return done
 
-    def _take(self) -> list[Record | _Snapshot | tuple[int, int]]:
-        """Take what fits in one commit; a record's marks go with it."""
+    def _take(self) -> list[_Entry]:
+        """Take what fits in one commit; what belongs to a record goes with it."""
         queue = self._queue
         group = [queue.popleft() for _ in range(min(len(queue), self._settings.batch_max))]
-        while queue and isinstance(queue[0], tuple):
+        while queue and isinstance(queue[0], tuple | _News):
             group.append(queue.popleft())
         return group
 
-    async def _commit(self, group: list[Record | _Snapshot | tuple[int, int]]) -> bool:
+    async def _commit(self, group: list[_Entry]) -> bool:
         records = [entry for entry in group if isinstance(entry, Record)]
         self._commit_started_s = time.monotonic()
         try:
@@ -253,9 +281,7 @@ class JournalWriter:
         if self.on_durable is not None:
             self.on_durable(self.durable_seq)
 
-    def _rows(
-        self, group: list[Record | _Snapshot | tuple[int, int]], records: list[Record]
-    ) -> list[tuple[str, list[tuple[Any, ...]]]]:
+    def _rows(self, group: list[_Entry], records: list[Record]) -> list[tuple[str, list[tuple[Any, ...]]]]:
         session = self._session
         inputs = [(session, r.seq, r.run, r.ts_ns, r.payload, r.effects, r.digest, r.chain) for r in records]
         orders: list[tuple[Any, ...]] = []
@@ -267,16 +293,35 @@ class JournalWriter:
         snapshots = [
             (session, s.seq, s.chain, seal_snapshot(s.seq, s.chain, s.state)) for s in group if isinstance(s, _Snapshot)
         ]
+        news = [(session, *msgspec.structs.astuple(entry)) for entry in group if isinstance(entry, _News)]
         prune = [(session, session, self._settings.snapshots_kept)] if snapshots else []
         statements = [
             (_INPUT, inputs),
             (_ORDER, orders),
             (_FILL, fills),
+            (_COMMAND, news),
             (_EQUITY, marks),
             (_SNAPSHOT, snapshots),
             (_PRUNE, prune),
         ]
         return [(sql, rows) for sql, rows in statements if rows]
+
+
+def _news(command: Command, record: Record) -> _News:
+    by = command.by or m.Sender()
+    return _News(
+        command.command_id,
+        record.seq,
+        command.ts_ns,
+        by.sent_ns,
+        command.action,
+        by.role,
+        by.name,
+        by.address,
+        command.outcome,
+        command.note,
+        0 if command.outcome == "pending" else record.ts_ns,
+    )
 
 
 def _collect(session: int, record: Record, orders: list[tuple[Any, ...]], fills: list[tuple[Any, ...]]) -> None:

@@ -23,6 +23,7 @@ HERE = Path(__file__).parent
 VERSIONS = {
     1: ("783a4c8d1ec77011bc355529f8cb38f9", 120, "98977.71295000"),
     2: ("a7ee100d0a0656a6da93976c38ba7775", 118, "98995.78300250"),
+    3: ("ab0d18daf10ae09c62fe11a7493cc3b0", 118, "98994.43415500"),
 }
 """Of each schema: digest, fills and final equity of the session. Each was recorded anew, so commands fell elsewhere."""
 
@@ -44,7 +45,7 @@ def test_every_schema_version_has_its_recorded_journal() -> None:
     assert [path.name for path in sorted(HERE.glob("journal-v*.sqlite"))] == [
         f"journal-v{version}.sqlite" for version in range(1, SCHEMA_VERSION + 1)
     ]
-    assert all(path.stat().st_size < 200_000 for path in HERE.glob("journal-v*.sqlite"))
+    assert all(path.stat().st_size <= 50 * 4_096 for path in HERE.glob("journal-v*.sqlite"))
 
 
 def test_it_replays_to_its_stored_digest(recorded: Path, version: int) -> None:
@@ -103,6 +104,19 @@ def test_the_tables_beside_it_agree_with_what_is_derived_from_it(recorded: Path,
     db.close()
 
 
+def test_its_commands_are_listed_with_who_gave_them(recorded: Path, version: int) -> None:
+    reader = JournalReader(recorded)
+    rows = reader.commands()
+    reader.close()
+    if version < 3:
+        assert rows == [], "they stand among the inputs alone"
+        return
+    asked = ["stop", "flatten", "resume", "flatten", "resume", "pause"]
+    assert [(row.action, row.outcome) for row in rows] == [(action, "done") for action in asked]
+    assert {(row.role, row.name, row.address) for row in rows} == {("control", "control", "127.0.0.1")}
+    assert all(0 < row.ts_ns <= row.ended_ns and row.sent_ns > 10**18 for row in rows)
+
+
 async def test_the_daemon_brings_it_up_to_the_schema_of_now(recorded: Path) -> None:
     before = sqlite3.connect(recorded)
     fills = before.execute("SELECT * FROM fills ORDER BY trade_id").fetchall()
@@ -113,7 +127,7 @@ async def test_the_daemon_brings_it_up_to_the_schema_of_now(recorded: Path) -> N
     assert after.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
     assert after.execute("SELECT * FROM fills ORDER BY trade_id").fetchall() == fills
     tables = {name for (name,) in after.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    assert tables == {"sessions", "runs", "inputs", "snapshots", "orders", "fills", "equity"}
+    assert tables == {"sessions", "runs", "inputs", "snapshots", "orders", "fills", "commands", "equity"}
     after.execute("INSERT INTO fills SELECT session, trade_id, 9, 9, order_id, strategy, 'Y', 1, 1, 1, 1 FROM fills")
     after.close()
     assert replay_journal(recorded).equal

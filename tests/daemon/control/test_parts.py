@@ -94,7 +94,18 @@ def test_parts_of_an_account_are_steered_by_hand(twins: Callable[[], Daemon], in
 
     reader = JournalReader(daemon.state_dir / FILE_NAME)
     inputs: list[Any] = [decode_input(record.payload) for record in reader.records(1)]
+    listed = reader.commands()
+    pages = [*reader.commands(limit=2), *reader.commands((listed[1].session, listed[1].seq, listed[1].command_id))]
     reader.close()
+    assert pages == listed
+    assert [(row.action.split()[0], row.outcome) for row in listed] == [
+        ("resume", "done"),
+        ("close", "done"),
+        ("cancel", "done"),
+        ("flatten", "done"),
+        ("pause", "done"),
+    ]
+    assert listed[2].note == note
     commands = [each for each in inputs if isinstance(getattr(each, "by", None), Sender)]
     kinds = [type(each) for each in commands]
     assert kinds[:4] == [PauseStrategy, FlattenStrategy, WithdrawOrder, ClosePosition]
