@@ -13,6 +13,7 @@ from daemon.console import types as t
 from daemon.console.docs_page import page, policy
 from daemon.console.routes import Nothing, Route
 from daemon.control.protocol import json_answer
+from daemon.control.security import SECURE_HEADERS
 
 if TYPE_CHECKING:
     from daemon.console.app import Console
@@ -54,13 +55,7 @@ async def _docs(console: Console, _: web.Request, __: Nothing) -> web.Response:
     return web.Response(
         text=page(console.document),
         content_type="text/html",
-        headers={
-            "Content-Security-Policy": policy(),
-            "Cache-Control": "no-store",
-            "X-Content-Type-Options": "nosniff",
-            "X-Frame-Options": "DENY",
-            "Referrer-Policy": "no-referrer",
-        },
+        headers=SECURE_HEADERS | {"Content-Security-Policy": policy()},
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import cached_property
 from hashlib import blake2b
 from http import HTTPStatus
@@ -18,8 +19,11 @@ from daemon.console.openapi import describe
 from daemon.console.routes import read_asked
 from daemon.console.table import ROUTES
 from daemon.control.guard import Guard
+from daemon.control.keys import Keyring
+from daemon.control.login import Login
 from daemon.control.protocol import JsonRunner, json_answer
-from daemon.control.security import Gate
+from daemon.control.security import SECURE_HEADERS, Gate
+from daemon.control.tls import REFRESH_S, certificate_of
 
 if TYPE_CHECKING:
     from socket import socket
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from daemon.console.openapi import Document
     from daemon.console.routes import Route
     from daemon.control.protocol import Handler
+    from daemon.control.security import Needed
 
 
 _LINES_KEPT = 5_000
@@ -45,13 +50,24 @@ class Console:
         history: the journal.
         rows: the newest bars with the features strategies were told.
         logs: the newest lines of the daemon's log.
+        gate: who may speak.
+        login: sessions of browsers.
         clients: how many listen to the stream.
     """
 
     def __init__(self, hello: Hello, mirror: Mirror) -> None:
         self.hello = hello
         self.mirror = mirror
-        self.core = CoreClient(hello.core_url, hello.token)
+        http, settings = hello.settings.http, hello.settings.console
+        self.core = CoreClient(hello.core_url, hello.token, http.certificate)
+        self.gate = Gate(
+            Keyring(Path(hello.state_dir)),
+            settings.host,
+            settings.allowed_hosts,
+            failures_max=http.wrong_tokens_max,
+            session_s=http.session_s,
+        )
+        self.login = Login(self.gate, secure=http.certificate is not None)
         self.history = History(Path(hello.state_dir), hello.number)
         self.logs = Lines(_LINES_KEPT)
         self.rows = Rows(_ROWS_KEPT)
@@ -71,8 +87,9 @@ class ConsoleServer:
         self._console = Console(hello, mirror)
         mirror.on_lines = self._console.logs.take
         mirror.on_rows = self._console.rows.take
-        gate = Gate(hello.token, settings.host, settings.allowed_hosts)
-        guard = Guard(gate, settings.body_bytes_max, _is_open)
+        self._certificate = certificate_of(hello.settings.http)
+        self._refreshing: asyncio.Task[None] | None = None
+        guard = Guard(self._console.gate, settings.body_bytes_max, _needed)
         app = web.Application(middlewares=[guard.guard], client_max_size=settings.body_bytes_max)
         for route in ROUTES:
             app.router.add_route(route.method, route.path, self._handler(route))
@@ -82,12 +99,22 @@ class ConsoleServer:
         """Start answering."""
         await self._console.core.open()
         await self._runner.setup()
-        await web.SockSite(self._runner, listener).start()
+        tls = None if self._certificate is None else self._certificate.context
+        await web.SockSite(self._runner, listener, ssl_context=tls).start()
+        self._refreshing = asyncio.create_task(self._refresh())
 
     async def close(self) -> None:
         """Stop answering; streams are cut off."""
+        if self._refreshing is not None:
+            self._refreshing.cancel()
         await self._runner.cleanup()
         await self._console.core.close()
+
+    async def _refresh(self) -> None:
+        """Take over a certificate that was replaced."""
+        while self._certificate is not None:
+            await asyncio.sleep(REFRESH_S)
+            self._certificate.refresh()
 
     def _handler(self, route: Route) -> Handler:
         console = self._console
@@ -107,16 +134,17 @@ def _tagged(request: web.Request, response: web.Response) -> web.Response:
     """Return an answer with its ETag; without its body where the client has it already."""
     assert isinstance(response.body, bytes)
     tag = f'"{blake2b(response.body, digest_size=12).hexdigest()}"'
-    headers = {"ETag": tag, "Cache-Control": "no-cache"}
+    headers = SECURE_HEADERS | {"ETag": tag, "Cache-Control": "no-cache"}
     if request.headers.get("If-None-Match") == tag:
         return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
     response.headers.update(headers)
     return response
 
 
-_OPEN = frozenset(route.path for route in ROUTES if route.role == "open")
+_NEEDED: dict[tuple[str, str], Needed] = {(route.method, route.path): route.role for route in ROUTES}
 
 
-def _is_open(request: web.Request) -> bool:
+def _needed(request: web.Request) -> Needed:
     resource = request.match_info.route.resource
-    return resource is not None and resource.canonical in _OPEN
+    method = "GET" if request.method == "HEAD" else request.method
+    return "read" if resource is None else _NEEDED.get((method, resource.canonical), "read")

@@ -16,7 +16,7 @@ from config.errors import UserError, nearest
 from config.timeframe import format_timeframe, opening_ns, parse_timeframe
 from daemon.console import types as t
 from daemon.console.routes import Route
-from daemon.control.requests import RefusedError
+from daemon.control.refusal import RefusedError
 
 if TYPE_CHECKING:
     import sqlite3

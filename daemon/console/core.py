@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aiohttp
 
-from daemon.control.requests import RefusedError
+from daemon.control.refusal import RefusedError
+from daemon.control.security import CALLER_HEADER, told
+from daemon.control.tls import client_context
+from daemon.control.unix import SCHEME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from daemon.control.security import Caller
 
 _CONNECT_S = 2.0
 _ANSWER_S = 10.0
@@ -21,22 +27,31 @@ class CoreClient:
     """Passes requests on.
 
     Args:
-        url: of the control endpoint.
-        token: its token.
+        url: of the control endpoint; of its Unix socket, where it has no other.
+        token: the internal one, which lets us name whom we ask for.
+        certificate: what is trusted where it speaks TLS.
     """
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, certificate: str | None = None) -> None:
         self._url = url
+        self._certificate = certificate
         self._headers = {"Authorization": f"Bearer {token}"}
         self._http: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
         """Get ready."""
+        is_unix = self._url.startswith(SCHEME)
+        connector: aiohttp.BaseConnector
+        if is_unix:
+            connector = aiohttp.UnixConnector(self._url.removeprefix(SCHEME), limit=_CONNECTIONS_MAX)
+        else:
+            tls = True if self._certificate is None else client_context(Path(self._certificate))
+            connector = aiohttp.TCPConnector(limit=_CONNECTIONS_MAX, ssl=tls)
         self._http = aiohttp.ClientSession(
-            self._url,
+            "http://localhost" if is_unix else self._url,
             headers=self._headers,
             timeout=aiohttp.ClientTimeout(total=_ANSWER_S, sock_connect=_CONNECT_S),
-            connector=aiohttp.TCPConnector(limit=_CONNECTIONS_MAX),
+            connector=connector,
         )
 
     async def close(self) -> None:
@@ -45,16 +60,22 @@ class CoreClient:
             await self._http.close()
 
     async def ask(
-        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+        self,
+        caller: Caller,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> tuple[int, bytes]:
-        """Send a request; return the status and the JSON it was answered with.
+        """Send a request for somebody; return the status and the JSON it was answered with.
 
         Raises:
             RefusedError: no answer came; a command may have been taken.
         """
         assert self._http is not None, "the client is not open"
+        told_of = {CALLER_HEADER: told(caller), **(headers or {})}
         try:
-            async with self._http.request(method, path, data=body, headers=headers) as response:
+            async with self._http.request(method, path, data=body, headers=told_of) as response:
                 return response.status, await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             reason = f"the core does not answer ({type(error).__name__}); a command that was sent may have been taken"

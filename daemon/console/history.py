@@ -14,7 +14,7 @@ import msgspec
 
 from actors.runtime.journal import FILE_NAME
 from config.errors import nearest
-from daemon.control.requests import RefusedError
+from daemon.control.refusal import RefusedError
 from replay.journal import decode_plan
 
 if TYPE_CHECKING:

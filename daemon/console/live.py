@@ -10,7 +10,9 @@ from aiohttp import web
 
 from daemon.console import types as t
 from daemon.console.routes import Handler, Nothing, Route
-from daemon.control.requests import RefusedError
+from daemon.control.guard import caller_of
+from daemon.control.refusal import RefusedError
+from daemon.control.security import SECURE_HEADERS
 from daemon.control.types import Status
 
 if TYPE_CHECKING:
@@ -62,8 +64,8 @@ def _section(name: str) -> Handler:
     return rows
 
 
-async def _status(console: Console, _: web.Request, __: Nothing) -> web.Response:
-    return _passed_on(*await console.core.ask("GET", "/api/live/status"))
+async def _status(console: Console, request: web.Request, _: Nothing) -> web.Response:
+    return _passed_on(*await console.core.ask(caller_of(request), "GET", "/api/live/status"))
 
 
 async def _control(console: Console, request: web.Request, _: Nothing) -> web.Response:
@@ -74,7 +76,7 @@ async def _control(console: Console, request: web.Request, _: Nothing) -> web.Re
     headers = {"Content-Type": "application/json"}
     if "Idempotency-Key" in request.headers:
         headers["Idempotency-Key"] = request.headers["Idempotency-Key"]
-    return _passed_on(*await console.core.ask("POST", "/api/live/control", body, headers))
+    return _passed_on(*await console.core.ask(caller_of(request), "POST", "/api/live/control", body, headers))
 
 
 def _answer(section: str) -> Any:  # noqa: ANN401 - a type, made here
@@ -87,7 +89,7 @@ def _passed_on(status: int, body: bytes) -> web.Response:
         body=body,
         status=status,
         content_type="application/json",
-        headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"},
+        headers=SECURE_HEADERS,
     )
 
 

@@ -14,6 +14,7 @@ import msgspec
 from msgspec.inspect import StructType, multi_type_info
 
 from daemon.console.types import API_VERSION, SECTIONS
+from daemon.control.security import COOKIE
 from daemon.control.types import Refusal
 
 if TYPE_CHECKING:
@@ -25,9 +26,12 @@ Document = dict[str, Any]
 
 _ALWAYS = {
     HTTPStatus.BAD_REQUEST: "a parameter that does not exist, or a value it cannot have",
-    HTTPStatus.FORBIDDEN: "the Host or Origin header names somebody else",
+    HTTPStatus.FORBIDDEN: "the Host or Origin header names somebody else, or the token may only read",
 }
-_WITH_TOKEN = {HTTPStatus.UNAUTHORIZED: "no token, or another one"}
+_WITH_TOKEN = {
+    HTTPStatus.UNAUTHORIZED: "no token, or another one",
+    HTTPStatus.TOO_MANY_REQUESTS: "too many wrong tokens from this address; the right one is let in",
+}
 _WITH_BODY = {HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "the body is larger than console.body_bytes_max"}
 _JSON = "application/json"
 _ABOUT = """The console of a running pitboss daemon. Every answer but pages and streams is JSON; what cannot be answered
@@ -59,7 +63,10 @@ def describe(routes: Sequence[Route]) -> Document:
         "paths": paths,
         "components": {
             "schemas": components,
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+            },
         },
     }
     _write_decimals_as_numbers(document)
@@ -92,7 +99,7 @@ def _operation(route: Route, asked: Document, schema: dict[str, Document], refus
                 for status, reason in sorted(refusals.items())
             },
         },
-        "security": [] if route.role == "open" else [{"token": []}],
+        "security": [] if route.role == "open" else [{"token": []}, {"session": []}],
     }
     if route.has_etag:
         operation["parameters"].append(

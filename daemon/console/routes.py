@@ -13,7 +13,7 @@ import msgspec
 from aiohttp import web
 
 from config.errors import nearest
-from daemon.control.requests import RefusedError
+from daemon.control.refusal import RefusedError
 from daemon.control.types import Refusal
 
 if TYPE_CHECKING:

@@ -17,13 +17,14 @@ from msgspec import Meta
 from daemon.console import types as t
 from daemon.console.live import ready
 from daemon.console.routes import Route
-from daemon.control.requests import RefusedError
+from daemon.control.refusal import RefusedError
 
 if TYPE_CHECKING:
     from daemon.console.app import Console
 
 _MESSAGE_BYTES_MAX = 4_096
 _HEARTBEAT_S = 20.0
+_POLICY = 1008
 
 
 class StreamAsked(msgspec.Struct, frozen=True):
@@ -70,6 +71,9 @@ async def _tell(
     try:
         while not socket.closed:
             await mirror.changed(seq)
+            if not console.gate.knows(request.headers):
+                await socket.close(code=_POLICY, message=b"the token or session is not good any more")
+                return
             message = mirror.delta(seq) if mirror.resumes(mirror.epoch, seq) else mirror.snapshot()
             seq = mirror.seq
             async with asyncio.timeout(stall_s):

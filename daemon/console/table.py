@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
-from daemon.console import about, bars, live, past, setup, stream
+from daemon.console import about, bars, live, past, session, setup, stream
 
-ROUTES = (*about.ROUTES, *live.ROUTES, *past.ROUTES, *bars.ROUTES, *setup.ROUTES, *stream.ROUTES)
+ROUTES = (
+    *about.ROUTES,
+    *session.ROUTES,
+    *live.ROUTES,
+    *past.ROUTES,
+    *bars.ROUTES,
+    *setup.ROUTES,
+    *stream.ROUTES,
+)

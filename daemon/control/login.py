@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import msgspec
 from aiohttp import web
 
+from daemon.control.keys import Role
 from daemon.control.protocol import json_answer
 from daemon.control.refusal import RefusedError
 from daemon.control.security import cookie, cookies, same_origin
 
 if TYPE_CHECKING:
-    from daemon.control.keys import Role
     from daemon.control.security import Gate
     from daemon.control.sessions import Session
 

@@ -145,6 +145,13 @@ class Gate:
         key = self.key_of(token, address)
         return Caller(key.role, key.name, address)
 
+    def knows(self, headers: Mapping[str, str]) -> bool:
+        """Return whether what a request was let in by is still good: its token, or its session."""
+        authorization = headers.get("Authorization")
+        if authorization is None:
+            return self.session_of(headers) is not None
+        return self._keyring.find(authorization.partition(" ")[2].strip()) is not None
+
     def key_of(self, token: str, address: str) -> Key:
         """Return what a token is good for.
 

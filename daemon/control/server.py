@@ -25,7 +25,7 @@ from daemon.control.guard import Guard, caller_of
 from daemon.control.protocol import JsonRunner, json_answer
 from daemon.control.refusal import RefusedError
 from daemon.control.requests import read_command
-from daemon.control.tls import certificate_of
+from daemon.control.tls import REFRESH_S, certificate_of
 from daemon.control.unix import SCHEME, reserve_unix
 
 if TYPE_CHECKING:
@@ -41,8 +41,6 @@ _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 _CONTROL_PATH = "/api/live/control"
 _DURABLE_WITHIN_S = 5.0
 _KEY_CHARS_MAX = 200
-_REFRESH_S = 2.0
-"""How often it is looked whether the certificate was replaced."""
 
 log = structlog.get_logger()
 
@@ -110,7 +108,7 @@ class ControlServer:
             await self.bind()
         try:
             while True:
-                await anyio.sleep(_REFRESH_S)
+                await anyio.sleep(REFRESH_S)
                 if self._certificate is not None:
                     self._certificate.refresh()
         finally:

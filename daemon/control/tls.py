@@ -13,6 +13,9 @@ from config.errors import UserError
 if TYPE_CHECKING:
     from config.schema import Http
 
+REFRESH_S = 2.0
+"""How often it is looked whether a certificate was replaced."""
+
 log = structlog.get_logger()
 
 

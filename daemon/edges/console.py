@@ -46,7 +46,7 @@ class ConsoleEdge:
     Args:
         listener: what it listens on.
         settings: all of them.
-        token: of the control endpoint.
+        token: the internal one, by which the control endpoint knows the console.
 
     Attributes:
         publisher: who writes its frames.
@@ -57,7 +57,8 @@ class ConsoleEdge:
     def __init__(self, listener: socket.socket, settings: Settings, token: str) -> None:
         self.publisher = Publisher(settings.console.frame_s)
         host, self.port = listener.getsockname()[:2]
-        self.url = f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        scheme = "http" if settings.http.certificate is None else "https"
+        self.url = f"{scheme}://[{host}]:{self.port}" if ":" in host else f"{scheme}://{host}:{self.port}"
         self._listener = listener
         self._settings = settings
         self._token = token
