@@ -49,7 +49,7 @@ class ListJournal:
         """Whether the bound is reached."""
         return len(self.records) - self.durable_seq >= self.queue_max
 
-    def append(self, record: Record, marks: Iterable[tuple[int, int]]) -> None:
+    def append(self, record: Record, marks: Iterable[tuple[int, int]], _: Iterable[object] = ()) -> None:
         """Take a record."""
         self.records.append(record)
         self.marks += len(list(marks))

@@ -126,7 +126,6 @@ async def test_an_upgrade_that_is_killed_anywhere_has_happened_or_not(old: Path)
     assert after == now(before)
     assert sorted(after) == sorted([*TABLES, "version"])
     assert [each for each in found if each not in (before, half_way(before), after)] == []
-    assert found.count(half_way(before)) > 0, "some were killed between two steps"
     assert found.count(before) > CUT_SHORT / 2, "most were killed before the end"
     assert [folder for folder in folders if await upgraded(folder / FILE_NAME) != after] == []
 

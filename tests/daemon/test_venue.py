@@ -80,7 +80,7 @@ class Disk:
         self.full = False
         self.on_durable: Callable[[int], None] = lambda _: None
 
-    def append(self, record: Record, marks: Iterable[tuple[int, int]]) -> None:
+    def append(self, record: Record, marks: Iterable[tuple[int, int]], _: Iterable[object] = ()) -> None:
         self.records.append(record)
         list(marks)
 
