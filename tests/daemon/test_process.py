@@ -300,7 +300,9 @@ def test_the_token_is_private_and_stays_the_same(start: Nursery) -> None:
     daemon = start(speed=0.001)
     path, token = daemon.state_dir / "control.token", daemon.token
     assert path.stat().st_mode & 0o777 == 0o600
-    assert [entry.name for entry in daemon.state_dir.iterdir() if "token" in entry.name] == ["control.token"]
+    tokens = sorted(entry.name for entry in daemon.state_dir.iterdir() if "token" in entry.name)
+    assert tokens == ["control.token", "read.token"]
+    assert (daemon.state_dir / "read.token").stat().st_mode & 0o777 == 0o600
     assert len(token) >= 32
     daemon.kill()
     path.chmod(0o644)
