@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from daemon.control.login import address_of
-from daemon.control.protocol import json_answer
+from daemon.control.protocol import address_of, json_answer
 from daemon.control.refusal import RefusedError
 from daemon.control.security import Caller
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 from aiohttp import web
 
+from daemon.control.guard import caller_of
 from daemon.control.keys import Role
-from daemon.control.protocol import json_answer
+from daemon.control.protocol import address_of, json_answer
 from daemon.control.refusal import RefusedError
 from daemon.control.security import cookie, cookies, same_origin
 
@@ -33,7 +34,7 @@ class LoggedIn(msgspec.Struct, frozen=True):
     name: str
     """Of the token."""
     ends_in_s: int
-    """Until the session ends by itself; it ends with its token and with the process, too."""
+    """Until the session ends by itself; it ends with its token and with the process, too. 0 for who shows a token."""
     csrf: str = ""
     """Said once, to the page that logs in: the ``X-Pitboss-CSRF`` header of whatever changes something."""
 
@@ -71,30 +72,18 @@ class Login:
         return json_answer(_logged_in(session, round(life_s), csrf=session.csrf), HTTPStatus.OK, headers)
 
     async def session(self, request: web.Request) -> web.StreamResponse:
-        """Say who a browser is: ``GET /api/session``.
-
-        Raises:
-            RefusedError: it has no session.
-        """
-        session = self._found(request)
-        return json_answer(_logged_in(session, round(self._gate.sessions.left_s(session))))
+        """Say who asks, behind the guard: ``GET /api/session``."""
+        session = self._gate.session_of(request.headers)
+        if session is not None and "Authorization" not in request.headers:
+            return json_answer(_logged_in(session, round(self._gate.sessions.left_s(session))))
+        caller = caller_of(request)
+        return json_answer(LoggedIn(caller.role, caller.name, 0))
 
     async def log_out(self, request: web.Request) -> web.StreamResponse:
         """End a session: ``POST /api/logout``; the guard has seen to it that our own page asks."""
         for name in cookies(request.headers):
             self._gate.sessions.end(name)
         return json_answer({"logged_out": True}, HTTPStatus.OK, {"Set-Cookie": cookie("", 0, secure=self._secure)})
-
-    def _found(self, request: web.Request) -> Session:
-        session = self._gate.session_of(request.headers)
-        if session is None:
-            raise RefusedError(HTTPStatus.UNAUTHORIZED, "there is no session: log in", {"WWW-Authenticate": "Bearer"})
-        return session
-
-
-def address_of(request: web.Request) -> str:
-    """Return where a request comes from; what comes through the Unix socket has no address."""
-    return request.remote or "unix"
 
 
 def _logged_in(session: Session, ends_in_s: int, csrf: str = "") -> LoggedIn:

@@ -39,6 +39,11 @@ def json_answer(
     )
 
 
+def address_of(request: web.Request) -> str:
+    """Return where a request comes from; what comes through the Unix socket has no address."""
+    return request.remote or "unix"
+
+
 class JsonRunner(web.AppRunner):
     """Runs an application whose every answer is JSON, also to what never becomes a request.
 

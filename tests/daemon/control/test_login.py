@@ -115,6 +115,8 @@ async def test_a_browser_logs_in_looks_acts_and_logs_out(server: Server, browser
     assert browser.headers["Set-Cookie"].endswith("; Path=/; Max-Age=60; HttpOnly; SameSite=Strict")
     assert await browser.ask("GET", "/api/session") == 200
     assert (browser.answer["role"], browser.answer["csrf"]) == ("control", ""), "the word is said once"
+    assert await browser.ask("GET", "/api/session", Authorization=f"Bearer {READ}") == 200
+    assert browser.answer == {"role": "read", "name": "read", "ends_in_s": 0, "csrf": ""}
     assert (await browser.ask("GET", "/look"), browser.answer) == (200, {"name": "control"})
     assert await browser.ask("POST", "/do", X_Pitboss_CSRF=browser.csrf) == 202
     page = {"Cookie": browser.cookie, "Origin": server.origin}
