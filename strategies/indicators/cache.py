@@ -39,6 +39,7 @@ _PREFIX = "kernels-"
 _FOLDER = re.compile(re.escape(_PREFIX) + "[0-9a-f]{16}")
 FOLDERS_MAX = 8
 _KERNELS = Path(__file__).parent / "kernels"
+_said: set[str] = set()
 _TURN_PAUSE_S = 0.02
 _TURN_TRIES_MAX = 3_000  # A minute; a kernel takes seconds.
 
@@ -66,8 +67,8 @@ def set_cache_directory() -> None:
 
 
 @contextmanager
-def turn(folder: Path, kernel: str) -> Iterator[None]:
-    """Let one process at a time compile a kernel, so that the next one loads it.
+def turn(folder: Path, kernel: str) -> Iterator[bool]:
+    """Let one process at a time compile a kernel, so that the next one loads it; yield whether it is the first.
 
     Numba writes each file under a name of its own and renames it, so that nothing breaks without
     this: two processes would only do the same work.  Hence a file system that cannot lock is no
@@ -75,9 +76,11 @@ def turn(folder: Path, kernel: str) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder / f"{kernel}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        path = folder / f"{kernel}.lock"
+        is_first = not path.exists()
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError:
-        yield
+        yield True
         return
     try:
         for _ in range(_TURN_TRIES_MAX):
@@ -89,9 +92,16 @@ def turn(folder: Path, kernel: str) -> Iterator[None]:
                 break
             else:
                 break
-        yield
+        yield is_first
     finally:
         os.close(lock)
+
+
+def say_once(line: str) -> None:
+    """Tell a person at a terminal why the first start takes so long; a service's log has no use for it."""
+    if line not in _said and sys.stderr.isatty():
+        _said.add(line)
+        sys.stderr.write(f"{line}\n")
 
 
 def version_folder() -> str:

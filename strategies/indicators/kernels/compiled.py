@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from strategies.indicators.cache import set_cache_directory, turn
+from strategies.indicators.cache import say_once, set_cache_directory, turn
 
 set_cache_directory()  # numba reads the setting when it is imported, so this comes first.
 
@@ -70,7 +70,9 @@ def ready(kernel: _Function) -> _Function:
     """Compile or load a kernel, unless that was done; from then on it takes no other types."""
     dispatcher = cast("Dispatcher", kernel)
     if dispatcher in _SIGNATURES:
-        with turn(Path(vars(config)["CACHE_DIR"]), f"{kernel.__module__}.{kernel.__name__}"):
+        with turn(Path(vars(config)["CACHE_DIR"]), f"{kernel.__module__}.{kernel.__name__}") as is_first:
+            if is_first:
+                say_once("compiling indicators for this machine; the next start finds them compiled")
             dispatcher.compile(_SIGNATURES.pop(dispatcher))
         dispatcher.disable_compile()
     return kernel

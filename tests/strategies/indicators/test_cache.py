@@ -18,6 +18,7 @@ from strategies.indicators import KINDS
 from strategies.indicators.cache import (
     FOLDERS_MAX,
     find_cache_directory,
+    say_once,
     set_cache_directory,
     turn,
     version_folder,
@@ -252,3 +253,17 @@ def test_nobody_waits_for_ever_for_a_turn(tmp_path: Path, monkeypatch: pytest.Mo
         assert {path.name for path in tmp_path.iterdir()} == {"kernels.lock", "others.lock"}
     with turn(block(tmp_path / "file"), "kernels"):
         pass
+
+
+def test_a_person_is_told_once_why_the_first_start_takes_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with turn(tmp_path, "kernel") as is_first:
+        assert is_first
+    with turn(tmp_path, "kernel") as is_first:
+        assert not is_first
+    say_once("a service reads no such line")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    for _ in range(2):
+        say_once("compiling")
+    assert capsys.readouterr().err == "compiling\n"
