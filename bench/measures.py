@@ -229,6 +229,12 @@ def all_measures(bars: int) -> tuple[Measure, ...]:
             argv=(sys.executable, "-m", "bench.ours.flood"),
             repeat_max=1,
         ),
+        Measure(
+            name="console",
+            group="durability",
+            title="the core under clients of the console",
+            argv=(sys.executable, "-m", "bench.ours.console"),
+        ),
         imports("polars", "plain polars, scan_csv to sink_parquet"),
         imports("pitboss", "pitboss data import"),
         imports("pandas", "pandas, read_csv to Parquet in chunks"),

@@ -26,6 +26,7 @@ START_ABOVE_IMPORTS_CPU_S_MAX = 2.0
 DECIDED_US_MAX = {"decided_p50_us": 50.0, "decided_p99_us": 200.0}
 DECIDED_OVER_SOCKETS_P99_US_MAX = 100.0
 DECIDED_ABOVE_CORE_MAX = 1.5
+DECIDED_UNDER_CLIENTS_MAX = 2.0
 
 
 @dataclass(slots=True)
@@ -241,4 +242,9 @@ def reactions(results: Results) -> list[Verdict]:
                 ratio = None if decided_us is None or not alone_us else decided_us / alone_us
                 promise = f"over sockets ({way}): that within {DECIDED_ABOVE_CORE_MAX} x of the core alone, paused"
                 found.append(below(promise, ratio, DECIDED_ABOVE_CORE_MAX, "x"))
+    if "console" in results:
+        promise = (
+            f"50 clients and 200 requests/s: sent to decided, p99 under {DECIDED_UNDER_CLIENTS_MAX:.0f} x that without"
+        )
+        found.append(below(promise, number_of(results, "console", "times.p99"), DECIDED_UNDER_CLIENTS_MAX, "x"))
     return found

@@ -51,10 +51,13 @@ class Latencies:
 
     def quantile(self, fraction: float) -> int | None:
         """Return the quantile of what is kept, or None if nothing is."""
-        if not self.kept:
-            return None
+        return self.quantiles(fraction)[0]
+
+    def quantiles(self, *fractions: float) -> list[int | None]:
+        """Return several quantiles of what is kept, each None if nothing is."""
         ordered = sorted(self.kept)
-        return ordered[min(len(ordered) - 1, int(fraction * len(ordered)))]
+        last = len(ordered) - 1
+        return [ordered[min(last, int(fraction * len(ordered)))] if ordered else None for fraction in fractions]
 
 
 class LiveDriver:

@@ -95,6 +95,11 @@ class ConsoleServer:
             app.router.add_route(route.method, route.path, self._handler(route))
         self._runner = JsonRunner(app, guard.answer)
 
+    @property
+    def clients(self) -> int:
+        """How many listen to the stream."""
+        return self._console.clients
+
     async def open(self, listener: socket) -> None:
         """Start answering."""
         await self._console.core.open()

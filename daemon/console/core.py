@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 _CONNECT_S = 2.0
 _ANSWER_S = 10.0
 _CONNECTIONS_MAX = 8
+_STATUS_S = 0.2
 
 
 class CoreClient:
@@ -37,6 +40,9 @@ class CoreClient:
         self._certificate = certificate
         self._headers = {"Authorization": f"Bearer {token}"}
         self._http: aiohttp.ClientSession | None = None
+        self._asking = asyncio.Lock()
+        self._status: tuple[int, bytes] | None = None
+        self._status_s = 0.0
 
     async def open(self) -> None:
         """Get ready."""
@@ -59,6 +65,19 @@ class CoreClient:
         if self._http is not None:
             await self._http.close()
 
+    async def status(self, caller: Caller) -> tuple[int, bytes]:
+        """Return what the core says of itself, asked for once for all who ask at the same time.
+
+        Raises:
+            RefusedError: no answer came.
+        """
+        async with self._asking:
+            if self._status is None or time.monotonic() - self._status_s > _STATUS_S:
+                self._status = None
+                self._status = await self.ask(caller, "GET", "/api/live/status")
+                self._status_s = time.monotonic()
+            return self._status
+
     async def ask(
         self,
         caller: Caller,
@@ -73,6 +92,8 @@ class CoreClient:
             RefusedError: no answer came; a command may have been taken.
         """
         assert self._http is not None, "the client is not open"
+        if method != "GET":
+            self._status = None  # who sends a command looks at what became of it
         told_of = {CALLER_HEADER: told(caller), **(headers or {})}
         try:
             async with self._http.request(method, path, data=body, headers=told_of) as response:

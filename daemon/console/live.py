@@ -65,7 +65,7 @@ def _section(name: str) -> Handler:
 
 
 async def _status(console: Console, request: web.Request, _: Nothing) -> web.Response:
-    return _passed_on(*await console.core.ask(caller_of(request), "GET", "/api/live/status"))
+    return _passed_on(*await console.core.status(caller_of(request)))
 
 
 async def _control(console: Console, request: web.Request, _: Nothing) -> web.Response:
@@ -101,7 +101,7 @@ ROUTES = (
         role="read",
         tag="live",
         summary="Everything about the daemon at this moment",
-        doc="Asked of the core itself, and answered once all it shows is durable.",
+        doc="Asked of the core itself at most five times a second, and answered once all it shows is durable.",
         handler=_status,
         answer=Status,
         refusals={HTTPStatus.SERVICE_UNAVAILABLE: _AWAY},

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
+from socket import SO_SNDBUF, SOL_SOCKET
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _MESSAGE_BYTES_MAX = 4_096
 _HEARTBEAT_S = 20.0
+_BUFFER_BYTES = 1 << 17
 _POLICY = 1008
 
 
@@ -48,6 +50,7 @@ async def _stream(console: Console, request: web.Request, asked: StreamAsked) ->
         # no compression: it would cost memory for every client, and time the core may need
         socket = web.WebSocketResponse(compress=False, heartbeat=_HEARTBEAT_S, max_msg_size=_MESSAGE_BYTES_MAX)
         await socket.prepare(request)
+        _bound_buffer(request)
         telling = asyncio.create_task(_tell(console, request, socket, asked, settings.client_stall_s))
         try:
             async for message in socket:
@@ -59,6 +62,13 @@ async def _stream(console: Console, request: web.Request, asked: StreamAsked) ->
         return socket
     finally:
         console.clients -= 1
+
+
+def _bound_buffer(request: web.Request) -> None:
+    """Keep the kernel from holding megabytes for a client that does not read."""
+    connection = None if request.transport is None else request.transport.get_extra_info("socket")
+    if connection is not None:
+        connection.setsockopt(SOL_SOCKET, SO_SNDBUF, _BUFFER_BYTES)
 
 
 async def _tell(

@@ -37,6 +37,7 @@ _ROWS_MAX = 256
 """Of each strategy and symbol in one frame."""
 _LINES_MAX = 200
 _SLOW_S = 1.0
+_RARE_S = 5.0
 _DURABLE_WITHIN_S = 5.0
 
 
@@ -66,7 +67,7 @@ class Publisher:
         self._rows: dict[tuple[str, str], deque[tuple[int, FeatureRow]]] = {}
         self._newest: dict[str, BarRow] = {}
         self._sent: dict[str, bytes] = {}
-        self._slow_due_s = 0.0
+        self._slow_due_s = self._rare_due_s = 0.0
         self._seq = -1
         self._heard_wall_ns = 0
 
@@ -127,7 +128,7 @@ class Publisher:
         self._rows.clear()
         self._sent.clear()
         self._missed = 0
-        self._slow_due_s = 0.0
+        self._slow_due_s = self._rare_due_s = 0.0
         self._seq = -1
 
     async def _frame(self, *, full: bool) -> bytes | None:
@@ -194,7 +195,9 @@ class Publisher:
         add("margin", [] if margin is None else [("", margin)])
         add("other_assets", [(row.asset, row) for row in view.other_assets()])
         add("streams", [(f"{row.symbol} {row.stream}", row) for row in view.streams()])
-        add("latency", [("", view.latency())])
+        if now_s >= self._rare_due_s:  # to sort what is kept takes as long as everything else
+            self._rare_due_s = now_s + _RARE_S
+            add("latency", [("", view.latency())])
         return sections
 
     async def _durable(self, seq: int) -> None:
