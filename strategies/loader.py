@@ -95,9 +95,13 @@ def make_strategy(kind: type[Strategy], params: Mapping[str, Any], label: str) -
     """Return an instance with `params`.
 
     Raises:
-        UserError: an unknown parameter, a wrong type, or a value out of its bounds.
+        UserError: an unknown parameter, a wrong type, a value out of its bounds, or a parameter that hides a method.
     """
     known = [field.name for field in msgspec.structs.fields(kind)]
+    hiding = next((name for name in known if hasattr(Strategy, name)), None)
+    if hiding is not None:
+        message = f"{label}: parameter {hiding}: every strategy has something of that name already; choose another"
+        raise UserError(message)
     for name in params:
         if name not in known:
             message = f"{label}: there is no parameter {name}{nearest(name, known)}; parameters are {', '.join(known)}"

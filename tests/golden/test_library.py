@@ -47,7 +47,7 @@ GOLDEN = (
     Golden("breakout", (HOURS,), 1098, 549, "93903.77185912", {"take_profit_atr": 8.0, "time_stop_bars": 200}),
     Golden("rsi2", (HOURS,), 1120, 560, "96949.12664000", {"short": True}),
     Golden("grid", (HOURS,), 996, 36, "100247.47620400"),
-    Golden("dca", (HOURS,), 927, 65, "55389.76186544", {"dip": 1.5, "profit": 0.05}),
+    Golden("dca", (HOURS,), 927, 65, "55389.76186544", {"dip": 1.5, "take_profit": 0.05}),
     Golden(
         "rule",
         (HOURS,),

@@ -74,7 +74,7 @@ def test_a_grid_never_holds_more_than_its_levels_and_sells_a_step_above_each_buy
 
 def test_averaging_buys_every_so_many_bars_more_below_its_average_and_sells_all_at_a_profit() -> None:
     prices = [100.0, 100.0, 100.0, 80.0, 80.0, 80.0, 80.0, 120.0, 120.0, 120.0, 120.0, 120.0, 120.0]
-    result = replay(closes(*prices), "dca", {"every": 3, "amount": 1_000.0, "dip": 2.0, "profit": 0.1})
+    result = replay(closes(*prices), "dca", {"every": 3, "amount": 1_000.0, "dip": 2.0, "take_profit": 0.1})
     told = [(side, round(price * quantity)) for side, price, quantity in bought(result)]
     assert told[:3] == [("buy", 1_000), ("buy", 2_000), ("buy", 2_000)]
     side, value = told[3]

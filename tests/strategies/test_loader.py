@@ -220,6 +220,14 @@ def test_a_wrong_parameter_is_one_line_that_names_it(write: Write, params: dict[
     assert str(caught.value) == line
 
 
+def test_a_parameter_that_would_hide_a_method_is_refused(write: Write) -> None:
+    """Else `self.close()` would call a number, at the first exit."""
+    use = write("from pitboss import Strategy\n\n\nclass Mine(Strategy):\n    close: float = 1.0\n")
+    kind = load_class(read_source(use))
+    with pytest.raises(UserError, match=r"^hider: parameter close: every strategy has something of that name already"):
+        make_strategy(kind, {}, "hider")
+
+
 def test_parameters_take_the_types_they_declare(write: Write) -> None:
     kind = load_class(read_source(write()))
     strategy = make_strategy(kind, {"period": 7, "share": 1, "long_only": False}, "m")
