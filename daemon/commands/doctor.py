@@ -132,8 +132,9 @@ def _token(state_dir: Path) -> Finding:
     path = state_dir / TOKEN_NAME
     if not path.exists():
         return Finding("token", "ok", "will be created at the first start")
-    if path.stat().st_mode & _GROUP_AND_OTHERS:
-        return Finding("token", "warning", f"{path} can be read by others; chmod 600 it")
+    for each in sorted(state_dir.glob("*.token")):
+        if each.stat().st_mode & _GROUP_AND_OTHERS:
+            return Finding("token", "warning", f"{each} can be read by others; chmod 600 it")
     return Finding("token", "ok", f"{path}, readable by you alone")
 
 

@@ -168,6 +168,18 @@ def _fill(
     )
 
 
+async def _audit(console: Console, _: web.Request, asked: PageAsked) -> t.Page[t.AuditRow]:
+    session = await console.history.session(asked.session)
+    fields = t.AuditRow.__struct_fields__
+    columns = ", ".join(fields).replace("ended_ns", "nullif(ended_ns, 0)")
+    conditions = [("session = ?", session.number), ("seq < ?", asked.cursor or None)]
+    found = await console.history.read(
+        lambda db: select(db, columns, "commands", conditions, "seq DESC", asked.limit + 1)
+    )
+    rows = tuple(t.AuditRow(**dict(zip(fields, row, strict=True))) for row in found[: asked.limit])
+    return t.Page(rows=rows, next=rows[-1].seq if len(found) > asked.limit else None)
+
+
 async def _orders(console: Console, _: web.Request, asked: OrdersAsked) -> t.Page[t.PastOrder]:
     session = await console.history.session(asked.session)
     columns = "rowid, order_id, seq, strategy, symbol, state, reason"
@@ -237,6 +249,14 @@ _ROWS: tuple[tuple[str, str, str, Handler, type[msgspec.Struct], Any], ...] = (
         _orders,
         OrdersAsked,
         t.Page[t.PastOrder],
+    ),
+    (
+        "audit",
+        "audit",
+        "Commands: who gave them, when, and their outcome, newest first",
+        _audit,
+        PageAsked,
+        t.Page[t.AuditRow],
     ),
     ("equity", "equity", "The equity at the close of bars", _equity, EquityAsked, t.Equity),
 )

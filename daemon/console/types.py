@@ -231,6 +231,29 @@ class FillRow(Answer, frozen=True):
     """In quote units; negative is a rebate."""
 
 
+class AuditRow(Answer, frozen=True):
+    """A command: who gave it, when, and what became of it."""
+
+    command_id: str
+    seq: int
+    """Number of its input."""
+    ts_ns: int
+    """The core's time of it."""
+    sent_ns: int
+    """When it was taken, by the wall; 0 where nobody noted that."""
+    action: str
+    """In words."""
+    role: str
+    """Of the token it was given with; empty where nobody noted that."""
+    name: str
+    """Of the token."""
+    address: str
+    outcome: str
+    note: str
+    ended_ns: int | None
+    """The core's time of the outcome, once there is one."""
+
+
 class PastOrder(Answer, frozen=True):
     """An order, and the last that was heard of it."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from http.cookies import SimpleCookie
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
@@ -57,6 +57,19 @@ async def test_roles_sessions_and_rotation_hold_at_the_console_too(start: Nurser
         assert client.ask("POST", CONTROL, RESUME, sent, token=None).status in (401, 403)
     assert daemon.ask("POST", CONTROL, RESUME, page, token=None).status in (401, 403), "the core knows no cookies"
     assert daemon.status()["state"] == "paused"
+
+    pages: list[Any] = []
+    cursor: int | None = 0
+    while cursor is not None:
+        found = client.get(f"/api/live/audit?limit=2&cursor={cursor}")
+        pages, cursor = pages + found["rows"], found["next"]
+    assert [(row["action"], row["outcome"], row["role"], row["name"]) for row in pages] == [
+        ("pause", "done", "control", "desk"),
+        ("resume", "done", "control", "desk"),
+        ("pause", "done", "control", "desk"),
+    ]
+    assert all(row["ended_ns"] >= row["ts_ns"] and row["sent_ns"] > 10**18 for row in pages)
+    assert client.ask("GET", "/api/live/audit?session=none").status == 404
 
     async with aiohttp.ClientSession(origin) as http:
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
