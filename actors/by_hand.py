@@ -127,6 +127,8 @@ class ByHand:
             self._answer(message.command_id, "refused", f"{message.actor} was not given up")
         elif message.anew and not actor.can_begin_anew:
             self._answer(message.command_id, "refused", f"what {message.actor} began with could not be kept")
+        elif not message.anew and not actor.can_go_on:
+            self._answer(message.command_id, "refused", f"what {message.actor} knew could not be kept; begin it anew")
         else:
             requests = [
                 (order.request, order.filled_lots)

@@ -46,8 +46,10 @@ class Kept(msgspec.Struct):
     abandoned: bool
     restarts: int
     restart_times_ns: list[int]
-    count_max: int = 0
-    """Of the wishes that were numbered when it was given up; 0 in what an older version kept."""
+    count_max: int = -1
+    """Of the wishes that were numbered when it failed last; -1 in what an older version kept."""
+    good: bool = True
+    """Whether the checkpoint of one that was given up is what it knew."""
 
 
 def take(strategy: StrategyPort, desk: Desk) -> Checkpoint:
@@ -66,8 +68,28 @@ def take(strategy: StrategyPort, desk: Desk) -> Checkpoint:
     )
 
 
+def bare(desk: Desk) -> Checkpoint:
+    """Return what is known of a strategy without asking it: how its books stand."""
+    first, *others = desk.standings.values()
+    further = [KeptStanding(each.lots, each.cost_atoms, None, 0.0, 0) for each in others]
+    return Checkpoint(b"", desk.count, first.lots, None, cost_atoms=first.cost_atoms, further=further)
+
+
+def of_given_up(strategy: StrategyPort, desk: Desk, *, recovered: bool) -> tuple[Checkpoint, bool]:
+    """Return what to keep of a strategy that is given up, and whether that is what it knew.
+
+    If it is, it is the same whenever its last checkpoint was made: a session that is continued has others.
+    """
+    if recovered:
+        try:
+            return take(strategy, desk), True
+        except TypeError:  # it knows what cannot be kept
+            return bare(desk), False
+    return bare(desk), False
+
+
 def last_good(checkpoint: Checkpoint, desk: Desk) -> Checkpoint:
-    """Return the checkpoint of an abandoned strategy: what it left half done may not even be kept."""
+    """Return the checkpoint of an abandoned strategy with its books as they are by now."""
     current = [standing.keep() for standing in desk.standings.values()]
     further = [
         msgspec.structs.replace(kept, position_lots=now.position_lots, cost_atoms=now.cost_atoms)

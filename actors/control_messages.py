@@ -108,7 +108,7 @@ class WithdrawOrder(Message, frozen=True):
 
 
 class RestartActor(Message, frozen=True):
-    """Have a strategy that was given up begin again: at its last checkpoint or, with `anew`, knowing nothing."""
+    """Have a strategy that was given up begin again: where it was or, with `anew`, knowing nothing."""
 
     command_id: str
     actor: str

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from actors.checkpoint import Checkpoint, Heeded, Kept, give_back, last_good, take
+from actors.checkpoint import Checkpoint, Heeded, Kept, give_back, last_good, of_given_up, take
 from actors.desk.again import take_up
 from actors.desk.desk import Desk
 from actors.desk.news import UPDATES, OrderNews, execution_of, forced_execution_of, update_of
@@ -51,10 +51,6 @@ if TYPE_CHECKING:
     from actors.messages import Message
     from actors.runtime.scheduler import Context
     from actors.strategy_port import StrategyPort
-
-
-_COUNT_APART = 1_000_000
-"""How far a strategy's numbers lie behind its checkpoint's when it begins again, where nobody kept how many it gave."""
 
 
 class StrategyActor:
@@ -109,6 +105,8 @@ class StrategyActor:
         self.intensity = intensity
         self.abandoned = False
         self._count_max = 0
+        self._good = True
+        """Whether its checkpoint is what it knew when it was given up."""
         self._pristine: bytes | None = None
         """Its state before its start; None where that cannot be kept."""
         self._context = context
@@ -409,14 +407,23 @@ class StrategyActor:
             for standing, bar in zip(self._standings.values(), seen, strict=True):
                 standing.bar = bar  # the desk knows the market even where the strategy stumbled over it
 
-    def abandon(self) -> None:
-        """Take no further messages."""
-        self.abandoned = True
-        self._count_max = max(self._count_max, self.desk.count)
-        self.desk.armed.clear()
+    def abandon(self, *, recovered: bool) -> None:
+        """Take no further messages, and keep what it knew, if that is to be had."""
+        desk = self.desk
+        desk.armed.clear()
+        if not self.abandoned:
+            self.abandoned = True
+            self._count_max = max(self._count_max, desk.count)
+            self._checkpoint, self._good = of_given_up(self._strategy, desk, recovered=recovered)
+            desk.forget()
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether it is known what it knew when it was given up."""
+        return self._good
 
     def on_begin_again(self, message: BeginAgain) -> None:
-        """Go on from the last checkpoint, or begin anew; the books are as they are, and orders it forgot are withdrawn.
+        """Go on where it was, or begin anew; the books are as they are, and of the orders only exits stay.
 
         Raises:
             Exception: whatever the user's code raises; it is then as it was, given up.
@@ -429,20 +436,20 @@ class StrategyActor:
             kept = msgspec.structs.replace(kept, strategy=self._pristine, exits=b"")
         self.desk.armed.clear()
         give_back(kept, self._strategy, self.desk)
-        self.desk.count = max(kept.ref, self._count_max or kept.ref + _COUNT_APART)
+        self.desk.count = max(kept.ref, self._count_max)
         if message.anew:
             self._begin()
         forgotten = take_up(self.desk, self.desk.exits, message)
         for ref in forgotten:
             self.desk.cancel(ref)
         self.desk.settle()
-        self.abandoned = False
+        self.abandoned, self._good = False, True
         self.intensity.times_ns.clear()
         self.intensity.restarts += 1
         self._keep()
-        note = "begun anew" if message.anew else "restored from its last checkpoint"
+        note = "begun anew" if message.anew else "goes on where it was"
         if forgotten:
-            note += f"; orders it does not remember are withdrawn: {len(forgotten)}"
+            note += f"; its orders that are no exits are withdrawn: {len(forgotten)}"
         self._context.emit(ActorRestarted(self.name, self.intensity.restarts))
         self._context.emit(CommandAnswered(message.command_id, "done", note))
 
@@ -471,7 +478,8 @@ class StrategyActor:
         """Return the state."""
         current = last_good(self._checkpoint, self.desk) if self.abandoned else take(self._strategy, self.desk)
         intensity = self.intensity
-        state = Kept(current, self.abandoned, intensity.restarts, intensity.times_ns, self._count_max)
+        times_ns = intensity.times_ns
+        state = Kept(current, self.abandoned, intensity.restarts, times_ns, self._count_max, self._good)
         return msgspec.msgpack.encode(state)
 
     def load(self, state: bytes) -> None:
@@ -479,7 +487,10 @@ class StrategyActor:
         kept = msgspec.msgpack.decode(state, type=Kept)
         if self._pristine is None:
             self._note_pristine()
-        self._count_max = kept.count_max
+        if kept.abandoned and kept.count_max < 0:
+            message = "what an older version kept of a strategy it had given up is not enough to begin it again"
+            raise ValueError(message)
+        self._count_max, self._good = max(0, kept.count_max), kept.good
         give_back(kept.checkpoint, self._strategy, self.desk)
         self.abandoned = kept.abandoned
         self.intensity.restarts = kept.restarts

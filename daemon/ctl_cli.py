@@ -77,9 +77,7 @@ def ctl_cancel(
 @ctl_app.command("restart")
 def ctl_restart(
     actor: Annotated[str, typer.Argument(metavar="ACTOR", help="Its name, for example strategy.ema_cross.")],
-    anew: Annotated[
-        bool, typer.Option("--anew", help="Begin as on its first start, instead of at its last checkpoint.")
-    ] = False,
+    anew: Annotated[bool, typer.Option("--anew", help="Begin as on its first start, instead of where it was.")] = False,
     state_dir: StateDirOption = None,
     key: KeyOption = None,
     as_json: JsonOption = False,

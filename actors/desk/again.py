@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def take_up(desk: Desk, exits: Exits, message: BeginAgain) -> list[int]:
-    """Bring exits as a checkpoint has them up to what works now; return the orders that nobody remembers.
+    """Bring exits as a checkpoint has them up to what works now; return the orders that are none of them.
 
     A stop that only reduces is never one of these: whatever has become of its strategy, it protects. Where there is a
     plan without a stop, it becomes that plan's.

@@ -80,8 +80,8 @@ class Recoverable(Actor, Protocol):
         """Return to the state before the message in hand, saying nothing."""
         ...
 
-    def abandon(self) -> None:
-        """Take no further messages."""
+    def abandon(self, *, recovered: bool) -> None:
+        """Take no further messages; with `recovered`, what it knows just now is good."""
         ...
 
 
@@ -288,15 +288,15 @@ class Scheduler:
         letter = self.dead_letters.add(actor.name, self.seq, self.context.now_ns, message, error)
         isolated = cast("Recoverable", actor)
         restarted = isolated.intensity.allows(self.context.now_ns)
-        if restarted:
-            try:
-                isolated.recover()
-            except Exception as second:  # noqa: BLE001 - user code again, at the same boundary
-                self.dead_letters.add(actor.name, self.seq, self.context.now_ns, message, second)
-                restarted = False
-            self.context.outbox.clear()
+        try:
+            isolated.recover()
+            recovered = True
+        except Exception as second:  # noqa: BLE001 - user code again, at the same boundary
+            self.dead_letters.add(actor.name, self.seq, self.context.now_ns, message, second)
+            recovered = restarted = False
         if not restarted:
-            isolated.abandon()
+            isolated.abandon(recovered=recovered)
+        self.context.outbox.clear()
         self.context.emit(ActorFailed(actor=actor.name, error=letter.error, escalated=not restarted))
         if restarted:
             self.context.emit(ActorRestarted(actor=actor.name, restarts=isolated.intensity.restarts))

@@ -479,7 +479,7 @@ def test_a_strategy_that_was_given_up_goes_on(rig: Any, scripted: Scripted, of: 
         assert (actor.abandoned, actor.strategy.count) == (False, 0 if anew else 2)
         assert actor.desk.position == 5, "its book is what it was"
         assert last(each)[1] == "done"
-        assert last(each)[2].startswith("begun anew" if anew else "restored from its last checkpoint")
+        assert last(each)[2].startswith("begun anew" if anew else "goes on where it was")
         assert states(each) == ("halted", "running"), "trading is resumed by another command"
         each.post(m.Resume("d"))
         said = each.flat(104, 6)
@@ -490,8 +490,8 @@ def test_a_strategy_that_was_given_up_goes_on(rig: Any, scripted: Scripted, of: 
     assert other.core.digest.value == bench.core.digest.value
 
 
-def test_orders_it_forgot_are_withdrawn_and_its_stops_are_not(rig: Any, scripted: Scripted) -> None:
-    """Its checkpoint is of its start; its plan is gone, but what protects stays at work."""
+def test_its_other_orders_are_withdrawn_and_its_stops_are_not(rig: Any, scripted: Scripted) -> None:
+    """What became of them while it was given up it was not told; what protects stays at work."""
     settings = FREE | {"supervision": {"restarts_max": 0, "safe_state": "halt", "checkpoint_inputs": 1_000}}
     plan = {
         0: lambda s: s.buy(5),
@@ -503,7 +503,7 @@ def test_orders_it_forgot_are_withdrawn_and_its_stops_are_not(rig: Any, scripted
     assert open_orders(bench) == [("a", "limit", -2), ("a", "stop", -5)]
     bench.post(m.RestartActor("c", "strategy.a"))
     assert open_orders(bench) == [("a", "stop", -5)]
-    assert last(bench)[2] == "restored from its last checkpoint; orders it does not remember are withdrawn: 1"
+    assert last(bench)[2] == "goes on where it was; its orders that are no exits are withdrawn: 1"
 
 
 def test_exits_are_taken_up_as_they_are(rig: Any, scripted: Scripted) -> None:
@@ -524,6 +524,61 @@ def test_exits_are_taken_up_as_they_are(rig: Any, scripted: Scripted) -> None:
     assert order.request.stop_ticks > 97, "it trails again"
     bench.bar(90)
     assert (lots(bench), open_orders(bench)) == (0, [])
+
+
+def test_what_it_goes_on_with_is_the_same_in_a_session_that_was_continued(rig: Any, scripted: Scripted) -> None:
+    """A continued session has other checkpoints than one that never ended."""
+    settings = FREE | {"supervision": {"restarts_max": 0, "safe_state": "halt", "checkpoint_inputs": 3}}
+    plan = {0: lambda s: s.bracket(10, stop=95, trail=5), 1: lambda s: s.buy(1, limit=50)}
+
+    def make() -> Any:
+        return rig(poisoned(scripted, 104, plan=plan), settings=settings)
+
+    one, two = make(), make()
+    for price in (100, 101, 102, 103, 104, 105):
+        for each in (one, two):
+            each.bar(price)
+        fresh = make()
+        fresh.restore(two.snapshot())
+        fresh.opens_ns = dict(two.opens_ns)
+        two = fresh
+    for each in (one, two):
+        assert each.core.strategies[0].abandoned
+        each.post(m.RestartActor("c", "strategy.a"))
+        each.post(m.Resume("d"))
+        each.flat(106, 5)
+        assert each.core.strategies[0].strategy.seen == 9
+    assert one.snapshot() == two.snapshot()
+    assert one.core.digest.value == two.core.digest.value
+
+
+def test_what_could_not_be_kept_can_only_begin_anew(rig: Any, scripted: Scripted) -> None:
+    def act(strategy: Any, bar: m.Bar) -> None:
+        if bar.open == 101:
+            strategy.file = object()
+        if bar.open == 102:
+            raise ValueError("poison")
+
+    bench = rig(scripted(every_bar=act), settings=FREE | {"supervision": {"restarts_max": 0, "safe_state": "halt"}})
+    for price in (100, 101, 102):
+        bench.bar(price)
+    bench.post(m.RestartActor("c", "strategy.a"))
+    assert last(bench)[1:] == ("refused", "what strategy.a knew could not be kept; begin it anew")
+    bench.post(m.RestartActor("d", "strategy.a", anew=True))
+    assert last(bench)[1:] == ("done", "begun anew")
+    assert not hasattr(bench.core.strategies[0].strategy, "file")
+
+
+def test_a_strategy_an_older_version_gave_up_is_run_again_from_the_journal(rig: Any, scripted: Scripted) -> None:
+    """Its snapshot does not say how many wishes it had numbered: it is refused, and passed over by who recovers."""
+    bench = given_up(rig, scripted, {})
+    taken = bench.core.snapshot()
+    state = msgspec.msgpack.decode(taken.actors["strategy.a"])
+    del state["count_max"]
+    actors = taken.actors | {"strategy.a": msgspec.msgpack.encode(state)}
+    other = rig(poisoned(scripted, 102, plan={}), settings=FREE | GIVEN_UP)
+    with pytest.raises(ValueError, match="older version"):
+        other.core.restore(msgspec.structs.replace(taken, actors=actors))
 
 
 @pytest.mark.parametrize(

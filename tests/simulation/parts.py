@@ -24,10 +24,16 @@ class Restless(Strategy):
     """Size of an order, in base units."""
     until_ns: int = 0
     """When it has had enough; 0 for never."""
+    fails_every: int = 0
+    """It fails in every so many minutes, and is given up before long; 0 for never."""
 
     def on_start(self) -> None:
         self.random = self.seed
         self.refs: list[int] = []
+
+    def stumble(self, bar: m.Bar) -> None:
+        if self.fails_every and bar.close_ns // MINUTE % self.fails_every == 0:
+            raise ValueError
 
     def draw(self, choices: int) -> int:
         self.random = (self.random * 6364136223846793005 + 1442695040888963407) % 2**64
@@ -36,6 +42,7 @@ class Restless(Strategy):
     def on_bar(self, bar: m.Bar, _: Any, /) -> None:
         if 0 < self.until_ns < bar.close_ns:
             return
+        self.stumble(bar)
         size = self.unit * (1 + self.draw(3))
         away = bar.close * (1 + self.draw(5)) / 2_000
         held = self.position
@@ -83,6 +90,7 @@ class BothWays(Restless):
     def on_bar(self, bar: m.Bar, _: Any, /) -> None:
         if 0 < self.until_ns < bar.close_ns:
             return
+        self.stumble(bar)
         size = self.unit * (1 + self.draw(3))
         away = bar.close * (1 + self.draw(5)) / 2_000
         side = 1 if self.draw(2) else -1

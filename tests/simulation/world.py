@@ -270,7 +270,8 @@ class World:
         if (name, symbol) in self.guard.books:
             return Managed(seed=self._seed + number, unit=unit, both_ways=contract)
         kind = BothWays if contract else Restless
-        return kind(seed=self._seed + number, unit=unit, until_ns=QUIET_NS if self.guard.books else 0)
+        until_ns = QUIET_NS if self.guard.books else 0
+        return kind(seed=self._seed + number, unit=unit, until_ns=until_ns, fails_every=7 if self._seed % 5 == 3 else 0)
 
     def start(self) -> None:
         """Begin, or go on from what is durable."""
@@ -409,10 +410,16 @@ class World:
                 m.ClosePosition(command_id, plan.id, plan.symbol),
                 m.WithdrawOrder(command_id, draw.choice(orders)),
                 m.WithdrawOrder(command_id, orders[-1]),
+                m.RestartActor(command_id, plan.name, anew=draw.random() < 0.5),
             ]
         )
+        given_up = [actor.name for actor in core.strategies if actor.abandoned]
+        if given_up and draw.random() < 0.5:
+            message = m.RestartActor(command_id, draw.choice(given_up), anew=draw.random() < 0.5)
         self.post(message)
         self.steered[command_id] = type(message).__name__
+        if given_up:
+            self.post(m.Resume(f"again{command_id}"))
 
     def post_all(self, messages: list[m.Message]) -> None:
         """Post several inputs, one after the other."""
