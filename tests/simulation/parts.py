@@ -14,6 +14,8 @@ MS = 1_000_000
 SECOND = 1_000 * MS
 MINUTE = 60 * SECOND
 UNIT = 10**8
+WELL_NS = 1_700_000_000 * SECOND + 200 * MINUTE
+"""From here on no strategy fails any more, so that the end is calm."""
 
 
 class Restless(Strategy):
@@ -32,7 +34,8 @@ class Restless(Strategy):
         self.refs: list[int] = []
 
     def stumble(self, bar: m.Bar) -> None:
-        if self.fails_every and bar.close_ns // MINUTE % self.fails_every == 0:
+        minute = bar.close_ns // MINUTE
+        if self.fails_every and minute % self.fails_every == 0 and bar.close_ns < WELL_NS:
             raise ValueError
 
     def draw(self, choices: int) -> int:
