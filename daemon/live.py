@@ -22,6 +22,7 @@ from actors.messages import Halt, LimitsConfigured, TapeEnded, VenueLink
 from actors.runtime.clock import LiveClock, knowable_ns
 from actors.runtime.journal import Record, encode_input, link
 from actors.runtime.timers import NEVER_NS
+from daemon.histogram import Histogram
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,13 +42,20 @@ _LATENCIES_KEPT = 4_096
 log = structlog.get_logger()
 
 
-class Latencies:
-    """Newest latencies of one kind, in ns."""
+class Latencies(Histogram):
+    """Latencies of one kind, in ns: the newest, and how many there were of which size."""
 
     __slots__ = ("kept",)
 
     def __init__(self, count_max: int = _LATENCIES_KEPT) -> None:
+        super().__init__()
         self.kept: deque[int] = deque(maxlen=count_max)
+
+    def add(self, duration_ns: int) -> None:
+        """Take one in."""
+        self.kept.append(duration_ns)
+        self.buckets[(duration_ns - 1).bit_length()] += 1  # as above, without the call: every input pays for it
+        self.sum_ns += duration_ns
 
     def quantile(self, fraction: float) -> int | None:
         """Return the quantile of what is kept, or None if nothing is."""
@@ -153,6 +161,11 @@ class LiveDriver:
     def mailbox_count(self) -> int:
         """Inputs waiting for the core."""
         return len(self._data) + len(self._commands)
+
+    @property
+    def lag_s(self) -> float:
+        """How long the oldest effect has waited for its input to be durable."""
+        return (time.perf_counter_ns() - self._unreleased[0][1]) / 1e9 if self._unreleased else 0.0
 
     def pending_command(self, idempotency_key: str) -> tuple[AnyCommand, anyio.Event] | None:
         """Return a command that waits under this key, and the event of its being run."""
@@ -262,7 +275,7 @@ class LiveDriver:
         decided_ns = time.perf_counter_ns()
         self._keep(now_ns, message, effects)
         if effects is not None:
-            self.decided.kept.append(decided_ns - posted_ns)
+            self.decided.add(decided_ns - posted_ns)
             self._unreleased.append((scheduler.seq, posted_ns))
         if scheduler.seq - self._last_snapshot_seq >= self._settings.journal.snapshot_inputs:
             self.snapshot()
@@ -297,7 +310,7 @@ class LiveDriver:
             self.on_durable(durable_seq)
         while self._unreleased and self._unreleased[0][0] <= durable_seq:
             _, posted_ns = self._unreleased.popleft()
-            self.released.kept.append(now_ns - posted_ns)
+            self.released.add(now_ns - posted_ns)
         if self.tape_ended and durable_seq == self.core.scheduler.seq:
             self.idle_at_end.set()
 

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, cast
 import structlog
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from structlog.typing import EventDict, Processor, WrappedLogger
 
     from config.schema import Log
@@ -29,6 +31,8 @@ _LINES_WAITING_MAX = 1_000
 
 _hidden: set[str] = set()
 _waiting: deque[dict[str, Any]] | None = None
+_subject: dict[str, Any] = {}
+_newest_seq: Callable[[], int] | None = None
 
 
 def hide(secret: str) -> None:
@@ -48,6 +52,28 @@ def _keep(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Keep a line for others, as it is written."""
     if _waiting is not None:
         _waiting.append({"wall_ns": time.time_ns(), **event})
+    return event
+
+
+def bind(newest_seq: Callable[[], int] | None = None, **subject: object) -> None:
+    """Have every JSON line from now on say what it is about, where it does not say so itself.
+
+    Args:
+        newest_seq: number of the input in hand, or else of the newest.
+        subject: the session, the run, and so on.
+    """
+    global _newest_seq  # noqa: PLW0603 - as the configuration of logging itself, one for the process
+    _newest_seq = newest_seq
+    _subject.clear()
+    _subject.update(subject)
+
+
+def _about(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Say what a line is about: programs read one line without those before it."""
+    for key, value in _subject.items():
+        event.setdefault(key, value)
+    if _newest_seq is not None:
+        event.setdefault("seq", _newest_seq())
     return event
 
 
@@ -121,7 +147,7 @@ def configure_logging(settings: Log) -> None:
             structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), sort_keys=False),
         ]
     else:
-        processors += [structlog.processors.format_exc_info, redact, _keep, structlog.processors.JSONRenderer()]
+        processors += [structlog.processors.format_exc_info, redact, _keep, _about, structlog.processors.JSONRenderer()]
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, settings.level.upper())),

@@ -36,7 +36,7 @@ from daemon.edges.reporter import Reporter
 from daemon.edges.snapshot import SnapshotFile
 from daemon.edges.tape_feed import TapeFeed
 from daemon.live import LiveDriver
-from daemon.log import hide
+from daemon.log import bind, hide
 from daemon.notify import notify, watchdog_interval_s
 from daemon.recovery import Opened, close_run, open_instruments, open_session
 from daemon.state_dir import ENDPOINT_NAME, TOKEN_BYTES, Endpoint, StateLock, load_token, write_atomically
@@ -177,6 +177,7 @@ class _Run:
         self._options = options
         self._db = db
         self._opened = opened
+        bind(lambda: opened.core.scheduler.seq, session=opened.id, run=opened.run)
         self._ending = anyio.Event()
         self._why = ""
         self._exit_code = EXIT_OK
@@ -232,7 +233,8 @@ class _Run:
         if venue is not None:
             venue.attach(core, self._driver)
         if console is not None:
-            console.publisher.attach(core, self._view, self._driver)
+            limits = (lambda: None) if venue is None else venue.limits
+            console.publisher.attach(core, self._view, self._driver, limits)
             self._server.console_port = console.port
 
     async def run(self) -> Outcome:

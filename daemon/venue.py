@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from daemon.edges.dead_man import DeadMan
     from daemon.edges.gateway import Gateway
     from daemon.edges.venue_client import VenueClient
-    from daemon.edges.venue_limits import Limits
+    from daemon.edges.venue_limits import Limits, LimitStatistics
     from daemon.live import LiveDriver
     from daemon.market_feed import MarketFeed
 
@@ -117,6 +117,7 @@ class VenueEdges:
         self._feed: MarketFeed | None = None
         self._driver: LiveDriver | None = None
         self._dead_man: DeadMan | None = None
+        self._limits: Limits | None = None
         self._told = anyio.Event()
         """Set once the core knows that nothing is connected yet."""
 
@@ -134,6 +135,7 @@ class VenueEdges:
         self._driver = driver
         exchange = self._settings.exchange
         limits = Limits(self._feed_client.weight_per_minute)  # one for all: a venue counts by address, whoever asks
+        self._limits = limits
         for client in (self._feed_client, self._gateway_client):
             limits.observe((None if client is None else client.used_weight()) or 0)  # by the start, and who was before
         self._feed = MarketFeed(self._feed_client, core, driver, exchange, limits)
@@ -174,6 +176,10 @@ class VenueEdges:
     def statistics(self) -> list[StreamRow]:
         """Return how every stream of market data is doing."""
         return [] if self._feed is None else self._feed.statistics()
+
+    def limits(self) -> LimitStatistics | None:
+        """Return how much request weight is spent."""
+        return None if self._limits is None else self._limits.statistics()
 
     async def disarm(self) -> None:
         """Switch the venue's dead-man switch off, for the session is over."""

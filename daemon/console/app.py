@@ -15,6 +15,7 @@ from daemon.console.bars import Rows
 from daemon.console.core import CoreClient
 from daemon.console.history import History
 from daemon.console.lines import Lines
+from daemon.console.metrics import Metrics
 from daemon.console.openapi import describe
 from daemon.console.routes import read_asked
 from daemon.console.table import ROUTES
@@ -53,6 +54,7 @@ class Console:
         gate: who may speak.
         login: sessions of browsers.
         clients: how many listen to the stream.
+        metrics: what Prometheus is told.
     """
 
     def __init__(self, hello: Hello, mirror: Mirror) -> None:
@@ -72,6 +74,7 @@ class Console:
         self.logs = Lines(_LINES_KEPT)
         self.rows = Rows(_ROWS_KEPT)
         self.clients = 0
+        self.metrics = Metrics(self)
 
     @cached_property
     def document(self) -> Document:

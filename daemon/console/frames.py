@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from config.schema import Settings
+from daemon.histogram import HistogramRow
 
 _LENGTH_BYTES = 4
 _FRAME_BYTES_MAX = 64 * 1024 * 1024
@@ -35,6 +36,30 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True):
     started_wall_ns: int
 
 
+class Meters(msgspec.Struct, frozen=True, kw_only=True):
+    """What is counted in the daemon and no client of the stream needs; the console's metrics are made of it."""
+
+    counts: dict[str, int]
+    """Messages of the session by type; inputs begin with ``entry:``."""
+    decided: HistogramRow
+    """From an input's arrival until the core has decided."""
+    released: HistogramRow
+    """From there until its effects may leave."""
+    acknowledged: HistogramRow
+    """From an order's birth until the venue accepted it, by the core's time."""
+    filled: HistogramRow
+    """Until it was filled whole, likewise."""
+    lag_inputs: int
+    """Inputs that were not durable when this was read."""
+    lag_s: float
+    """How long the oldest effect had waited for that."""
+    dead_letters: int
+    weight: int | None
+    """Request weight of the last minute; None without a venue."""
+    weight_max: int | None
+    requests_waiting: int | None
+
+
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
     """What has changed since the frame before."""
 
@@ -50,6 +75,8 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     """Of the daemon's log, oldest first."""
     missed: int
     """Events before these that nobody kept, because there were too many."""
+    meters: Meters | None = None
+    """Once a second."""
 
 
 decode_hello = msgspec.json.Decoder(Hello).decode

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from daemon.console.app import Console
 
 _READY_WITHIN_S = 2.0
-_STARTING = {HTTPStatus.SERVICE_UNAVAILABLE: "nothing has been heard of the daemon yet"}
+STARTING = {HTTPStatus.SERVICE_UNAVAILABLE: "nothing has been heard of the daemon yet"}
 _AWAY = "the core does not answer; a command that was sent may have been taken"
 _SINGLE = ("summary", "venue", "risk", "margin", "latency")
 _PATHS = {
@@ -138,7 +138,7 @@ ROUTES = (
             summary=summary,
             handler=_section(name),
             answer=_answer(name),
-            refusals=_STARTING,
+            refusals=STARTING,
         )
         for name, (summary, path) in _PATHS.items()
     ),

@@ -16,7 +16,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from daemon.console.frames import Frame
+    from daemon.console.frames import Frame, Meters
 
 _GONE_MAX = 10_000
 """Rows that are gone, remembered for clients that were away."""
@@ -34,12 +34,14 @@ class Mirror:
         epoch: another one is another process, whose versions mean something else.
         seq: version of the whole.
         ready: set once there is something to show.
+        meters: what the daemon counted, as it was told last.
     """
 
     def __init__(self, events_kept: int) -> None:
         self.epoch = secrets.token_hex(6)
         self.seq = 0
         self.ready = asyncio.Event()
+        self.meters: Meters | None = None
         self.on_rows: Callable[[list[msgspec.Raw]], None] | None = None
         """Told the bars of every frame."""
         self.on_lines: Callable[[list[dict[str, Any]]], None] | None = None
@@ -67,6 +69,8 @@ class Mirror:
             self._event_count += len(frame.events) + frame.missed
             self._counts.append((seq, self._event_count))
             self._events.extend((seq, event.copy()) for event in frame.events)
+        if frame.meters is not None:
+            self.meters = frame.meters
         if frame.rows and self.on_rows is not None:
             self.on_rows(frame.rows)
         if frame.lines and self.on_lines is not None:

@@ -83,7 +83,7 @@ def _operation(route: Route, asked: Document, schema: dict[str, Document], refus
         refusals[status] = reason if status not in refusals else f"{refusals[status]}; {reason}"
     answer: Document = {"description": route.summary}
     if isinstance(route.answer, str):
-        answer["content"] = {route.answer: {"schema": {"type": "string"}}}
+        answer["content"] = {kind: {"schema": {"type": "string"}} for kind in route.answer.split(", ")}
     elif "answer" in schema:
         answer["content"] = {_JSON: {"schema": schema["answer"]}}
     operation: Document = {

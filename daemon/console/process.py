@@ -16,7 +16,7 @@ import structlog
 from daemon.console.app import ConsoleServer
 from daemon.console.frames import decode_frame, decode_hello, read_document
 from daemon.console.mirror import Mirror
-from daemon.log import configure_logging, hide
+from daemon.log import bind, configure_logging, hide
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -62,6 +62,7 @@ async def _serve(pipe: socket, listener: socket) -> None:
         hello = decode_hello(await read_document(reader))
         configure_logging(hello.settings.log)
         hide(hello.token)
+        bind(session=hello.session, run=hello.run, process="console")
         mirror = Mirror(hello.settings.console.events_kept)
         feeding = asyncio.create_task(_feed(reader, mirror))
         server = await _open(hello, mirror, listener)

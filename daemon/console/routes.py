@@ -53,7 +53,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     body: Any = None
     """What its body is; None for none."""
     answer: Any = None
-    """What it answers; a text is a media type."""
+    """What it answers; a text is a media type, or several with commas between."""
     status: HTTPStatus = HTTPStatus.OK
     has_etag: bool = False
     """Whether the answer has an ETag: 304 if it is the one that was sent with If-None-Match."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daemon.console import about, bars, live, past, session, setup, stream
+from daemon.console import about, bars, live, metrics, past, session, setup, stream
 
 ROUTES = (
     *about.ROUTES,
@@ -12,4 +12,5 @@ ROUTES = (
     *bars.ROUTES,
     *setup.ROUTES,
     *stream.ROUTES,
+    *metrics.ROUTES,
 )

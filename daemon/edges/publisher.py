@@ -19,17 +19,20 @@ from config.timeframe import format_timeframe
 from daemon.console.events import HEARD, event_of
 from daemon.console.frames import encode, packed
 from daemon.console.types import BarRow
+from daemon.edges.counting import Counting
 from daemon.log import keep_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from socket import socket
 
     from actors.messages import Message
+    from actors.runtime.lanes import Handler
     from actors.runtime.scheduler import Table
     from actors.system import Core
     from daemon.console.frames import Hello
     from daemon.control.view import StatusView
+    from daemon.edges.venue_limits import LimitStatistics
     from daemon.live import LiveDriver
 
 _EVENTS_MAX = 512
@@ -70,14 +73,33 @@ class Publisher:
         self._slow_due_s = self._rare_due_s = 0.0
         self._seq = -1
         self._heard_wall_ns = 0
+        self._counting = Counting()
 
     def observers(self) -> Table:
         """Return the rows of the subscription table this adds."""
-        return {**{kind: [self.on_message] for kind in HEARD}, FeatureRow: [self.on_message]}
+        table: dict[type[Message], list[Handler]] = {kind: [self.on_message] for kind in HEARD}
+        table[FeatureRow] = [self.on_message]
+        for kind, handlers in self._counting.observers().items():
+            table.setdefault(kind, []).extend(handlers)
+        return table
 
-    def attach(self, core: Core, view: StatusView, driver: LiveDriver) -> None:
-        """Listen to `core` from now on; show what `view` shows, once `driver` has made it durable."""
+    def attach(
+        self,
+        core: Core,
+        view: StatusView,
+        driver: LiveDriver,
+        limits: Callable[[], LimitStatistics | None] = lambda: None,
+    ) -> None:
+        """Listen to `core` from now on; show what `view` shows, once `driver` has made it durable.
+
+        Args:
+            core: the core.
+            view: of it.
+            driver: its driver.
+            limits: of requests to the venue, if there is one.
+        """
         self._core, self._view, self._driver = core, view, driver
+        self._counting.attach(core, driver, limits)
 
     def on_message(self, message: Message) -> None:
         """Keep a message until its input is durable."""
@@ -128,6 +150,7 @@ class Publisher:
         self._rows.clear()
         self._sent.clear()
         self._missed = 0
+        self._counting.forget()
         self._slow_due_s = self._rare_due_s = 0.0
         self._seq = -1
 
@@ -136,13 +159,18 @@ class Publisher:
         assert self._core is not None
         assert self._driver is not None
         seq = self._core.scheduler.seq
-        sections = self._changed(seq)
+        now_s = time.monotonic()
+        slow = now_s >= self._slow_due_s
+        if slow:
+            self._slow_due_s = now_s + _SLOW_S
+        meters = self._counting.news() if slow else None  # how far the disk is behind, before it is waited for
+        sections = self._changed(seq, slow=slow)
         await self._durable(seq)
         events, self._events = self._events, deque()
         rows, self._rows = self._rows, {}
         missed, self._missed = self._missed, 0
         lines = [self._lines.popleft() for _ in range(min(len(self._lines), _LINES_MAX))]
-        if not (sections or events or rows or lines or full):
+        if not (sections or events or rows or lines or full or meters):
             return None
         told = [_bar_row(*row) for kept in rows.values() for row in kept]
         if told or full:
@@ -156,15 +184,14 @@ class Publisher:
                 "rows": told,
                 "lines": lines,
                 "missed": missed,
+                "meters": meters,
             }
         )
 
-    def _changed(self, seq: int) -> dict[str, msgspec.Raw]:
-        """Return the sections that are not as they were told last, encoded."""
+    def _changed(self, seq: int, *, slow: bool) -> dict[str, msgspec.Raw]:
+        """Return the sections that are not as they were told last, encoded; all only if `slow`."""
         view = self._view
         assert view is not None
-        now_s = time.monotonic()
-        slow = now_s >= self._slow_due_s
         if seq != self._seq:
             self._seq, self._heard_wall_ns = seq, time.time_ns()
         elif not slow:
@@ -182,7 +209,6 @@ class Publisher:
         add("orders", [(row.order_id, row) for row in view.orders()])
         if not slow:
             return sections
-        self._slow_due_s = now_s + _SLOW_S
         add("books", [(f"{row.strategy} {row.symbol}", row) for row in view.books()])
         add("symbols", [(row.symbol, row) for row in view.symbols()])
         add("strategies", [(row.strategy, row) for row in view.strategies()])
@@ -195,6 +221,7 @@ class Publisher:
         add("margin", [] if margin is None else [("", margin)])
         add("other_assets", [(row.asset, row) for row in view.other_assets()])
         add("streams", [(f"{row.symbol} {row.stream}", row) for row in view.streams()])
+        now_s = time.monotonic()
         if now_s >= self._rare_due_s:  # to sort what is kept takes as long as everything else
             self._rare_due_s = now_s + _RARE_S
             add("latency", [("", view.latency())])

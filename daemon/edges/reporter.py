@@ -99,7 +99,10 @@ class Reporter(Outbox):
                 )
             case m.ActorFailed():
                 write = log.error if message.escalated else log.warning
-                write("actor_failed", seq=seq, actor=message.actor, error=message.error, given_up=message.escalated)
+                whose = {"actor": message.actor, **_strategy(message.actor)}
+                write("actor_failed", seq=seq, **whose, error=message.error, given_up=message.escalated)
+            case m.ActorRestarted():
+                log.warning("actor_restarted", seq=seq, **_fields(message), **_strategy(message.actor))
             case m.TradingStateChanged() | m.StrategyStateChanged() | m.CommandAnswered() | m.LimitChanged():
                 _write_control(seq, message)
             case m.VenueLink():
@@ -147,6 +150,11 @@ def _write_control(
         case m.LimitChanged():
             event = "limit_not_changed" if message.refused else "limit_changed"
             log.warning(event, seq=seq, **{name: value for name, value in _fields(message).items() if value})
+
+
+def _strategy(actor: str) -> dict[str, str]:
+    """Return which strategy an actor is, if it is one."""
+    return {"strategy": actor.removeprefix("strategy.")} if actor.startswith("strategy.") else {}
 
 
 def _event_name(message: m.Message) -> str:

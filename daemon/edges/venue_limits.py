@@ -53,6 +53,8 @@ class LimitStatistics(msgspec.Struct, frozen=True):
     """Weight of the last 60 s."""
     paused_s: float
     """How long nothing goes out, because the venue asked for it."""
+    weight_max: int
+    """In any 60 s."""
 
 
 class _Ticket:
@@ -117,7 +119,8 @@ class Limits:
     def statistics(self) -> LimitStatistics:
         """Return the state of the limiter."""
         self._forget()
-        return LimitStatistics(len(self._waiting), self._total, max(0.0, self._paused_until_s - self._clock()))
+        paused_s = max(0.0, self._paused_until_s - self._clock())
+        return LimitStatistics(len(self._waiting), self._total, paused_s, self._limit)
 
     def _wait_s(self, ticket: _Ticket) -> float:
         """Return how long the first ticket has to wait as things stand."""

@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from config.schema import Log
-from daemon.log import configure_logging, hide
+from daemon.log import bind, configure_logging, hide
 
 SECRET = "s3cr3t-of-a-test"
 
@@ -23,6 +23,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], list[dict
     configure_logging(Log(format="json"))
     hide(SECRET)
     yield lambda: [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    bind()
     structlog.reset_defaults()
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)
@@ -39,6 +40,16 @@ def test_a_line_is_one_json_object_with_level_and_time(lines: Callable[[], list[
         "with\nnewline",
     )
     assert line["timestamp"].endswith("Z")
+
+
+def test_a_line_says_what_it_is_about_unless_it_does_so_itself(lines: Callable[[], list[dict[str, Any]]]) -> None:
+    bind(iter(range(7, 9)).__next__, session="S-1", run=3)
+    structlog.get_logger().info("disk_nearly_full")
+    structlog.get_logger().info("fill", seq=5, strategy="a")
+    logging.getLogger("somebody").warning("else")
+
+    about = [{name: line[name] for name in ("session", "run", "seq")} for line in lines()]
+    assert about == [{"session": "S-1", "run": 3, "seq": seq} for seq in (7, 5, 8)]
 
 
 @pytest.mark.parametrize(

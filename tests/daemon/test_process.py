@@ -341,6 +341,9 @@ def test_the_first_lines_of_the_log_name_address_token_file_and_session(start: N
     assert (first["event"], first["address"]) == ("listening", daemon.url)
     assert first["token_file"] == str(daemon.state_dir / "control.token")
     assert (second["event"], second["session"]) == ("session", daemon.status()["session"])
+    assert {(line["session"], line["run"], type(line["seq"])) for line in (first, second)} == {
+        (second["session"], 1, int)
+    }
 
 
 def test_the_log_is_for_people_on_a_terminal(start: Nursery) -> None:

@@ -1,0 +1,125 @@
+"""What Prometheus is told, and the dashboard that shows it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from prometheus_client.openmetrics import parser as openmetrics
+from prometheus_client.parser import text_string_to_metric_families
+
+from daemon.histogram import Histogram
+from daemon.live import Latencies
+from tests.daemon.conftest import eventually
+
+if TYPE_CHECKING:
+    from tests.daemon.console.conftest import Client
+
+pytestmark = pytest.mark.slow
+
+DASHBOARD = Path(__file__).parents[3] / "docs" / "grafana.json"
+STRICT = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.4,*/*;q=0.1"
+
+Sample = tuple[str, tuple[tuple[str, str], ...]]
+
+
+def scraped(client: Client, accept: str = "text/plain") -> tuple[dict[str, str], dict[Sample, float]]:
+    """Return the type of every family and every sample."""
+    answer = client.ask("GET", "/metrics", headers={"Accept": accept})
+    assert answer.status == 200, answer
+    text = answer.raw.decode()
+    parse = text_string_to_metric_families
+    if answer.headers["Content-Type"].startswith("application/openmetrics-text"):
+        parse = openmetrics.text_string_to_metric_families
+    families = list(parse(text))
+    samples = {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in families
+        for sample in family.samples
+    }
+    return {family.name: family.type for family in families}, samples
+
+
+def test_metrics_say_what_the_status_says(client: Client) -> None:
+    client.daemon.wait_for(lambda s: s["positions"] and s["orders"], "a position and an order")
+    before = client.daemon.status()
+    eventually(
+        lambda: scraped(client)[1]["pitboss_inputs_total", (("kind", "Bar"),)] > before["last_input"]["seq"],
+        "metrics of later",
+    )
+    types, samples = scraped(client)
+    after = client.daemon.status()
+
+    def value(name: str, **labels: str) -> float:
+        return samples[name, tuple(sorted(labels.items()))]
+
+    inputs = sum(number for (name, _), number in samples.items() if name == "pitboss_inputs_total")
+    assert before["last_input"]["seq"] <= inputs <= after["last_input"]["seq"]
+    assert types["pitboss_input_latency_seconds"] == types["pitboss_order_round_trip_seconds"] == "histogram"
+    for until in ("decided", "released"):
+        buckets = [
+            number
+            for (name, labels), number in samples.items()
+            if name == "pitboss_input_latency_seconds_bucket" and ("until", until) in labels
+        ]
+        assert buckets == sorted(buckets)
+        assert buckets[-1] == value("pitboss_input_latency_seconds_count", until=until) > 0
+    decided, released = (value("pitboss_input_latency_seconds_sum", until=until) for until in ("decided", "released"))
+    assert 0 < decided < released
+    filled = value("pitboss_order_round_trip_seconds_count", until="filled")
+    assert 0 < filled <= value("pitboss_order_round_trip_seconds_count", until="acknowledged")
+    assert value("pitboss_order_round_trip_seconds_sum", until="filled") >= filled * 60  # at the next bar at best
+    assert value("pitboss_actor_up", actor="strategy.Holder") == value("pitboss_venue_up", kind="simulated") == 1
+    assert value("pitboss_mailbox_messages", actor="core") >= 0
+    assert value("pitboss_trading_state", pitboss_trading_state="running") == 1
+    assert value("pitboss_position_base", strategy="Holder", symbol="SYN/USDT") > 0
+    assert 0 <= value("pitboss_drawdown_ratio") < 1
+    assert value("pitboss_equity_peak_quote") >= value("pitboss_equity_quote") > 0
+    assert value("pitboss_feed_age_seconds") < 60
+    assert (value("pitboss_dead_letters_total"), value("pitboss_symbol_stale", symbol="SYN/USDT")) == (0, 0)
+    assert value("pitboss_journal_lag_seconds") < 10
+    for process in ("daemon", "console"):
+        assert value(f"pitboss_{process}_process_resident_memory_bytes") > 10e6
+        assert value(f"pitboss_{process}_process_cpu_seconds_total") > 0
+
+
+def test_names_units_and_labels_are_as_prometheus_wants_them(client: Client) -> None:
+    eventually(lambda: "pitboss_dead_letters_total" in str(scraped(client)[1]), "counts")
+    types, samples = scraped(client, STRICT)
+
+    assert scraped(client)[0].keys() >= {"pitboss_equity_quote"}
+    assert all(name.startswith("pitboss_") for name in types)
+    assert not [name for name in types if re.search(r"_(ms|us|ns|minutes|percent|mb|total)$", name)]
+    assert len(samples) < 600
+    answer = client.ask("GET", "/metrics", headers={"Accept": STRICT})
+    assert answer.headers["Content-Type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    assert answer.raw.endswith(b"# EOF\n")
+
+
+def test_the_dashboard_asks_for_nothing_that_is_not_served(client: Client) -> None:
+    dashboard: Any = json.loads(DASHBOARD.read_text())
+    types, samples = scraped(client)
+    served = {name for name, _ in samples} | types.keys() | {f"{name}_total" for name in types}
+    queries = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())]
+    queries += [variable["query"] for variable in dashboard["templating"]["list"] if variable["type"] == "query"]
+    asked = {name for query in queries for name in re.findall(r"\bpitboss_\w+", query)}
+
+    assert len(asked) > 25
+    assert asked <= served, asked - served
+    ids = [panel["id"] for panel in dashboard["panels"]]
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize(
+    ("duration_ns", "index"), [(1, 0), (2, 1), (3, 2), (4, 2), (5, 3), (1 << 20, 20), (1 << 63, 63)]
+)
+def test_a_bucket_holds_its_own_bound(duration_ns: int, index: int) -> None:
+    for histogram in (Histogram(), Latencies()):
+        histogram.add(duration_ns)
+
+        row = histogram.row()
+        assert [at for at, count in enumerate(row.buckets) if count] == [index]
+        assert row.sum_ns == duration_ns
