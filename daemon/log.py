@@ -72,8 +72,8 @@ def _about(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Say what a line is about: programs read one line without those before it."""
     for key, value in _subject.items():
         event.setdefault(key, value)
-    if _newest_seq is not None:
-        event.setdefault("seq", _newest_seq())
+    if _newest_seq is not None and "seq" not in event:
+        event["seq"] = _newest_seq()
     return event
 
 

@@ -50,6 +50,9 @@ def test_a_line_says_what_it_is_about_unless_it_does_so_itself(lines: Callable[[
 
     about = [{name: line[name] for name in ("session", "run", "seq")} for line in lines()]
     assert about == [{"session": "S-1", "run": 3, "seq": seq} for seq in (7, 5, 8)]
+    bind()
+    structlog.get_logger().info("ended")
+    assert "session" not in lines()[0]
 
 
 @pytest.mark.parametrize(
