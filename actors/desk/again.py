@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.desk.exit_plan import Leg
-from actors.desk.exits import STOP
-
 if TYPE_CHECKING:
     from actors.desk.desk import Desk
     from actors.desk.exits import Exits
@@ -16,8 +13,7 @@ if TYPE_CHECKING:
 def take_up(desk: Desk, exits: Exits, message: BeginAgain) -> list[int]:
     """Bring exits as a checkpoint has them up to what works now; return the orders that are none of them.
 
-    A stop that only reduces is never one of these: whatever has become of its strategy, it protects. Where there is a
-    plan without a stop, it becomes that plan's.
+    A stop that only reduces is never one of these: whatever has become of its strategy, it protects.
     """
     exits.on_trading(message.trading, message.own)
     working = {ref: (lots, filled_lots, ticks) for ref, lots, filled_lots, ticks, _ in message.working}
@@ -32,13 +28,4 @@ def take_up(desk: Desk, exits: Exits, message: BeginAgain) -> list[int]:
         if plan.due_ns:
             desk.armed.append((exits.timer, symbol, max(desk.now_ns, plan.due_ns)))
     exits.links = [kept for refs in exits.links if len(kept := [ref for ref in refs if ref in working]) > 1]
-    forgotten: list[int] = []
-    for ref, lots, filled_lots, ticks, protects in message.working:
-        if ref in known:
-            continue
-        own = exits.plans.get(desk.symbol_of(ref))
-        if not protects or (own is not None and own.leg(STOP) is not None):
-            forgotten.append(ref)
-        elif own is not None:
-            own.legs.append(Leg(ref, STOP, lots, ticks, filled_lots, "working"))
-    return forgotten
+    return [ref for ref, *_, protects in message.working if ref not in known and not protects]

@@ -353,15 +353,12 @@ class Desk:
         terms: _Terms = (kind, entry.limit, entry.trigger, entry.time_in_force, False, entry.post_only)
         return self._wish("order", standing, side, abs(entry.quantity), terms, protection)
 
-    def symbol_of(self, ref: int) -> str:
-        """Return which symbol an order is of, by its number."""
-        return self.symbols[ref % self.width]
-
     def _of(self, ref: int) -> Standing | None:
         """Return the symbol of an order that may be spoken of just now."""
-        if self.muted or self.in_history or not 0 < ref // self.width <= self.count:
+        count, index = divmod(ref, self.width)
+        if self.muted or self.in_history or not 0 < count <= self.count:
             return None
-        return self.standings[self.symbol_of(ref)]
+        return self.standings[self.symbols[index]]
 
     def _wish(
         self,

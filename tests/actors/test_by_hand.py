@@ -151,7 +151,7 @@ def test_a_pause_withdraws_one_strategys_entries_and_nothing_else(two: Any, of: 
     assert (states(bench), last(bench)) == (("running", "running"), ("resume a", "done", ""))
 
 
-def test_managed_exits_stay_through_a_pause_and_come_back_after_a_flatten(rig: Any, scripted: Scripted) -> None:
+def test_managed_exits_stay_through_a_pause_and_come_back_after_a_flatten(rig: Any, scripted: Scripted, of: Of) -> None:
     bench = rig(scripted({0: lambda s: s.bracket(10, stop=95, take_profit=110)}), settings=FREE)
     bench.flat(100, 2)
     bench.post(m.PauseStrategy("c", "a"))
@@ -160,7 +160,7 @@ def test_managed_exits_stay_through_a_pause_and_come_back_after_a_flatten(rig: A
 
     bench.core.venue._latency_ns = 10**12
     bench.post(m.FlattenStrategy("d", "a"))
-    bench.flat(100)
+    assert of(m.Intent, bench.flat(100)) == [], "nothing is even wished for meanwhile"
     assert open_orders(bench) == [("a", "market", -10)]
     bench.post(m.ResumeStrategy("e", "a"))
     bench.flat(100)
@@ -241,6 +241,16 @@ def test_a_strategys_flatten_comes_through_whatever_the_account_does(
     assert states(bench) == (after, "paused")
     assert lots(bench) == 0
     assert [each.outcome for each in bench.core.control.commands] == ["done"] * len(bench.core.control.commands)
+
+
+@pytest.mark.parametrize("account", [m.Pause("p"), m.Halt("x"), m.Flatten("f")], ids=["pause", "halt", "flatten"])
+@pytest.mark.parametrize("asked", [m.FlattenStrategy("c", "a"), m.ClosePosition("c", "a", "X")], ids=["all", "one"])
+def test_what_closes_by_command_is_not_withdrawn(two: Any, account: m.Message, asked: m.Message) -> None:
+    bench = two()
+    bench.post(asked)
+    before = [each.order_id for each in bench.core.execution.orders.values() if each.request.closing]
+    bench.post(account)
+    assert [each.order_id for each in bench.core.execution.orders.values() if each.request.strategy == "a"] == before
 
 
 def test_a_stop_takes_its_place(two: Any) -> None:
@@ -567,6 +577,32 @@ def test_what_could_not_be_kept_can_only_begin_anew(rig: Any, scripted: Scripted
     bench.post(m.RestartActor("d", "strategy.a", anew=True))
     assert last(bench)[1:] == ("done", "begun anew")
     assert not hasattr(bench.core.strategies[0].strategy, "file")
+
+
+def test_numbers_are_never_used_again_even_if_it_cannot_be_told_again(rig: Any) -> None:
+    """What it is told again fails the first time, with its count of wishes at nothing."""
+    told: list[float] = []
+
+    class Forgetful(Strategy):
+        """Fails on whatever it was told before."""
+
+        def on_bar(self, bar: m.Bar, _: Any, /) -> None:
+            if bar.open in told:
+                raise ValueError("again")
+            told.append(bar.open)
+            if bar.open == 102:
+                raise ValueError("poison")
+            self.buy(1, limit=50)
+
+    bench = rig(
+        Forgetful(), settings=GIVEN_UP | {"supervision": GIVEN_UP["supervision"] | {"checkpoint_inputs": 1_000}}
+    )
+    for price in (100, 101, 102):
+        bench.bar(price)
+    bench.post(m.RestartActor("c", "strategy.a", anew=True))
+    bench.post(m.Resume("d"))
+    bench.bar(103)
+    assert [order.request.ref for order in bench.core.execution.orders.values()] == [3]
 
 
 def test_a_strategy_an_older_version_gave_up_is_run_again_from_the_journal(rig: Any, scripted: Scripted) -> None:
