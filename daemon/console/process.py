@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from daemon.console.frames import Hello
 
 _PR_SET_PDEATHSIG = 1
-_NICENESS = 5
+_NICENESS = 10
 """The core's needs come first where there are few processors."""
 _BUFFER_BYTES = 1 << 20
 
