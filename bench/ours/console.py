@@ -2,10 +2,10 @@
 
 A process of its own hosts the real driver, core, journal and console edge, and reads trades from a socket at 5,000 a
 second, every tenth of which its strategy answers with an order. The feeder stamps each trade as it is sent, with the
-machine's monotonic clock; it is decided when its order is said. Three cases in turn, each in new processes: no
-console, a console nobody looks at, and one with fifty WebSocket clients and 200 requests a second. The p99 is the median
-of those of single seconds. The clients run
-at low priority, for they stand for other machines.
+machine's monotonic clock; it is decided when its order is said. The p99 is the median of those of single seconds.
+
+Three cases in turn, each in new processes: no console, a console nobody looks at, and one with fifty WebSocket clients
+and 200 requests a second. The clients run at low priority, for they stand for other machines.
 """
 
 from __future__ import annotations

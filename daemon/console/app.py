@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from actors.runtime.journal import FILE_NAME
+from daemon.console.backfill import Backfill
 from daemon.console.bars import Rows
 from daemon.console.core import CoreClient
 from daemon.console.history import History
@@ -50,6 +52,7 @@ class Console:
         core: the way to it.
         history: the journal.
         rows: the newest bars with the features strategies were told.
+        backfill: what they were told before.
         logs: the newest lines of the daemon's log.
         gate: who may speak.
         login: sessions of browsers.
@@ -73,6 +76,7 @@ class Console:
         self.history = History(Path(hello.state_dir), hello.number)
         self.logs = Lines(_LINES_KEPT)
         self.rows = Rows(_ROWS_KEPT)
+        self.backfill = Backfill(Path(hello.state_dir) / FILE_NAME)
         self.clients = 0
         self.metrics = Metrics(self)
 
@@ -116,6 +120,7 @@ class ConsoleServer:
         if self._refreshing is not None:
             self._refreshing.cancel()
         await self._runner.cleanup()
+        await self._console.backfill.close()
         await self._console.core.close()
 
     async def _refresh(self) -> None:

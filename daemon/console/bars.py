@@ -107,14 +107,27 @@ async def _bars(console: Console, _: web.Request, asked: BarsAsked) -> t.Bars:
     timeframe = format_timeframe(timeframe_ns)
     current = session.number == console.hello.number
     features = console.rows.features(asked.strategy, symbol, timeframe) if asked.strategy and current else {}
+    pending = False
+    is_told = bool(asked.strategy) and timeframe == _decided_on(session, asked.strategy)
+    if is_told and kept and kept[0][1][0].open_ns not in features:
+        reach_ns = min(features) - timeframe_ns if features else 0
+        before = console.backfill.features(session, asked.strategy, symbol, reach_ns)
+        pending = before is None
+        features = (before or {}) | features
     return t.Bars(
         session=session.id,
         symbol=symbol,
         timeframe=timeframe,
         strategy=asked.strategy,
         rows=tuple(_candle(bars, timeframe_ns, features) for _, bars in kept),
+        pending=pending,
         next=following or None,
     )
+
+
+def _decided_on(session: SessionFacts, strategy: str) -> str:
+    """Return the timeframe a strategy is told of."""
+    return next(format_timeframe(one.timeframe_ns) for one in session.plan.strategies if one.id == strategy)
 
 
 def _series(session: SessionFacts, symbol: str) -> tuple[str, int]:

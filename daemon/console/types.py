@@ -296,7 +296,7 @@ class Candle(Answer, frozen=True):
     complete: bool
     """Whether all of its time has been heard of."""
     features: dict[str, float | None] | None
-    """What the strategy was told at its close; none where that is not known any more, or not of this timeframe."""
+    """What the strategy was told at its close; none where it was told nothing, or not of this timeframe."""
 
 
 class Bars(Answer, frozen=True):
@@ -308,6 +308,8 @@ class Bars(Answer, frozen=True):
     strategy: str
     """Whose features stand beside them; empty for nobody's."""
     rows: tuple[Candle, ...]
+    pending: bool
+    """Whether what the strategy was told before this console began is still being computed: ask again."""
     next: int | None
     """`cursor` of the bars before these; none if there are none."""
 

@@ -15,10 +15,9 @@ import anyio
 import msgspec
 
 from actors.messages import FeatureRow
-from config.timeframe import format_timeframe
 from daemon.console.events import HEARD, event_of
 from daemon.console.frames import encode, packed
-from daemon.console.types import BarRow
+from daemon.console.rows import bar_row
 from daemon.edges.counting import Counting
 from daemon.log import keep_lines
 
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from actors.runtime.scheduler import Table
     from actors.system import Core
     from daemon.console.frames import Hello
+    from daemon.console.types import BarRow
     from daemon.control.view import StatusView
     from daemon.edges.venue_limits import LimitStatistics
     from daemon.live import LiveDriver
@@ -172,7 +172,7 @@ class Publisher:
         lines = [self._lines.popleft() for _ in range(min(len(self._lines), _LINES_MAX))]
         if not (sections or events or rows or lines or full or meters):
             return None
-        told = [_bar_row(*row) for kept in rows.values() for row in kept]
+        told = [bar_row(*row) for kept in rows.values() for row in kept]
         if told or full:
             self._newest.update({f"{row.strategy} {row.symbol}": row for row in told})
             sections["bars"] = msgspec.Raw(encode(self._newest))
@@ -234,24 +234,6 @@ class Publisher:
         with anyio.move_on_after(_DURABLE_WITHIN_S):
             while journal.durable_seq < seq and journal.trouble() is None:
                 await journal.progress()
-
-
-def _bar_row(seq: int, row: FeatureRow) -> BarRow:
-    bar = row.bar
-    return BarRow(
-        strategy=row.strategy,
-        symbol=bar.symbol,
-        timeframe=format_timeframe(bar.timeframe_ns),
-        seq=seq,
-        open_ns=bar.open_ns,
-        close_ns=bar.close_ns,
-        open=bar.open,
-        high=bar.high,
-        low=bar.low,
-        close=bar.close,
-        volume=bar.volume,
-        features=msgspec.structs.asdict(row.values) if isinstance(row.values, msgspec.Struct) else {},
-    )
 
 
 async def _write(end: socket, document: bytes) -> None:
