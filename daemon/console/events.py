@@ -26,6 +26,7 @@ _CHANGES: dict[type[m.Message], Change] = {
 }
 _VETOES = (m.RiskVeto, m.AmendVeto)
 _NOTES: dict[type[m.Message], Literal["info", "warning", "error"]] = {
+    m.StrategyStateChanged: "info",
     m.LimitBreached: "error",
     m.LimitChanged: "warning",
     m.Liquidated: "error",
