@@ -19,13 +19,16 @@ fuzzed = settings(
 )
 
 ACTIONS = ("pause", "resume", "flatten", "stop")
+PARTS = ("close", "cancel", "restart", "tighten")
+"""Actions that whatever is drawn beside them cannot make a command of."""
+FIELDS = ("action", "strategy", "symbol", "order_id", "actor", "anew", "limit", "value")
 FRAMING = {b"content-length", b"transfer-encoding", b"connection", b"content-encoding"}
 """Headers that say where a request ends; `test_requests` has the cases of these."""
 TOKEN_CHARACTERS = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(ACTIONS),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text() | st.just("action"), inner, max_size=4),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(ACTIONS + PARTS),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text() | st.sampled_from(FIELDS), inner, max_size=4),
     max_leaves=12,
 )
 names = st.binary(min_size=1, max_size=12).map(
@@ -33,6 +36,7 @@ names = st.binary(min_size=1, max_size=12).map(
 )
 KNOWN = (
     *(b"Authorization", b"Host", b"Origin", b"Idempotency-Key", b"Content-Type", b"Expect", b"Accept", b"Cookie"),
+    *(b"X-Pitboss-Caller", b"X-Pitboss-CSRF", b"Sec-Fetch-Site"),
     *(b"Upgrade", b"Range", b"X-Forwarded-For", b"Forwarded", b"Accept-Encoding", b"If-None-Match", b"TE"),
 )
 header_names = st.sampled_from(KNOWN) | names.filter(lambda name: name.lower() not in FRAMING)
