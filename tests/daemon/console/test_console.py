@@ -158,6 +158,12 @@ async def test_killed_it_comes_back_and_trading_goes_on_meanwhile(start: Nursery
     async with client.stream() as stream:
         await stream.next()
         killed = client.pid
+        os.kill(killed, signal.SIGSTOP)
+        seq = daemon.status()["last_input"]["seq"]
+        stopped = daemon.wait_for(lambda s: s["last_input"]["seq"] > seq + 300, "inputs while nobody reads frames")
+        os.kill(killed, signal.SIGCONT)
+        while stream.summary["seq"] < stopped["last_input"]["seq"]:
+            await stream.next()
         before = daemon.status()
         os.kill(killed, signal.SIGKILL)
         assert await stream.ended()
