@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 _LINES_KEPT = 5_000
 _ROWS_KEPT = 5_000
+_ROWS_TOTAL = 100_000
 
 
 class Console:
@@ -75,7 +76,7 @@ class Console:
         self.login = Login(self.gate, secure=http.certificate is not None)
         self.history = History(Path(hello.state_dir), hello.number)
         self.logs = Lines(_LINES_KEPT)
-        self.rows = Rows(_ROWS_KEPT)
+        self.rows = Rows(_ROWS_KEPT, _ROWS_TOTAL)
         self.backfill = Backfill(Path(hello.state_dir) / FILE_NAME)
         self.clients = 0
         self.metrics = Metrics(self)

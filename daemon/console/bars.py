@@ -39,11 +39,14 @@ class Rows:
     """The newest bars of each strategy and symbol, as they were published.
 
     Args:
-        kept_max: so many of each.
+        kept_max: so many of each at most.
+        total_max: so many of all, shared out equally.
     """
 
-    def __init__(self, kept_max: int) -> None:
+    def __init__(self, kept_max: int, total_max: int) -> None:
         self._kept_max = kept_max
+        self._total_max = total_max
+        self._share = kept_max
         self._kept: dict[tuple[str, str], deque[t.BarRow]] = {}
 
     def take(self, rows: Iterable[msgspec.Raw]) -> None:
@@ -53,8 +56,11 @@ class Rows:
             key = (row.strategy, row.symbol)
             kept = self._kept.get(key)
             if kept is None:
-                kept = self._kept[key] = deque(maxlen=self._kept_max)
+                kept = self._kept[key] = deque()
+                self._share = min(self._kept_max, max(1, self._total_max // len(self._kept)))
             kept.append(row)
+            while len(kept) > self._share:
+                kept.popleft()
 
     def features(self, strategy: str, symbol: str, timeframe: str) -> dict[int, dict[str, float | None]]:
         """Return what a strategy was told, by the opening of the bar."""

@@ -7,11 +7,14 @@ import sqlite3
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from actors.messages import Bar
 from actors.runtime.journal import FILE_NAME, JournalReader, decode_input
+from daemon.console.bars import Rows
 from daemon.console.lines import Lines
+from daemon.console.types import BarRow
 from strategies.library import BUILT_IN
 
 if TYPE_CHECKING:
@@ -207,3 +210,30 @@ def test_only_the_newest_lines_are_kept_and_found_from_the_newest_on() -> None:
     assert found.next == 5
     assert [line.number for line in lines.find(0, "debug", "", 10).rows] == [3, 4, 5]
     assert lines.find(5, "debug", "", 10).rows == ()
+
+
+def test_bars_kept_in_memory_are_bounded_for_each_and_for_all() -> None:
+    def row(strategy: str, opening: int) -> msgspec.Raw:
+        bar = BarRow(
+            strategy=strategy,
+            symbol="X",
+            timeframe="1m",
+            seq=1,
+            open_ns=opening,
+            close_ns=opening + 1,
+            open=1.0,
+            high=1.0,
+            low=1.0,
+            close=1.0,
+            volume=1.0,
+            features={"f": float(opening)},
+        )
+        return msgspec.Raw(msgspec.json.encode(bar))
+
+    rows = Rows(kept_max=4, total_max=6)
+    rows.take(row("a", opening) for opening in range(10))
+    assert list(rows.features("a", "X", "1m")) == [6, 7, 8, 9]
+    rows.take(row(name, opening) for opening in range(10, 20) for name in ("a", "b", "c"))
+
+    assert [list(rows.features(name, "X", "1m")) for name in ("a", "b", "c")] == [[18, 19]] * 3
+    assert rows.features("a", "X", "5m") == rows.features("d", "X", "1m") == {}
