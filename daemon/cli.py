@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from config.errors import UserError
-from daemon.ctl_cli import StateDirOption, ctl_app
+from daemon.ctl_cli import StateDirOption, ctl_app, tui
 from daemon.data_cli import DataDirOption, data_app
 from daemon.features_cli import features_app
 
@@ -362,12 +362,7 @@ def doctor(
     doctor_command(state_dir, config, setting, mode, as_json=as_json)
 
 
-@app.command()
-def tui(state_dir: StateDirOption = None) -> None:
-    """Open the console of a running daemon."""
-    from daemon.commands.ctl import open_console
-
-    open_console(state_dir)
+app.command("tui")(tui)
 
 
 @journal_app.command("replay")

@@ -1,8 +1,9 @@
-"""The console: looks at one daemon over HTTP, and sends it commands.
+"""The console: looks at one daemon over HTTP and WebSocket, and sends it commands.
 
-One worker asks for the status and hands it down to the panels as a reactive attribute; a command is a worker of
-its own, so that nothing a person does ever waits for the network. When the daemon is away the last values stay,
-dimmed, and the worker keeps asking at growing intervals until it is back.
+One worker listens to the stream, or asks for the status where there is none, and hands what it hears down to the
+panels as a reactive attribute; another asks for what only history has. A command is a worker of its own, so that
+nothing a person does ever waits for the network. When the daemon is away the last values stay, dimmed, and the worker
+keeps trying at growing intervals until it is back.
 """
 
 from __future__ import annotations
@@ -12,40 +13,59 @@ import contextlib
 import secrets
 import time
 from itertools import takewhile
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import msgspec
 from textual import work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
+from textual.command import Provider
 from textual.containers import Container
-from textual.content import Content
 from textual.reactive import reactive
 from textual.widgets import Footer
 
-from tui.client import Action, AwayError, DaemonClient, InDoubtError, RefusedError, Status
-from tui.dialogs.confirm import Confirm
+from tui.asking import Asking
+from tui.client import Action, AwayError, DaemonClient, InDoubtError, NoConsoleError, RefusedError, Terms
 from tui.dialogs.help import Help
-from tui.figures import counted, words
+from tui.figures import words
+from tui.palette import Palette
 from tui.panels.actors import Actors
 from tui.panels.banner import Away, Banner
 from tui.panels.commands import Commands
 from tui.panels.dead_letters import DeadLetters
 from tui.panels.equity import Equity
+from tui.panels.fills import Fills
 from tui.panels.header import Header
+from tui.panels.limits import Limits
 from tui.panels.orders import Orders
+from tui.panels.pages import PAGES, Pages
 from tui.panels.positions import Positions
-from tui.theme import PITBOSS
+from tui.panels.strategies import Strategies
+from tui.status import Status
+from tui.stream import Fill, Told
+from tui.theme import DARK, LIGHT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    import aiohttp
+
+    from tui.client import EquityCurve
+
+Severity = Literal["information", "warning", "error"]
 
 _WIDE_COLUMNS = 110
 _TALL_LINES = 32
+_FILLS_MAX = 500
+_AWAITED_MAX = 64
+_EQUITY_POINTS = 500
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
     """How often the console asks, in seconds."""
 
     poll_s: float = 1.0
-    """Between two answers."""
+    """Between two answers, where there is no stream."""
     retry_s: float = 0.5
     """After the first request without an answer; doubles each time."""
     retry_s_max: float = 8.0
@@ -54,18 +74,19 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     """How often one command is sent, under one key, until an answer comes."""
 
 
-class Console(App[None]):
+class Console(Asking, App[None]):
     """The console of one daemon.
 
     Args:
-        url: where its control endpoint listens.
+        url: where its control endpoint listens, or its console process.
         token: the bearer token.
         pace: how often to ask.
+        connector: makes what requests travel over; plain TCP unless given.
     """
 
     TITLE = "pitboss"
     CSS_PATH = "console.tcss"
-    ENABLE_COMMAND_PALETTE = False
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {Palette}
     AUTO_FOCUS = None
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (_WIDE_COLUMNS, "-wide")]  # noqa: RUF012 - as Textual declares it
     VERTICAL_BREAKPOINTS = [(0, "-short"), (_TALL_LINES, "-tall")]  # noqa: RUF012 - the same
@@ -74,80 +95,185 @@ class Console(App[None]):
         Binding("r", "resume", "Resume"),
         Binding("f", "flatten", "Flatten"),
         Binding("s", "stop", "Stop"),
-        Binding("z", "zoom", "Zoom"),
+        Binding("c", "cancel_order", show=False),
+        Binding("x", "close_position", show=False),
+        Binding("a", "restart_actor", show=False),
+        Binding("P", "of_strategy('pause')", show=False),
+        Binding("R", "of_strategy('resume')", show=False),
+        Binding("F", "of_strategy('flatten')", show=False),
+        Binding("z", "zoom", "Zoom", show=False),
         Binding("escape", "unzoom", show=False),
-        Binding("q", "quit", "Quit"),
+        Binding("d", "shade", show=False),
+        Binding("colon", "command_palette", show=False),
+        *(Binding(page.key, f"page('{page.name}')", show=False) for page in PAGES),
         Binding("question_mark", "help", "Help", key_display="?"),
+        Binding("q", "quit", "Quit"),
     ]
 
     status: reactive[Status | None] = reactive(None)
     """The newest status there is; None until the daemon has answered once."""
+    fills: reactive[tuple[Fill, ...]] = reactive(())
+    """Executions of the session, the newest first."""
+    curve: reactive[EquityCurve | None] = reactive(None)
+    """The equity before the console was opened, once that is known."""
     away: reactive[Away | None] = reactive(None)
     """Set while the daemon does not answer."""
     sealed: reactive[bool] = reactive(default=False)
     """Whether the session shown was told to stop: the daemon's absence is then no trouble."""
+    heard_s: reactive[float | None] = reactive(None)
+    """Monotonic time at which the newest input is known to have been there."""
+    without: reactive[str] = reactive("connecting")
+    """Why there is no stream; empty while there is one."""
+    page: reactive[str] = reactive(PAGES[0].name)
+    """Which page is shown."""
 
-    def __init__(self, url: str, token: str, *, pace: Pace | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        pace: Pace | None = None,
+        connector: Callable[[], aiohttp.BaseConnector] | None = None,
+    ) -> None:
         super().__init__()
-        self.register_theme(PITBOSS)
-        self.theme = PITBOSS.name
-        self._client = DaemonClient(url, token)
+        for theme in (DARK, LIGHT):
+            self.register_theme(theme)
+        self.theme = DARK.name
+        self.client = DaemonClient(url, token, connector)
         self._pace = pace or Pace()
         self._wake = asyncio.Event()
         """Set to ask for the status at once."""
-        self._under_way: set[Action] = set()
+        self._told = Told()
+        self._executed: dict[tuple[str, str, int], Fill] = {}
+        self._under_way: set[str] = set()
+        self._awaited: dict[str, str] = {}
+        """Commands of ours whose outcome is not known yet: what they were, by their id."""
         self._sealed_session: str | None = None
+        self._answered_s: float | None = None
+        """Monotonic time of the last answer."""
 
     def compose(self) -> ComposeResult:
-        """Lay out the panels, each bound to the status."""
-        yield Header().data_bind(Console.status)
+        """Lay out the panels, each bound to what it shows, and marked with the pages it is on."""
+        yield Header().data_bind(Console.status, Console.heard_s)
+        yield Pages().data_bind(Console.page, Console.without)
         yield Banner().data_bind(Console.status, Console.away, Console.sealed)
         with Container(id="body"):
-            with Container(id="account", classes="side"):
-                yield Equity(classes="panel").data_bind(Console.status)
-                yield Positions(classes="panel").data_bind(Console.status)
-                yield Orders(classes="panel").data_bind(Console.status)
-            with Container(id="house", classes="side"):
-                yield Actors(classes="panel").data_bind(Console.status)
-                with Container(id="asides", classes="side"):
-                    yield Commands(classes="panel").data_bind(Console.status)
-                    yield DeadLetters(classes="panel").data_bind(Console.status)
-        yield Footer()
+            with Container(id="left", classes="side on-account on-system"):
+                yield Equity(classes="panel on-account").data_bind(Console.status, Console.curve)
+                yield Positions(classes="panel on-account").data_bind(Console.status)
+                yield Orders(classes="panel on-account").data_bind(Console.status)
+                yield Actors(classes="panel on-system").data_bind(Console.status)
+            with Container(id="right", classes="side on-account on-trades on-strategies on-system"):
+                yield Strategies(classes="panel on-account on-strategies").data_bind(Console.status)
+                yield Limits(classes="panel on-account on-strategies").data_bind(Console.status)
+                yield Fills(classes="panel on-account on-trades").data_bind(
+                    Console.status, Console.fills, Console.without
+                )
+                yield Commands(classes="panel on-system").data_bind(Console.status)
+                yield DeadLetters(classes="panel on-system").data_bind(Console.status)
+        yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Begin to ask."""
+        """Begin to listen."""
+        self.screen.add_class(f"-page-{self.page}")
         self.watch_daemon()
 
     # --- what the daemon says -----------------------------------------------------------------------
 
     @work(exclusive=True, group="status")
     async def watch_daemon(self) -> None:
-        """Ask for the status until the console closes."""
-        pause_s = self._pace.retry_s
-        async with self._client:
+        """Listen, or ask where there is no stream, until the console closes."""
+        pace = self._pace
+        pause_s = stream_pause_s = pace.retry_s
+        stream_due_s = 0.0
+        async with self.client:
             while True:
+                if time.monotonic() >= stream_due_s:
+                    heard = await self._listen()
+                    stream_pause_s = pace.retry_s if heard else min(stream_pause_s * 2, pace.retry_s_max)
+                    stream_due_s = time.monotonic() + stream_pause_s
                 try:
-                    status = await self._client.status()
+                    status = await self.client.status()
                 except (AwayError, RefusedError) as error:
                     self._miss(str(error), pause_s)
                     await self._pause(pause_s)
-                    pause_s = min(pause_s * 2, self._pace.retry_s_max)
+                    pause_s = min(pause_s * 2, pace.retry_s_max)
                 else:
-                    self._hear(status)
-                    pause_s = self._pace.retry_s
-                    await self._pause(self._pace.poll_s)
+                    self.hear(status)
+                    pause_s = pace.retry_s
+                    await self._pause(pace.poll_s)
 
-    def _hear(self, status: Status) -> None:
+    async def _listen(self) -> bool:
+        """Listen to the stream until it ends; return whether it said anything."""
+        heard = False
+        try:
+            async with contextlib.aclosing(self.client.stream(self._told)) as stream:
+                async for fills in stream:
+                    heard = True
+                    self.without = ""
+                    self.take(fills)
+        except (AwayError, NoConsoleError, RefusedError) as error:
+            self.without = str(error)
+        return heard
+
+    def take(self, fills: Iterable[Fill]) -> None:
+        """Show what the stream has told, and these executions."""
+        status = self._told.status(time.time_ns())
+        if status is None:
+            return
+        self.hear(status)
+        self.note_fills(fills)
+        if self._told.missed:
+            self._told.missed = False
+            self.fetch_history()
+
+    def hear(self, status: Status) -> None:
+        """Show a status."""
+        self._answered_s = now_s = time.monotonic()
+        before = self.status
+        if before is None and status.heard_wall_ns:
+            now_s -= max(0.0, (time.time_ns() - status.heard_wall_ns) / 1e9)
+        if before is None or status.last_input.seq != before.last_input.seq:
+            self.heard_s = now_s
+        if before is not None and before.session != status.session:
+            self._executed.clear()
+            self.fills = ()
         self.sealed = status.session == self._sealed_session or any(
             command.action == "stop" and command.outcome == "done" for command in status.commands
         )
         self.away = None
         self.status = status
+        for command in status.commands:
+            if command.outcome != "pending" and command.command_id in self._awaited:
+                said = f"{command.outcome}: {command.note}" if command.note else command.outcome
+                severity: Severity = "information" if command.outcome == "done" else "warning"
+                self._tell(self._awaited.pop(command.command_id), said, severity)
+
+    def note_fills(self, fills: Iterable[Fill]) -> None:
+        """Show executions, those that are shown already once."""
+        told = {(fill.order_id, fill.symbol, fill.trade_id): fill for fill in fills}
+        if told.keys() - self._executed.keys():
+            self._executed |= told
+            newest = sorted(self._executed.values(), key=lambda fill: fill.executed_ns, reverse=True)[:_FILLS_MAX]
+            self._executed = {(fill.order_id, fill.symbol, fill.trade_id): fill for fill in newest}
+            self.fills = tuple(newest)
+
+    @work(exclusive=True, group="history")
+    async def fetch_history(self) -> None:
+        """Ask for what was before the stream began, or went by."""
+        try:
+            self.curve = await self.client.equity(_EQUITY_POINTS)
+            self.note_fills((await self.client.fills(limit=_FILLS_MAX)).rows)
+        except (AwayError, NoConsoleError, RefusedError):
+            await asyncio.sleep(self._pace.retry_s_max)
+            self._told.missed = True
 
     def _miss(self, reason: str, pause_s: float) -> None:
         now_s = time.monotonic()
-        since_s = now_s if self.away is None else self.away.since_s
-        self.away = Away(self._client.url, reason, since_s, now_s + pause_s)
+        since_s = now_s if self._answered_s is None else self._answered_s
+        if self.away is not None:
+            since_s = self.away.since_s
+        self.away = Away(self.client.url, reason, since_s, now_s + pause_s)
 
     async def _pause(self, pause_s: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -164,51 +290,15 @@ class Console(App[None]):
 
     # --- what is asked of it ------------------------------------------------------------------------
 
-    def action_pause(self) -> None:
-        """Send a pause."""
-        self.send("pause")
-
-    def action_resume(self) -> None:
-        """Send a resume."""
-        self.send("resume")
-
-    def action_flatten(self) -> None:
-        """Send a flatten, once confirmed."""
-        status = self.status
-        held = ""
-        if status is not None:
-            held = f" ({counted(len(status.orders), 'order')}, {counted(len(status.positions), 'position')})"
-        self._ask(
-            "flatten",
-            "Flatten the account?",
-            f"Cancels every order of ours and closes every position{held} at the market. "
-            "Trading then stays paused until you resume it.",
-        )
-
-    def action_stop(self) -> None:
-        """Send a stop, once confirmed."""
-        status = self.status
-        session = "its session" if status is None else f"session {words(status.session)}"
-        held = ""
-        if status is not None and status.positions:
-            held = f" What is open stays as it is: {counted(len(status.positions), 'position')}."
-        self._ask("stop", "Stop the daemon?", f"Ends the daemon and seals {session}; it cannot be continued.{held}")
-
-    def _ask(self, action: Action, question: str, consequences: str) -> None:
-        def answered(yes: bool | None) -> None:  # noqa: FBT001 - Textual passes it by position
-            if yes:
-                self.send(action)
-
-        self.push_screen(Confirm(question, Content(consequences), action.capitalize()), answered)
-
-    def send(self, action: Action) -> None:
+    def send(self, action: Action, terms: Terms | None = None) -> None:
         """Send a command, unless the same one is still under way."""
-        if action not in self._under_way:
-            self._under_way.add(action)
-            self._deliver(action)
+        what = " ".join([action, *(str(term) for term in (terms or {}).values() if term is not True)])
+        if what not in self._under_way:
+            self._under_way.add(what)
+            self._deliver(action, terms, what)
 
     @work(group="commands")
-    async def _deliver(self, action: Action) -> None:
+    async def _deliver(self, action: Action, terms: Terms | None, what: str) -> None:
         """Send one command under one key until an answer comes, and say so where none does."""
         key = secrets.token_hex(16)
         in_doubt = False
@@ -217,31 +307,66 @@ class Console(App[None]):
                 if attempt_index:
                     await asyncio.sleep(self._pace.retry_s)
                 try:
-                    await self._client.control(action, key)
+                    command_id = await self.client.control(action, key, terms)
                 except AwayError as error:
                     in_doubt = in_doubt or isinstance(error, InDoubtError)
                     reason = str(error)
                 else:
-                    if action == "stop" and self.status is not None:
-                        self._sealed_session = self.status.session
-                        self.sealed = True
+                    self._await(command_id, action, what)
                     return
             fate = "in doubt: it may or may not have been taken" if in_doubt else "not sent"
-            self._complain(action, f"{fate} ({reason})")
+            self._tell(what, f"{fate} ({reason})", "error")
         except RefusedError as error:
-            self._complain(action, f"refused: {error}")
+            self._tell(what, f"refused: {error}", "error")
         finally:
-            self._under_way.discard(action)
+            self._under_way.discard(what)
             self.look()
 
-    def _complain(self, action: Action, trouble: str) -> None:
-        self.notify(words(trouble), title=action.capitalize(), severity="error", timeout=10, markup=False)
+    def _await(self, command_id: str, action: Action, what: str) -> None:
+        """Tell of a command's outcome once the status has it."""
+        if action == "stop" and self.status is not None:
+            self._sealed_session = self.status.session
+            self.sealed = True
+        self._awaited[command_id] = what
+        if len(self._awaited) > _AWAITED_MAX:
+            del self._awaited[next(iter(self._awaited))]
+        if self.status is not None:
+            self.hear(self.status)
+
+    def _tell(self, what: str, said: str, severity: Severity) -> None:
+        title = words(what[:1].upper() + what[1:])
+        timeout_s = 10 if severity == "error" else 5
+        self.notify(words(said), title=title, severity=severity, timeout=timeout_s, markup=False)
 
     # --- the console itself -------------------------------------------------------------------------
 
     def action_help(self) -> None:
         """Show the keys."""
         self.push_screen(Help())
+
+    def action_shade(self) -> None:
+        """Change between dark and light."""
+        self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
+
+    def action_page(self, name: str) -> None:
+        """Show another page."""
+        self.page = name
+
+    def watch_page(self, old: str, new: str) -> None:
+        """Lay out the other page and give its first panel the focus."""
+        if old == new:
+            return
+        screen = self.screen_stack[0]
+        self.action_unzoom()
+        screen.remove_class(f"-page-{old}")
+        screen.add_class(f"-page-{new}")
+        self.call_after_refresh(self._focus_first)
+
+    def _focus_first(self) -> None:
+        screen = self.screen_stack[0]
+        shown = [panel for panel in screen.query(".panel").results() if panel.can_focus and panel.region.area]
+        if screen.focused not in shown and shown:
+            screen.set_focus(shown[0])
 
     def action_zoom(self) -> None:
         """Give the whole body to the panel that has the focus, or take it back."""
@@ -254,6 +379,7 @@ class Console(App[None]):
                 widget.add_class("-zoom")
 
     def action_unzoom(self) -> None:
-        """Show all panels again."""
-        self.screen.remove_class("-zoomed")
-        self.screen.query(".-zoom").remove_class("-zoom")
+        """Show all panels of the page again."""
+        screen = self.screen_stack[0]
+        screen.remove_class("-zoomed")
+        screen.query(".-zoom").remove_class("-zoom")

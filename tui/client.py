@@ -1,7 +1,6 @@
-"""The daemon's control endpoint as typed calls: what a status says, and the commands it takes.
+"""One daemon over HTTP and WebSocket: its status, its stream, its history, and the commands it takes.
 
-The structs name what the console shows and nothing more; fields a newer daemon adds are passed over, and fields
-an older one lacks have defaults. Money and quantities stay exact decimals from the wire to the screen.
+Given is the address of its control endpoint, or of its console; the one is found from the other.
 """
 
 from __future__ import annotations
@@ -9,115 +8,91 @@ from __future__ import annotations
 import os
 from decimal import Decimal
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 import aiohttp
 import msgspec
 
+from tui.status import Status
+from tui.stream import Fill, Told
+
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Mapping
     from types import TracebackType
 
-Action = Literal["pause", "resume", "flatten", "stop"]
+Action = Literal["pause", "resume", "flatten", "stop", "close", "cancel", "restart"]
+Terms = dict[str, str | bool]
+"""What a command is about: ``strategy``, ``symbol``, ``order_id``, ``actor``, ``anew``."""
+Answer = TypeVar("Answer")
 
 _CONNECT_S = 2.0
 _ANSWER_S = 10.0
 """The daemon itself waits up to five seconds for its disk before it answers."""
+_HEARTBEAT_S = 10.0
+_MESSAGE_BYTES_MAX = 64 * 1024 * 1024
+_REDIRECTS = range(300, 400)
 
 
-class Clock(msgspec.Struct, frozen=True):
-    """The core's time: the tape's when the feed is a tape."""
-
-    ts_ns: int = 0
-    kind: str = ""
-
-
-class Position(msgspec.Struct, frozen=True):
-    """What one strategy holds of one symbol."""
-
-    symbol: str
-    strategy: str
-    quantity: Decimal
-    """Signed, in base units."""
-    entry_price: float | None = None
-    mark_price: float | None = None
-    unrealized_pnl: Decimal | None = None
-
-
-class Order(msgspec.Struct, frozen=True):
-    """An open order."""
-
-    order_id: str
-    symbol: str
-    strategy: str = ""
-    state: str = ""
-    side: str = ""
-    kind: str = ""
-    quantity: Decimal = Decimal(0)
-    filled: Decimal = Decimal(0)
-    limit_price: Decimal | None = None
-    stop_price: Decimal | None = None
-    time_in_force: str = ""
-    reduce_only: bool = False
-
-
-class Actor(msgspec.Struct, frozen=True):
-    """One actor of the core or one edge."""
-
-    name: str
-    state: str
-    restarts: int = 0
-    mailbox: int = 0
-    processed: int = 0
-    last_error: str | None = None
-
-
-class Command(msgspec.Struct, frozen=True):
-    """A command and what became of it."""
+class Accepted(msgspec.Struct, frozen=True):
+    """A command the daemon has on its disk."""
 
     command_id: str
-    action: str
-    outcome: str
-    ts_ns: int = 0
 
 
-class DeadLetter(msgspec.Struct, frozen=True):
-    """A message an actor could not handle."""
+class Fills(msgspec.Struct, frozen=True):
+    """Executions of the session, the newest first."""
 
-    actor: str
-    error: str
-    seq: int = 0
-    message: str = ""
+    rows: tuple[Fill, ...]
 
 
-class LastInput(msgspec.Struct, frozen=True):
-    """The newest input the core has run."""
+class EquityPoint(msgspec.Struct, frozen=True):
+    """The equity at a time."""
 
-    seq: int = 0
-
-
-class Status(msgspec.Struct, frozen=True):
-    """One answer of ``GET /api/live/status``."""
-
-    state: str
-    session: str
+    ts_ns: int
     equity: Decimal
-    cash: Decimal
-    reason: str = ""
-    mode: str = ""
-    run: int = 1
-    uptime_s: float = 0.0
-    clock: Clock = Clock()
-    tape_ended: bool = False
-    realized_pnl: Decimal = Decimal(0)
-    """Before fees."""
-    fees: Decimal = Decimal(0)
-    positions: tuple[Position, ...] = ()
-    orders: tuple[Order, ...] = ()
-    actors: tuple[Actor, ...] = ()
-    stale: tuple[str, ...] = ()
-    commands: tuple[Command, ...] = ()
-    last_input: LastInput = LastInput()
-    dead_letters: tuple[DeadLetter, ...] = ()
+
+
+class EquityCurve(msgspec.Struct, frozen=True):
+    """The equity of the session so far."""
+
+    session: str
+    points: tuple[EquityPoint, ...]
+
+
+class Candle(msgspec.Struct, frozen=True):
+    """A bar of a chart."""
+
+    open_ns: int
+    close_ns: int
+    open: float
+    high: float
+    low: float
+    close: float
+
+
+class Bars(msgspec.Struct, frozen=True):
+    """Bars of one symbol, the oldest first."""
+
+    symbol: str
+    timeframe: str
+    rows: tuple[Candle, ...]
+
+
+class LogLine(msgspec.Struct, frozen=True):
+    """One line of the daemon's log."""
+
+    number: int
+    wall_ns: int
+    level: str
+    event: str
+    fields: dict[str, Any] = {}
+
+
+class Logs(msgspec.Struct, frozen=True):
+    """Lines of the log, the oldest first."""
+
+    rows: tuple[LogLine, ...]
+    next: int
 
 
 class _Refusal(msgspec.Struct):
@@ -136,23 +111,32 @@ class RefusedError(Exception):
     """The daemon says no."""
 
 
+class NoConsoleError(Exception):
+    """The daemon has no console, or none that can be reached: no stream, no history."""
+
+
 class DaemonClient:
     """Speaks to one daemon; use it as an async context manager.
 
     Args:
-        url: where the daemon listens.
+        url: where its control endpoint listens, or its console.
         token: its bearer token.
+        connector: makes what requests travel over; plain TCP unless given.
     """
 
-    def __init__(self, url: str, token: str) -> None:
-        self.url = url
+    def __init__(self, url: str, token: str, connector: Callable[[], aiohttp.BaseConnector] | None = None) -> None:
+        self.url = url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token}"}
+        self._connector = connector
         self._http: aiohttp.ClientSession | None = None
         self._decode_status = msgspec.json.Decoder(Status).decode
+        self._console = ""
+        """Where the console is, once it was found."""
 
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(total=_ANSWER_S, sock_connect=_CONNECT_S)
-        self._http = aiohttp.ClientSession(self.url, headers=self._headers, timeout=timeout)
+        connector = None if self._connector is None else self._connector()
+        self._http = aiohttp.ClientSession(headers=self._headers, timeout=timeout, connector=connector)
         return self
 
     async def __aexit__(
@@ -161,6 +145,8 @@ class DaemonClient:
         assert self._http is not None
         await self._http.close()
 
+    # --- what is now --------------------------------------------------------------------------------
+
     async def status(self) -> Status:
         """Ask for the status.
 
@@ -168,35 +154,143 @@ class DaemonClient:
             AwayError: no daemon answers at the address, or something else does.
             RefusedError: it does not let us in.
         """
-        body = await self._request("GET", "/api/live/status")
+        body = await self._request("GET", f"{self.url}/api/live/status")
         try:
             return self._decode_status(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             message = f"its status is not understood: {error}"
             raise AwayError(message) from error
 
-    async def control(self, action: Action, key: str) -> None:
+    async def stream(self, told: Told) -> AsyncGenerator[list[Fill], None]:
+        """Listen to the stream from where `told` stands; yield the executions of each message it has taken over.
+
+        Raises:
+            NoConsoleError: there is none.
+            AwayError: the stream has ended, or is not understood.
+            RefusedError: it does not let us in.
+        """
+        console = await self.find_console()
+        assert self._http is not None
+        try:
+            async with self._http.ws_connect(
+                f"{console}/api/stream",
+                params={"epoch": told.epoch, "since": told.seq} if told.epoch else {},
+                heartbeat=_HEARTBEAT_S,
+                max_msg_size=_MESSAGE_BYTES_MAX,
+            ) as socket:
+                async for received in socket:
+                    if received.type == aiohttp.WSMsgType.TEXT:
+                        yield told.take(received.data)
+                raise AwayError(_ending(socket))
+        except aiohttp.WSServerHandshakeError as error:
+            self._console = ""
+            if error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+                message = "the stream refuses the token"
+                raise RefusedError(message) from error
+            message = f"the console answers {error.status}"
+            raise NoConsoleError(message) from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            self._console = ""
+            raise NoConsoleError(_reason(error)) from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            message = f"the stream is not understood: {error}"
+            raise AwayError(message) from error
+
+    async def find_console(self) -> str:
+        """Return where the console is: where the control endpoint points, or the address given if it is the console.
+
+        Raises:
+            NoConsoleError: there is none.
+        """
+        if self._console:
+            return self._console
+        assert self._http is not None, "the client is used outside its context"
+        try:
+            async with self._http.get(f"{self.url}/", allow_redirects=False) as response:
+                to = response.headers.get("Location", "") if response.status in _REDIRECTS else ""
+                if to.startswith(("http://", "https://")):
+                    self._console = to.rstrip("/")
+                elif response.status < HTTPStatus.BAD_REQUEST:
+                    self._console = self.url
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise NoConsoleError(_reason(error)) from error
+        if not self._console:
+            message = "the daemon's console is off"
+            raise NoConsoleError(message)
+        return self._console
+
+    # --- what was -----------------------------------------------------------------------------------
+
+    async def fills(self, **asked: str | int) -> Fills:
+        """Return the newest executions, which the console has; `asked` may name strategy, symbol and limit."""
+        return await self._history("fills", asked, Fills)
+
+    async def equity(self, points: int) -> EquityCurve:
+        """Return the equity curve of the session in so many points."""
+        return await self._history("equity", {"points": points}, EquityCurve)
+
+    async def bars(self, **asked: str | int) -> Bars:
+        """Return the newest bars; `asked` may name symbol, timeframe and limit."""
+        return await self._history("bars", asked, Bars)
+
+    async def logs(self, after: int, level: str, text: str, limit: int) -> Logs:
+        """Return the newest lines of the log that fit, after the one numbered `after`."""
+        return await self._history("logs", {"after": after, "level": level, "text": text, "limit": limit}, Logs)
+
+    async def _history(self, what: str, asked: Mapping[str, str | int], kind: type[Answer]) -> Answer:
+        """Ask the console.
+
+        Raises:
+            NoConsoleError: there is none.
+            AwayError: it does not answer, or is not understood.
+            RefusedError: it says no.
+        """
+        console = await self.find_console()
+        body = await self._request("GET", f"{console}/api/live/{what}", params=asked)
+        try:
+            return msgspec.json.decode(body, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            message = f"{what}: not understood: {error}"
+            raise AwayError(message) from error
+
+    # --- what is asked of it ------------------------------------------------------------------------
+
+    async def control(self, action: Action, key: str, terms: Terms | None = None) -> str:
         """Send a command; on return the daemon has it on its disk.
 
         Args:
             action: what to do.
             key: sent as ``Idempotency-Key``: the same key again is the same command.
+            terms: what it is about, where that is not the account.
+
+        Returns:
+            Its id; what became of it stands in the status.
 
         Raises:
             InDoubtError: it was sent and no answer came.
             AwayError: it was never sent.
             RefusedError: the daemon did not take it.
         """
-        body = msgspec.json.encode({"action": action})
-        await self._request("POST", "/api/live/control", body, {"Idempotency-Key": key})
+        body = msgspec.json.encode({"action": action} | (terms or {}))
+        answer = await self._request("POST", f"{self.url}/api/live/control", body, {"Idempotency-Key": key})
+        try:
+            return msgspec.json.decode(answer, type=Accepted).command_id
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            message = f"the answer is not understood: {error}"
+            raise InDoubtError(message) from error
 
     async def _request(
-        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+        self,
+        method: str,
+        url: str,
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+        params: Mapping[str, str | int] | None = None,
     ) -> bytes:
         assert self._http is not None, "the client is used outside its context"
         headers = {"Content-Type": "application/json", **(headers or {})}
         try:
-            async with self._http.request(method, path, data=body, headers=headers) as response:
+            async with self._http.request(method, url, data=body, headers=headers, params=params) as response:
                 answer = await response.read()
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise AwayError(_reason(error)) from error
@@ -207,7 +301,12 @@ class DaemonClient:
         return answer
 
 
-def _reason(error: Exception) -> str:
+def _ending(socket: aiohttp.ClientWebSocketResponse) -> str:
+    error = socket.exception()
+    return "the stream has ended" if error is None else _reason(error)
+
+
+def _reason(error: BaseException) -> str:
     """Return a few words for a person about why a request failed."""
     if isinstance(error, TimeoutError):
         return "no answer in time"

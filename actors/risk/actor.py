@@ -173,6 +173,11 @@ class Risk(Hearing, Commanded):
         return self._given.equity.begun() if "equity" in self.needs else None
 
     @property
+    def sources(self) -> Sources:
+        """What its rules look at, for those who show it."""
+        return self._given
+
+    @property
     def history_bars(self) -> int:
         """How many bars of the time before a session its rules want to see."""
         return self._given.windows.bars + 1 if "bars" in self.needs else 0

@@ -160,19 +160,6 @@ def rotate_command(state_dir: Path | None, role: str, name: str | None, *, revok
         sys.stdout.write(f"{path}: new; what it was before is refused from now on\n")
 
 
-def open_console(state_dir: Path | None) -> None:
-    """Start the Textual console on the daemon of a state directory."""
-    from tui.app import Console
-
-    endpoint, token = find_endpoint(state_dir)
-    if not endpoint.url.startswith("http:"):
-        message = (
-            f"the console needs plain HTTP on this machine (http.tcp, no certificate); the daemon is at {endpoint.url}"
-        )
-        raise UserError(message)
-    Console(endpoint.url, token).run()
-
-
 def _wait_for_outcome(endpoint: Endpoint, token: str, command_id: str, *, done: str) -> dict[str, str]:
     """Return the outcome of a command, `done` being the word for a good one, and what is said of it."""
     deadline_s = time.monotonic() + _DONE_WITHIN_S

@@ -175,6 +175,16 @@ class Venue(Answer, frozen=True):
     """Of a real one: the last comparison of accounts."""
 
 
+class LimitUse(Answer, frozen=True):
+    """How much of a limit is used by what is held now; of one on each of several things, by the one nearest to it."""
+
+    limit: str
+    """Its name below ``[risk]``."""
+    used: float
+    most: float
+    """The limit in force, in the same unit."""
+
+
 class Risk(Answer, frozen=True):
     """The limits in force, and what their rules have done."""
 
@@ -182,6 +192,8 @@ class Risk(Answer, frozen=True):
     """As ``name=value``."""
     tightened: tuple[str, ...]
     """Names of those that are not as configured."""
+    uses: tuple[LimitUse, ...]
+    """Of those that are an amount, how much of it is used."""
     rules: tuple[RuleReport, ...]
 
 

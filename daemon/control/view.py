@@ -13,6 +13,7 @@ from actors.instrument import from_atoms
 from actors.risk import active_limits
 from config.timeframe import format_timeframe
 from daemon.control import types as t
+from daemon.control.uses import limit_uses
 from replay.books import books_of
 from replay.margin_view import describe_margin, describe_told_margin
 
@@ -273,10 +274,11 @@ class StatusView:
 
     def risk(self) -> t.Risk:
         """Return the limits in force."""
-        risk = self._driver.core.risk
+        risk, margin = self._driver.core.risk, self.margin()
         return t.Risk(
             limits=tuple(active_limits(risk.in_force.limits)),
             tightened=tuple(risk.in_force.tightened()),
+            uses=limit_uses(self._driver.core, None if margin is None else margin.initial_margin),
             rules=tuple(risk.judge.report()),
         )
 

@@ -32,6 +32,7 @@ CALM: dict[str, Any] = {
     "cash": 69_990.25,
     "fees": 890.285491,
     "realized_pnl": 2_130.045,
+    "day_profit": -210.5,
     "positions": [
         {
             "symbol": "BTC/USDT",
@@ -82,6 +83,61 @@ CALM: dict[str, Any] = {
             "created_ns": 1_704_486_000_000_000_000,
         },
     ],
+    "strategies": [
+        {
+            "strategy": "ema_cross",
+            "use": "ema_cross",
+            "symbols": ["BTC/USDT"],
+            "timeframe": "1m",
+            "params": {"fast": 12, "slow": 26},
+            "state": "running",
+            "reason": "",
+            "realized_pnl": 2_500,
+            "unrealized_pnl": 19.3975,
+            "fees": 640.25,
+        },
+        {
+            "strategy": "bollinger_reversion",
+            "use": "bollinger_reversion",
+            "symbols": ["BTC/USDT", "ETH/USDT"],
+            "timeframe": "1m",
+            "params": {"period": 20, "width": 2.0},
+            "state": "paused",
+            "reason": "asked for by the control token from 127.0.0.1",
+            "realized_pnl": -369.955,
+            "unrealized_pnl": -59.375,
+            "fees": 250.035491,
+        },
+    ],
+    "risk": {
+        "limits": ["max_daily_loss=500", "max_position=1.0", "max_gross=50000", "max_spread_bps=15"],
+        "tightened": ["max_position"],
+        "uses": [
+            {"limit": "max_daily_loss", "used": 210.5, "most": 500.0},
+            {"limit": "max_position", "used": 0.75, "most": 0.75},
+            {"limit": "max_gross", "used": 59_377.6175, "most": 75_000.0},
+            {"limit": "max_open_orders", "used": 0, "most": 20},
+        ],
+        "rules": [
+            {
+                "rule": name,
+                "limit": limit,
+                "action": action,
+                "vetoed": vetoed,
+                "clipped": clipped,
+                "acted": 0,
+                "last_reason": reason,
+                "last_ns": 0,
+            }
+            for name, limit, action, vetoed, clipped, reason in (
+                ("max_daily_loss", "500", "halt", 0, 0, ""),
+                ("max_spread_bps", "15", "veto", 3, 0, "spread of 18.2 bps in ETH/USDT"),
+                ("max_open_orders", "20", "veto", 0, 0, ""),
+                ("max_position", "0.75", "clip", 12, 40, "position limit 0.75"),
+                ("max_gross", "75000", "clip", 0, 0, ""),
+            )
+        ],
+    },
     "actors": [
         {"name": name, "state": "running", "restarts": 0, "mailbox": 0, "processed": processed, "last_error": None}
         for name, processed in (
@@ -117,11 +173,60 @@ CALM: dict[str, Any] = {
 """A status as `daemon/control/view.py` builds it, written by hand."""
 
 
+FILLS: list[dict[str, Any]] = [
+    {
+        "order_id": f"pb7f3j{number:04}",
+        "strategy": strategy,
+        "symbol": symbol,
+        "trade_id": 400 + number,
+        "side": side,
+        "price": price,
+        "quantity": quantity,
+        "fee": fee,
+        "executed_ns": 1_704_486_540_000_000_000 - number * 600_000_000_000,
+        "seq": 1_006_989 - number,
+    }
+    for number, strategy, symbol, side, price, quantity, fee in (
+        (1, "ema_cross", "BTC/USDT", "buy", 41_640.12, 0.75, 31.23),
+        (2, "bollinger_reversion", "ETH/USDT", "sell", 2_245.5, 12.5, 28.07),
+        (3, "ema_cross", "BTC/USDT", "sell", 41_702.5, 0.5, -4.17),
+    )
+]
+"""Executions as the console's history tells them, the newest first."""
+KEY_OF = {
+    "positions": lambda row: f"{row['strategy']} {row['symbol']}",
+    "orders": lambda row: row["order_id"],
+    "strategies": lambda row: row["strategy"],
+    "actors": lambda row: row["name"],
+    "commands": lambda row: row["command_id"],
+    "dead_letters": lambda row: f"{row['seq']} {row['actor']}",
+}
+SUMMARY = (
+    "state", "reason", "session", "run", "mode", "clock", "tape_ended", "equity", "cash", "fees", "realized_pnl",
+    "day_profit",
+)  # fmt: skip
+
+
 class FakeDaemon:
-    """Answers like the daemon, remembers what it was asked, and can go away and come back."""
+    """Answers like the daemon and its console, remembers what it was asked, and can go away and come back.
+
+    The console is there once `streaming` is set: it then tells the status over the stream, too.
+    """
 
     def __init__(self) -> None:
         self.status = copy.deepcopy(CALM)
+        self.streaming = False
+        self.epoch, self.seq = "e1", 0
+        self.fills = copy.deepcopy(FILLS)
+        self.curve: list[tuple[int, float]] = []
+        """(time, equity) before now."""
+        self.sockets: list[web.WebSocketResponse] = []
+        self.resumed: list[tuple[str, str]] = []
+        """(epoch, since) of every client of the stream."""
+        self.terms: list[dict[str, Any]] = []
+        """What every control request had besides its action."""
+        self.outcome, self.note = "done", ""
+        """Of every command."""
         self.commands: list[tuple[str, str]] = []
         """(action, idempotency key) of every control request, repeats included."""
         self.refusal: str | None = None
@@ -148,6 +253,9 @@ class FakeDaemon:
         app = web.Application()
         app.router.add_get("/api/live/status", self._on_status)
         app.router.add_post("/api/live/control", self._on_control)
+        app.router.add_get("/", self._on_root)
+        app.router.add_get("/api/stream", self._on_stream)
+        app.router.add_get("/api/live/{what}", self._on_history)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
@@ -155,6 +263,7 @@ class FakeDaemon:
 
     async def vanish(self) -> None:
         """Stop listening."""
+        await self.hang_up()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -170,11 +279,19 @@ class FakeDaemon:
         refused = self._refused(request)
         if refused is not None:
             return refused
-        action = (await request.json())["action"]
+        terms = await request.json()
+        action = terms.pop("action")
+        self.terms.append(terms)
         key = request.headers["Idempotency-Key"]
         if key not in [known for _, known in self.commands]:
             self.status["commands"].append(
-                {"command_id": key[:4], "action": action, "outcome": "done", "ts_ns": 1_704_486_540_000_000_000}
+                {
+                    "command_id": key[:4],
+                    "action": action,
+                    "outcome": self.outcome,
+                    "note": self.note,
+                    "ts_ns": 1_704_486_540_000_000_000,
+                }
             )
         self.commands.append((action, key))
         await self.answering.wait()
@@ -183,6 +300,82 @@ class FakeDaemon:
             assert request.transport is not None
             request.transport.close()
         return web.json_response({"command_id": key[:4], "action": action, "repeated": False}, status=202)
+
+    async def _on_root(self, _: web.Request) -> web.Response:
+        return web.json_response(
+            {"docs": "/api/docs"} if self.streaming else {"error": "no"}, status=200 if self.streaming else 404
+        )
+
+    async def _on_history(self, request: web.Request) -> web.Response:
+        what = request.match_info["what"]
+        if what == "fills":
+            return web.json_response({"rows": self.fills, "next": None})
+        assert what == "equity"
+        points = [{"ts_ns": ts_ns, "equity": equity, "low": equity, "high": equity} for ts_ns, equity in self.curve]
+        return web.json_response({"session": self.status["session"], "start_cash": 100_000, "points": points})
+
+    async def _on_stream(self, request: web.Request) -> web.WebSocketResponse:
+        if not self.streaming:
+            raise web.HTTPNotFound
+        self.resumed.append((request.query.get("epoch", ""), request.query.get("since", "")))
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        self.sockets.append(socket)
+        if request.query.get("epoch") != self.epoch:
+            self.seq += 1
+            data = {name: dict(rows) for name, rows in self.sections().items()}
+            await socket.send_json(
+                {"type": "snapshot", "epoch": self.epoch, "seq": self.seq, "data": data, "events": []}
+            )
+        async for _ in socket:
+            pass
+        return socket
+
+    def sections(self) -> dict[str, dict[str, Any]]:
+        """Return the status as the stream's sections."""
+        status = self.status
+        summary = {name: status[name] for name in SUMMARY} | {
+            "seq": status["last_input"]["seq"],
+            "heard_wall_ns": 0,
+            "started_wall_ns": time.time_ns() - 4_325_250_000_000,
+        }
+        rows = {name: {key(row): row for row in status[name]} for name, key in KEY_OF.items()}
+        symbols = {
+            symbol: {"symbol": symbol, "stale": symbol in status["stale"]} for symbol in ("BTC/USDT", "ETH/USDT")
+        }
+        return {**rows, "summary": {"": summary}, "risk": {"": status["risk"]}, "symbols": symbols, "unheard_of": {}}
+
+    async def tell(
+        self, *, events: list[dict[str, Any]] | None = None, missed: int = 0, **sections: dict[str, Any]
+    ) -> None:
+        """Send a delta to every client: rows by their key, None for one that is gone; else all of the status."""
+        self.seq += 1
+        told = sections or self.sections()
+        await self.send(
+            {
+                "type": "delta",
+                "epoch": self.epoch,
+                "seq": self.seq,
+                "set": {
+                    name: {key: row for key, row in rows.items() if row is not None} for name, rows in told.items()
+                },
+                "gone": {name: [key for key, row in rows.items() if row is None] for name, rows in told.items()},
+                "events": events or [],
+                "missed": missed,
+            }
+        )
+
+    async def send(self, message: dict[str, Any]) -> None:
+        """Send a message to every client."""
+        for socket in self.sockets:
+            if not socket.closed:
+                await socket.send_json(message)
+
+    async def hang_up(self) -> None:
+        """End every stream."""
+        for socket in self.sockets:
+            await socket.close()
+        self.sockets.clear()
 
     def _refused(self, request: web.Request) -> web.Response | None:
         if request.headers.get("Authorization") != f"Bearer {TOKEN}":

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from tui.client import AwayError, DaemonClient, InDoubtError, RefusedError, Status
+from tui.client import AwayError, DaemonClient, InDoubtError, RefusedError
+from tui.status import Status
 
 TOKEN = "a-token-of-the-tests"
 

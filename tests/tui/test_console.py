@@ -13,14 +13,18 @@ from textual.widgets import Static
 from tui.app import Console, Pace
 from tui.dialogs.confirm import Confirm
 from tui.dialogs.help import Help
+from tui.dialogs.typed import Typed
 from tui.panels.actors import Actors
 from tui.panels.banner import Banner
 from tui.panels.commands import Commands
 from tui.panels.dead_letters import DeadLetters
 from tui.panels.equity import Equity
 from tui.panels.figure import Figure
+from tui.panels.fills import Fills
+from tui.panels.limits import Limits
 from tui.panels.orders import Orders
 from tui.panels.positions import Positions
+from tui.panels.strategies import Strategies
 from tui.panels.table import Table
 
 pytestmark = pytest.mark.slow
@@ -45,7 +49,7 @@ def texts(pilot: Any, kind: type[Table]) -> list[tuple[str, ...]]:
 
 def asked(pilot: Any) -> bool:
     """Return whether a question is open and waits for its answer."""
-    return isinstance(pilot.app.screen, Confirm) and pilot.app.focused is not None
+    return isinstance(pilot.app.screen, Confirm | Typed) and pilot.app.focused is not None
 
 
 def strike(pilot: Any, key: str) -> None:
@@ -54,7 +58,12 @@ def strike(pilot: Any, key: str) -> None:
 
 
 def complaints(pilot: Any) -> list[tuple[str, str]]:
-    return [(note.title, note.message) for note in pilot.app._notifications]
+    return told(pilot, "error")
+
+
+def told(pilot: Any, severity: str) -> list[tuple[str, str]]:
+    """Return (title, message) of what was told with so much weight."""
+    return [(note.title, note.message) for note in pilot.app._notifications if note.severity == severity]
 
 
 # --- what is shown --------------------------------------------------------------------------------------
@@ -88,11 +97,28 @@ async def test_what_the_daemon_says_is_shown(opened: Any, size: tuple[int, int])
         assert texts(pilot, DeadLetters) == []
         assert banner(pilot).text == ""
         assert str(pilot.app.query_one(Equity).border_title).startswith("Equity")
-        for kind in (Equity, Positions, Orders, Actors, Commands, DeadLetters):
-            region = pilot.app.query_one(kind).content_region
-            assert region.height >= 3, kind
-            assert region.width >= 25, kind
-            assert pilot.app.screen.region.contains_region(region), kind
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_every_panel_has_room_on_its_page(opened: Any, size: tuple[int, int]) -> None:
+    wide = (Strategies, Limits, Fills) if size == SIZES[1] else ()
+    pages = (
+        ("1", (Equity, Positions, Orders, *wide)),
+        ("2", (Fills,)),
+        ("3", (Strategies, Limits)),
+        ("4", (Actors, Commands, DeadLetters)),
+    )
+    async with opened(size) as pilot:
+        for key, kinds in pages:
+            await pilot.press(key)
+            await pilot.pause()
+            panels = pilot.app.query(".panel")
+            assert {type(panel) for panel in panels if panel.region.area} == set(kinds)
+            for kind in kinds:
+                region = pilot.app.query_one(kind).content_region
+                assert region.height >= 3, kind
+                assert region.width >= 25, kind
+                assert pilot.app.screen.region.contains_region(region), kind
 
 
 async def test_a_newer_status_replaces_what_is_shown(opened: Any, daemon: Any, until: Any) -> None:
@@ -123,6 +149,7 @@ async def test_actors_in_trouble_come_first_with_their_last_error(opened: Any, d
 async def test_text_from_outside_is_neither_markup_nor_control_codes(opened: Any, daemon: Any, until: Any) -> None:
     letter = {"actor": "[red]a", "seq": 4, "error": "[b]x[/b]\n\x1b[2Jgone", "message": "Bar(\x07)"}
     async with opened((120, 40)) as pilot:
+        await pilot.press("4")
         daemon.status |= {"dead_letters": [letter], "state": "halted", "reason": "[/]\x1b[31m no", "session": "[x]\n"}
         await until(pilot, lambda: texts(pilot, DeadLetters) != [])
         panel = pilot.app.query_one(DeadLetters)
@@ -165,22 +192,25 @@ async def test_a_key_sends_its_command_once(
 
 async def test_flatten_and_stop_are_sent_once_confirmed(opened: Any, daemon: Any, until: Any) -> None:
     async with opened() as pilot:
-        for key, answer, sent in (("f", ["y"], ["flatten"]), ("s", ["right", "enter"], ["flatten", "stop"])):
+        for key, answer, sent in (
+            ("f", [*"flatten", "enter"], ["flatten"]),
+            ("s", ["right", "enter"], ["flatten", "stop"]),
+        ):
             strike(pilot, key)
             await until(pilot, lambda: asked(pilot))
             assert len(daemon.commands) == len(sent) - 1
             await pilot.press(*answer)
-            await until(pilot, lambda: not isinstance(pilot.app.screen, Confirm) and not pilot.app._under_way)
+            await until(pilot, lambda: len(pilot.app.screen_stack) == 1 and not pilot.app._under_way)
             assert [action for action, _ in daemon.commands] == sent
 
 
 async def test_no_sends_nothing_and_is_what_enter_means(opened: Any, daemon: Any, until: Any) -> None:
     async with opened() as pilot:
-        for key, answer in (("f", "n"), ("s", "escape"), ("f", "enter"), ("s", "enter")):
+        for key, answer in (("s", "n"), ("s", "escape"), ("f", "escape"), ("s", "enter")):
             strike(pilot, key)
             await until(pilot, lambda: asked(pilot))
             strike(pilot, answer)
-            await until(pilot, lambda: not isinstance(pilot.app.screen, Confirm))
+            await until(pilot, lambda: len(pilot.app.screen_stack) == 1)
         await _two_more_answers(pilot, daemon, until)
         assert daemon.commands == []
 
@@ -193,8 +223,11 @@ async def test_a_question_is_about_what_is_at_stake_and_lets_no_other_key_throug
         await until(pilot, lambda: asked(pilot))
         text = str(pilot.app.screen.query_one("#consequences", Static).content)
         assert "2 orders, 2 positions" in text
+        await pilot.press("p", "r", "s", "q", "z", "enter")
+        assert pilot.app.focused.value == "", "another word is no answer"
+        await pilot.press("escape", "s")
         assert pilot.app.focused.id == "no"
-        await pilot.press("p", "r", "s", "q", "z")
+        await pilot.press("p", "r", "f", "s", "q", "z")
         await _two_more_answers(pilot, daemon, until)
         assert isinstance(pilot.app.screen, Confirm)
         assert pilot.app.is_running
@@ -208,7 +241,7 @@ async def test_a_command_under_way_is_not_sent_again_and_holds_up_no_other(
         daemon.answering.clear()
         await pilot.press("p", "p", "p", "f")
         await until(pilot, lambda: asked(pilot))
-        strike(pilot, "y")
+        await pilot.press(*"flatten", "enter")
         await until(pilot, lambda: len(daemon.commands) == 2)
         assert [sent for sent, _ in daemon.commands] == ["pause", "flatten"]
         daemon.answering.set()
@@ -261,14 +294,14 @@ async def test_an_absent_daemon_is_announced_dimmed_and_picked_up_again(opened: 
         assert pilot.app.away.since_s == first.since_s, "how long it is away counts from the first silence"
         assert "connection refused" in banner(pilot).text
         assert figure(pilot, "equity").value == "101,239.76"
-        assert [panel.styles.opacity < 1 for panel in pilot.app.query(".panel")] == [True] * 6
+        assert [panel.styles.opacity < 1 for panel in pilot.app.query(".panel")] == [True] * 9
 
         daemon.status["equity"] = 5
         await daemon.appear()
         await until(pilot, lambda: figure(pilot, "equity").value == "5.00")
         assert banner(pilot).text == ""
         assert not banner(pilot).has_class("-away")
-        assert [panel.styles.opacity for panel in pilot.app.query(".panel")] == [1.0] * 6
+        assert [panel.styles.opacity for panel in pilot.app.query(".panel")] == [1.0] * 9
 
 
 async def test_it_waits_for_a_daemon_that_is_not_there_yet(opened: Any, daemon: Any, until: Any) -> None:
@@ -339,12 +372,13 @@ async def test_zoom_gives_the_focused_panel_the_whole_body_and_back(opened: Any,
         await pilot.pause()
         await pilot.press("z")
         assert not pilot.app.screen.has_class("-zoomed"), "nothing has the focus"
-        for kind, back in ((Orders, "escape"), (DeadLetters, "z")):
+        for kind, back in ((Orders, "escape"), (Limits, "z")):
             panel = pilot.app.query_one(kind)
             before = panel.region
             panel.focus()
             await pilot.press("z")
             assert panel.region.size == (120, 36)
+            assert panel.choice == ("pb7f3k0001" if kind is Orders else "")
             assert not pilot.app.query_one(Actors).display
             strike(pilot, back)
             await until(pilot, lambda panel=panel, before=before: panel.region == before)
@@ -352,9 +386,11 @@ async def test_zoom_gives_the_focused_panel_the_whole_body_and_back(opened: Any,
 
 async def test_a_long_table_scrolls_below_its_heading(opened: Any) -> None:
     async with opened() as pilot:
+        await pilot.press("4")
         await pilot.pause()
         panel = pilot.app.query_one(Actors)
-        panel.scroll_end(animate=False, immediate=True)
+        assert pilot.app.focused is panel
+        await pilot.press("end")
         await pilot.pause()
         lines = [panel.render_line(y).text.split()[:1] for y in range(panel.content_region.height)]
         assert lines[0] == ["name"]

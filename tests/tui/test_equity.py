@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from textual.content import Content
 
 import tui.panels.equity
-from tui.client import Clock, Status
 from tui.panels.equity import Equity, plot
+from tui.status import Clock, Status
 
 
 def status(ts_ns: int, equity: str, session: str = "one") -> Status:

@@ -32,7 +32,7 @@ def screen_text(app: Any) -> str:
 
 
 def compare(name: str, size: tuple[int, int], app: Any) -> None:
-    shown = screen_text(app)
+    shown = re.sub(r"feed \d s", "feed 0 s", screen_text(app))
     path = STORED / f"{name}-{size[0]}x{size[1]}.txt"
     if os.environ.get("UPDATE_SNAPSHOTS") == "1":
         path.write_text(shown, encoding="utf-8")
@@ -51,6 +51,19 @@ async def test_a_calm_day(opened: Any, daemon: Any, until: Any, size: tuple[int,
 
 
 @pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("key", "page"), [("2", "trades"), ("3", "strategies"), ("4", "system")])
+async def test_the_other_pages(
+    opened: Any, daemon: Any, until: Any, size: tuple[int, int], key: str, page: str
+) -> None:
+    daemon.streaming = True
+    async with opened(size) as pilot:
+        await until(pilot, lambda: len(pilot.app.fills) == 3)
+        await pilot.press(key)
+        await pilot.pause()
+        compare(page, size, pilot.app)
+
+
+@pytest.mark.parametrize("size", SIZES)
 async def test_a_day_of_trouble(opened: Any, daemon: Any, size: tuple[int, int]) -> None:
     daemon.status |= {"state": "halted", "reason": f"strategy.bollinger_reversion failed too often: {ERROR}"}
     daemon.status["actors"][5] |= {"state": "failed", "restarts": 5, "last_error": ERROR}
@@ -64,6 +77,7 @@ async def test_a_day_of_trouble(opened: Any, daemon: Any, size: tuple[int, int])
         for index, outcome in enumerate(("superseded", "pending"))
     ]
     async with opened(size) as pilot:
+        await pilot.press("4")
         await pilot.pause()
         compare("trouble", size, pilot.app)
 
@@ -72,5 +86,7 @@ async def test_the_dialogs(opened: Any) -> None:
     async with opened() as pilot:
         await pilot.press("f")
         compare("question", (80, 24), pilot.app)
+        await pilot.press("escape", "s")
+        compare("choice", (80, 24), pilot.app)
         await pilot.press("n", "question_mark")
         compare("help", (80, 24), pilot.app)

@@ -81,7 +81,7 @@ async def test_from_the_first_look_to_the_stop(
         await until(pilot, lambda: figure("state") == "● running" and len(outcomes()) == 2)
         console.simulate_key("f")
         await until(pilot, lambda: len(console.screen_stack) == 2 and console.focused is not None)
-        console.simulate_key("y")
+        await pilot.press(*"flatten", "enter")
         await until(pilot, lambda: outcomes()[0] == ("flatten", "done") and figure("state") == "● paused")
 
         console.simulate_key("s")

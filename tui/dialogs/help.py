@@ -15,9 +15,12 @@ KEYS = (
     ("p", "pause: no new risk; exits and cancels still pass"),
     ("r", "resume trading, also after a halt"),
     ("f", "flatten: cancel every order, close every position, pause"),
+    ("P R F", "the same for the chosen strategy"),
+    ("c x", "cancel the chosen order, close the chosen position"),
+    ("a", "restart the chosen actor that was given up"),
     ("s", "stop the daemon and seal its session"),
-    ("tab", "move between the panels; arrows scroll"),
-    ("z", "zoom the panel that has the focus"),
+    ("1-4", "pages; tab moves between panels, arrows choose a row"),
+    (":", "commands by name; z zooms a panel, d dark or light"),
     ("q", "close this console; the daemon goes on"),
 )
 COLOURS = (

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from textual.binding import Binding, BindingType
+
 from tui.figures import count
 from tui.panels.table import Cell, Column, Row, Table
 from tui.theme import TONE_OF_STATE
 
 if TYPE_CHECKING:
-    from tui.client import Actor, Status
+    from tui.status import Actor, Status
     from tui.theme import Tone
 
 _SHORT_STATES = {"backing_off": "back-off"}
@@ -20,6 +22,7 @@ class Actors(Table):
 
     HEADING = "Actors"
     EMPTY = "none yet"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("a", "app.restart_actor", "Restart actor")]
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("name", elides_to=14),
         Column("state"),
@@ -40,6 +43,7 @@ class Actors(Table):
                     Cell(count(actor.processed), "plain" if actor.processed else "muted"),
                 ),
                 remark=actor.last_error or "",
+                key=actor.name,
             )
             for actor in sorted(status.actors, key=_calm)
         ]

@@ -10,12 +10,12 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from tui.figures import duration, words
+from tui.figures import duration, time_of_day, words
 from tui.panels.table import elide
 from tui.theme import Tone
 
 if TYPE_CHECKING:
-    from tui.client import Status
+    from tui.status import Status
 
 _TICK_S = 1.0
 
@@ -26,7 +26,7 @@ class Away(msgspec.Struct, frozen=True):
     url: str
     reason: str
     since_s: float
-    """Monotonic time of the first request without an answer."""
+    """Monotonic time of the last answer; of the first request without one if there never was any."""
     retry_s: float
     """Monotonic time of the next attempt."""
 
@@ -89,6 +89,7 @@ class Banner(Widget):
             looks, self.text = "muted", "connecting"
         else:
             looks, self.text = _condition(self.status)
+        self.display = bool(self.text)
         self.remove_class(*self._CLASSES)
         self.add_class(f"-{looks}")
 
@@ -102,8 +103,8 @@ class Banner(Widget):
             return "ended", f"The daemon has stopped; session {words(self.status.session)} is sealed"
         if self.status.state == "stopping":
             return "ended", f"The daemon has stopped; session {words(self.status.session)} stays open"
-        gone = f" for {duration(gone_s)}" if gone_s >= 1 else ""
-        return "away", f"Daemon away{gone}: {words(away.reason)}; {again}"
+        since = time_of_day(time.time_ns() - int(gone_s * 1e9))
+        return "away", f"Daemon away, data of {since} UTC, {duration(gone_s)} old: {words(away.reason)}; {again}"
 
 
 def _condition(status: Status) -> tuple[Tone, str]:

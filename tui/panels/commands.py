@@ -8,10 +8,10 @@ from tui.figures import time_of_day
 from tui.panels.table import Cell, Column, Row, Table
 
 if TYPE_CHECKING:
-    from tui.client import Status
+    from tui.status import Status
     from tui.theme import Tone
 
-_TONE_OF_OUTCOME: dict[str, Tone] = {"pending": "warn", "done": "plain"}
+_TONE_OF_OUTCOME: dict[str, Tone] = {"pending": "warn", "done": "plain", "refused": "bad"}
 
 
 class Commands(Table):
@@ -23,6 +23,7 @@ class Commands(Table):
         Column("time", worth=5),
         Column("action"),
         Column("outcome"),
+        Column("what became of it", worth=2, elides_to=12),
         Column("id", worth=1),
     )
 
@@ -34,6 +35,7 @@ class Commands(Table):
                     Cell(time_of_day(command.ts_ns), "muted"),
                     Cell(command.action),
                     Cell(command.outcome, _TONE_OF_OUTCOME.get(command.outcome, "muted")),
+                    Cell(command.note, "muted"),
                     Cell(command.command_id, "muted"),
                 )
             )

@@ -8,7 +8,7 @@ from tui.figures import count
 from tui.panels.table import Cell, Column, Row, Table
 
 if TYPE_CHECKING:
-    from tui.client import Status
+    from tui.status import Status
 
 
 class DeadLetters(Table):

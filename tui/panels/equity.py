@@ -1,4 +1,4 @@
-"""Equity since the console was opened, as a line of braille dots."""
+"""Equity of the session, or since the console was opened, as a line of braille dots."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from decimal import Decimal
 
-    from tui.client import Status
+    from tui.client import EquityCurve
+    from tui.status import Status
 
 POINTS_MAX = 4_096
 """Points remembered; once full every second one is forgotten, so a long watch gets coarser, never larger."""
@@ -37,6 +38,8 @@ class Equity(Widget):
 
     status: reactive[Status | None] = reactive(None)
     """What the daemon said last."""
+    curve: reactive[EquityCurve | None] = reactive(None)
+    """What was before."""
 
     def __init__(self, *, classes: str | None = None) -> None:
         super().__init__(classes=classes)
@@ -68,6 +71,15 @@ class Equity(Widget):
         self.border_title = (
             f"{self.HEADING} [{colour}]{money(change, signed=True)}{share}[/] [$muted]since {moment(first_ns)}[/]"
         )
+
+    def watch_curve(self, curve: EquityCurve | None) -> None:
+        """Put what was before in front of what was seen."""
+        if curve is None or curve.session != self._session or not self.points:
+            return
+        first_ns = self.points[0][0]
+        before = [(point.ts_ns, point.equity) for point in curve.points if point.ts_ns < first_ns]
+        self.points[:0] = before
+        self.refresh()
 
     def render(self) -> Content:
         """Draw the line in the room there is."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from textual.containers import Horizontal, Vertical
 from textual.reactive import reactive
 
-from tui.figures import count, duration, moment, money, words
+from tui.figures import NOTHING, count, duration, moment, money, words
 from tui.panels.figure import Figure
 from tui.panels.positions import tone_of_profit
 from tui.theme import TONE_OF_STATE
@@ -15,11 +16,14 @@ from tui.theme import TONE_OF_STATE
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
-    from tui.client import Status
+    from tui.status import Status
+
+
+_TICK_S = 1.0
 
 
 class Header(Vertical):
-    """State, session and clock; below them money, uptime and inputs."""
+    """State, session, uptime and clock; below them money, the age of the feed, and inputs."""
 
     DEFAULT_CSS = """
     Header {
@@ -35,20 +39,37 @@ class Header(Vertical):
 
     status: reactive[Status | None] = reactive(None)
     """What the daemon said last."""
+    heard_s: reactive[float | None] = reactive(None)
+    """Monotonic time of the newest input."""
 
     def compose(self) -> ComposeResult:
         """Lay out the figures."""
         with Horizontal():
             yield Figure("", id="state")
             yield Figure("", id="session")
+            yield Figure("up", id="uptime")
             yield Figure("", id="clock")
         with Horizontal():
             yield Figure("equity", id="equity")
+            yield Figure("day", id="day")
             yield Figure("cash", id="cash")
             yield Figure("realised", id="realised")
             yield Figure("fees", id="fees")
-            yield Figure("up", id="uptime")
+            yield Figure("feed", id="feed")
             yield Figure("inputs", id="inputs")
+
+    def on_mount(self) -> None:
+        """Let the feed grow older."""
+        self.set_interval(_TICK_S, self._age)
+
+    def watch_heard_s(self) -> None:
+        """Show how old the newest input is."""
+        self._age()
+
+    def _age(self) -> None:
+        feed = self._figure("feed")
+        feed.value = NOTHING if self.heard_s is None else duration(time.monotonic() - self.heard_s)
+        feed.tone = "warn" if self.status is not None and self.status.stale else "plain"
 
     def watch_status(self, status: Status | None) -> None:
         """Show a new status."""
@@ -60,6 +81,9 @@ class Header(Vertical):
         self._figure("session").value = f"{words(status.session)} · run {status.run} · {words(status.mode)}"
         self._figure("clock").value = f"{moment(status.clock.ts_ns)} UTC"
         self._figure("equity").value = money(status.equity)
+        day = self._figure("day")
+        day.value = money(status.day_profit, signed=True)
+        day.tone = tone_of_profit(status.day_profit)
         self._figure("cash").value = money(status.cash)
         realised = self._figure("realised")
         realised.value = money(status.realized_pnl, signed=True)

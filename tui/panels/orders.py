@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from textual.binding import Binding, BindingType
+
 from tui.figures import price, quantity
 from tui.panels.table import Cell, Column, Row, Table
 
 if TYPE_CHECKING:
-    from tui.client import Order, Status
+    from tui.status import Order, Status
 
 _SHORT_STATES = {"partly_filled": "partial", "amend_cancelling": "cancelling"}
 
@@ -18,6 +20,7 @@ class Orders(Table):
 
     HEADING = "Orders"
     EMPTY = "no open order"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("c", "app.cancel_order", "Cancel order")]
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("side"),
         Column("qty", align="point"),
@@ -48,7 +51,8 @@ class Orders(Table):
                     Cell(order.strategy, "muted"),
                     Cell(_terms(order), "muted"),
                     Cell(order.order_id, "muted"),
-                )
+                ),
+                key=order.order_id,
             )
             for order in status.orders
         ]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from textual.binding import Binding, BindingType
+
 from tui.figures import money, price, quantity
 from tui.panels.table import Cell, Column, Row, Table
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from tui.client import Status
+    from tui.status import Status
     from tui.theme import Tone
 
 
@@ -19,6 +21,7 @@ class Positions(Table):
 
     HEADING = "Positions"
     EMPTY = "flat: no open position"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("x", "app.close_position", "Close position")]
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("symbol"),
         Column("strategy", worth=3, elides_to=8),
@@ -39,7 +42,8 @@ class Positions(Table):
                     Cell(price(position.entry_price)),
                     Cell(price(position.mark_price)),
                     Cell(money(position.unrealized_pnl, signed=True), tone_of_profit(position.unrealized_pnl)),
-                )
+                ),
+                key=f"{position.strategy} {position.symbol}",
             )
             for position in status.positions
         ]

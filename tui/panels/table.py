@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.style import Style
     from textual.events import Resize
 
-    from tui.client import Status
+    from tui.status import Status
     from tui.theme import Tone
 
 Align = Literal["left", "right", "point"]
@@ -61,10 +61,15 @@ class Row(msgspec.Struct, frozen=True):
     remark: str = ""
     tone: Tone = "bad"
     """Of the remark."""
+    key: str = ""
+    """By which it is known while others come and go; rows of tables in which nothing is chosen have none."""
 
 
 class Table(ScrollView, can_focus=True):
-    """A panel that shows one list of the status. A subclass names its columns and reads its rows."""
+    """A panel that shows one list of the status. A subclass names its columns and reads its rows.
+
+    Where rows have keys one of them is chosen, and stays so while others come and go.
+    """
 
     COLUMNS: ClassVar[tuple[Column, ...]] = ()
     HEADING: ClassVar[str] = ""
@@ -76,6 +81,7 @@ class Table(ScrollView, can_focus=True):
         "table--good",
         "table--warn",
         "table--bad",
+        "table--chosen",
     }
     DEFAULT_CSS = """
     Table {
@@ -88,6 +94,7 @@ class Table(ScrollView, can_focus=True):
         & > .table--good { color: $success; }
         & > .table--warn { color: $warning; }
         & > .table--bad { color: $error; }
+        & > .table--chosen { background: $chosen; text-style: bold; }
     }
     """
 
@@ -95,6 +102,18 @@ class Table(ScrollView, can_focus=True):
     """What the daemon said last."""
     rows: reactive[tuple[Row, ...]] = reactive(())
     """What is shown."""
+    chosen: reactive[int] = reactive(0)
+    """Index of the row that is chosen, where rows have keys."""
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id, classes=classes)
+        self.empty = self.EMPTY
+        """Stands where there are no rows."""
+        self._chosen_key = ""
+        self._lines: list[tuple[int, bool]] = []
+        """(index of the row, whether it is its remark) of every line."""
+        self._fitted: tuple[int, list[_Fitted]] | None = None
+        """(width, columns) of the rows that are shown."""
 
     def read(self, status: Status) -> Sequence[Row]:  # noqa: ARG002 - every table reads its own part of it
         """Return the rows for a status; a table that does not say stays empty."""
@@ -116,17 +135,86 @@ class Table(ScrollView, can_focus=True):
             self.border_title = f"{self.HEADING} [$muted]{note}[/]" if note else self.HEADING
 
     def watch_rows(self) -> None:
-        """Make room for the rows."""
+        """Make room for the rows, and keep the one that is chosen."""
+        keys = [row.key for row in self.rows]
+        if self._chosen_key in keys:
+            self.set_reactive(Table.chosen, keys.index(self._chosen_key))
+        else:
+            self.set_reactive(Table.chosen, max(0, min(self.chosen, len(keys) - 1)))
+            self._chosen_key = keys[self.chosen] if keys else ""
         self._lay_out()
+
+    def watch_chosen(self) -> None:
+        """Remember which row it is, and show it."""
+        self._chosen_key = self.choice
+        lines = [index for index, (row_index, _) in enumerate(self._lines) if row_index == self.chosen]
+        if lines:
+            below_top = self.scrollable_content_region.height - 2
+            top = self.scroll_offset.y
+            target = lines[0] if lines[0] < top else max(top, lines[-1] - below_top)
+            self.scroll_to(y=target, animate=False, immediate=True)
+        self.refresh()
+
+    @property
+    def choice(self) -> str:
+        """The key of the row that is chosen; empty if there is none."""
+        return self.rows[self.chosen].key if self.chosen < len(self.rows) else ""
+
+    def _choose(self, index: int) -> bool:
+        """Choose a row, if rows can be chosen here."""
+        if not self.choice:
+            return False
+        self.chosen = max(0, min(index, len(self.rows) - 1))
+        return True
+
+    def action_scroll_up(self) -> None:
+        """Choose the row above, or scroll."""
+        if not self._choose(self.chosen - 1):
+            super().action_scroll_up()
+
+    def action_scroll_down(self) -> None:
+        """Choose the row below, or scroll."""
+        if not self._choose(self.chosen + 1):
+            super().action_scroll_down()
+
+    def action_page_up(self) -> None:
+        """Choose a row a page above, or scroll."""
+        if not self._choose(self.chosen - max(1, self.content_size.height - 2)):
+            super().action_page_up()
+
+    def action_page_down(self) -> None:
+        """Choose a row a page below, or scroll."""
+        if not self._choose(self.chosen + max(1, self.content_size.height - 2)):
+            super().action_page_down()
+
+    def action_scroll_home(self) -> None:
+        """Choose the first row, or scroll."""
+        if not self._choose(0):
+            super().action_scroll_home()
+
+    def action_scroll_end(self) -> None:
+        """Choose the last row, or scroll."""
+        if not self._choose(len(self.rows) - 1):
+            super().action_scroll_end()
 
     def on_resize(self, _: Resize) -> None:
         """Fit the columns to the new width."""
         self._lay_out()
 
     def _lay_out(self) -> None:
-        lines_count = sum(2 if row.remark else 1 for row in self.rows)
-        self.virtual_size = Size(self.scrollable_content_region.width, lines_count + 1)
+        self._lines = [
+            (index, is_remark)
+            for index, row in enumerate(self.rows)
+            for is_remark in (False, True)[: 1 + bool(row.remark)]
+        ]
+        self._fitted = None
+        self.virtual_size = Size(self.scrollable_content_region.width, len(self._lines) + 1)
         self.refresh()
+
+    def _columns(self, width: int) -> list[_Fitted]:
+        if self._fitted is None or self._fitted[0] != width:
+            self._fitted = width, _fit(self.COLUMNS, self.rows, width)
+        return self._fitted[1]
 
     def render_line(self, y: int) -> Strip:
         """Draw one line: the heading stays on top, the rows scroll below it.
@@ -136,23 +224,26 @@ class Table(ScrollView, can_focus=True):
         """
         width = self.scrollable_content_region.width - _MARGIN_RIGHT
         if not self.rows:
-            return self._line([(self.EMPTY if y == 0 else "", "table--muted")], width)
-        columns = _fit(self.COLUMNS, self.rows, width)
+            return self._line([(self.empty if y == 0 else "", "table--muted")], width)
+        columns = self._columns(width)
         if y == 0:
             return self._line([(text, "table--heading") for text in _headings(self.COLUMNS, columns)], width)
         line_index = y - 1 + self.scroll_offset.y
-        for row in self.rows:
-            if line_index == 0:
-                return self._line(_cells(self.COLUMNS, columns, row), width)
-            if row.remark and line_index == 1:
-                return self._line([(elide(_INDENT + words(row.remark), width), f"table--{row.tone}")], width)
-            line_index -= 2 if row.remark else 1
-        return self._line([], width)
+        if line_index >= len(self._lines):
+            return self._line([], width)
+        row_index, is_remark = self._lines[line_index]
+        row = self.rows[row_index]
+        if is_remark:
+            return self._line([(elide(_INDENT + words(row.remark), width), f"table--{row.tone}")], width)
+        marked = self.has_focus and row_index == self.chosen and bool(row.key)
+        return self._line(_cells(self.COLUMNS, columns, row), width, marked=marked)
 
-    def _line(self, parts: Sequence[tuple[str, str]], width: int) -> Strip:
+    def _line(self, parts: Sequence[tuple[str, str]], width: int, *, marked: bool = False) -> Strip:
         base = self.rich_style
-        segments = [Segment(text, base + self._style(name)) for text, name in parts]
-        return Strip(segments).adjust_cell_length(width, base).extend_cell_length(width + _MARGIN_RIGHT, base)
+        mark = self._style("table--chosen") if marked else None
+        segments = [Segment(text, base + self._style(name) + mark) for text, name in parts]
+        ground = base if mark is None else base + mark
+        return Strip(segments).adjust_cell_length(width, ground).extend_cell_length(width + _MARGIN_RIGHT, base)
 
     def _style(self, name: str) -> Style:
         return self.get_component_rich_style(name, partial=True)

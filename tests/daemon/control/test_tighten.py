@@ -21,6 +21,16 @@ def tighten(daemon: Daemon, limit: str, value: Any, key: str = "") -> Answer:
     return daemon.ask("POST", "/api/live/control", body, {"Idempotency-Key": key} if key else {})
 
 
+def check_uses(status: Any, limits: dict[str, float]) -> None:
+    """Check what the status says is used of each limit against the positions it shows."""
+    uses = {use["limit"]: use for use in status["risk"]["uses"]}
+    values = [position["quantity"] * position["mark_price"] for position in status["positions"]]
+    assert {name: use["most"] for name, use in uses.items()} == limits
+    assert uses["max_position"]["used"] == max((abs(row["quantity"]) for row in status["positions"]), default=0)
+    assert uses["max_net"]["used"] == pytest.approx(abs(sum(values)))
+    assert uses["max_gross"]["used"] == pytest.approx(sum(map(abs, values)))
+
+
 def test_a_limit_is_tightened_for_the_session_and_loosened_by_a_restart(start: Nursery) -> None:
     first = ("--set", "risk.max_position=3", "--set", "risk.max_net=1000000")
     daemon = start(*first, strategy=start.holder)
@@ -46,6 +56,7 @@ def test_a_limit_is_tightened_for_the_session_and_loosened_by_a_restart(start: N
     assert status["risk"]["tightened"] == ["max_position", "max_gross"]
     assert [row["outcome"] for row in status["commands"]] == ["done", "done"]
     assert all(position["quantity"] <= 1.5 for position in status["positions"])
+    check_uses(status, {"max_position": 1.5, "max_net": 1e6, "max_gross": 5e5})
     rule = status["risk"]["rules"][0]
     assert (rule["rule"], rule["limit"], rule["action"]) == ("max_position", "1.5", "clip")
     assert rule["last_reason"].startswith("position limit")

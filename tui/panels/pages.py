@@ -1,0 +1,57 @@
+"""The line that says which pages there are, and whether what they show is live."""
+
+from __future__ import annotations
+
+import msgspec
+from rich.cells import cell_len
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from tui.figures import words
+from tui.panels.table import elide
+
+
+class Page(msgspec.Struct, frozen=True):
+    """One page."""
+
+    key: str
+    name: str
+    title: str
+
+
+PAGES = (
+    Page("1", "account", "Account"),
+    Page("2", "trades", "Trades"),
+    Page("3", "strategies", "Strategies"),
+    Page("4", "system", "System"),
+)
+
+
+class Pages(Widget):
+    """Keys and names of the pages, the shown one bright."""
+
+    DEFAULT_CSS = """
+    Pages { height: 1; padding: 0 1; background: $panel; }
+    """
+
+    page: reactive[str] = reactive(PAGES[0].name)
+    """Which is shown."""
+    without: reactive[str] = reactive("")
+    """Why there is no stream; empty while there is one."""
+
+    def render(self) -> Content:
+        """Return the line."""
+        parts: list[Content] = []
+        for page in PAGES:
+            shown = page.name == self.page
+            parts.append(
+                Content.assemble(
+                    (f"{page.key} ", "$primary"), (page.title, "bold $foreground" if shown else "$muted"), "  "
+                )
+            )
+        names = Content("").join(parts)
+        room = self.content_size.width - names.cell_length
+        told = "live" if not self.without else elide(f"polled: {words(self.without)}", max(0, room))
+        blanks = " " * max(0, room - cell_len(told))
+        return Content.assemble(names, blanks, (told, "$success" if not self.without else "$muted"))

@@ -1,0 +1,203 @@
+"""The stream: keeps what it has told, and makes a status of it.
+
+What is kept is the rows that are there now; an event is handed on once and forgotten.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tui.status import (
+    Actor,
+    Bar,
+    Clock,
+    Command,
+    DeadLetter,
+    LastInput,
+    Order,
+    Position,
+    Risk,
+    Status,
+    Strategy,
+    Symbol,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_NS_PER_S = 1_000_000_000
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """The daemon in one row."""
+
+    state: str
+    session: str
+    equity: Decimal
+    cash: Decimal
+    reason: str = ""
+    mode: str = ""
+    run: int = 1
+    started_wall_ns: int = 0
+    heard_wall_ns: int = 0
+    clock: Clock = Clock()
+    tape_ended: bool = False
+    fees: Decimal = Decimal(0)
+    realized_pnl: Decimal = Decimal(0)
+    day_profit: Decimal | None = None
+    seq: int = 0
+
+
+class Fill(msgspec.Struct, frozen=True):
+    """An execution."""
+
+    order_id: str
+    strategy: str
+    symbol: str
+    trade_id: int
+    side: str
+    price: Decimal
+    quantity: Decimal
+    fee: Decimal
+    """In quote units; negative is a rebate."""
+    executed_ns: int
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Something that happened; of a fill everything there is."""
+
+    kind: str
+    order_id: str = ""
+    strategy: str = ""
+    symbol: str = ""
+    trade_id: int = 0
+    side: str = ""
+    price: Decimal = Decimal(0)
+    quantity: Decimal = Decimal(0)
+    fee: Decimal = Decimal(0)
+    executed_ns: int = 0
+
+    def fill(self) -> Fill:
+        """Return what a fill tells."""
+        return Fill(
+            self.order_id,
+            self.strategy,
+            self.symbol,
+            self.trade_id,
+            self.side,
+            self.price,
+            self.quantity,
+            self.fee,
+            self.executed_ns,
+        )
+
+
+class Sections(msgspec.Struct, frozen=True):
+    """Rows by their key, of the sections the console shows."""
+
+    summary: dict[str, Summary] = {}
+    positions: dict[str, Position] = {}
+    orders: dict[str, Order] = {}
+    symbols: dict[str, Symbol] = {}
+    strategies: dict[str, Strategy] = {}
+    bars: dict[str, Bar] = {}
+    commands: dict[str, Command] = {}
+    dead_letters: dict[str, DeadLetter] = {}
+    actors: dict[str, Actor] = {}
+    risk: dict[str, Risk] = {}
+
+
+class Snapshot(msgspec.Struct, frozen=True, tag_field="type", tag="snapshot"):
+    """Everything."""
+
+    epoch: str
+    seq: int
+    data: Sections
+    events: tuple[Event, ...] = ()
+
+
+class Delta(msgspec.Struct, frozen=True, tag_field="type", tag="delta"):
+    """What has changed since the message before."""
+
+    epoch: str
+    seq: int
+    set: Sections = Sections()
+    gone: dict[str, tuple[str, ...]] = {}
+    events: tuple[Event, ...] = ()
+    missed: int = 0
+
+
+class Told:
+    """What the stream has told so far.
+
+    Attributes:
+        epoch: of the last message; with `seq` where to go on.
+        seq: likewise.
+        missed: whether there are events, or may be, that never came: history has them.
+    """
+
+    def __init__(self) -> None:
+        self.epoch = ""
+        self.seq = 0
+        self.missed = True
+        self._sections = Sections()
+        self._decode = msgspec.json.Decoder(Snapshot | Delta).decode
+
+    def take(self, message: str | bytes) -> list[Fill]:
+        """Take a message over; return the executions it tells of.
+
+        Raises:
+            msgspec.DecodeError: it is not understood.
+        """
+        told = self._decode(message)
+        if isinstance(told, Snapshot):
+            self._sections, self.missed = told.data, True
+        else:
+            for name in Sections.__struct_fields__:
+                self._merge(name, getattr(told.set, name), told.gone.get(name, ()))
+            self.missed = self.missed or told.missed > 0
+        self.epoch, self.seq = told.epoch, told.seq
+        return [event.fill() for event in told.events if event.kind == "fill"]
+
+    def _merge(self, name: str, changed: Mapping[str, object], gone: tuple[str, ...]) -> None:
+        rows = getattr(self._sections, name)
+        rows.update(changed)
+        for key in gone:
+            rows.pop(key, None)
+
+    def status(self, now_wall_ns: int) -> Status | None:
+        """Return what is known, at a time by the wall; None while there is nothing."""
+        kept = self._sections
+        summary = kept.summary.get("")
+        if summary is None:
+            return None
+        return Status(
+            state=summary.state,
+            session=summary.session,
+            equity=summary.equity,
+            cash=summary.cash,
+            reason=summary.reason,
+            mode=summary.mode,
+            run=summary.run,
+            uptime_s=max(0.0, (now_wall_ns - summary.started_wall_ns) / _NS_PER_S),
+            clock=summary.clock,
+            tape_ended=summary.tape_ended,
+            realized_pnl=summary.realized_pnl,
+            fees=summary.fees,
+            day_profit=summary.day_profit,
+            positions=tuple(kept.positions.values()),
+            orders=tuple(kept.orders.values()),
+            strategies=tuple(kept.strategies.values()),
+            actors=tuple(kept.actors.values()),
+            risk=kept.risk.get("", Risk()),
+            stale=tuple(row.symbol for row in kept.symbols.values() if row.stale),
+            commands=tuple(sorted(kept.commands.values(), key=lambda command: command.ts_ns)),
+            last_input=LastInput(summary.seq),
+            dead_letters=tuple(sorted(kept.dead_letters.values(), key=lambda letter: letter.seq)),
+            symbols=tuple(kept.symbols),
+            heard_wall_ns=summary.heard_wall_ns,
+            bars=tuple(kept.bars.values()),
+        )
