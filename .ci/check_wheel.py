@@ -43,6 +43,9 @@ def main() -> None:
         journal = json.loads(call(binaries / "pitboss", "journal", "replay", "--state-dir", state, "--json", cwd=place))
         assert journal["equal"], journal
         assert journal["digest_live"] == summary["digest"], (journal, summary)
+        for name in ("page.html", "app.js", "plotly.js"):
+            read = f"from daemon.console.pages import read; read({name!r}, is_open=False)"
+            call(binaries / "python", "-c", read, cwd=place)
         program = place / "typed.py"
         program.write_text(TYPED_PROGRAM)
         python = binaries / "python"

@@ -18,7 +18,8 @@ import msgspec
 import structlog
 
 from actors.control import AnyCommand
-from actors.messages import Halt, LimitsConfigured, TapeEnded, VenueLink
+from actors.messages import EquityMark, Halt, LimitsConfigured, TapeEnded, VenueLink
+from actors.risk.account import Equity
 from actors.runtime.clock import LiveClock, knowable_ns
 from actors.runtime.journal import Record, encode_input, link
 from actors.runtime.timers import NEVER_NS
@@ -90,6 +91,8 @@ class LiveDriver:
         """Set once a stop command has been carried out, with nothing left open, and is durable."""
         self.idle_at_end = anyio.Event()
         """Set once the tape's end has been run and is durable."""
+        self.equity = Equity(core.ledger.equity_atoms)
+        """At bar closes, and where the day began; whether or not a limit asks for it."""
         self.decided = Latencies()
         self.released = Latencies()
         self.on_durable: Callable[[int], None] | None = None
@@ -111,6 +114,11 @@ class LiveDriver:
         self._stop_by_s: float | None = None
         journal.on_durable = self._release
         core.control.take_news()  # of its recovery: that is written down
+
+    @property
+    def day_profit_atoms(self) -> int | None:
+        """What the account has gained since 00:00 UTC by the core's clock; None before the first bar has closed."""
+        return self.equity.day_profit_atoms(self.core.ledger.equity_atoms, self.core.context.now_ns)
 
     # --- what edges may do --------------------------------------------------------------------------
 
@@ -289,7 +297,10 @@ class LiveDriver:
         record = Record(seq, self._run_number, now_ns, payload, effects, digest, self._chain)
         control = self.core.control
         news = control.take_news() if control.news else ()
-        self.journal.append(record, zip(*self.core.ledger.take_marks(), strict=True), news)
+        marks = list(zip(*self.core.ledger.take_marks(), strict=True))
+        for ts_ns, equity_atoms in marks:
+            self.equity.on_mark(EquityMark(int(equity_atoms), int(ts_ns)))
+        self.journal.append(record, marks, news)
 
     def snapshot(self) -> None:
         """Append a snapshot of the whole core, unless a strategy holds what cannot be kept just now."""

@@ -188,6 +188,7 @@ class _Run:
         self._console = console
         clock = TapeClock(core.context.now_ns) if venue is None else venue.clock(core.context.now_ns)
         self._driver = LiveDriver(core, self._journal, clock, settings, run=opened.run, chain=opened.chain)
+        self._driver.equity = opened.equity
         if opened.configured is not None:
             self._driver.post_command(opened.configured)
         if opened.tape_ended:

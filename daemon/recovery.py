@@ -18,6 +18,7 @@ from actors import messages as m
 from actors.execution.orders import base36
 from actors.execution.remote import RemoteVenue
 from actors.ledger import Account, Holding, OtherAsset
+from actors.risk.account import Equity
 from actors.runtime.digest import GENESIS
 from actors.runtime.journal import CHAIN_GENESIS, JournalReader, decode_effects
 from actors.system import Core, CoreSnapshot
@@ -61,6 +62,8 @@ class Opened(msgspec.Struct, kw_only=True):
     inputs_played: int
     """What the journal holds of a tape."""
     tape_ended: bool
+    equity: Equity
+    """At the newest bar, and where its day began."""
     configured: m.LimitsConfigured | None = None
     """What the session has to be told first: its limits are configured otherwise than it knows."""
 
@@ -183,6 +186,7 @@ async def _begin(db: aiosqlite.Connection, plan: SessionPlan, core: Core) -> Ope
         recovered_inputs=0,
         inputs_played=0,
         tape_ended=False,
+        equity=Equity.of(core.ledger.equity_atoms, plan.account.begun),
     )
 
 
@@ -208,6 +212,9 @@ def _recover(reader: JournalReader, session: SessionRow, wanted: SessionPlan, ob
             _diverged(reader, session, describe_difference(record, effects))
         inputs += 1
     core.ledger.take_marks()
+    equity = Equity.of(core.ledger.equity_atoms, plan.account.begun)
+    for ts_ns, equity_atoms in reader.day_marks(session.number):
+        equity.on_mark(m.EquityMark(equity_atoms, ts_ns))
     last_run = reader.last_run(session.number)
     return Opened(
         number=session.number,
@@ -219,6 +226,7 @@ def _recover(reader: JournalReader, session: SessionRow, wanted: SessionPlan, ob
         recovered_inputs=inputs,
         inputs_played=sum(core.scheduler.entered(kind) for kind in PLAYED),
         tape_ended=core.scheduler.entered(m.TapeEnded) > 0,
+        equity=equity,
     )
 
 

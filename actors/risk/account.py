@@ -67,6 +67,13 @@ class Equity(msgspec.Struct):
         self.peak_atoms = max(before_atoms if self.peak_atoms is None else self.peak_atoms, mark.equity_atoms)
         self.atoms = self.last_atoms = mark.equity_atoms
 
+    def day_profit_atoms(self, atoms: int, now_ns: int) -> int | None:
+        """Return what an equity of `atoms` has gained since the day of `now_ns` began; None before the first mark."""
+        if self.last_atoms is None or self.day_atoms is None:
+            return None
+        is_of_day = (now_ns - 1) // _DAY_NS == self.day_index
+        return atoms - (self.day_atoms if is_of_day else self.last_atoms)
+
 
 class Trip(msgspec.Struct):
     """One book between flat and flat: what had been realised and paid in it when it was flat last."""

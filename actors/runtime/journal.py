@@ -4,8 +4,8 @@ A journal is one SQLite file in WAL mode. A record is one input with the decisio
 after it, committed together; records of a session ascend by `seq` without a gap and are hash-chained, so
 a changed, missing or swapped record is found. What a crash tears off is whole transactions at the end.
 
-The tables `orders`, `fills`, `commands` and `equity` stand beside the records for people; nothing is recovered from
-them.
+The tables `orders`, `fills`, `commands` and `equity` stand beside the records for people; no decision is recovered
+from them.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 3
 APPLICATION_ID = 0x70626A31
 """Marks the file as a pitboss journal ("pbj1") for `file` and for us."""
+
+_DAY_NS = 86_400_000_000_000
 
 CHAIN_BYTES = 16
 CHAIN_GENESIS = bytes(CHAIN_BYTES)
@@ -330,6 +332,20 @@ class JournalReader:
             limit,
         )
         return [CommandRow(*row) for row in rows]
+
+    def day_marks(self, session: int) -> list[tuple[int, int]]:
+        """Return what a day's profit takes, oldest first: (time in ns, equity in atoms).
+
+        These are the newest mark, the first of its UTC day, and the one before that, as far as there are such.
+        """
+        mark = "SELECT ts_ns, equity_atoms FROM equity WHERE session = ?"
+        newest = list(self._query(f"{mark} ORDER BY ts_ns DESC LIMIT 1", session))
+        if not newest:
+            return []
+        began_ns = (newest[0][0] - 1) // _DAY_NS * _DAY_NS
+        before = self._query(f"{mark} AND ts_ns <= ? ORDER BY ts_ns DESC LIMIT 1", session, began_ns)
+        first = self._query(f"{mark} AND ts_ns > ? ORDER BY ts_ns LIMIT 1", session, began_ns)
+        return [*before, *first, *newest]
 
     def chain_at(self, session: int, seq: int) -> bytes | None:
         """Return the chain value after record `seq`, or None if there is no such record."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -59,22 +58,7 @@ async def _docs(console: Console, _: web.Request, __: Nothing) -> web.Response:
     )
 
 
-async def _root(_: Console, __: web.Request, ___: Nothing) -> web.Response:
-    return json_answer({"docs": "/api/docs"}, HTTPStatus.TEMPORARY_REDIRECT, {"Location": "/api/docs"})
-
-
 ROUTES = (
-    Route(
-        name="root",
-        method="GET",
-        path="/",
-        role="open",
-        tag="about",
-        summary="To the browsable description",
-        handler=_root,
-        status=HTTPStatus.TEMPORARY_REDIRECT,
-        answer=t.Welcome,
-    ),
     Route(
         name="health",
         method="GET",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from daemon.console import about, bars, live, metrics, past, session, setup, stream
+from daemon.console import about, bars, live, metrics, pages, past, session, setup, stream
 
 ROUTES = (
     *about.ROUTES,
+    *pages.ROUTES,
     *session.ROUTES,
     *live.ROUTES,
     *past.ROUTES,

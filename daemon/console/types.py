@@ -143,12 +143,6 @@ class One(Answer, Generic[Row], frozen=True):
     row: Row | None
 
 
-class Welcome(Answer, frozen=True):
-    """Where to go from here."""
-
-    docs: str
-
-
 class Health(Answer, frozen=True):
     """The console answers."""
 

@@ -282,6 +282,8 @@ class Status(Answer, frozen=True):
     clock: Clock
     tape_ended: bool
     equity: Decimal
+    day_profit: Decimal | None
+    """Since 00:00 UTC by the core's clock; none before the first bar has closed."""
     cash: Decimal
     fees: Decimal
     realized_pnl: Decimal
@@ -327,6 +329,8 @@ class Summary(Answer, frozen=True):
     clock: Clock
     tape_ended: bool
     equity: Decimal
+    day_profit: Decimal | None
+    """Since 00:00 UTC by the core's clock; none before the first bar has closed."""
     cash: Decimal
     fees: Decimal
     realized_pnl: Decimal

@@ -19,6 +19,7 @@ from replay.margin_view import describe_margin, describe_told_margin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from decimal import Decimal
 
     from actors.execution.orders import Order
     from actors.execution.remote import RemoteVenue
@@ -91,6 +92,7 @@ class StatusView:
             clock=self._time(),
             tape_ended=self._driver.tape_ended,
             equity=from_atoms(core.ledger.equity_atoms),
+            day_profit=self.day_profit(),
             cash=from_atoms(core.ledger.cash_atoms),
             fees=from_atoms(sum(held.fees_atoms for held in holdings)),
             realized_pnl=from_atoms(sum(held.realized_atoms for held in holdings)),
@@ -131,6 +133,7 @@ class StatusView:
             clock=self._time(),
             tape_ended=self._driver.tape_ended,
             equity=from_atoms(core.ledger.equity_atoms),
+            day_profit=self.day_profit(),
             cash=from_atoms(core.ledger.cash_atoms),
             fees=from_atoms(sum(held.fees_atoms for held in holdings)),
             realized_pnl=from_atoms(sum(held.realized_atoms for held in holdings)),
@@ -140,6 +143,11 @@ class StatusView:
             durable_seq=self._driver.journal.durable_seq,
             digest=core.digest.value.hex(),
         )
+
+    def day_profit(self) -> Decimal | None:
+        """Return what the account has gained since 00:00 UTC."""
+        profit_atoms = self._driver.day_profit_atoms
+        return None if profit_atoms is None else from_atoms(profit_atoms)
 
     def _time(self) -> t.Clock:
         now_ns = self._driver.core.context.now_ns

@@ -77,6 +77,25 @@ class Keeper(Strategy):
             self.rests = 0 if update.ref == self.rests else self.rests
 
 
+class Steady(Strategy):
+    """Always holds something and has an order rest far away, whatever is closed or withdrawn."""
+
+    def on_start(self) -> None:
+        """Begin with nothing."""
+        self.rests = 0
+
+    def on_bar(self, bar: Bar, _: Any, /) -> None:
+        """Ask for what is missing."""
+        if not self.position:
+            self.buy(0.5)
+        self.rests = self.rests or self.buy(0.25, limit=bar.close / 10)
+
+    def on_order(self, update: OrderUpdate, /) -> None:
+        """Note that it does not rest any more."""
+        if update.ref == self.rests and update.state in ("vetoed", "rejected", "cancelled"):
+            self.rests = 0
+
+
 class Reckless(Strategy):
     """Breaks one limit after the other, six bars apart, with an exit and an entry that rest far away."""
 

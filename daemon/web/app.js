@@ -1,0 +1,120 @@
+// The live tab: who looks, what the account is at, and everything in it kept true by the stream.
+
+import { get, logOut, skewMs } from "./api.js";
+import { CandleChart } from "./candles.js";
+import { Commands, confirm } from "./commands.js";
+import { byId, make, say, sign } from "./dom.js";
+import { EquityChart } from "./equity.js";
+import { clock, money, span, when } from "./format.js";
+import { Log } from "./log.js";
+import { buildPanels } from "./panels.js";
+import { Store } from "./store.js";
+import { Stream } from "./stream.js";
+
+const NS_PER_MS = 1e6;
+const TICK_MS = 500;
+
+const store = new Store();
+let stream;
+
+const WHOLE = {
+  pause: null,
+  resume: null,
+  flatten: {
+    title: "Flatten everything",
+    text: "All orders of all strategies are withdrawn, all positions are closed at the market, and trading then stays paused.",
+    verb: "Flatten everything",
+    word: "flatten",
+  },
+  stop: {
+    title: "Stop the daemon",
+    text: "The session ends and is sealed, and the daemon with it. Positions stay open. Nothing here answers afterwards.",
+    verb: "Stop the daemon",
+    word: "stop",
+  },
+};
+
+function showSummary() {
+  const summary = store.one("summary");
+  if (!summary) return;
+  const state = byId("state");
+  say(state, summary.state);
+  state.dataset.state = summary.state;
+  say(byId("mode"), summary.mode);
+  byId("mode").dataset.mode = summary.mode;
+  byId("tape-ended").hidden = !summary.tape_ended;
+  say(byId("equity"), money(summary.equity));
+  say(byId("day"), money(summary.day_profit, true));
+  sign(byId("day"), summary.day_profit ?? 0);
+  say(byId("clock-name"), `Time (${summary.clock.kind})`);
+  say(byId("clock"), when(summary.clock.ts_ns));
+  say(byId("session"), `Session ${summary.session}, run ${summary.run}, input ${summary.seq}`);
+  document.title = `${money(summary.equity)} ${summary.state} · pitboss`;
+  const reason = byId("reason");
+  reason.hidden = !summary.reason || summary.state === "running";
+  reason.classList.toggle("bad", summary.state === "halted");
+  say(reason, `${summary.state}: ${summary.reason}`);
+  showMoney(summary);
+  for (const button of document.querySelectorAll("[data-do=pause],[data-do=resume]")) {
+    button.classList.toggle("primary", button.dataset.do === "resume" && ["paused", "halted"].includes(summary.state));
+  }
+}
+
+function showMoney(summary) {
+  const open = store.rows("positions").reduce((sum, row) => sum + row.unrealized_pnl, 0);
+  say(byId("open-profit"), money(open, true));
+  sign(byId("open-profit"), open);
+  const place = byId("money");
+  if (!place.childElementCount) {
+    for (const name of ["Cash", "Realised", "Fees", "Funding"]) {
+      place.append(make("div", {}, make("dt", {}, name), make("dd")));
+    }
+  }
+  const figures = [summary.cash, summary.realized_pnl, summary.fees, summary.funding];
+  place.querySelectorAll("dd").forEach((cell, index) => say(cell, money(figures[index])));
+}
+
+/** Say how old everything is: twice a second, whether anything comes or not. */
+function showAge() {
+  const summary = store.one("summary");
+  const age = summary ? Date.now() - skewMs - summary.heard_wall_ns / NS_PER_MS : null;
+  say(byId("age"), age === null ? "–" : span(age));
+  const stale = store.rows("symbols").filter((row) => row.stale).map((row) => row.symbol);
+  byId("age").classList.toggle("down", stale.length > 0);
+  const old = byId("old");
+  const lost = stream.since;
+  document.body.classList.toggle("old", lost !== null);
+  old.hidden = lost === null && stale.length === 0;
+  if (lost !== null) {
+    say(old, `No connection since ${clock(lost)} (${span(Date.now() - lost)}): what you see is of then. Trying again…`);
+  } else if (stale.length) say(old, `Bars of ${stale.join(", ")} are overdue.`);
+}
+
+async function start() {
+  const who = await get("/api/session");
+  const may = who.role === "control";
+  say(byId("who"), may ? who.name : `${who.name}: look only`);
+  byId("log-out").addEventListener("click", logOut);
+  const commands = new Commands(store);
+  for (const button of document.querySelectorAll("[data-do]")) {
+    button.disabled = !may;
+    if (!may) button.title = "this token may look only";
+    button.addEventListener("click", async () => {
+      const action = button.dataset.do;
+      if (WHOLE[action] === null || (await confirm(WHOLE[action]))) commands.send(action, { action });
+    });
+  }
+  store.on(["summary", "positions"], showSummary);
+  buildPanels(store, commands, may);
+  new EquityChart(store);
+  new CandleChart(store);
+  stream = new Stream(store, showAge);
+  setInterval(showAge, TICK_MS);
+  new Log();
+}
+
+start().catch((error) => {
+  const old = byId("old");
+  old.hidden = false;
+  old.textContent = `The dashboard could not start: ${error.message}`;
+});

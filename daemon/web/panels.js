@@ -1,0 +1,330 @@
+// The tables of the live tab, and what can be done in each row.
+
+import { get } from "./api.js";
+import { confirm } from "./commands.js";
+import { byId, make, say, Table } from "./dom.js";
+import { count, money, percent, price, quantity, span, when } from "./format.js";
+
+const FILLS_KEPT = 200;
+
+const side = { name: "Side", text: (row) => row.side, of: (row) => (row.side === "buy" ? 1 : -1) };
+const words = (text) => text.replaceAll("_", " ");
+
+/** Build every table, and keep each true. */
+export function buildPanels(store, commands, may) {
+  const now = () => store.one("summary")?.clock.ts_ns;
+  const step = (symbol) => store.sections.symbols?.[symbol]?.price_step;
+  const action = (name, text, act, refresh = () => {}) => ({
+    name: "",
+    right: true,
+    cell: (row, current) => {
+      const button = make("button", { class: "small", onclick: () => act(current()) }, text);
+      button.setAttribute("aria-label", name(row));
+      button.disabled = !may;
+      return button;
+    },
+    refresh,
+  });
+  const follow = (id, section, columns, empty, { key = (pairs) => pairs, hide = false } = {}) => {
+    const table = new Table(byId(id), columns, empty);
+    const panel = byId(id).closest("section");
+    const show = () => {
+      const pairs = key(store.pairs(section));
+      if (hide) panel.hidden = pairs.length === 0;
+      table.show(pairs);
+    };
+    store.on([section], show);
+    show();
+  };
+
+  follow(
+    "positions",
+    "positions",
+    [
+      { name: "Symbol", text: (row) => row.symbol },
+      { name: "Strategy", text: (row) => row.strategy, rank: 2 },
+      { name: "Quantity", right: true, text: (row) => quantity(row.quantity) },
+      { name: "Entry", right: true, rank: 2, text: (row) => price(row.entry_price, step(row.symbol)) },
+      { name: "Mark", right: true, rank: 3, text: (row) => price(row.mark_price, step(row.symbol)) },
+      { name: "Profit", right: true, text: (row) => money(row.unrealized_pnl, true), of: (row) => row.unrealized_pnl },
+      action(
+        (row) => `Close ${row.symbol} of ${row.strategy}`,
+        "Close…",
+        (row) => closePosition(commands, row),
+      ),
+    ],
+    "Nothing is held.",
+    { key: (pairs) => pairs.filter(([, row]) => row.quantity !== 0) },
+  );
+  follow(
+    "orders",
+    "orders",
+    [
+      { name: "Symbol", text: (row) => row.symbol },
+      side,
+      { name: "Kind", rank: 2, text: (row) => words(row.kind) },
+      {
+        name: "Quantity",
+        right: true,
+        text: (row) => (row.filled ? `${quantity(row.filled)} of ${quantity(row.quantity)}` : quantity(row.quantity)),
+      },
+      {
+        name: "Price",
+        right: true,
+        text: (row) => {
+          const at = [row.stop_price, row.limit_price].filter((each) => each !== null);
+          return at.map((each) => price(each, step(row.symbol))).join(" → ") || "market";
+        },
+      },
+      { name: "Strategy", rank: 3, text: (row) => row.strategy },
+      { name: "Since", rank: 3, right: true, text: (row) => when(row.created_ns, now()) },
+      action(
+        (row) => `Cancel ${row.order_id}`,
+        "Cancel…",
+        (row) => cancelOrder(commands, row),
+      ),
+    ],
+    "No order is open.",
+  );
+  follow("strategies", "strategies", strategyColumns(commands, may), "No strategy trades.");
+  follow(
+    "risk",
+    "risk",
+    [
+      {
+        name: "Limit",
+        wrap: true,
+        cell: () => make("span"),
+        refresh: (cell, row) => {
+          cell.replaceChildren(words(row.rule), row.tightened ? make("span", { class: "tag warn" }, "tightened") : "");
+          cell.title = row.last_reason || words(row.action);
+        },
+      },
+      { name: "at", right: true, wrap: true, text: (row) => row.limit },
+      {
+        name: "Used",
+        cell: () => make("div", { class: "used" }, make("div", { class: "bar" }, make("i")), make("span")),
+        refresh: (cell, row) => {
+          const [bar, text] = cell.children;
+          const known = row.used !== null;
+          bar.hidden = !known;
+          bar.firstElementChild.style.inlineSize = `${Math.min(100, Math.max(0, (row.used ?? 0) * 100))}%`;
+          cell.dataset.level = row.used >= 1 ? "over" : row.used >= 0.8 ? "near" : "";
+          say(text, known ? percent(row.used) : "");
+        },
+      },
+      {
+        name: "Refused / cut / acted",
+        right: true,
+        rank: 2,
+        text: (row) => `${count(row.vetoed)} / ${count(row.clipped)} / ${count(row.acted)}`,
+      },
+    ],
+    "No limit is set.",
+    {
+      key: (pairs) =>
+        pairs.flatMap(([, risk]) =>
+          risk.rules.map((rule) => [
+            rule.rule,
+            { ...rule, tightened: risk.tightened.includes(rule.rule), used: shareOf(risk.uses, rule.rule) },
+          ]),
+        ),
+    },
+  );
+  follow(
+    "commands",
+    "commands",
+    [
+      { name: "When", text: (row) => when(row.ts_ns, now()) },
+      { name: "Command", text: (row) => row.action },
+      {
+        name: "Outcome",
+        wrap: true,
+        text: (row) => (row.note ? `${row.outcome}: ${row.note}` : row.outcome),
+        of: (row) => ({ done: 1, refused: -1 })[row.outcome] ?? 0,
+      },
+      { name: "By", rank: 2, text: (row) => row.by?.name ?? "", title: (row) => row.by?.address ?? "" },
+    ],
+    "None yet.",
+    { key: (pairs) => pairs.toReversed() },
+  );
+  follow(
+    "actors",
+    "actors",
+    [
+      { name: "Actor", text: (row) => row.name },
+      {
+        name: "State",
+        cell: () => make("span", { class: "pill" }),
+        refresh: (cell, row) => {
+          cell.dataset.state = row.state;
+          say(cell, row.state);
+        },
+      },
+      { name: "Waiting", right: true, rank: 2, text: (row) => count(row.mailbox) },
+      { name: "Done", right: true, rank: 3, text: (row) => count(row.processed) },
+      { name: "Restarts", right: true, text: (row) => count(row.restarts) },
+      { name: "Last error", rank: 2, wrap: true, text: (row) => row.last_error ?? "" },
+      action(
+        (row) => `Restart ${row.name}`,
+        "Restart…",
+        (row) => restartActor(commands, row),
+        (button, row) => {
+          button.hidden = row.state !== "failed";
+        },
+      ),
+    ],
+    "None.",
+  );
+  follow(
+    "streams",
+    "streams",
+    [
+      { name: "Symbol", text: (row) => row.symbol },
+      { name: "Stream", text: (row) => row.stream },
+      { name: "Spoke", right: true, text: (row) => (row.age_s === null ? "never" : `${span(row.age_s * 1000)} ago`) },
+      { name: "Times", right: true, rank: 2, text: (row) => count(row.delivered) },
+      { name: "Reconnects", right: true, text: (row) => count(row.reconnects) },
+      { name: "Backfilled", right: true, rank: 3, text: (row) => count(row.backfilled) },
+      { name: "Missing", right: true, rank: 2, text: (row) => count(row.missing), of: (row) => -row.missing },
+      { name: "Last error", rank: 3, wrap: true, text: (row) => row.last_error },
+    ],
+    "None.",
+    { hide: true },
+  );
+  follow(
+    "dead",
+    "dead_letters",
+    [
+      { name: "Actor", text: (row) => row.actor },
+      { name: "Input", right: true, text: (row) => count(row.seq) },
+      { name: "Error", wrap: true, text: (row) => row.error },
+      { name: "Message", wrap: true, rank: 2, text: (row) => row.message },
+    ],
+    "None.",
+    { hide: true },
+  );
+  return buildFills(store, step, now);
+}
+
+function strategyColumns(commands, may) {
+  const result = (row) => row.realized_pnl + row.unrealized_pnl - row.fees;
+  return [
+    {
+      name: "Strategy",
+      text: (row) => row.strategy,
+      title: (row) => `${row.use} ${JSON.stringify(row.params)}`,
+    },
+    {
+      name: "State",
+      cell: () => make("span", { class: "pill" }),
+      refresh: (cell, row) => {
+        cell.dataset.state = row.state;
+        cell.title = row.last_error || row.reason;
+        say(cell, row.state);
+      },
+    },
+    { name: "Trades", rank: 2, wrap: true, text: (row) => `${row.symbols.join(", ")} ${row.timeframe}` },
+    { name: "Fees", right: true, rank: 3, text: (row) => money(row.fees) },
+    { name: "Result", right: true, text: (row) => money(result(row), true), of: result },
+    {
+      name: "",
+      right: true,
+      cell: (first, current) => {
+        const name = first.strategy;
+        const hold = make("button", { class: "small", "data-hold": "" }, "Pause");
+        hold.addEventListener("click", () => {
+          const doing = current().state === "running" ? "pause" : "resume";
+          commands.send(`${doing} ${name}`, { action: doing, strategy: name });
+        });
+        const flatten = make("button", { class: "small danger" }, "Flatten…");
+        flatten.setAttribute("aria-label", `Flatten ${name}`);
+        flatten.addEventListener("click", () => flattenStrategy(commands, name));
+        for (const button of [hold, flatten]) button.disabled = !may;
+        return make("div", { class: "actions" }, hold, flatten);
+      },
+      refresh: (cell, row) => {
+        const [hold] = cell.children;
+        const text = row.state === "running" ? "Pause" : "Resume";
+        say(hold, text);
+        hold.setAttribute("aria-label", `${text} ${row.strategy}`);
+      },
+    },
+  ];
+}
+
+function buildFills(store, step, now) {
+  const columns = [
+    { name: "Time", text: (row) => when(row.executed_ns, now()) },
+    { name: "Symbol", text: (row) => row.symbol },
+    side,
+    { name: "Quantity", right: true, text: (row) => quantity(row.quantity) },
+    { name: "Price", right: true, text: (row) => price(row.price, step(row.symbol)) },
+    { name: "Fee", right: true, rank: 2, text: (row) => money(row.fee) },
+    { name: "Strategy", rank: 3, text: (row) => row.strategy },
+  ];
+  const table = new Table(byId("fills"), columns, "None yet.");
+  let rows = [];
+  const show = () => table.show(rows.map((row) => [`${row.order_id} ${row.trade_id} ${row.seq}`, row]));
+  const load = async () => {
+    try {
+      rows = (await get("/api/live/fills", { limit: FILLS_KEPT })).rows;
+      show();
+    } catch (error) {
+      console.warn("the fills cannot be read", error);
+    }
+  };
+  store.on(["snapshot", "missed"], load);
+  store.on(["events"], (events) => {
+    const newest = events.filter((event) => event.kind === "fill").toReversed();
+    if (!newest.length) return;
+    const known = new Set(rows.map((row) => `${row.order_id} ${row.trade_id}`));
+    rows = [...newest.filter((row) => !known.has(`${row.order_id} ${row.trade_id}`)), ...rows].slice(0, FILLS_KEPT);
+    show();
+  });
+}
+
+/** Return how much of a limit is in use, as a fraction of it; null where that cannot be told. */
+function shareOf(uses = [], name) {
+  const use = uses.find((each) => each.limit === name);
+  return use?.most ? use.used / use.most : null;
+}
+
+async function closePosition(commands, row) {
+  const sure = await confirm({
+    title: `Close ${row.symbol}`,
+    text: `${row.strategy} holds ${quantity(row.quantity)}. Its orders in ${row.symbol} are withdrawn and the position is closed at the market; the strategy goes on and may open another.`,
+    verb: "Close the position",
+  });
+  if (sure) commands.send(`close ${row.symbol} of ${row.strategy}`, { action: "close", strategy: row.strategy, symbol: row.symbol });
+}
+
+async function cancelOrder(commands, row) {
+  const sure = await confirm({
+    title: "Cancel an order",
+    text: `${row.side} ${quantity(row.quantity)} ${row.symbol}, ${words(row.kind)}, of ${row.strategy} (${row.order_id}).`,
+    verb: "Cancel the order",
+  });
+  if (sure) commands.send(`cancel ${row.order_id}`, { action: "cancel", order_id: row.order_id });
+}
+
+async function flattenStrategy(commands, name) {
+  const sure = await confirm({
+    title: `Flatten ${name}`,
+    text: "All its orders are withdrawn, all its positions are closed at the market, and it then stays paused.",
+    verb: "Flatten",
+    word: "flatten",
+  });
+  if (sure) commands.send(`flatten ${name}`, { action: "flatten", strategy: name });
+}
+
+async function restartActor(commands, row) {
+  const sure = await confirm({
+    title: `Restart ${row.name}`,
+    text: row.last_error ? `It was given up: ${row.last_error}` : "It was given up.",
+    verb: "Restart",
+    option: "let it forget its state",
+    danger: false,
+  });
+  if (sure) commands.send(`restart ${row.name}`, { action: "restart", actor: row.name, ...(sure.option ? { anew: true } : {}) });
+}
