@@ -9,6 +9,7 @@ const BARS = innerWidth < 640 ? 120 : 240;
 const TRADES = 500;
 const NS_PER_MS = 1e6;
 const RELOAD_MS = 1_000;
+const PENDING_MS = 3_000;
 const SECONDS = { s: 1, m: 60, h: 3_600, d: 86_400, w: 604_800 };
 const LENGTHS = ["1s", "5s", "15s", "1m", "5m", "15m", "30m", "1h", "4h", "1d"];
 const PLACE = /^(\d+)([smhdw])$/;
@@ -81,6 +82,7 @@ export class CandleChart {
       this.#trades = trades.rows;
       this.#chips();
       this.drawing.want();
+      if (bars.pending) this.#reloading = setTimeout(() => this.load(), PENDING_MS); // features of earlier bars are computed
     } catch (error) {
       console.warn("the bars cannot be read", error);
     }

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from actors.instrument import from_atoms
+from actors.runtime.journal import FILE_NAME
 
 if TYPE_CHECKING:
     from tests.daemon.conftest import Daemon, Nursery
@@ -14,6 +19,7 @@ pytestmark = pytest.mark.slow
 
 STATES = {"starting", "running", "paused", "flattening", "halted", "stopping"}
 NUMBER = (int, float)
+DAY_NS = 86_400_000_000_000
 
 
 def is_hex(text: str, characters: int) -> bool:
@@ -115,3 +121,18 @@ def test_the_status_counts_on_while_the_tape_plays(live: Daemon) -> None:
     assert after["clock"]["ts_ns"] > before["clock"]["ts_ns"]
     assert after["uptime_s"] > before["uptime_s"]
     assert after["session"] == before["session"]
+
+
+def test_the_days_profit_counts_from_midnight_also_after_a_crash(start: Nursery) -> None:
+    days = ("--synthetic", "7:3000")
+    daemon = start(tape=days, speed=0, strategy=start.holder)
+    status = daemon.wait_for(lambda s: s["tape_ended"], "the end of the tape")
+    daemon.kill()
+    with closing(sqlite3.connect(daemon.state_dir / FILE_NAME)) as journal:
+        marks = journal.execute("SELECT ts_ns, equity_atoms FROM equity ORDER BY ts_ns").fetchall()
+    midnight_ns = (marks[-1][0] - 1) // DAY_NS * DAY_NS
+    begun_atoms = [atoms for ts_ns, atoms in marks if ts_ns <= midnight_ns][-1]
+
+    assert len({ts_ns // DAY_NS for ts_ns, _ in marks}) == 3
+    assert status["day_profit"] == float(from_atoms(marks[-1][1] - begun_atoms)) != 0
+    assert start(tape=days, speed=0, strategy=start.holder).status()["day_profit"] == status["day_profit"]
