@@ -78,7 +78,7 @@ def test_its_description_is_a_page_that_loads_nothing(client: Client) -> None:
 
 def test_who_has_no_token_or_comes_from_elsewhere_is_refused(client: Client) -> None:
     for route in ALL:
-        answer = client.ask(route.method, route.path, token=None)
+        answer = client.ask(route.method, re.sub(r"{\w+}", "1", route.path), token=None)
         assert (answer.status == 401) == (route.role != "open"), route.path
         assert client.ask(route.method, route.path, headers={"Host": "evil.example"}).status == 403
         assert client.ask(route.method, route.path, headers={"Origin": "https://evil.example"}).status == 403
