@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 
+from config.alerts import AlertTarget
 from config.errors import UserError, nearest
 from config.margin import MarginTier
 from config.schema import Settings, StrategyEntry
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 ENVIRONMENT_PREFIX = "PITBOSS_"
-_ROWS: dict[str, type[Section]] = {"strategies": StrategyEntry, "tiers": MarginTier}
+_ROWS: dict[str, type[Section]] = {"strategies": StrategyEntry, "tiers": MarginTier, "targets": AlertTarget}
 """Settings that are a list of tables."""
 
 

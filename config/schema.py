@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
+from config.alerts import Alerts
 from config.margin import BTCUSDT_TIERS, ContractTerms, MarginTier, check_tiers
 from config.risk import Risk
 from config.section import Count, Seconds, Section
@@ -316,5 +317,6 @@ class Settings(Section, frozen=True):
     journal: Journal = Journal()
     http: Http = Http()
     console: Console = Console()
+    alerts: Alerts = Alerts()
     log: Log = Log()
     strategies: tuple[StrategyEntry, ...] = (StrategyEntry(),)

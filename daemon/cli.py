@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from config.errors import UserError
+from daemon.alerts_cli import alerts_app
 from daemon.ctl_cli import StateDirOption, ctl_app, tui
 from daemon.data_cli import DataDirOption, data_app
 from daemon.features_cli import features_app
@@ -27,6 +28,7 @@ app = typer.Typer(
 journal_app = typer.Typer(help="Replay, compare or export what a session recorded.", no_args_is_help=True)
 app.add_typer(ctl_app, name="ctl")
 app.add_typer(journal_app, name="journal")
+app.add_typer(alerts_app, name="alerts")
 app.add_typer(data_app, name="data")
 app.add_typer(features_app, name="features")
 

@@ -25,6 +25,7 @@ from actors.runtime.clock import TapeClock
 from actors.runtime.journal import FILE_NAME
 from actors.runtime.scheduler import CoreError
 from actors.runtime.supervision import ChildSpec
+from daemon.alerts.secret import secret_of
 from daemon.control.keys import Keyring
 from daemon.control.security import LOOPBACK_NAMES, Gate
 from daemon.control.server import ControlServer, reserve_addresses
@@ -103,6 +104,8 @@ async def run_daemon(options: RunOptions) -> Outcome:
         UserError: it cannot start as asked.
     """
     settings = options.settings
+    for target in settings.alerts.targets:
+        secret_of(target)
     with (
         StateLock(options.state_dir),
         ExitStack() as stack,

@@ -14,6 +14,7 @@ from actors.features import SeriesKey
 from actors.instrument import Instrument, InstrumentSpec, to_atoms
 from actors.ledger import Account, Holding
 from actors.system import Core, SeriesPlan, StrategyPlan
+from config.alerts import Alerts
 from config.errors import UserError, nearest
 from config.schema import Settings
 from config.symbols import check_quotes
@@ -138,7 +139,7 @@ def plan_session(
     if leverage is None or not any(one.instrument.contract for one in markets.series):
         _check_without_margin(settings.risk, "exchange.leverage" if real else "venue.leverage")
     return SessionPlan(
-        settings=settings,
+        settings=msgspec.structs.replace(settings, alerts=Alerts()),  # whom to tell is no part of it, and secret
         series=series,
         instruments=[one.instrument for one in markets.series],
         strategies=records,

@@ -27,6 +27,7 @@ AMBIENT = {
 
 BROAD_HANDLERS = {
     "actors/runtime/scheduler.py": "the dispatch boundary",
+    "daemon/alerts/targets.py": "the code of a hundred services that alerts go to",
     "daemon/live.py": "the pump raises what failed in an edge's turn",
     "daemon/supervisor.py": "the supervisor",
     "replay/plan.py": "the user's own features() and on_start(), turned into one line",

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
 from aiohttp import web
 
 from actors.runtime.journal import FILE_NAME
@@ -31,6 +32,7 @@ from daemon.control.tls import REFRESH_S, certificate_of
 if TYPE_CHECKING:
     from socket import socket
 
+    from daemon.alerts.teller import Courier
     from daemon.console.frames import Hello
     from daemon.console.mirror import Mirror
     from daemon.console.openapi import Document
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from daemon.control.protocol import Handler
     from daemon.control.security import Needed
 
+
+log = structlog.get_logger()
 
 _LINES_KEPT = 5_000
 _ROWS_KEPT = 5_000
@@ -59,6 +63,7 @@ class Console:
         login: sessions of browsers.
         clients: how many listen to the stream.
         metrics: what Prometheus is told.
+        couriers: who takes alerts to their targets.
     """
 
     def __init__(self, hello: Hello, mirror: Mirror) -> None:
@@ -80,6 +85,7 @@ class Console:
         self.backfill = Backfill(Path(hello.state_dir) / FILE_NAME)
         self.clients = 0
         self.metrics = Metrics(self)
+        self.couriers: list[Courier] = []
 
     @cached_property
     def document(self) -> Document:
@@ -96,7 +102,7 @@ class ConsoleServer:
         mirror.on_lines = self._console.logs.take
         mirror.on_rows = self._console.rows.take
         self._certificate = certificate_of(hello.settings.http)
-        self._refreshing: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         guard = Guard(self._console.gate, settings.body_bytes_max, _needed)
         app = web.Application(middlewares=[guard.guard], client_max_size=settings.body_bytes_max)
         for route in ROUTES:
@@ -114,12 +120,16 @@ class ConsoleServer:
         await self._runner.setup()
         tls = None if self._certificate is None else self._certificate.context
         await web.SockSite(self._runner, listener, ssl_context=tls).start()
-        self._refreshing = asyncio.create_task(self._refresh())
+        self._tasks = [asyncio.create_task(self._refresh())]
+        if self._console.hello.settings.alerts.targets:
+            telling = asyncio.create_task(self._tell())
+            telling.add_done_callback(_told)
+            self._tasks.append(telling)
 
     async def close(self) -> None:
         """Stop answering; streams are cut off."""
-        if self._refreshing is not None:
-            self._refreshing.cancel()
+        for task in self._tasks:
+            task.cancel()
         await self._runner.cleanup()
         await self._console.backfill.close()
         await self._console.core.close()
@@ -129,6 +139,15 @@ class ConsoleServer:
         while self._certificate is not None:
             await asyncio.sleep(REFRESH_S)
             self._certificate.refresh()
+
+    async def _tell(self) -> None:
+        """Tell people what happens, if that was asked for."""
+        from daemon.alerts.teller import Teller  # apprise takes a moment
+
+        hello = self._console.hello
+        teller = Teller(hello, self._console.mirror, Path(hello.state_dir))
+        self._console.couriers = teller.couriers
+        await teller.run()
 
     def _handler(self, route: Route) -> Handler:
         console = self._console
@@ -142,6 +161,12 @@ class ConsoleServer:
             return _tagged(request, response) if route.has_etag else response
 
         return handle
+
+
+def _told(telling: asyncio.Task[None]) -> None:
+    """Say so when nobody is told anything any more; all else goes on."""
+    if not telling.cancelled() and (error := telling.exception()) is not None:
+        log.error("alerts_failed", exc_info=error)
 
 
 def _tagged(request: web.Request, response: web.Response) -> web.Response:

@@ -73,6 +73,14 @@ class History:
         finally:
             db.close()
 
+    async def numbered(self, number: int) -> SessionFacts:
+        """Return a session by its number.
+
+        Raises:
+            RefusedError: the journal cannot be read just now.
+        """
+        return await self.read(lambda db: _facts(db, "", number))
+
     async def session(self, identity: str) -> SessionFacts:
         """Return a session by its id, the one that runs if that is empty.
 

@@ -94,6 +94,7 @@ class Metrics(Collector):
         yield from _inputs(meters)
         yield from _venue(meters, self._rows("venue", t.Venue))
         yield _gauge("pitboss_stream_clients", "Clients of the stream.", self._console.clients)
+        yield from self._alerts()
 
     def _rows(self, section: str, kind: type[Row]) -> Sequence[Row]:
         return [msgspec.json.decode(row, type=kind) for row in self._console.mirror.rows(section).values()]
@@ -190,6 +191,25 @@ class Metrics(Collector):
                 clips.add_metric((rule.rule,), rule.clipped)
                 acted.add_metric((rule.rule,), rule.acted)
         yield from (vetoes, clips, acted)
+
+    def _alerts(self) -> Iterator[Metric]:
+        waiting = GaugeMetricFamily("pitboss_alerts_waiting", "Alerts that wait for a target.", labels=("target",))
+        counts_of = {
+            name: CounterMetricFamily(f"pitboss_alert_{name}", about, labels=("target",))
+            for name, about in (
+                ("messages", "Messages a target has taken."),
+                ("failures", "Attempts that came to nothing."),
+                ("drops", "Alerts given up."),
+            )
+        }
+        for courier in self._console.couriers:
+            label = (courier.target.name,)
+            waiting.add_metric(label, courier.waiting)
+            counts_of["messages"].add_metric(label, courier.sent)
+            counts_of["failures"].add_metric(label, courier.failed)
+            counts_of["drops"].add_metric(label, courier.dropped)
+        yield waiting
+        yield from counts_of.values()
 
 
 def _inputs(meters: Meters | None) -> Iterator[Metric]:

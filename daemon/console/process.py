@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from config.errors import UserError
+from daemon.alerts.secret import secret_of
 from daemon.console.app import ConsoleServer
 from daemon.console.frames import decode_frame, decode_hello, read_document
 from daemon.console.mirror import Mirror
@@ -62,6 +64,9 @@ async def _serve(pipe: socket, listener: socket) -> None:
         hello = decode_hello(await read_document(reader))
         configure_logging(hello.settings.log)
         hide(hello.token)
+        for target in hello.settings.alerts.targets:
+            with suppress(UserError):  # the teller says so
+                secret_of(target)
         bind(session=hello.session, run=hello.run, process="console")
         mirror = Mirror(hello.settings.console.events_kept)
         feeding = asyncio.create_task(_feed(reader, mirror))

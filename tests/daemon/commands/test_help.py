@@ -37,6 +37,8 @@ COMMANDS = [
     ("journal", "replay"),
     ("journal", "diff"),
     ("journal", "export"),
+    ("alerts",),
+    ("alerts", "test"),
     ("data",),
     ("data", "list"),
     ("data", "show"),
@@ -47,7 +49,7 @@ COMMANDS = [
     ("data", "download"),
     ("data", "synthesize"),
 ]
-HEAVY = ("numba", "polars", "aiohttp", "textual", "numpy", "anyio", "uvloop", "aiosqlite")
+HEAVY = ("numba", "polars", "aiohttp", "textual", "apprise", "numpy", "anyio", "uvloop", "aiosqlite")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -1,0 +1,1 @@
+"""Alerts: what people want to be told wherever they are, through apprise."""

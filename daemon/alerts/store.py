@@ -1,0 +1,162 @@
+"""What is to be told, kept until it was: a small database in the state directory, used by one thread.
+
+An alert and how far we have read are written in one transaction, so whatever happened is queued once. It is taken out
+after its target has confirmed it: a crash in between tells it again, under the same number.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from config.alerts import AlertTarget
+    from daemon.alerts.news import Alert
+
+FILE_NAME = "alerts.sqlite"
+_BUSY_S = 5.0
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS seen (one INTEGER PRIMARY KEY CHECK (one = 1), value BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS queue (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    target TEXT NOT NULL,
+    level TEXT NOT NULL,
+    key TEXT NOT NULL,
+    text TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    tries INTEGER NOT NULL,
+    due_ns INTEGER NOT NULL,
+    UNIQUE (target, key)
+) STRICT;
+CREATE TABLE IF NOT EXISTS told (
+    target TEXT NOT NULL,
+    key TEXT NOT NULL,
+    wall_ns INTEGER NOT NULL,
+    PRIMARY KEY (target, key)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS lost (target TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT;
+"""
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """An alert that waits for its target."""
+
+    id: int
+    level: str
+    key: str
+    text: str
+    count: int
+    """How often it happened."""
+
+
+class Store:
+    """The queue, and what was seen.
+
+    Args:
+        path: of the database.
+        queue_max: alerts that wait for one target; beyond, the oldest are given up.
+        window_ns: what happens again within this time after it was told is told as one.
+    """
+
+    def __init__(self, path: Path, queue_max: int, window_ns: int) -> None:
+        self._queue_max = queue_max
+        self._window_ns = window_ns
+        self._db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+        path.chmod(0o600)
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    def seen(self) -> bytes | None:
+        """Return what `add` was given last."""
+        row = self._db.execute("SELECT value FROM seen").fetchone()
+        return None if row is None else bytes(row[0])
+
+    def add(self, alerts: Iterable[Alert], targets: Sequence[AlertTarget], seen: bytes, now_ns: int) -> None:
+        """Queue alerts for those who want them, and note how far we have come, in one."""
+        db = self._db
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            for alert in alerts:
+                for target in targets:
+                    if target.wants(alert.kind, alert.level):
+                        self._add(target.name, alert, now_ns)
+            db.execute("DELETE FROM told WHERE wall_ns < ?", (now_ns - self._window_ns,))
+            db.execute("INSERT OR REPLACE INTO seen VALUES (1, ?)", (seen,))
+            for target in targets:
+                self._bound(target.name)
+            db.execute("COMMIT")
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
+
+    def _add(self, target: str, alert: Alert, now_ns: int) -> None:
+        last = self._db.execute("SELECT wall_ns FROM told WHERE target = ? AND key = ?", (target, alert.key)).fetchone()
+        due_ns = now_ns if last is None else max(now_ns, last[0] + self._window_ns)
+        self._db.execute(
+            "INSERT INTO queue (target, level, key, text, count, tries, due_ns) VALUES (?, ?, ?, ?, 1, 0, ?)"
+            " ON CONFLICT (target, key) DO UPDATE SET count = count + 1, text = excluded.text, level = excluded.level",
+            (target, alert.level, alert.key, alert.text, due_ns),
+        )
+
+    def _bound(self, target: str) -> None:
+        over = self.waiting(target) - self._queue_max
+        if over > 0:
+            ids = self._db.execute("SELECT id FROM queue WHERE target = ? ORDER BY id LIMIT ?", (target, over))
+            self._lose(target, [row[0] for row in ids.fetchall()])
+
+    def _lose(self, target: str, ids: Sequence[int]) -> None:
+        self._db.executemany("DELETE FROM queue WHERE id = ?", [(each,) for each in ids])
+        self._db.execute(
+            "INSERT INTO lost VALUES (?, ?) ON CONFLICT (target) DO UPDATE SET count = count + excluded.count",
+            (target, len(ids)),
+        )
+
+    def waiting(self, target: str) -> int:
+        """Return how many alerts wait for a target."""
+        ((count,),) = self._db.execute("SELECT count(*) FROM queue WHERE target = ?", (target,))
+        return int(count)
+
+    def lost(self, target: str) -> int:
+        """Return how many alerts were given up since the last one that was told."""
+        row = self._db.execute("SELECT count FROM lost WHERE target = ?", (target,)).fetchone()
+        return 0 if row is None else int(row[0])
+
+    def due(self, target: str, now_ns: int, limit: int) -> list[Waiting]:
+        """Return the oldest alerts that may be told now."""
+        rows = self._db.execute(
+            "SELECT id, level, key, text, count FROM queue WHERE target = ? AND due_ns <= ? ORDER BY id LIMIT ?",
+            (target, now_ns, limit),
+        )
+        return [Waiting(*row) for row in rows]
+
+    def confirm(self, target: str, told: Sequence[Waiting], now_ns: int) -> None:
+        """Take out what was told; what happened again meanwhile waits for the next window."""
+        db = self._db
+        db.execute("BEGIN IMMEDIATE")
+        for each in told:
+            db.execute("DELETE FROM queue WHERE id = ? AND count = ?", (each.id, each.count))
+            again = "UPDATE queue SET count = count - ?, tries = 0, due_ns = ? WHERE id = ?"
+            db.execute(again, (each.count, now_ns + self._window_ns, each.id))
+        db.executemany("INSERT OR REPLACE INTO told VALUES (?, ?, ?)", [(target, each.key, now_ns) for each in told])
+        db.execute("DELETE FROM lost WHERE target = ?", (target,))
+        db.execute("COMMIT")
+
+    def fail(self, target: str, tried: Sequence[Waiting], tries_max: int) -> int:
+        """Count an attempt that came to nothing; return how many alerts were given up for it."""
+        db = self._db
+        db.execute("BEGIN IMMEDIATE")
+        db.executemany("UPDATE queue SET tries = tries + 1 WHERE id = ?", [(each.id,) for each in tried])
+        rows = db.execute("SELECT id FROM queue WHERE target = ? AND tries >= ?", (target, tries_max)).fetchall()
+        if rows:
+            self._lose(target, [row[0] for row in rows])
+        db.execute("COMMIT")
+        return len(rows)

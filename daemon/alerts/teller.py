@@ -1,0 +1,214 @@
+"""Tells people: what is new goes into the queue, and from there to every target at its own pace.
+
+All of it runs in the console's process. A target that hangs, fails or is gone delays nobody: each has its own task
+and its own thread, and the queue is bounded. Nothing here is ever asked by the core.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+import structlog
+
+from config.errors import UserError
+from daemon.alerts.news import Seen, Watcher
+from daemon.alerts.store import FILE_NAME, Store
+from daemon.alerts.targets import Target
+from daemon.console.history import History
+from daemon.control.refusal import RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from config.alerts import Alerts
+    from daemon.alerts.store import Waiting
+    from daemon.console.frames import Hello
+    from daemon.console.mirror import Mirror
+
+Found = TypeVar("Found")
+
+_LOOK_S = 1.0
+_MINUTE_S = 60.0
+_LINES_MAX = 20
+"""Alerts in one message."""
+_PAUSE_S = 1.0
+_PAUSE_MAX_S = 300.0
+_LEVELS = ("info", "warning", "error")
+encode = msgspec.json.encode
+
+log = structlog.get_logger()
+
+
+class Courier:
+    """Takes one target what waits for it.
+
+    Args:
+        target: who is told.
+        ask: runs a function of the store in its thread.
+        settings: of alerts.
+        name: of the daemon, for people.
+
+    Attributes:
+        sent: messages that were taken.
+        failed: attempts that came to nothing.
+        dropped: alerts given up.
+    """
+
+    def __init__(self, target: Target, store: Store, ask: Ask, settings: Alerts, name: str) -> None:
+        self.target = target
+        self.sent = self.failed = self.dropped = 0
+        self.waiting = 0
+        self._store = store
+        self._ask = ask
+        self._settings = settings
+        self._name = name
+        self._news = asyncio.Event()
+        self._sent_s: deque[float] = deque(maxlen=settings.per_minute)
+        self._failures = 0
+
+    def wake(self) -> None:
+        """Say that there may be something."""
+        self._news.set()
+
+    async def run(self, pause_s: float = _PAUSE_S) -> None:
+        """Deliver until cancelled.
+
+        Args:
+            pause_s: after the first attempt that fails; it doubles with each.
+        """
+        while True:
+            self._news.clear()
+            if not await self._waiting():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK_S):
+                        await self._news.wait()
+                continue
+            await self._turn()
+            if await self._deliver(await self._waiting()):
+                self._failures = 0
+                continue
+            self._failures += 1
+            await asyncio.sleep(min(_PAUSE_MAX_S, pause_s * 2 ** min(self._failures - 1, 16)))
+
+    async def _waiting(self) -> Sequence[Waiting]:
+        name = self.target.name
+        self.waiting = await self._ask(lambda: self._store.waiting(name))
+        return await self._ask(lambda: self._store.due(name, time.time_ns(), _LINES_MAX))
+
+    async def _turn(self) -> None:
+        """Wait until another message may go out: so many in any minute."""
+        now_s = time.monotonic()
+        if len(self._sent_s) == self._sent_s.maxlen:
+            await asyncio.sleep(max(0.0, self._sent_s[0] + _MINUTE_S - now_s))
+
+    async def _deliver(self, waiting: Sequence[Waiting]) -> bool:
+        name = self.target.name
+        lost = await self._ask(lambda: self._store.lost(name))
+        level = max((each.level for each in waiting), key=_LEVELS.index)
+        lines = [_line(each) for each in waiting]
+        if lost:
+            lines.insert(0, f"{lost} alerts before these could not be told")
+        title = f"{self._name}: {level}" if len(waiting) == 1 else f"{self._name}: {len(waiting)} alerts, {level}"
+        self._sent_s.append(time.monotonic())
+        if await self.target.send(title, "\n".join(lines), level):
+            await self._ask(lambda: self._store.confirm(name, waiting, time.time_ns()))
+            self.sent += 1
+            return True
+        self.failed += 1
+        dropped = await self._ask(lambda: self._store.fail(name, waiting, self._settings.tries_max))
+        if self._failures == 0:
+            log.warning("alert_not_told", target=name, reason=self.target.reason)
+        if dropped:
+            self.dropped += dropped
+            log.error("alerts_given_up", target=name, count=dropped, reason=self.target.reason)
+        return False
+
+
+def _line(waiting: Waiting) -> str:
+    times = f" ({waiting.count} times)" if waiting.count > 1 else ""
+    return f"{waiting.text}{times} #{waiting.id}"
+
+
+class Ask:
+    """Runs what uses the store in one thread, one after another."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="alerts")
+
+    async def __call__(self, look: Callable[[], Found]) -> Found:
+        """Return what `look` returns."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, look)
+
+
+class Teller:
+    """All of it, for one console.
+
+    Args:
+        hello: what the daemon said about itself.
+        mirror: its state.
+        state_dir: where the queue is kept.
+
+    Attributes:
+        couriers: one for each target that can be used.
+    """
+
+    def __init__(self, hello: Hello, mirror: Mirror, state_dir: Path) -> None:
+        self._settings = hello.settings.alerts
+        self._mirror = mirror
+        self._path = state_dir / FILE_NAME
+        self._name = f"pitboss {hello.mode} {hello.session}"
+        self._watcher = Watcher(hello, mirror, History(state_dir, hello.number), self._settings.daily_hour)
+        self._ask = Ask()
+        self.couriers: list[Courier] = []
+
+    async def run(self) -> None:
+        """Watch and tell until cancelled."""
+        settings = self._settings
+        store = await self._ask(lambda: Store(self._path, settings.queue_max, round(settings.window_s * 1e9)))
+        for each in settings.targets:
+            try:
+                target = await asyncio.to_thread(Target, each, settings.timeout_s)  # apprise loads all its services
+            except UserError as error:
+                log.error("alert_target_unusable", target=each.name, error=str(error))  # noqa: TRY400 - no traceback
+                continue
+            self.couriers.append(Courier(target, store, self._ask, settings, self._name))
+        async with asyncio.TaskGroup() as group:
+            for courier in self.couriers:
+                group.create_task(courier.run())
+            await self._watch(store)
+
+    async def _watch(self, store: Store) -> None:
+        """Queue what is new; what could not be queued is looked for again."""
+        await self._mirror.ready.wait()
+        watcher, pending = self._watcher, None
+        kept = b""
+        in_trouble = False
+        while True:
+            try:
+                if pending is None:
+                    pending = await watcher.begin(await self._ask(store.seen))
+                    kept = encode(watcher.seen)
+                alerts = [*pending, *await watcher.look()]
+                await self._ask(
+                    partial(store.add, alerts, self._settings.targets, encode(watcher.seen), time.time_ns())
+                )
+                pending, kept, in_trouble = [], encode(watcher.seen), False
+            except (sqlite3.Error, RefusedError) as error:
+                if not in_trouble:
+                    log.warning("alerts_delayed", error=str(error))
+                in_trouble = True
+                if pending is not None:
+                    watcher.seen = msgspec.json.decode(kept, type=Seen)
+            else:
+                for courier in self.couriers if alerts else ():
+                    courier.wake()
+            await asyncio.sleep(_LOOK_S)
