@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -15,12 +16,10 @@ import msgspec
 from actors import messages as m
 from actors.instrument import from_atoms
 from actors.runtime.journal import decode_effects
-from daemon.control import types as t
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
-    from decimal import Decimal
 
     from actors.instrument import InstrumentSpec
     from config.alerts import AlertKind, AlertLevel
@@ -67,6 +66,41 @@ class Seen(msgspec.Struct, kw_only=True):
     """At the end of the day before."""
     fills: int = 0
     """Since then."""
+
+
+class _Summary(msgspec.Struct):
+    """What is read of a row of the mirror, here and below."""
+
+    state: str
+    reason: str
+    equity: float
+
+
+class _Strategy(msgspec.Struct):
+    strategy: str
+    state: str
+    last_error: str | None
+
+
+class _Symbol(msgspec.Struct):
+    symbol: str
+    stale: bool
+
+
+class _Venue(msgspec.Struct):
+    ready: bool
+
+
+class _Actor(msgspec.Struct):
+    name: str
+    restarts: int
+    last_error: str | None
+
+
+class _Position(msgspec.Struct):
+    strategy: str
+    symbol: str
+    quantity: Decimal
 
 
 class Watcher:
@@ -169,21 +203,21 @@ class Watcher:
         """Return how the state is not what it was; only what changed counts, so nothing is told over and over."""
         seen = self.seen
         assert seen is not None
-        (summary,) = self._rows("summary", t.Summary)
+        (summary,) = self._rows("summary", _Summary)
         if summary.state != seen.state and summary.state in _STATES:
             seen.state = summary.state
             because = f": {summary.reason}" if summary.reason else ""
             yield Alert(
                 "halt", _STATES[summary.state], f"state {summary.state}", f"trading is {summary.state}{because}"
             )
-        strategies = {row.strategy: row for row in self._rows("strategies", t.Strategy)}
+        strategies = {row.strategy: row for row in self._rows("strategies", _Strategy)}
         failed = [name for name, row in strategies.items() if row.state == "failed"]
         for name in failed:
             if name not in seen.failed:
                 what = f"strategy {name} was given up: {strategies[name].last_error}"
                 yield Alert("halt", "error", f"failed {name}", what)
         seen.failed = failed
-        stale = [row.symbol for row in self._rows("symbols", t.Symbol) if row.stale]
+        stale = [row.symbol for row in self._rows("symbols", _Symbol) if row.stale]
         for symbol in stale:
             if symbol not in seen.stale:
                 yield Alert("stale", "warning", f"stale {symbol}", f"{symbol}: bars are overdue")
@@ -191,7 +225,7 @@ class Watcher:
             if symbol not in stale:
                 yield Alert("stale", "info", f"resumed {symbol}", f"{symbol}: bars come again")
         seen.stale = stale
-        for venue in self._rows("venue", t.Venue):
+        for venue in self._rows("venue", _Venue):
             if venue.ready != seen.venue_ready:
                 seen.venue_ready = venue.ready
                 what = "is connected again" if venue.ready else "cannot be reached"
@@ -202,24 +236,24 @@ class Watcher:
     def _restarted(self) -> Iterator[Alert]:
         assert self.seen is not None
         before = self.seen.restarts
-        actors = {row.name: row for row in self._rows("actors", t.Actor) if row.name != "console"}
+        actors = {row.name: row for row in self._rows("actors", _Actor) if row.name != "console"}
         for name, row in actors.items():
             if row.restarts > before.get(name, 0):
                 why = f": {row.last_error}" if row.last_error else ""
                 yield Alert("restart", "warning", f"restart {name}", f"{name} was started again{why}")
         self.seen.restarts = {name: row.restarts for name, row in actors.items() if row.restarts}
 
-    def _day(self, summary: t.Summary) -> Iterator[Alert]:
+    def _day(self, summary: _Summary) -> Iterator[Alert]:
         """Sum the day up once it is over; if nobody was here then, as soon as somebody is."""
         seen = self.seen
         assert seen is not None
         now = datetime.fromtimestamp(time.time_ns() / 1e9, UTC) - timedelta(hours=self._daily_hour)
-        day, equity = now.date().isoformat(), float(summary.equity)
+        day, equity = now.date().isoformat(), summary.equity
         if day == seen.day:
             return
         if seen.day and seen.equity is not None:
             held = ", ".join(
-                f"{_plain(row.quantity)} {row.symbol} ({row.strategy})" for row in self._rows("positions", t.Position)
+                f"{_plain(row.quantity)} {row.symbol} ({row.strategy})" for row in self._rows("positions", _Position)
             )
             text = (
                 f"{seen.day} to {day}, {self._daily_hour:02}:00 UTC:"

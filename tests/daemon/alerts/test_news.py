@@ -23,39 +23,21 @@ if TYPE_CHECKING:
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "journal-v3.sqlite"
 CALM: dict[str, dict[str, Any]] = {
-    "strategies": {"a": {"state": "running", "last_error": None}},
-    "symbols": {"X/Y": {"stale": False}},
+    "strategies": {"a": {"strategy": "a", "state": "running", "last_error": None}},
+    "symbols": {"X/Y": {"symbol": "X/Y", "stale": False}},
     "venue": {"": {"ready": True}},
-    "actors": {"feed": {"restarts": 0, "last_error": None}, "console": {"restarts": 0, "last_error": None}},
-    "positions": {},
+    "actors": {name: {"name": name, "restarts": 0, "last_error": None} for name in ("feed", "console")},
+    "positions": {"a X/Y": {"strategy": "a", "symbol": "X/Y", "quantity": 1.50}},
 }
-ROWS: dict[str, dict[str, Any]] = {
-    "strategies": {
-        "strategy": "a", "use": "ema_cross", "symbols": ["X/Y"], "timeframe": "1m", "params": {}, "since_ns": None,
-        "reason": "", "restarts": 0, "realized_pnl": 0, "unrealized_pnl": 0, "fees": 0,
-    },
-    "symbols": {
-        "symbol": "X/Y", "base": "X", "quote": "Y", "contract": False, "price_step": 1, "quantity_step": 1,
-        "mark_price": None,
-    },
-    "venue": {"kind": "real"},
-    "actors": {"state": "running", "mailbox": 0, "processed": 0},
-    "positions": {},
-}  # fmt: skip
 
 
 def mirror_of(changes: Mapping[str, Mapping[str, Any]] | None = None, state: str = "running") -> Mirror:
     """Return the state of a daemon in which all is well but for the changes."""
-    summary = {
-        "state": state, "reason": "why" if state == "halted" else "", "session": "S", "run": 1, "mode": "paper",
-        "started_wall_ns": 1, "heard_wall_ns": 1, "clock": {"kind": "tape", "ts_ns": 1, "utc": ""}, "tape_ended": False,
-        "equity": 1000.5, "cash": 0, "fees": 0, "realized_pnl": 0, "funding": 0, "requested_action": None, "seq": 1,
-        "durable_seq": 1, "digest": "",
-    }  # fmt: skip
+    summary = {"state": state, "reason": "why" if state == "halted" else "", "equity": 1000.5}
     sections = {"summary": {"": summary}}
     for name, rows in CALM.items():
         changed = (changes or {}).get(name, {})
-        sections[name] = {key: {"name": key, **ROWS[name], **row, **changed.get(key, {})} for key, row in rows.items()}
+        sections[name] = {key: {**row, **changed.get(key, {})} for key, row in rows.items()}
     raw = {name: {key: msgspec.Raw(encode(row)) for key, row in rows.items()} for name, rows in sections.items()}
     mirror = Mirror(10)
     mirror.take(Frame(full=True, sections=raw, events=[], rows=[], lines=[], missed=0))
@@ -184,6 +166,7 @@ async def test_a_day_is_summed_up_once_it_is_over(world: World, monkeypatch: pyt
 
     assert (alert.kind, alert.level) == ("daily", "info")
     assert alert.text == (
-        f"2023-11-13 to 2023-11-14, 23:00 UTC: equity 1000.50 (+0.50), {world.fills} fills, trading is running; flat"
+        f"2023-11-13 to 2023-11-14, 23:00 UTC: equity 1000.50 (+0.50), {world.fills} fills,"
+        " trading is running; holds 1.5 X/Y (a)"
     )
     assert watcher.seen.fills == 0
