@@ -6,6 +6,7 @@ often the console dies. States (halted, stale, failed, restarts) are compared wi
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -189,10 +190,12 @@ class Watcher:
                     yield Alert("liquidation", "error", key, f"{each.strategy} was liquidated: {what}")
                 case m.Rejected():
                     what = f"{each.strategy} {each.symbol}: the venue refused an order: {each.reason}"
-                    yield Alert("reject", "warning", f"reject {each.strategy} {each.symbol} {each.reason}", what)
+                    yield Alert(
+                        "reject", "warning", f"reject {each.strategy} {each.symbol} {_kind_of(each.reason)}", what
+                    )
                 case m.RiskVeto():
                     what = f"{each.strategy} {each.symbol}: risk refused an order: {each.reason}"
-                    yield Alert("reject", "info", f"veto {each.strategy} {each.symbol} {each.reason}", what)
+                    yield Alert("reject", "info", f"veto {each.strategy} {each.symbol} {_kind_of(each.reason)}", what)
 
     # --- the state ----------------------------------------------------------------------------------
 
@@ -263,6 +266,11 @@ class Watcher:
             yield Alert("daily", "info", f"daily {seen.day}", text)
             seen.fills = 0
         seen.day, seen.equity = day, equity
+
+
+def _kind_of(reason: str) -> str:
+    """Return a reason without its numbers: another price is no other reason."""
+    return re.sub(r"\d+", "0", reason)
 
 
 def _trade(trade: m.Fill | m.Liquidated, spec: InstrumentSpec) -> str:

@@ -7,12 +7,13 @@ after its target has confirmed it: a crash in between tells it again, under the 
 from __future__ import annotations
 
 import sqlite3
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from config.alerts import AlertTarget
@@ -82,9 +83,7 @@ class Store:
 
     def add(self, alerts: Iterable[Alert], targets: Sequence[AlertTarget], seen: bytes, now_ns: int) -> None:
         """Queue alerts for those who want them, and note how far we have come, in one."""
-        db = self._db
-        db.execute("BEGIN IMMEDIATE")
-        try:
+        with self._whole() as db:
             for alert in alerts:
                 for target in targets:
                     if target.wants(alert.kind, alert.level):
@@ -93,9 +92,17 @@ class Store:
             db.execute("INSERT OR REPLACE INTO seen VALUES (1, ?)", (seen,))
             for target in targets:
                 self._bound(target.name)
-            db.execute("COMMIT")
+
+    @contextmanager
+    def _whole(self) -> Iterator[sqlite3.Connection]:
+        """Write all of what follows, or none of it."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._db
+            self._db.execute("COMMIT")
         except BaseException:
-            db.execute("ROLLBACK")
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
             raise
 
     def _add(self, target: str, alert: Alert, now_ns: int) -> None:
@@ -140,23 +147,20 @@ class Store:
 
     def confirm(self, target: str, told: Sequence[Waiting], now_ns: int) -> None:
         """Take out what was told; what happened again meanwhile waits for the next window."""
-        db = self._db
-        db.execute("BEGIN IMMEDIATE")
-        for each in told:
-            db.execute("DELETE FROM queue WHERE id = ? AND count = ?", (each.id, each.count))
-            again = "UPDATE queue SET count = count - ?, tries = 0, due_ns = ? WHERE id = ?"
-            db.execute(again, (each.count, now_ns + self._window_ns, each.id))
-        db.executemany("INSERT OR REPLACE INTO told VALUES (?, ?, ?)", [(target, each.key, now_ns) for each in told])
-        db.execute("DELETE FROM lost WHERE target = ?", (target,))
-        db.execute("COMMIT")
+        again = "UPDATE queue SET count = count - ?, tries = 0, due_ns = ? WHERE id = ?"
+        keys = [(target, each.key, now_ns) for each in told]
+        with self._whole() as db:
+            for each in told:
+                db.execute("DELETE FROM queue WHERE id = ? AND count = ?", (each.id, each.count))
+                db.execute(again, (each.count, now_ns + self._window_ns, each.id))
+            db.executemany("INSERT OR REPLACE INTO told VALUES (?, ?, ?)", keys)
+            db.execute("DELETE FROM lost WHERE target = ?", (target,))
 
     def fail(self, target: str, tried: Sequence[Waiting], tries_max: int) -> int:
         """Count an attempt that came to nothing; return how many alerts were given up for it."""
-        db = self._db
-        db.execute("BEGIN IMMEDIATE")
-        db.executemany("UPDATE queue SET tries = tries + 1 WHERE id = ?", [(each.id,) for each in tried])
-        rows = db.execute("SELECT id FROM queue WHERE target = ? AND tries >= ?", (target, tries_max)).fetchall()
-        if rows:
-            self._lose(target, [row[0] for row in rows])
-        db.execute("COMMIT")
+        with self._whole() as db:
+            db.executemany("UPDATE queue SET tries = tries + 1 WHERE id = ?", [(each.id,) for each in tried])
+            rows = db.execute("SELECT id FROM queue WHERE target = ? AND tries >= ?", (target, tries_max)).fetchall()
+            if rows:
+                self._lose(target, [row[0] for row in rows])
         return len(rows)

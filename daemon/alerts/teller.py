@@ -74,6 +74,8 @@ class Courier:
         self._news = asyncio.Event()
         self._sent_s: deque[float] = deque(maxlen=settings.per_minute)
         self._failures = 0
+        self._unconfirmed: Sequence[Waiting] = ()
+        """Told, and still in the queue, for the disk refused: it must not be told over and over."""
 
     def wake(self) -> None:
         """Say that there may be something."""
@@ -87,15 +89,21 @@ class Courier:
         """
         while True:
             self._news.clear()
-            if not await self._waiting():
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(_LOOK_S):
-                        await self._news.wait()
-                continue
-            await self._turn()
-            if await self._deliver(await self._waiting()):
-                self._failures = 0
-                continue
+            try:
+                await self._confirm()
+                if not await self._waiting():
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(_LOOK_S):
+                            await self._news.wait()
+                    continue
+                await self._turn()
+                waiting = await self._waiting()  # what has come meanwhile goes along; the oldest may have been given up
+                if not waiting or await self._deliver(waiting):
+                    self._failures = 0
+                    continue
+            except sqlite3.Error as error:
+                if self._failures == 0:
+                    log.warning("alerts_delayed", target=self.target.name, error=str(error))
             self._failures += 1
             await asyncio.sleep(min(_PAUSE_MAX_S, pause_s * 2 ** min(self._failures - 1, 16)))
 
@@ -103,6 +111,13 @@ class Courier:
         name = self.target.name
         self.waiting = await self._ask(lambda: self._store.waiting(name))
         return await self._ask(lambda: self._store.due(name, time.time_ns(), _LINES_MAX))
+
+    async def _confirm(self) -> None:
+        """Take what was told out of the queue."""
+        if self._unconfirmed:
+            told = self._unconfirmed
+            await self._ask(lambda: self._store.confirm(self.target.name, told, time.time_ns()))
+            self._unconfirmed = ()
 
     async def _turn(self) -> None:
         """Wait until another message may go out: so many in any minute."""
@@ -120,8 +135,9 @@ class Courier:
         title = f"{self._name}: {level}" if len(waiting) == 1 else f"{self._name}: {len(waiting)} alerts, {level}"
         self._sent_s.append(time.monotonic())
         if await self.target.send(title, "\n".join(lines), level):
-            await self._ask(lambda: self._store.confirm(name, waiting, time.time_ns()))
             self.sent += 1
+            self._unconfirmed = waiting
+            await self._confirm()
             return True
         self.failed += 1
         dropped = await self._ask(lambda: self._store.fail(name, waiting, self._settings.tries_max))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -176,6 +177,30 @@ async def test_a_target_that_is_gone_is_told_once_it_is_back(listener: Listener,
         assert "s3cr3t" not in courier.target.reason
 
     assert [each.key for each in store.due("phone", time.time_ns(), 9)] == ["fill 1"]
+
+
+async def test_what_the_disk_does_not_let_go_of_is_not_told_over_and_over(
+    listener: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of()
+    store = store_at(tmp_path, settings)
+    add(store, settings, alert("fill 1"))
+    refused = 0
+
+    def full(*_: object) -> None:
+        nonlocal refused
+        refused += 1
+        raise sqlite3.OperationalError("disk is full")
+
+    with monkeypatch.context() as broken, capture_logs() as logs:
+        broken.setattr(store, "confirm", full)
+        async with telling(store, listener.url, settings) as courier:
+            await until(lambda: refused >= 3)
+            broken.undo()
+            await until(lambda: not store.waiting("phone"))
+
+    assert (listener.lines, courier.sent) == (["about fill 1 #1"], 1)
+    assert [line["event"] for line in logs] == ["alerts_delayed"]
 
 
 def test_the_queue_is_bounded_survives_and_keeps_how_far_it_came(tmp_path: Path) -> None:
