@@ -167,13 +167,13 @@ class Watcher:
                 self._instruments[session] = (await self._history.numbered(session)).instruments
             for number, effects in rows:
                 if effects is not None:
-                    alerts += self._decided(session, decode_effects(effects))
+                    alerts += self.decided(session, decode_effects(effects))
                 seen.seq = number
             if len(rows) < _INPUTS_MAX and session >= self._hello.number:
                 break
         return alerts
 
-    def _decided(self, session: int, decisions: list[m.Decision]) -> Iterator[Alert]:
+    def decided(self, session: int, decisions: list[m.Decision]) -> Iterator[Alert]:
         """Return what of an input's decisions is told."""
         assert self.seen is not None
         instruments = self._instruments[session]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from actors import messages as m
 from actors.runtime.journal import FILE_NAME
 from config.schema import Settings
 from daemon.alerts.news import Seen, Watcher
@@ -52,6 +53,7 @@ class World:
         self.state_dir = state_dir
         with sqlite3.connect(state_dir / FILE_NAME) as db:
             ((self.number,),) = db.execute("SELECT max(number) FROM sessions")
+            self.inputs = db.execute("SELECT max(seq) FROM inputs").fetchone()[0]
             self.fills = db.execute("SELECT count(*) FROM fills").fetchone()[0]
         db.close()
 
@@ -86,7 +88,7 @@ async def test_a_new_session_is_told_from_its_beginning_and_every_fill_once(worl
     fills = [alert for alert in told if alert.kind == "fill"]
     assert len(fills) == len({alert.key for alert in fills}) == world.fills > 0
     assert first.seen is not None
-    assert first.seen.fills == world.fills
+    assert (first.seen.fills, first.seen.seq) == (world.fills, world.inputs)
 
     half = msgspec.json.decode(kept(first), type=Seen).seq // 2
     away = world.watcher()
@@ -170,3 +172,18 @@ async def test_a_day_is_summed_up_once_it_is_over(world: World, monkeypatch: pyt
         " trading is running; holds 1.5 X/Y (a)"
     )
     assert watcher.seen.fills == 0
+
+
+async def test_refusals_that_differ_in_numbers_alone_are_the_same(world: World) -> None:
+    watcher = world.watcher()
+    await watcher.begin(None)
+    refused = [alert for alert in await watcher.look() if alert.kind == "reject"]
+
+    assert {alert.level for alert in refused} == {"info", "warning"}
+    assert len({alert.key for alert in refused}) < len(refused)
+    first, second = (
+        next(iter(watcher.decided(world.number, [m.RiskVeto("a", "SYN/USDT", 1, f"beyond {limit}")])))
+        for limit in ("1.5", "23.75")
+    )
+    assert first.key == second.key
+    assert first.text != second.text
