@@ -7,6 +7,7 @@ registered with `hide` is replaced wherever it appears, also inside tracebacks.
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import time
 from collections import deque
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 _SECRET_KEYS = ("token", "secret", "password", "passphrase", "api_key", "apikey", "authorization", "credential")
 _PATH_SUFFIXES = ("_file", "_path")
 _REDACTED = "[redacted]"
+_IN_ADDRESS = re.compile(r"(?<=://)[^/\s?#'\"]+@")
+"""User and password of an address, as those of proxies have them."""
 _SECRET_CHARS_MIN = 6
 
 _LINES_WAITING_MAX = 1_000
@@ -95,7 +98,7 @@ def _clean(value: Any) -> Any:  # noqa: ANN401 - whatever was logged
     if isinstance(value, str):
         for secret in _hidden:
             value = value.replace(secret, _REDACTED)
-        return value
+        return _IN_ADDRESS.sub(f"{_REDACTED}@", value)
     if isinstance(value, dict):
         return {_clean(str(key)): _clean_under(str(key), item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

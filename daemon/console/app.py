@@ -25,7 +25,7 @@ from daemon.console.table import ROUTES
 from daemon.control.guard import Guard
 from daemon.control.keys import Keyring
 from daemon.control.login import Login
-from daemon.control.protocol import JsonRunner, json_answer
+from daemon.control.protocol import CONNECTIONS_MAX, JsonRunner, json_answer
 from daemon.control.security import SECURE_HEADERS, Gate
 from daemon.control.tls import REFRESH_S, certificate_of
 
@@ -107,7 +107,7 @@ class ConsoleServer:
         app = web.Application(middlewares=[guard.guard], client_max_size=settings.body_bytes_max)
         for route in ROUTES:
             app.router.add_route(route.method, route.path, self._handler(route))
-        self._runner = JsonRunner(app, guard.answer)
+        self._runner = JsonRunner(app, guard.answer, CONNECTIONS_MAX + settings.clients_max)
 
     @property
     def clients(self) -> int:

@@ -79,9 +79,10 @@ class Backfill:
             if is_fresh or max(found, default=0) >= reach_ns:
                 return found
             del self._told[number]
-        if number not in self._told:
+        if number not in self._told and len(self._running) < _SESSIONS_KEPT:  # else the next who asks begins it
             while len(self._told) >= _SESSIONS_KEPT:
-                del self._told[next(iter(self._told))]
+                done = next(kept for kept, found in self._told.items() if found is not None)
+                del self._told[done]
             self._told[number] = None
             task = asyncio.create_task(self._compute(number, session.id))
             self._running.add(task)
@@ -95,29 +96,35 @@ class Backfill:
         await asyncio.gather(*self._running, return_exceptions=True)
 
     async def _compute(self, session: int, session_id: str) -> None:
-        async with self._one:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-c", _PROGRAM, str(self._journal), session_id),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-            )
-            told: Told = {}
-            try:
-                async with asyncio.timeout(_PATIENCE_S):
-                    output, _ = await process.communicate()
-                if process.returncode:
-                    log.warning("features_not_computed", session=session_id, exit_code=process.returncode)
-                else:
-                    told = await asyncio.to_thread(_by_opening, output)
-            except TimeoutError:
-                log.warning("features_not_computed", session=session_id, after_s=_PATIENCE_S)
-            finally:
-                if process.returncode is None:
-                    process.kill()
-                    await process.wait()
-        if session in self._told:
+        told: Told = {}
+        try:
+            async with self._one:
+                told = await self._computed(session_id)
+        except (OSError, msgspec.DecodeError) as error:
+            log.warning("features_not_computed", session=session_id, error=str(error))
+        finally:
             self._told[session] = told
             self._computed_s[session] = time.monotonic()
+
+    async def _computed(self, session_id: str) -> Told:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-c", _PROGRAM, str(self._journal), session_id),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                output, _ = await process.communicate()
+            if not process.returncode:
+                return await asyncio.to_thread(_by_opening, output)
+            log.warning("features_not_computed", session=session_id, exit_code=process.returncode)
+        except TimeoutError:
+            log.warning("features_not_computed", session=session_id, after_s=_PATIENCE_S)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        return {}
 
 
 def _by_opening(output: bytes) -> Told:

@@ -51,6 +51,8 @@ class Lines:
             text: which contain this, in whatever case, in event or fields.
             limit: at most so many.
         """
+        if after > self._count:  # of the console before this one: all here is newer
+            after = 0
         wanted = LEVELS[LEVELS.index(level) :]
         needle = text.lower()
         found: list[LogLine] = []

@@ -132,10 +132,8 @@ async def _sessions(console: Console, _: web.Request, asked: SessionsAsked) -> t
 
 async def _fills(console: Console, _: web.Request, asked: FillsAsked) -> t.Page[t.FillRow]:
     session = await console.history.session(asked.session)
-    columns = (
-        "rowid, seq, executed_ns, order_id, strategy, symbol, trade_id, side, price_ticks, quantity_lots, fee_atoms"
-    )
-    found = await console.history.read(lambda db: _page(db, columns, "fills", session, asked))
+    bounds = [("executed_ns >= ?", asked.from_ns), ("executed_ns <= ?", asked.to_ns)]
+    found = await console.history.read(lambda db: _page(db, _FILL_COLUMNS, "fills", session, asked, bounds))
     rows = tuple(_fill(session, *row[1:]) for row in found[: asked.limit])
     return t.Page(rows=rows, next=found[asked.limit - 1][0] if len(found) > asked.limit else None)
 

@@ -44,9 +44,9 @@ async def _stream(console: Console, request: web.Request, asked: StreamAsked) ->
         raise RefusedError(HTTPStatus.UPGRADE_REQUIRED, "this is a WebSocket", {"Upgrade": "websocket"})
     if console.clients >= settings.clients_max:
         raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, f"{settings.clients_max} clients listen already")
-    await ready(console)
     console.clients += 1
     try:
+        await ready(console)
         # no compression: it would cost memory for every client, and time the core may need
         socket = web.WebSocketResponse(compress=False, heartbeat=_HEARTBEAT_S, max_msg_size=_MESSAGE_BYTES_MAX)
         await socket.prepare(request)

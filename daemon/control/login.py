@@ -63,7 +63,7 @@ class Login:
             raise RefusedError(_BAD, "the body must be JSON, and its Content-Type say so")
         try:
             asked = msgspec.json.decode(await request.read(), type=LoginRequest)
-        except (msgspec.DecodeError, web.RequestPayloadError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, web.RequestPayloadError, RecursionError) as error:
             raise RefusedError(_BAD, 'the body must be {"token": "..."}') from error  # the error could quote the token
         key = self._gate.key_of(asked.token.strip(), address_of(request))
         name, session = self._gate.sessions.begin(key)

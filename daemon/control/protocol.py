@@ -16,11 +16,16 @@ from aiohttp import web
 from daemon.control.security import SECURE_HEADERS
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable
 
     from aiohttp.web_request import BaseRequest
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+CONNECTIONS_MAX = 128
+"""Open at once, besides those that a server keeps open by intention."""
+_KEEPALIVE_S = 75.0
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -50,15 +55,22 @@ class JsonRunner(web.AppRunner):
     Args:
         app: the application.
         outermost: called with every request and the application's own handler.
+        connections_max: so many are open at once; the one that has waited longest without a request makes room.
     """
 
-    __slots__ = ("_outermost",)
+    __slots__ = ("_connections_max", "_outermost")
 
     def __init__(
-        self, app: web.Application, outermost: Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
+        self,
+        app: web.Application,
+        outermost: Callable[[web.Request, Handler], Awaitable[web.StreamResponse]],
+        connections_max: int = CONNECTIONS_MAX,
     ) -> None:
-        super().__init__(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        super().__init__(
+            app, access_log=None, handle_signals=False, shutdown_timeout=1.0, keepalive_timeout=_KEEPALIVE_S
+        )
         self._outermost = outermost
+        self._connections_max = connections_max
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
@@ -67,16 +79,39 @@ class JsonRunner(web.AppRunner):
         async def handle(request: Any) -> web.StreamResponse:  # noqa: ANN401 - aiohttp's types name the base class
             return await self._outermost(request, inner)
 
-        return _JsonServer(handle, request_factory=made.request_factory, **self._kwargs)
+        return _JsonServer(self._connections_max, handle, request_factory=made.request_factory, **self._kwargs)
 
 
 class _JsonServer(web.Server):
+    def __init__(self, connections_max: int, handler: Any, **options: Any) -> None:  # noqa: ANN401 - aiohttp's
+        super().__init__(handler, **options)
+        self._connections_max = connections_max
+
     def __call__(self) -> web.RequestHandler:
         return _JsonProtocol(self, loop=self._loop, **self._kwargs)
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        """Take a connection; who holds one and asks nothing must not use up what the process may open."""
+        super().connection_made(handler, transport)
+        if len(self._connections) <= self._connections_max:
+            return
+        waiting = next(one for one in self._connections if isinstance(one, _JsonProtocol) and one.is_idle)
+        del self._connections[waiting]  # it is told of its end a little later, and others come meanwhile
+        waiting.abort()
 
 
 class _JsonProtocol(web.RequestHandler):
     __slots__ = ()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request of it is being answered."""
+        return self._current_request is None
+
+    def abort(self) -> None:
+        """Cut the connection off."""
+        if self.transport is not None:
+            self.transport.abort()
 
     def handle_error(
         self,

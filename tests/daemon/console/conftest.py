@@ -25,6 +25,7 @@ use = "ema_cross"
 params = {{fast = 3, slow = 6}}
 [exchange.options]
 secretOfMine = "an-exchange-secret"
+proxy = "http://trader:an-exchange-secret@proxy.example:3128"
 """
 
 

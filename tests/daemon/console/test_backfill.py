@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import asyncio
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from daemon.console.backfill import Backfill
 from tests.daemon.console.conftest import STRATEGIES, WITH_CONSOLE, Client
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from daemon.console.history import SessionFacts
     from tests.daemon.conftest import Nursery
 
-pytestmark = pytest.mark.slow
+
+async def test_however_many_sessions_are_asked_for_few_wait_to_be_computed(tmp_path: Path) -> None:
+    backfill = Backfill(tmp_path / "journal.sqlite")
+    before = len(asyncio.all_tasks())
+
+    for number in [*range(30)] * 3:
+        session = cast("SessionFacts", SimpleNamespace(number=number, id=str(number)))
+        assert backfill.features(session, "ema_cross", "SYN/USDT", 0) is None
+
+    assert len(asyncio.all_tasks()) - before == 4
+    await backfill.close()
 
 
+@pytest.mark.slow
 def test_what_was_told_before_a_restart_is_computed_again_to_the_bit(start: Nursery) -> None:
     config = start.folder / "pitboss.toml"
     config.write_text(STRATEGIES)

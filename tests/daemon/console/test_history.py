@@ -45,6 +45,8 @@ def test_fills_and_orders_are_told_page_by_page_newest_first(client: Client) -> 
     assert {row["strategy"] for row in many} == {"ema_cross"}
     between = client.get(f"/api/live/fills?from_ns={many[-1]['executed_ns']}&to_ns={many[-2]['executed_ns']}")["rows"]
     assert {row["seq"] for row in between} >= {oldest, many[-2]["seq"]}
+    told = [row["executed_ns"] for row in between]
+    assert (min(told), max(told)) == (many[-1]["executed_ns"], many[-2]["executed_ns"])
     db = sqlite3.connect(client.daemon.state_dir / FILE_NAME)
     ticks, lots = db.execute(
         "SELECT price_ticks, quantity_lots FROM fills WHERE seq = ? AND strategy = 'ema_cross'", (oldest,)
@@ -167,7 +169,10 @@ def test_settings_are_shown_without_secrets(client: Client) -> None:
 
     settings = answer.body["settings"]
     assert settings["strategies"][1]["params"] == {"fast": 3, "slow": 6}
-    assert settings["exchange"]["options"] == {"secretOfMine": "[redacted]"}
+    assert settings["exchange"]["options"] == {
+        "secretOfMine": "[redacted]",
+        "proxy": "http://[redacted]@proxy.example:3128",
+    }
     assert b"an-exchange-secret" not in answer.raw
 
 
@@ -210,6 +215,7 @@ def test_only_the_newest_lines_are_kept_and_found_from_the_newest_on() -> None:
     assert found.next == 5
     assert [line.number for line in lines.find(0, "debug", "", 10).rows] == [3, 4, 5]
     assert lines.find(5, "debug", "", 10).rows == ()
+    assert len(lines.find(4_000, "debug", "", 10).rows) == 3, "counted by a console that is gone"
 
 
 def test_bars_kept_in_memory_are_bounded_for_each_and_for_all() -> None:

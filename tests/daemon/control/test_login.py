@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -43,7 +45,8 @@ class Server:
         app.router.add_get("/look", self.look)
         app.router.add_post("/do", self.do)
         app.router.add_get("/stream", self.stream)
-        runner = JsonRunner(app, guard.answer)
+        app.router.add_get("/hold", self.hold)
+        runner = JsonRunner(app, guard.answer, connections_max=4)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         self.url = self.origin = f"http://127.0.0.1:{runner.addresses[0][1]}"
@@ -61,6 +64,13 @@ class Server:
         await socket.prepare(request)
         await socket.send_str(caller_of(request).name)
         await socket.close()
+        return socket
+
+    async def hold(self, request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        async for message in socket:
+            await socket.send_str(message.data)
         return socket
 
 
@@ -217,3 +227,27 @@ async def test_every_answer_has_its_headers(browser: Browser) -> None:
         assert browser.headers["Cross-Origin-Resource-Policy"] == "same-origin"
         assert browser.headers["Cache-Control"] == "no-store"
         assert "Access-Control-Allow-Origin" not in browser.headers
+
+
+async def test_who_connects_and_asks_nothing_makes_room_and_what_is_under_way_stays(
+    server: Server, browser: Browser
+) -> None:
+    held = await browser.http.ws_connect(f"{server.url}/hold", headers={"Authorization": f"Bearer {READ}"})
+    port = urlsplit(server.url).port
+    silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
+    silent[-1][1].write(b"GET /look HTTP/1.1\r\nHost: 127.0.0.1\r\n")
+
+    gone = await asyncio.wait_for(asyncio.gather(*(reader.read() for reader, _ in silent[:17])), 10)
+    assert set(gone) == {b""}, "the oldest are cut off"
+    assert await browser.ask("GET", "/look", Authorization=f"Bearer {READ}") == 200
+    await held.send_str("still there")
+    assert await held.receive_str() == "still there"
+    await held.close()
+    for _, writer in silent:
+        writer.close()
+
+
+async def test_a_login_that_is_no_text_is_refused_like_any_other(browser: Browser) -> None:
+    sent = {"Origin": browser.server.origin, "Content-Type": "application/json"}
+    async with browser.http.post(f"{browser.server.url}/api/login", data=b'{"token": "\xff"}', headers=sent) as answer:
+        assert answer.status == 400
