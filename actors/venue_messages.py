@@ -212,7 +212,8 @@ class AccountReported(Message, frozen=True):
     forced: tuple[ForcedTrade, ...] = ()
     """Executions the venue itself ordered, since the last one of ours that was known."""
     newest: tuple[tuple[str, int], ...] = ()
-    """(symbol, number of its newest execution on the account), where only that was asked for; 0 where there is none."""
+    """(symbol, number of its newest execution on the account before any of the session's), where nothing was known; 0
+    where there is none."""
     margin: MarginReported | None = None
     """Where contracts are traded, and it is told; nothing is decided by it."""
 

@@ -235,7 +235,7 @@ class _Run:
                 ended=opened.tape_ended,
             )
         if venue is not None:
-            venue.attach(core, self._driver)
+            venue.attach(core, self._driver, opened.plan.start_ns)
         if console is not None:
             limits = (lambda: None) if venue is None else venue.limits
             console.publisher.attach(core, self._view, self._driver, limits)

@@ -127,8 +127,8 @@ class VenueEdges:
             return VenueClock(now_ns)
         return LiveClock(time.time_ns, now_ns)
 
-    def attach(self, core: Core, driver: LiveDriver) -> None:
-        """Make the edges of a recovered core."""
+    def attach(self, core: Core, driver: LiveDriver, began_ns: int) -> None:
+        """Make the edges of a recovered core, whose session began at a time."""
         from daemon.edges.venue_limits import Limits
         from daemon.market_feed import MarketFeed
 
@@ -151,6 +151,7 @@ class VenueEdges:
                 own_prefix=own_prefix,
                 limits=limits,
                 known_rules=core.venue.rules.told if isinstance(core.venue, RemoteVenue) else None,
+                began_ns=began_ns,
             )
 
             # before any timer that came due while nobody was here: what it orders must not leave yet

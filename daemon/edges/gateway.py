@@ -119,6 +119,7 @@ class Gateway:
         own_prefix: what our order ids start with, the session's nonce included; all others are strangers'.
         limits: whose turn it is, shared with whoever else asks the venue; one of its own when None.
         known_rules: what the core was told last of the rules of its symbols.
+        began_ns: when the session began.
     """
 
     def __init__(
@@ -131,6 +132,7 @@ class Gateway:
         own_prefix: str,
         limits: Limits | None = None,
         known_rules: Mapping[str, InstrumentChanged] | None = None,
+        began_ns: int = 0,
     ) -> None:
         self._client = client
         self._instruments = instruments
@@ -145,9 +147,8 @@ class Gateway:
         self._contracts = (
             Contracts(client, self._caller, instruments, post) if isinstance(client, ContractClient) else None
         )
-        self._questions = Questions(
-            client, self._caller, instruments, self._names, self._settled, self._fees.each, self._contracts
-        )
+        asked = (client, self._caller, instruments, self._names, self._settled, self._fees.each, self._contracts)
+        self._questions = Questions(*asked, began_ms=began_ns // 1_000_000)
         self._jobs: dict[int, _Job] = {}
         self._orders: dict[str, _Job] = {}
         """Orders that are queued or under way."""

@@ -157,6 +157,7 @@ class Questions:
         settled: waits until no request for an order is under way here; returns when one that was lost is too late.
         valued: gives executions the values of their fees.
         contracts: what is asked about contracts only; None where there are none.
+        began_ms: when the session began: nothing of it was executed before.
     """
 
     def __init__(
@@ -168,6 +169,7 @@ class Questions:
         settled: Callable[[str], Awaitable[float]],
         valued: Callable[[list[TradeReported]], Awaitable[list[TradeReported]]],
         contracts: Contracts | None = None,
+        began_ms: int = 0,
     ) -> None:
         self._client = client
         self._caller = caller
@@ -176,6 +178,7 @@ class Questions:
         self._settled = settled
         self._valued = valued
         self._contracts = contracts
+        self._began_ms = began_ms
 
     async def order(
         self, order_id: str, symbol: str, priority: Priority = Priority.ORDER_QUESTION
@@ -263,14 +266,14 @@ class Questions:
             trades |= {(trade.symbol, trade.trade_id): trade for trade in found}
         forced: list[ForcedTrade] = []
         newest: list[tuple[str, int]] = []
-        for symbol, trade_id in ask.trades_after:
-            if trade_id < 0:
-                number = await self._caller.until_answered(
-                    priority, self._client.weights.trades, partial(self._client.newest_trade, symbol)
-                )
-                newest.append((symbol, number))
-                continue
-            ours, the_venues = await self.trades_after(trade_id, symbol)
+        for symbol, known_to in ask.trades_after:
+            after = known_to
+            if known_to < 0:
+                after, is_newest = await self._newest_before_ours(symbol, priority)
+                newest.append((symbol, after))
+                if is_newest:
+                    continue
+            ours, the_venues = await self.trades_after(after, symbol)
             forced += the_venues
             for trade in ours:
                 trades.setdefault((symbol, trade.trade_id), trade)
@@ -313,6 +316,22 @@ class Questions:
                 elif the_venues:
                     forced.append(forced_report(row, the_venues, self._instruments[symbol]))
         return await self._valued(trades), forced
+
+    async def _newest_before_ours(self, symbol: str, priority: Priority) -> tuple[int, bool]:
+        """Return the number of the newest execution before all of ours, 0 for none, and whether none of ours follow.
+
+        The session itself may have executed nothing, and been killed before it ever asked: `pitboss panic`, whose
+        orders have its prefix, may then have been here.
+        """
+        weight = self._client.weights.trades
+        newest = await self._caller.until_answered(priority, weight, partial(self._client.newest_trade, symbol))
+        rows = await self._caller.until_answered(
+            priority, weight, partial(self._client.trades_since, self._began_ms, symbol)
+        )
+        for row in sorted(rows, key=lambda row: int(row["id"])):
+            if await self._name(symbol, str(row.get("order"))):
+                return int(row["id"]) - 1, False
+        return int(newest), True
 
     async def _name(self, symbol: str, venue_order_id: str) -> str:
         """Return our id of an order; the empty string for a stranger's."""

@@ -78,7 +78,7 @@ async def world(folder: Path, *overrides: str, real: bool) -> AsyncIterator[tupl
             core = build_core(plan_session(settings, edges.markets, real=real, nonce="abc"))
             start_core(core)
             inbox = Inbox()
-            edges.attach(core, inbox)  # type: ignore[arg-type]
+            edges.attach(core, inbox, 0)  # type: ignore[arg-type]
             yield exchange, edges, inbox
         finally:
             await edges.close()

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from actors.messages import (
     AccountReported,
@@ -365,3 +366,25 @@ async def test_a_storm_of_faults_leaves_equal_books(
         assert sum(counts.values()) > 40, counts
         assert len(clerk.trades) > 10
         await assert_books_agree(clerk, exchange)
+
+
+async def test_what_panic_did_before_the_session_ever_asked_is_told_at_its_first_look(
+    exchange: Exchange, loopback: ExchangeSettings, keys: dict[str, str], open_desk: Any, make_order: Make
+) -> None:
+    """The session was killed first, having executed nothing of its own: what it inherited is all that it knows."""
+    lots = 10_000_000
+    older, panic = make_order(1, kind="market", lots=lots), make_order(1, kind="market", side=-1, lots=lots // 2)
+    older, panic = (replace(each, order_id=name) for each, name in ((older, "pbolder1"), (panic, "pbtest-1")))
+    clerk = Clerk()
+    async with open_desk(loopback, keys=keys, clerk=clerk) as desk:
+        for order in (older, panic):
+            clerk.send(order)
+            await desk.until(lambda: "sent" not in clerk.state.values())
+
+    async with open_desk(loopback, keys=keys) as desk:
+        desk.gateway.send(AskAccount("start", (), ((SYMBOL, -1),)))
+        await desk.until(lambda: desk.all(AccountReported))
+
+        (account,) = desk.all(AccountReported)
+        assert account.newest == ((SYMBOL, 1),)
+        assert [(trade.order_id, trade.trade_id) for trade in account.trades] == [("pbtest-1", 2)]
