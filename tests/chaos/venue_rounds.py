@@ -12,6 +12,7 @@ import os
 import random
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -330,9 +331,20 @@ class Round:
             self.daemon.wait(self.random.uniform(1, 12))
         self.start_exchange()
 
+    def has_open_session(self) -> bool:
+        """Return whether the next start goes on with a session."""
+        with contextlib.closing(sqlite3.connect(self.daemon_dir / FILE_NAME)) as db:
+            (status,) = db.execute("SELECT status FROM sessions ORDER BY number DESC LIMIT 1").fetchone() or ("",)
+        return bool(status == "open")
+
     def _panic(self) -> None:
-        """Kill the daemon and have its account flattened from outside, while nothing else goes wrong."""
+        """Kill the daemon and have its account flattened from outside, while nothing else goes wrong.
+
+        Only under an open session: one that was sealed cannot learn what panic did, and who inherits of it halts.
+        """
         self.kill("daemon")
+        if not self.has_open_session():
+            return
         self._set_faults([])
         where = ("--state-dir", str(self.daemon_dir), "--yes", "--json")
         with (self.folder / "panic.log").open("ab") as log:
