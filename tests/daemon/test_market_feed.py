@@ -43,7 +43,11 @@ class Inbox:
     """Fits what edges need of the driver."""
 
     def __init__(self) -> None:
+        self.first: list[m.Message] = []
         self.told: list[m.Message] = []
+
+    def post_command(self, message: m.Message) -> None:
+        self.first.append(message)
 
     async def post(self, message: m.Message) -> None:
         self.told.append(message)
@@ -115,6 +119,7 @@ async def test_what_the_feed_asks_is_spent_from_the_gateways_weight(tmp_path: Pa
     async with world(tmp_path, real=True) as (_, edges, inbox):
         gateway = edges._gateway
         assert gateway is not None
+        assert inbox.first == [m.VenueLink(up=False, reason="not connected yet")], "told ahead of all else"
         before = gateway.statistics().limits.spent
         edges._told.set()
         async with run(edges, "feed"):
