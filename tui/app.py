@@ -31,12 +31,14 @@ from tui.figures import words
 from tui.palette import Palette
 from tui.panels.actors import Actors
 from tui.panels.banner import Away, Banner
+from tui.panels.chart import BARS_ASKED, Chart
 from tui.panels.commands import Commands
 from tui.panels.dead_letters import DeadLetters
 from tui.panels.equity import Equity
 from tui.panels.fills import Fills
 from tui.panels.header import Header
 from tui.panels.limits import Limits
+from tui.panels.log_tail import LINES_MAX, LogTail
 from tui.panels.orders import Orders
 from tui.panels.pages import PAGES, Pages
 from tui.panels.positions import Positions
@@ -70,6 +72,8 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     """After the first request without an answer; doubles each time."""
     retry_s_max: float = 8.0
     """Longest such pause."""
+    follow_s: float = 1.0
+    """Between two looks at the log, or at bars that have closed."""
     sends_max: int = 3
     """How often one command is sent, under one key, until an answer comes."""
 
@@ -143,6 +147,12 @@ class Console(Asking, App[None]):
         self._pace = pace or Pace()
         self._wake = asyncio.Event()
         """Set to ask for the status at once."""
+        self._turn = asyncio.Event()
+        """Set to ask for what the shown page has of history at once."""
+        self._chart = Chart(classes="panel on-trades")
+        self._log_tail = LogTail(classes="panel on-log")
+        self._drawn: tuple[object, ...] = ()
+        """What the bars that are drawn were asked by."""
         self._told = Told()
         self._executed: dict[tuple[str, str, int], Fill] = {}
         self._under_way: set[str] = set()
@@ -158,11 +168,13 @@ class Console(Asking, App[None]):
         yield Pages().data_bind(Console.page, Console.without)
         yield Banner().data_bind(Console.status, Console.away, Console.sealed)
         with Container(id="body"):
-            with Container(id="left", classes="side on-account on-system"):
+            with Container(id="left", classes="side on-account on-trades on-system on-log"):
                 yield Equity(classes="panel on-account").data_bind(Console.status, Console.curve)
                 yield Positions(classes="panel on-account").data_bind(Console.status)
                 yield Orders(classes="panel on-account").data_bind(Console.status)
+                yield self._chart.data_bind(Console.status, Console.fills)
                 yield Actors(classes="panel on-system").data_bind(Console.status)
+                yield self._log_tail
             with Container(id="right", classes="side on-account on-trades on-strategies on-system"):
                 yield Strategies(classes="panel on-account on-strategies").data_bind(Console.status)
                 yield Limits(classes="panel on-account on-strategies").data_bind(Console.status)
@@ -177,6 +189,7 @@ class Console(Asking, App[None]):
         """Begin to listen."""
         self.screen.add_class(f"-page-{self.page}")
         self.watch_daemon()
+        self.follow()
 
     # --- what the daemon says -----------------------------------------------------------------------
 
@@ -267,6 +280,42 @@ class Console(Asking, App[None]):
         except (AwayError, NoConsoleError, RefusedError):
             await asyncio.sleep(self._pace.retry_s_max)
             self._told.missed = True
+
+    @work(exclusive=True, group="follow")
+    async def follow(self) -> None:
+        """Ask for the bars or the log lines that are shown, while they are."""
+        while True:
+            try:
+                if self.page == "trades":
+                    await self._follow_bars()
+                elif self.page == "log":
+                    tail = self._log_tail
+                    asked = (tail.after, tail.level, tail.text)
+                    logs = await self.client.logs(*asked, limit=LINES_MAX)
+                    if asked == (tail.after, tail.level, tail.text):
+                        tail.take(logs)
+            except (AwayError, NoConsoleError, RefusedError) as error:
+                self._chart.trouble = self._log_tail.empty = f"not known: {error}"
+                self._log_tail.refresh()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._turn.wait(), self._pace.follow_s)
+            self._turn.clear()
+
+    async def _follow_bars(self) -> None:
+        chart, status = self._chart, self.status
+        newest_ns = 0 if status is None else max((bar.close_ns for bar in status.bars), default=0)
+        wanted = (chart.symbol, chart.timeframe, newest_ns)
+        if wanted == self._drawn:
+            return
+        asked = {"symbol": chart.symbol} if chart.symbol else {}
+        bars = await self.client.bars(**asked, timeframe=chart.timeframe, limit=BARS_ASKED)
+        if (chart.symbol, chart.timeframe) == wanted[:2]:
+            chart.bars = bars
+            self._drawn = (chart.symbol, chart.timeframe, newest_ns)
+
+    def on_asked(self) -> None:
+        """Ask for what is wanted now."""
+        self._turn.set()
 
     def _miss(self, reason: str, pause_s: float) -> None:
         now_s = time.monotonic()
@@ -360,6 +409,7 @@ class Console(Asking, App[None]):
         self.action_unzoom()
         screen.remove_class(f"-page-{old}")
         screen.add_class(f"-page-{new}")
+        self._turn.set()
         self.call_after_refresh(self._focus_first)
 
     def _focus_first(self) -> None:

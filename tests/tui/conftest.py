@@ -193,6 +193,39 @@ FILLS: list[dict[str, Any]] = [
     )
 ]
 """Executions as the console's history tells them, the newest first."""
+LINES: list[dict[str, Any]] = [
+    {
+        "number": number,
+        "wall_ns": 1_704_486_540_000_000_000 + number * 1_000_000_000,
+        "level": level,
+        "event": event,
+        "fields": fields,
+    }
+    for number, (level, event, fields) in enumerate(
+        (
+            ("info", "daemon_started", {"session": "20240105T202900Z-1", "run": 2}),
+            ("warning", "feed_stale", {"symbol": "ETH/USDT", "since_s": 61.5}),
+            ("info", "feed_resumed", {"symbol": "ETH/USDT"}),
+            ("error", "actor_failed", {"actor": "strategy.ema_cross", "error": "[red]no[/]"}),
+        ),
+        1,
+    )
+]
+"""The log as the console tells it."""
+
+
+def candles(symbol: str, timeframe: str) -> dict[str, Any]:
+    """Return 60 bars up to the status' time: a fall, then a rise."""
+    rows = []
+    for index in range(60):
+        base, slope = 41_600 + 6 * abs(index - 25), 1 if index >= 25 else -1
+        close_ns = 1_704_486_540_000_000_000 - (59 - index) * 60_000_000_000
+        high, low = base + 9 + index % 4 * 8, base - 9 - index % 3 * 8
+        row = {"open": base - 9 * slope, "close": base + 9 * slope, "high": high, "low": low, "volume": 1}
+        rows.append(row | {"open_ns": close_ns - 60_000_000_000, "close_ns": close_ns, "complete": True})
+    return {"session": "s", "symbol": symbol, "timeframe": timeframe, "strategy": "", "rows": rows, "next": None}
+
+
 KEY_OF = {
     "positions": lambda row: f"{row['strategy']} {row['symbol']}",
     "orders": lambda row: row["order_id"],
@@ -220,6 +253,9 @@ class FakeDaemon:
         self.fills = copy.deepcopy(FILLS)
         self.curve: list[tuple[int, float]] = []
         """(time, equity) before now."""
+        self.lines = copy.deepcopy(LINES)
+        self.history: list[tuple[str, dict[str, str]]] = []
+        """What was asked of history, and how."""
         self.sockets: list[web.WebSocketResponse] = []
         self.resumed: list[tuple[str, str]] = []
         """(epoch, since) of every client of the stream."""
@@ -308,6 +344,15 @@ class FakeDaemon:
 
     async def _on_history(self, request: web.Request) -> web.Response:
         what = request.match_info["what"]
+        self.history.append((what, dict(request.query)))
+        if what == "bars":
+            return web.json_response(
+                candles(request.query.get("symbol", "BTC/USDT"), request.query["timeframe"] or "1m")
+            )
+        if what == "logs":
+            after, needle = int(request.query["after"]), request.query["text"]
+            rows = [line for line in self.lines if line["number"] > after and needle in line["event"]]
+            return web.json_response({"rows": rows, "next": len(self.lines)})
         if what == "fills":
             return web.json_response({"rows": self.fills, "next": None})
         assert what == "equity"
@@ -417,7 +462,7 @@ def opened(daemon: FakeDaemon) -> Callable[..., AbstractAsyncContextManager[Pilo
     async def open_console(
         size: tuple[int, int] = (80, 24), token: str = TOKEN, *, wait: bool = True
     ) -> AsyncIterator[Pilot[None]]:
-        pace = Pace(poll_s=3_600, retry_s=0.02, retry_s_max=0.05)
+        pace = Pace(poll_s=3_600, retry_s=0.02, retry_s_max=0.05, follow_s=0.02)
         console = Console(daemon.url, token, pace=pace)
         async with console.run_test(size=size, notifications=True) as pilot:
             deadline_s = time.monotonic() + DEADLINE_S

@@ -16,12 +16,14 @@ from tui.dialogs.help import Help
 from tui.dialogs.typed import Typed
 from tui.panels.actors import Actors
 from tui.panels.banner import Banner
+from tui.panels.chart import Chart
 from tui.panels.commands import Commands
 from tui.panels.dead_letters import DeadLetters
 from tui.panels.equity import Equity
 from tui.panels.figure import Figure
 from tui.panels.fills import Fills
 from tui.panels.limits import Limits
+from tui.panels.log_tail import LogTail
 from tui.panels.orders import Orders
 from tui.panels.positions import Positions
 from tui.panels.strategies import Strategies
@@ -104,9 +106,10 @@ async def test_every_panel_has_room_on_its_page(opened: Any, size: tuple[int, in
     wide = (Strategies, Limits, Fills) if size == SIZES[1] else ()
     pages = (
         ("1", (Equity, Positions, Orders, *wide)),
-        ("2", (Fills,)),
+        ("2", (Chart, Fills)),
         ("3", (Strategies, Limits)),
         ("4", (Actors, Commands, DeadLetters)),
+        ("5", (LogTail,)),
     )
     async with opened(size) as pilot:
         for key, kinds in pages:
@@ -294,14 +297,14 @@ async def test_an_absent_daemon_is_announced_dimmed_and_picked_up_again(opened: 
         assert pilot.app.away.since_s == first.since_s, "how long it is away counts from the first silence"
         assert "connection refused" in banner(pilot).text
         assert figure(pilot, "equity").value == "101,239.76"
-        assert [panel.styles.opacity < 1 for panel in pilot.app.query(".panel")] == [True] * 9
+        assert [panel.styles.opacity < 1 for panel in pilot.app.query(".panel")] == [True] * 11
 
         daemon.status["equity"] = 5
         await daemon.appear()
         await until(pilot, lambda: figure(pilot, "equity").value == "5.00")
         assert banner(pilot).text == ""
         assert not banner(pilot).has_class("-away")
-        assert [panel.styles.opacity for panel in pilot.app.query(".panel")] == [1.0] * 9
+        assert [panel.styles.opacity for panel in pilot.app.query(".panel")] == [1.0] * 11
 
 
 async def test_it_waits_for_a_daemon_that_is_not_there_yet(opened: Any, daemon: Any, until: Any) -> None:

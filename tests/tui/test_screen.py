@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from tui.panels.chart import Chart
+from tui.panels.log_tail import LogTail
+
 pytestmark = pytest.mark.slow
 STORED = Path(__file__).parent / "snapshots"
 SIZES = [(80, 24), (120, 40)]
@@ -51,7 +54,7 @@ async def test_a_calm_day(opened: Any, daemon: Any, until: Any, size: tuple[int,
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize(("key", "page"), [("2", "trades"), ("3", "strategies"), ("4", "system")])
+@pytest.mark.parametrize(("key", "page"), [("2", "trades"), ("3", "strategies"), ("4", "system"), ("5", "log")])
 async def test_the_other_pages(
     opened: Any, daemon: Any, until: Any, size: tuple[int, int], key: str, page: str
 ) -> None:
@@ -59,6 +62,8 @@ async def test_the_other_pages(
     async with opened(size) as pilot:
         await until(pilot, lambda: len(pilot.app.fills) == 3)
         await pilot.press(key)
+        shown = pilot.app.query_one(LogTail) if page == "log" else pilot.app.query_one(Chart)
+        await until(pilot, lambda: page not in ("trades", "log") or getattr(shown, "rows", None) or shown.bars)
         await pilot.pause()
         compare(page, size, pilot.app)
 

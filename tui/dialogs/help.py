@@ -19,7 +19,9 @@ KEYS = (
     ("c x", "cancel the chosen order, close the chosen position"),
     ("a", "restart the chosen actor that was given up"),
     ("s", "stop the daemon and seal its session"),
-    ("1-4", "pages; tab moves between panels, arrows choose a row"),
+    ("1-5", "pages; tab moves between panels, arrows choose a row"),
+    ("n + -", "chart: next symbol, longer or shorter bars; ← → in time"),
+    ("/ l", "log: only lines with some words; from which level on"),
     (":", "commands by name; z zooms a panel, d dark or light"),
     ("q", "close this console; the daemon goes on"),
 )

@@ -25,6 +25,7 @@ PAGES = (
     Page("2", "trades", "Trades"),
     Page("3", "strategies", "Strategies"),
     Page("4", "system", "System"),
+    Page("5", "log", "Log"),
 )
 
 
