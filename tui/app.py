@@ -165,7 +165,7 @@ class Console(Asking, App[None]):
     def compose(self) -> ComposeResult:
         """Lay out the panels, each bound to what it shows, and marked with the pages it is on."""
         yield Header().data_bind(Console.status, Console.heard_s)
-        yield Pages().data_bind(Console.page, Console.without)
+        yield Pages().data_bind(Console.page, Console.without, Console.away)
         yield Banner().data_bind(Console.status, Console.away, Console.sealed)
         with Container(id="body"):
             with Container(id="left", classes="side on-account on-trades on-system on-log"):

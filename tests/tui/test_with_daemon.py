@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import pty
+import shutil
 import struct
 import subprocess
 import sys
@@ -26,7 +27,7 @@ from tui.panels.figure import Figure
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 PITBOSS = [sys.executable, "-c", "from daemon.cli import main; main()"]
-DEADLINE_S = 60.0
+DEADLINE_S = 30.0
 
 
 def wait_for(holds: Callable[[], object]) -> None:
@@ -36,20 +37,83 @@ def wait_for(holds: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
+Start = Callable[..., "subprocess.Popen[bytes]"]
+
+
 @pytest.fixture
-def process(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A daemon on paper that has written where it listens."""
-    arguments = ["run", "--state-dir", str(tmp_path), "--synthetic", "7", "--speed", "6000", "--port", "0"]
-    arguments += ["--set", "console.enabled=false"]
-    with (tmp_path / "log").open("wb") as log:
-        started = subprocess.Popen([*PITBOSS, *arguments], cwd=ROOT, stdout=log, stderr=log)
-    try:
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start daemons on paper, each of which has written where it listens."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def one(*more: str) -> subprocess.Popen[bytes]:
+        (tmp_path / "endpoint.json").unlink(missing_ok=True)
+        arguments = ["run", "--state-dir", str(tmp_path), "--synthetic", "7", "--speed", "6000", "--port", "0", *more]
+        with (tmp_path / "log").open("ab") as log:
+            started = subprocess.Popen([*PITBOSS, *arguments], cwd=ROOT, stdout=log, stderr=log)
+        running.append(started)
         wait_for(lambda: (tmp_path / "endpoint.json").exists() or started.poll() is not None)
         assert started.poll() is None, (tmp_path / "log").read_text()
-        yield started
-    finally:
+        return started
+
+    yield one
+    for started in running:
         started.kill()
         started.wait()
+
+
+@pytest.fixture
+def process(start: Start) -> subprocess.Popen[bytes]:
+    """A daemon without its console."""
+    return start("--set", "console.enabled=false")
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+def test_a_person_at_a_terminal_watches_pauses_flattens_and_sees_it_come_back(start: Start, tmp_path: Path) -> None:
+    """The real console in tmux, on a real daemon with its console process, which is killed and started again."""
+    daemon = start("--set", "console.port=0")
+    endpoint = json.loads((tmp_path / "endpoint.json").read_text())
+    # the size is the terminal's, whatever the tests' own environment says
+    server = ["tmux", "-S", str(tmp_path / "tmux"), "-f", os.devnull]
+    program = [*PITBOSS, "tui", "--url", endpoint["url"], "--token-file", endpoint["token_file"]]
+
+    def tmux(*arguments: str) -> str:
+        return subprocess.run([*server, *arguments], check=True, capture_output=True, text=True, cwd=ROOT).stdout
+
+    def screen() -> str:
+        return tmux("capture-pane", "-p")
+
+    def see(*words: str) -> None:
+        try:
+            wait_for(lambda: all(word in screen() for word in words))
+        except AssertionError as error:
+            message = f"{words} never came:\n{screen()}"
+            raise AssertionError(message) from error
+
+    tmux("new-session", "-d", "-x", "80", "-y", "24", "env", "-u", "COLUMNS", "-u", "LINES", *program)
+    try:
+        see("● running", "live", "Positions")
+        tmux("send-keys", "2")
+        wait_for(lambda: set(screen()) & set("╹╻┃╿╽"))
+        tmux("send-keys", "5")
+        see("console_started")
+        tmux("send-keys", "4", "p")
+        see("● paused", "Pause", "done")
+        tmux("send-keys", "f")
+        see("Type flatten")
+        tmux("send-keys", "flatten", "Enter")
+        see("Flatten", "done")
+        daemon.kill()
+        daemon.wait()
+        see("Daemon away, data of", "no answer")
+        start("--set", "console.port=0", "--port", endpoint["url"].rpartition(":")[2])
+        see("● paused", "run 2", "live")
+        tmux("resize-window", "-x", "200", "-y", "50")
+        tmux("send-keys", "1")
+        see("Equity", "Strategies", "Risk", "Fills", "Orders")
+        tmux("send-keys", "q")
+        wait_for(lambda: subprocess.run([*server, "has-session"], check=False, capture_output=True).returncode)
+    finally:
+        subprocess.run([*server, "kill-server"], check=False, capture_output=True)
 
 
 @pytest.fixture

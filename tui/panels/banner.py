@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import msgspec
 from textual.content import Content
@@ -46,7 +46,6 @@ class Banner(Widget):
         &.-ended { background: $panel; color: $foreground; }
     }
     """
-    _CLASSES: ClassVar[tuple[str, ...]] = ("-plain", "-muted", "-good", "-warn", "-bad", "-away", "-ended")
 
     status: reactive[Status | None] = reactive(None)
     """What the daemon said last."""
@@ -56,6 +55,8 @@ class Banner(Widget):
     """Whether its session was told to stop: then its silence is no trouble."""
     text: reactive[str] = reactive("")
     """What is shown."""
+    looks: reactive[str] = reactive("plain")
+    """How: a tone, or `away`, or `ended`."""
 
     def on_mount(self) -> None:
         """Count the seconds of an absence."""
@@ -89,9 +90,16 @@ class Banner(Widget):
             looks, self.text = "muted", "connecting"
         else:
             looks, self.text = _condition(self.status)
-        self.display = bool(self.text)
-        self.remove_class(*self._CLASSES)
-        self.add_class(f"-{looks}")
+        self.looks = looks
+
+    def watch_text(self, text: str) -> None:
+        """Take a line only where there is something to say."""
+        self.display = bool(text)
+
+    def watch_looks(self, old: str, new: str) -> None:
+        """Wear the looks as a class."""
+        self.remove_class(f"-{old}")
+        self.add_class(f"-{new}")
 
     def _absence(self, away: Away) -> tuple[str, str]:
         now_s = time.monotonic()

@@ -49,7 +49,7 @@ class Limits(Table):
         """Return how many limits there are, and how many of them are reached."""
         full_count = sum(_share(use) >= 1 for use in status.risk.uses)
         full = f" [$error]{full_count} reached[/]" if full_count else ""
-        return f"{len(self.read(status)) or ''}{full}"
+        return f"{len(self.rows) or ''}{full}"
 
 
 def bar(share: float, width: int) -> str:

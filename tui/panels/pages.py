@@ -9,6 +9,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from tui.figures import words
+from tui.panels.banner import Away
 from tui.panels.table import elide
 
 
@@ -40,6 +41,8 @@ class Pages(Widget):
     """Which is shown."""
     without: reactive[str] = reactive("")
     """Why there is no stream; empty while there is one."""
+    away: reactive[Away | None] = reactive(None)
+    """Set while the daemon does not answer."""
 
     def render(self) -> Content:
         """Return the line."""
@@ -53,6 +56,10 @@ class Pages(Widget):
             )
         names = Content("").join(parts)
         room = self.content_size.width - names.cell_length
-        told = "live" if not self.without else elide(f"polled: {words(self.without)}", max(0, room))
+        told, colour = "live", "$success"
+        if self.away is not None:
+            told, colour = "no answer", "$error"
+        elif self.without:
+            told, colour = elide(f"polled: {words(self.without)}", max(0, room)), "$muted"
         blanks = " " * max(0, room - cell_len(told))
-        return Content.assemble(names, blanks, (told, "$success" if not self.without else "$muted"))
+        return Content.assemble(names, blanks, (told, colour))

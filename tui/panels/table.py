@@ -109,6 +109,7 @@ class Table(ScrollView, can_focus=True):
         super().__init__(id=id, classes=classes)
         self.empty = self.EMPTY
         """Stands where there are no rows."""
+        self._title = ""
         self._chosen_key = ""
         self._lines: list[tuple[int, bool]] = []
         """(index of the row, whether it is its remark) of every line."""
@@ -119,9 +120,9 @@ class Table(ScrollView, can_focus=True):
         """Return the rows for a status; a table that does not say stays empty."""
         return ()
 
-    def note(self, status: Status) -> str:
-        """Return what stands beside the heading; text of ours alone, for it is markup."""
-        return str(len(self.read(status)) or "")
+    def note(self, status: Status) -> str:  # noqa: ARG002 - some tables look at it
+        """Return what stands beside the heading, once rows are read; text of ours alone, for it is markup."""
+        return str(len(self.rows) or "")
 
     def on_mount(self) -> None:
         """Show the heading before there is a status."""
@@ -132,7 +133,9 @@ class Table(ScrollView, can_focus=True):
         if status is not None:
             self.rows = tuple(self.read(status))
             note = self.note(status)
-            self.border_title = f"{self.HEADING} [$muted]{note}[/]" if note else self.HEADING
+            title = f"{self.HEADING} [$muted]{note}[/]" if note else self.HEADING
+            if title != self._title:
+                self.border_title = self._title = title
 
     def watch_rows(self) -> None:
         """Make room for the rows, and keep the one that is chosen."""
