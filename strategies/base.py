@@ -246,6 +246,9 @@ class Strategy(ManagesPositions, msgspec.Struct, kw_only=True, forbid_unknown_fi
         if type(name) is not str:
             message = f"set_timer({name!r}, {seconds}): the name must be a string"
             raise TypeError(message)
+        if not name.isascii() and name != name.encode("utf-8", "replace").decode():
+            message = f"set_timer({name!r}, {seconds}): the name must be text that UTF-8 can say"
+            raise ValueError(message)
         self._bound().set_timer(name, float(seconds))
 
     @property

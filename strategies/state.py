@@ -39,10 +39,25 @@ def dump_state(attributes: dict[str, Any]) -> bytes:
     for name, value in attributes.items():
         try:
             packed[name] = _pack(value, 0)
-        except StateError as error:
-            what = f"self.{name} cannot be kept across a restart: {error}"
-            raise StateError(what) from error
-    return _encode(packed)
+        except (StateError, ValueError) as error:
+            raise _refused(name, error) from error
+    try:
+        return _encode(packed)
+    except ValueError as error:
+        raise _refused(next(filter(lambda name: _is_spoilt(packed[name]), packed), "?"), error) from error
+
+
+def _refused(name: str, error: Exception) -> StateError:
+    return StateError(f"self.{name} cannot be kept across a restart: {error}")
+
+
+def _is_spoilt(value: Any) -> bool:  # noqa: ANN401 - as `_pack` returned it
+    """Return whether there is text in a packed value that UTF-8 cannot say."""
+    try:
+        _encode(value)
+    except ValueError:
+        return True
+    return False
 
 
 def load_state(state: bytes) -> dict[str, Any]:

@@ -15,6 +15,8 @@ import msgspec
 if TYPE_CHECKING:
     from actors.messages import Message
 
+_CHARS_MAX = 10_000
+
 Restart = Literal["permanent", "transient", "temporary"]
 
 
@@ -66,6 +68,22 @@ def backoff_ns(spec: ChildSpec, attempt_index: int, jitter: float) -> int:
     return int(pause_ns * (1 - jitter / 2))
 
 
+def words_of(error: BaseException) -> str:
+    """Return what a failure of somebody else's code says of itself, as text that can be kept, sent and shown."""
+    try:
+        text = str(error)
+    except Exception as second:  # noqa: BLE001 - that is their code, too
+        text = f"its words fail with {type(second).__name__}"
+    return _plain(f"{type(error).__name__}: {text}")
+
+
+def _plain(text: str) -> str:
+    """Return text of bounded length that UTF-8 can say: a name of a file, say, may hold what it cannot."""
+    if len(text) > _CHARS_MAX:
+        text = f"{text[: _CHARS_MAX // 2]} ... {text[-_CHARS_MAX // 2 :]}"
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 class DeadLetter(msgspec.Struct, frozen=True):
     """A message nobody could handle, and why."""
 
@@ -92,9 +110,9 @@ class DeadLetters:
             actor=actor,
             seq=seq,
             ts_ns=ts_ns,
-            message=repr(message),
-            error=f"{type(error).__name__}: {error}",
-            trace="".join(traceback.format_exception(error)),
+            message=_plain(repr(message)),
+            error=words_of(error),
+            trace=_plain("".join(traceback.format_exception(error))),
         )
         self.letters.append(letter)
         self.count += 1

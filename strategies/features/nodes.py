@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from actors.runtime.supervision import words_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -147,7 +149,7 @@ class Own:
             self.error, self.words = None, ""
         except Exception as error:  # noqa: BLE001 - the user's own code
             self.state[:] = before
-            self.error, self.words = error, f"{type(error).__name__}: {error}"
+            self.error, self.words = error, words_of(error)
             self.failure = self.failure or error
             told = (nan,) * len(self.outputs)
         self.seen = min(self.seen + 1, self.custom.warmup)

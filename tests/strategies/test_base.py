@@ -144,6 +144,7 @@ def test_quantities_and_prices_must_be_positive_numbers(mine: Mine, desk: Desk, 
         (lambda s: s.set_timer("x", float("nan")), ValueError),
         (lambda s: s.set_timer("x", float("inf")), ValueError),
         (lambda s: s.set_timer(5, 1), TypeError),
+        (lambda s: s.set_timer("no text \udcff", 1), ValueError),
     ],
 )
 def test_a_mistake_raises_where_it_is_made(mine: Mine, desk: Desk, act: Any, error: type[Exception]) -> None:

@@ -207,6 +207,8 @@ def local_struct() -> Any:
         (local_struct(), "cannot be found again: define it at the top of its module"),
         (bytearray(b"x"), "builtins.bytearray is not"),
         (iter([]), "is not a plain value"),
+        (["no text \udcff"], "surrogates not allowed"),
+        ([10**5_000], "Exceeds the limit"),
     ],
 )
 @pytest.mark.parametrize("wrap", [lambda v: v, lambda v: [v], lambda v: {"k": (v,)}, lambda v: Point(1, v)])

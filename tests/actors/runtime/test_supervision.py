@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import msgspec
 import pytest
 
 from actors.messages import TapeEnded
@@ -69,3 +70,27 @@ def test_dead_letters_keep_the_newest_and_count_all() -> None:
     assert letter.message == "TapeEnded()"
     assert "test_supervision.py" in letter.trace
     assert letter.ts_ns == 40
+
+
+class Mute(Exception):  # noqa: N818 - a user's own, without manners
+    """Fails while it is told of."""
+
+    def __str__(self) -> str:
+        return self.args[1]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ValueError("no file \udcff"), r"ValueError: no file \udcff"),
+        (Mute("one argument"), "Mute: its words fail with IndexError"),
+        (ValueError("a" * 50_000 + "z"), "ValueError: " + "a" * 4_988 + " ... " + "a" * 4_999 + "z"),
+    ],
+    ids=["no UTF-8", "fails itself", "endless"],
+)
+def test_whatever_user_code_raises_can_be_kept_and_shown(error: Exception, words: str) -> None:
+    letter = DeadLetters(1).add("strategy.mine", 1, 2, TapeEnded(), error)
+
+    assert letter.error == words
+    assert msgspec.json.decode(msgspec.json.encode(letter))["error"] == words
+    assert len(letter.trace) < 11_000
