@@ -278,6 +278,23 @@ class Console(Section, frozen=True):
     """Newest events kept for clients that come back."""
 
 
+class Backtests(Section, frozen=True):
+    """Backtests that are asked for over the API: processes beside the console, which trading comes before."""
+
+    running_max: Annotated[int, Meta(ge=0)] = 1
+    """So many run at once; 0 for none at all."""
+    queued_max: Count = 20
+    """So many wait at most."""
+    timeout_s: Seconds = 3_600.0
+    """One that takes longer is ended."""
+    memory_mb_max: Annotated[int, Meta(ge=64)] = 4_096
+    """Memory one may take beyond the program itself, in MiB."""
+    kept_max: Count = 50
+    """Ended ones that are kept; the oldest go first."""
+    size_mb_max: Count = 1_024
+    """Room they may take in the state directory in MiB, likewise."""
+
+
 class Log(Section, frozen=True):
     """Logging."""
 
@@ -318,5 +335,6 @@ class Settings(Section, frozen=True):
     http: Http = Http()
     console: Console = Console()
     alerts: Alerts = Alerts()
+    backtests: Backtests = Backtests()
     log: Log = Log()
     strategies: tuple[StrategyEntry, ...] = (StrategyEntry(),)

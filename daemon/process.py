@@ -79,6 +79,8 @@ class RunOptions(msgspec.Struct, kw_only=True):
     tape: Tape | None
     """None for the live feed of the configured exchange."""
     tape_name: str
+    data_dir: Path | None = None
+    """Where the catalogue is; None for the usual place."""
     mode: Literal["paper", "real"] = "paper"
     new_session: bool
     exit_at_end: bool
@@ -333,7 +335,8 @@ class _Run:
             start(group, msgspec.structs.replace(edge, name="feed", restart="transient"), self._feed.run)
         if self._console is not None:
             options = self._options
-            self._console.know(self._server.url, self._opened, options.state_dir, options.mode, options.tape_name)
+            named = (options.mode, options.tape_name, options.data_dir)
+            self._console.know(self._server.url, self._opened, options.state_dir, *named)
             start(group, msgspec.structs.replace(edge, name="console", vital=False), self._console.run)
 
     async def _run_core(self) -> None:

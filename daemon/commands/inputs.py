@@ -70,6 +70,7 @@ def tape_from(
     settings: Settings,
     default_synthetic: str | None,
     data_dir: Path | None,
+    span: tuple[int, int] | None = None,
 ) -> tuple[Tape, str]:
     """Open what was asked for, a series of the catalogue perhaps; return it and its name for people.
 
@@ -90,6 +91,7 @@ def tape_from(
             lot=override.lot,
             min_notional=override.min_notional,
             data_dir=data_dir,
+            span=span,
         )
         return opened.as_contracts() if override.contract else opened, ", ".join(tape)
     spec = default_synthetic if synthetic is None else synthetic

@@ -87,6 +87,7 @@ def run_command(
         state_dir=folder,
         tape=opened,
         tape_name=name,
+        data_dir=data_dir,
         mode="real" if mode == "real" else "paper",
         new_session=new_session,
         exit_at_end=exit_at_end,

@@ -17,6 +17,7 @@ from daemon.console.backfill import Backfill
 from daemon.console.bars import Rows
 from daemon.console.core import CoreClient
 from daemon.console.history import History
+from daemon.console.jobs.manager import Jobs
 from daemon.console.lines import Lines
 from daemon.console.metrics import Metrics
 from daemon.console.openapi import describe
@@ -61,6 +62,7 @@ class Console:
         logs: the newest lines of the daemon's log.
         gate: who may speak.
         login: sessions of browsers.
+        jobs: the backtests.
         clients: how many listen to the stream.
         metrics: what Prometheus is told.
         couriers: who takes alerts to their targets.
@@ -83,6 +85,7 @@ class Console:
         self.logs = Lines(_LINES_KEPT)
         self.rows = Rows(_ROWS_KEPT, _ROWS_TOTAL)
         self.backfill = Backfill(Path(hello.state_dir) / FILE_NAME)
+        self.jobs = Jobs(Path(hello.state_dir), hello.settings.backtests, hello.data_dir, mirror)
         self.clients = 0
         self.metrics = Metrics(self)
         self.couriers: list[Courier] = []
@@ -117,6 +120,7 @@ class ConsoleServer:
     async def open(self, listener: socket) -> None:
         """Start answering."""
         await self._console.core.open()
+        await self._console.jobs.open()
         await self._runner.setup()
         tls = None if self._certificate is None else self._certificate.context
         await web.SockSite(self._runner, listener, ssl_context=tls).start()
@@ -130,6 +134,7 @@ class ConsoleServer:
         """Stop answering; streams are cut off."""
         for task in self._tasks:
             task.cancel()
+        await self._console.jobs.close()
         await self._runner.cleanup()
         await self._console.backfill.close()
         await self._console.core.close()

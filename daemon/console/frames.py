@@ -34,6 +34,8 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True):
     mode: str
     tape: str
     started_wall_ns: int
+    data_dir: str = ""
+    """Where the catalogue is; empty for the usual place."""
 
 
 class Meters(msgspec.Struct, frozen=True, kw_only=True):

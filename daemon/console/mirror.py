@@ -47,6 +47,8 @@ class Mirror:
         self.on_lines: Callable[[list[dict[str, Any]]], None] | None = None
         """Told the lines of every frame."""
         self._sections: dict[str, dict[str, tuple[int, msgspec.Raw]]] = {}
+        self._own: set[str] = set()
+        """Sections of the console itself, which no frame has."""
         self._gone: dict[tuple[str, str], int] = {}
         self._gone_since = 0
         """What was gone at this version or before may be forgotten."""
@@ -63,7 +65,8 @@ class Mirror:
         seq = self.seq + 1
         changed = [self._take_section(name, rows, seq) for name, rows in frame.sections.items()]
         if frame.full:
-            changed += [self._take_section(name, {}, seq) for name in self._sections.keys() - frame.sections.keys()]
+            unknown = self._sections.keys() - frame.sections.keys() - self._own
+            changed += [self._take_section(name, {}, seq) for name in unknown]
             self.ready.set()
         if frame.events or frame.missed:
             self._event_count += len(frame.events) + frame.missed
@@ -76,10 +79,20 @@ class Mirror:
         if frame.lines and self.on_lines is not None:
             self.on_lines(frame.lines)
         if any(changed) or frame.events or frame.missed:
-            self.seq = seq
-            self._messages.clear()
-            waiting, self._changed = self._changed, asyncio.Event()
-            waiting.set()
+            self._tell(seq)
+
+    def put(self, name: str, rows: dict[str, msgspec.Raw]) -> None:
+        """Take over a whole section of the console's own."""
+        self._own.add(name)
+        seq = self.seq + 1
+        if self._take_section(name, rows, seq):
+            self._tell(seq)
+
+    def _tell(self, seq: int) -> None:
+        self.seq = seq
+        self._messages.clear()
+        waiting, self._changed = self._changed, asyncio.Event()
+        waiting.set()
 
     def _take_section(self, name: str, rows: dict[str, msgspec.Raw], seq: int) -> bool:
         """Take over a whole section; return whether anything in it is another."""

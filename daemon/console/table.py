@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daemon.console import about, bars, live, metrics, pages, past, session, setup, stream
+from daemon.console import about, backtests, bars, live, metrics, pages, past, session, setup, stream
 
 ROUTES = (
     *about.ROUTES,
@@ -12,6 +12,7 @@ ROUTES = (
     *past.ROUTES,
     *bars.ROUTES,
     *setup.ROUTES,
+    *backtests.ROUTES,
     *stream.ROUTES,
     *metrics.ROUTES,
 )

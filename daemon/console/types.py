@@ -9,6 +9,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from daemon.console.backtest_types import BacktestRow
 from daemon.control import types as t
 from daemon.control.types import Answer
 from replay.books import Book
@@ -119,6 +120,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "other_assets": t.OtherAsset,
     "streams": t.StreamRow,
     "latency": t.Latency,
+    "backtests": BacktestRow,
 }
 """Of what the stream keeps its clients informed: name and row. One that is a single row has it under the key ``""``."""
 
@@ -304,6 +306,23 @@ class Bars(Answer, frozen=True):
     rows: tuple[Candle, ...]
     pending: bool
     """Whether what the strategy was told before this console began is still being computed: ask again."""
+    next: int | None
+    """`cursor` of the bars before these; none if there are none."""
+
+
+class BacktestEquity(Answer, frozen=True):
+    """The equity curve of a backtest."""
+
+    start_equity: Decimal
+    points: tuple[EquityPoint, ...]
+
+
+class BacktestBars(Answer, frozen=True):
+    """Bars of one symbol, oldest first."""
+
+    symbol: str
+    timeframe: str
+    rows: tuple[Candle, ...]
     next: int | None
     """`cursor` of the bars before these; none if there are none."""
 

@@ -64,7 +64,9 @@ class ConsoleEdge:
         self._token = token
         self._hello: Hello | None = None
 
-    def know(self, core_url: str, opened: Opened, state_dir: Path, mode: str, tape: str) -> None:
+    def know(
+        self, core_url: str, opened: Opened, state_dir: Path, mode: str, tape: str, data_dir: Path | None = None
+    ) -> None:
         """Take in what consoles are told first."""
         self._hello = Hello(
             settings=self._settings,
@@ -77,6 +79,7 @@ class ConsoleEdge:
             mode=mode,
             tape=tape,
             started_wall_ns=time.time_ns(),
+            data_dir="" if data_dir is None else str(data_dir.expanduser().absolute()),
         )
 
     async def run(self) -> None:

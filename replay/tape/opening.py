@@ -60,6 +60,7 @@ def open_tape(
     lot: Decimal | None = None,
     min_notional: Decimal | None = None,
     data_dir: Path | None = None,
+    span: tuple[int, int] | None = None,
 ) -> Tape:
     """Return the tape made of files and series; each is read once from end to end and checked.
 
@@ -76,12 +77,13 @@ def open_tape(
         lot: smallest quantity step; 1e-8 when ``None``.
         min_notional: smallest order value; none when ``None``.
         data_dir: where the catalogue is; the usual place when ``None``.
+        span: from when, and until before when, bars have to open (nanoseconds); only of the catalogue's bars.
 
     Raises:
         UserError: one line that names the file, and the row or column where there is one.
     """
     opening = _Opening(timeframe, _override(tick, lot, min_notional), KEPT_ROWS_MAX)
-    kept = [_kept(argument, opening.timeframe_ns, data_dir) for argument in arguments]
+    kept = [_kept(argument, opening.timeframe_ns, data_dir, span) for argument in arguments]
     named = [
         _split(argument) if series is None else (series.symbol, series.where)
         for argument, series in zip(arguments, kept, strict=True)
@@ -192,7 +194,9 @@ def _split(argument: str) -> tuple[str, str]:
     return _checked_symbol(symbol), file
 
 
-def _kept(argument: str, timeframe_ns: int | None, data_dir: Path | None) -> KeptSeries | None:
+def _kept(
+    argument: str, timeframe_ns: int | None, data_dir: Path | None, span: tuple[int, int] | None
+) -> KeptSeries | None:
     """Return the series of the catalogue that a ``--tape`` argument names; None if it names a file.
 
     Raises:
@@ -201,17 +205,30 @@ def _kept(argument: str, timeframe_ns: int | None, data_dir: Path | None) -> Kep
     symbol, equals, where = argument.partition("=")
     # Path.is_file raises for a name that is too long to exist.
     if os.path.isfile(_path(argument)):  # noqa: PTH113
+        _check_whole(argument, span)
         return None
     if not equals:
         symbol, where = "", argument
     if ":" not in where and not os.path.isdir(_path(where)):  # noqa: PTH112
+        _check_whole(argument, span)
         return None
     from replay.tape.catalogue import kept_series
 
-    series = kept_series(where, _path(where), timeframe_ns, data_dir)
+    series = kept_series(where, _path(where), timeframe_ns, data_dir, span)
     if series is None or not equals:
         return series
     return msgspec.structs.replace(series, symbol=_checked_symbol(symbol))
+
+
+def _check_whole(argument: str, span: tuple[int, int] | None) -> None:
+    """Refuse to play a part of a file.
+
+    Raises:
+        UserError: a part was asked for.
+    """
+    if span is not None:
+        message = f"{argument}: a file is played whole; only of the catalogue's bars a part can be"
+        raise UserError(message)
 
 
 def _checked_symbol(symbol: str) -> str:

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 import polars as pl
 
 from config.errors import UserError
 from replay.tape.catalogue.keys import default_data_dir, split_kind
 from replay.tape.catalogue.manifest import MANIFEST_NAME, Manifest, read_manifest, whole_parts
 from replay.tape.catalogue.store import Catalogue, scan_parts
+from replay.tape.columns import time_text
 from replay.tape.kinds import kind_of
 from replay.tape.parquet import ParquetSource
 from replay.tape.recorded_tape import FeedTable
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 TICK_KINDS = ("trades", "quotes", "book")
 
+Span = tuple[int, int]
+
 
 class BarsSource:
     """The bars a manifest names; what is written to the series later is not played."""
@@ -35,7 +39,7 @@ class BarsSource:
         self._folder = folder
         self._manifest = manifest
         self._where = where
-        self.rows_guess = manifest.rows
+        self.rows_guess = sum(part.rows for part in manifest.parts)
 
     def blocks(self, start_row: int) -> Iterator[Columns]:
         """Yield the rows from `start_row` on, file by file.
@@ -55,6 +59,35 @@ class BarsSource:
             first_row += part.rows
 
 
+class Between:
+    """The bars of another source that open within a span of time.
+
+    Args:
+        source: all of them.
+        span: from when, and until before when, in nanoseconds.
+    """
+
+    __slots__ = ("_source", "_span", "rows_guess")
+
+    def __init__(self, source: BarsSource, span: Span) -> None:
+        self._source = source
+        self._span = span
+        self.rows_guess = source.rows_guess
+
+    def blocks(self, start_row: int) -> Iterator[Columns]:
+        """Yield the rows from `start_row` of the span on, file by file.
+
+        Raises:
+            UserError: a file is missing or damaged.
+        """
+        for block in self._source.blocks(0):
+            low, high = (int(place) for place in np.searchsorted(block.open_ns, self._span))
+            passed = min(start_row, high - low)
+            start_row -= passed
+            if low + passed < high:
+                yield block.between(low + passed, high)
+
+
 class KeptSeries(msgspec.Struct, frozen=True):
     """A series of the catalogue that is about to be played: bars, ticks, or a recorded feed."""
 
@@ -62,12 +95,14 @@ class KeptSeries(msgspec.Struct, frozen=True):
     where: str
     """What it was called, for errors."""
     timeframe_ns: int | None = None
-    bars: BarsSource | None = None
+    bars: BarsSource | Between | None = None
     ticks: TickTable | None = None
     feed: FeedTable | None = None
 
 
-def kept_series(where: str, path: Path, timeframe_ns: int | None, data_dir: Path | None) -> KeptSeries | None:
+def kept_series(
+    where: str, path: Path, timeframe_ns: int | None, data_dir: Path | None, span: Span | None = None
+) -> KeptSeries | None:
     """Return the series that a name or a folder stands for; None if it can only be meant as a file.
 
     Args:
@@ -76,15 +111,18 @@ def kept_series(where: str, path: Path, timeframe_ns: int | None, data_dir: Path
         path: the same as a path.
         timeframe_ns: which bars, where the name does not say it.
         data_dir: where the catalogue is; the usual place when ``None``.
+        span: from when, and until before when, bars have to open; all of them when ``None``.
 
     Raises:
         UserError: it is such a name, but there is no such series; a file of it is missing or damaged; or it is none
-            that a tape is played from.
+            that a tape is played from, or not of a part of its time.
     """
     found = _found(where, path, "bars", timeframe_ns, data_dir)
     if found is None:
         return None
     manifest, folder = found
+    if span is not None:
+        manifest = _spanned(manifest, span, where)
     if manifest.kind in TICK_KINDS:
         return KeptSeries(manifest.symbol, where, ticks=TickTable(whole_parts(folder, manifest), where, manifest.kind))
     if manifest.kind == "feed":
@@ -93,7 +131,28 @@ def kept_series(where: str, path: Path, timeframe_ns: int | None, data_dir: Path
         message = f"{where}: these are {manifest.kind}; a tape is played from bars, {', '.join(TICK_KINDS)}, feed"
         raise UserError(message)
     whole_parts(folder, manifest)
-    return KeptSeries(manifest.symbol, where, manifest.timeframe_ns, BarsSource(folder, manifest, where))
+    bars = BarsSource(folder, manifest, where)
+    return KeptSeries(manifest.symbol, where, manifest.timeframe_ns, bars if span is None else Between(bars, span))
+
+
+def _spanned(manifest: Manifest, span: Span, where: str) -> Manifest:
+    """Return the manifest with those files alone that a span of time needs.
+
+    Raises:
+        UserError: there is nothing in it, or it is not of bars.
+    """
+    if manifest.timeframe_ns is None:
+        message = f"{where}: these are {manifest.kind}, which are played whole; only of bars a part can be"
+        raise UserError(message)
+    start_ns, end_ns = span
+    parts = tuple(part for part in manifest.parts if part.first_ns < end_ns and part.last_ns >= start_ns)
+    if not parts:
+        message = (
+            f"{where}: no bar opens from {time_text(start_ns)} until {time_text(end_ns)}; they do from"
+            f" {time_text(manifest.first_ns)} to {time_text(manifest.last_ns)}"
+        )
+        raise UserError(message)
+    return msgspec.structs.replace(manifest, parts=parts)
 
 
 def kept_rows(where: str, path: Path, data_dir: Path | None = None) -> pl.DataFrame | None:
