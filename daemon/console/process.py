@@ -38,6 +38,8 @@ def main() -> None:
     if sys.platform == "linux":  # elsewhere the end of the pipe says so, too, only a little later
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     pipe, listener = (socket(fileno=int(number)) for number in sys.argv[1:3])
+    for end in (pipe, listener):
+        end.set_inheritable(False)  # a backtest that outlives us would keep the daemon waiting for our end
     with suppress(OSError):
         os.nice(_NICENESS)
     with suppress(ImportError):
