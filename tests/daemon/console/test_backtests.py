@@ -143,8 +143,8 @@ async def test_its_numbers_are_those_of_a_replay(place: Place, invoke: Callable[
     again = replay(played(place), "ema_cross", EMA["params"], dict(word.split("=") for word in words))  # type: ignore[arg-type]
     path = f"/api/backtests/{number}"
     fills = place.all(f"{path}/fills?", 7)
-    names = ("order_id", "trade_id", "side", "price", "quantity", "fee", "liquidity", "synthetic")
-    assert [tuple(one[name] for name in names) for one in fills] == again.fills.select(names).rows()
+    columns = ("order_id", "trade_id", "side", "price", "quantity", "fee", "liquidity", "synthetic")
+    assert [tuple(one[name] for name in columns) for one in fills] == again.fills.select(columns).rows()
     assert [one["executed_ns"] // 10**6 for one in fills] == again.fills["ts"].to_list()
     assert place.all(f"{path}/orders?", 1_000) == again.orders.drop("ref").to_dicts()
     trades = place.all(f"{path}/trades?", 1_000)
