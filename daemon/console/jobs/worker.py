@@ -26,6 +26,7 @@ _PR_SET_PDEATHSIG = 1
 _NICENESS = 10
 """Added to the console's own: what is traded comes first, and then who looks."""
 _NEWS_S = 0.2
+_THREAD_BYTES = 16 * 1024 * 1024
 _EXIT_REFUSED = 2
 
 _encode = msgspec.json.Encoder().encode
@@ -48,11 +49,12 @@ def main() -> None:
     try:
         _run(job)
     except UserError as error:
-        _refuse(str(error))
+        # a library that gets no memory may say anything of a file
+        _refuse(f"{_without_memory(job)}: {error}" if _is_memory_used_up() else str(error))
     except CoreError as error:
         _refuse(f"the core failed: {error}")
     except MemoryError:
-        _refuse(f"out of memory: it may take {job.memory_bytes >> 20} MiB beyond the program (backtests.memory_mb_max)")
+        _refuse(_without_memory(job))
     except RecursionError as error:
         _refuse(f"the replay ended: {type(error).__name__}: {error}")
 
@@ -68,14 +70,36 @@ def _refuse(reason: str) -> None:
     os._exit(_EXIT_REFUSED)
 
 
+def _without_memory(job: JobSpec) -> str:
+    return f"out of memory: it may take {job.memory_bytes >> 20} MiB beyond the program (backtests.memory_mb_max)"
+
+
+def _is_memory_used_up() -> bool:
+    """Return whether there is hardly room left for a thread below the limit."""
+    import resource
+
+    most, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return most != resource.RLIM_INFINITY and most - _space_bytes() < _THREAD_BYTES
+
+
+def _space_bytes() -> int:
+    """Return the address space in use; 0 where the system does not say it."""
+    import resource
+
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    except OSError:
+        return 0
+
+
 def _limit_memory(more_bytes: int) -> None:
     """Let the process take so much beyond what it has now; of address space, which is never less than memory."""
     import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with suppress(OSError):
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        most = pages * resource.getpagesize() + more_bytes
+    used_bytes = _space_bytes()
+    if used_bytes:
+        most = used_bytes + more_bytes
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
