@@ -18,8 +18,8 @@ HOURS = int(os.environ.get("LONG_WATCH_HOURS", "1"))
 WARM_UP = 0.4
 """Of the time: until then caches fill and the allocator finds its size."""
 UPDATES_AN_HOUR = 1_200
-GROWTH_KB_MAX = 3_000
-"""A leak of one status a minute would be more."""
+GROWTH_KB_MAX = 2_000
+"""A status kept with every update is twice as much, a clean run a quarter."""
 
 
 def resident_kb() -> int:
