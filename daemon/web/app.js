@@ -7,12 +7,14 @@ import { byId, make, say, sign } from "./dom.js";
 import { EquityChart } from "./equity.js";
 import { clock, money, span, when } from "./format.js";
 import { Log } from "./log.js";
+import { Single } from "./single.js";
 import { buildPanels } from "./panels.js";
 import { Store } from "./store.js";
 import { Stream } from "./stream.js";
 
 const NS_PER_MS = 1e6;
 const TICK_MS = 500;
+const TABS = ["live", "single"];
 
 const store = new Store();
 let stream;
@@ -90,6 +92,19 @@ function showAge() {
   } else if (stale.length) say(old, `Bars of ${stale.join(", ")} are overdue.`);
 }
 
+/** Show the tab that the address names. */
+function showTab() {
+  const wanted = location.hash.slice(1);
+  const name = TABS.includes(wanted) ? wanted : TABS[0];
+  for (const each of TABS) byId(each).hidden = each !== name;
+  for (const link of document.querySelectorAll(".tabs a")) {
+    if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  byId("skip").hash = name;
+  document.dispatchEvent(new Event("tab"));
+}
+
 async function start() {
   const who = await get("/api/session");
   const may = who.role === "control";
@@ -111,6 +126,9 @@ async function start() {
   stream = new Stream(store, showAge);
   setInterval(showAge, TICK_MS);
   new Log();
+  new Single(store, may);
+  addEventListener("hashchange", showTab);
+  showTab();
 }
 
 start().catch((error) => {

@@ -29,6 +29,15 @@ export function sign(element, value) {
   element.classList.toggle("down", value < 0);
 }
 
+/** Have a select offer these [value, text] pairs, and keep what was chosen where it is still there. */
+export function options(select, pairs) {
+  const have = [...select.options].map((option) => option.value);
+  if (have.join("\n") === pairs.map(([value]) => value).join("\n")) return;
+  const chosen = select.options.length ? select.value : pairs[0][0];
+  select.replaceChildren(...pairs.map(([value, text]) => make("option", { value }, text)));
+  select.value = pairs.some(([value]) => value === chosen) ? chosen : pairs[0][0];
+}
+
 /**
  * A table of rows by key.
  *

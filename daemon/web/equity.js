@@ -2,8 +2,8 @@
 
 import { get } from "./api.js";
 import { byId } from "./dom.js";
-import { money } from "./format.js";
-import { axis, colours, Drawing, layout } from "./plot.js";
+import { equityFigure } from "./figures.js";
+import { Drawing } from "./plot.js";
 
 const POINTS = 600;
 const POINTS_MAX = 2_400;
@@ -61,28 +61,6 @@ export class EquityChart {
   }
 
   #describe() {
-    const colour = colours();
-    const line = {
-      type: "scatter",
-      mode: "lines",
-      x: this.#times,
-      y: this.#values,
-      line: { color: colour.accent, width: 1.75 },
-      hovertemplate: "%{y:,.2f}<extra></extra>",
-    };
-    const low = Math.min(...this.#values);
-    const high = Math.max(...this.#values);
-    const near = this.#start >= low && this.#start <= high;
-    const begun = { type: "line", xref: "paper", x0: 0, x1: 1, y0: this.#start, y1: this.#start };
-    return {
-      traces: [line],
-      layout: layout(colour, {
-        uirevision: byId("span").value,
-        xaxis: axis(colour, { type: "date", showgrid: false }),
-        yaxis: axis(colour, { side: "right", tickformat: ",.6~g", fixedrange: true, nticks: 6 }),
-        shapes: near ? [{ ...begun, line: { color: colour.edge, width: 1, dash: "dot" } }] : [],
-      }),
-      label: `Equity curve: ${money(this.#values.at(-1))} now, between ${money(low)} and ${money(high)}`,
-    };
+    return equityFigure({ times: this.#times, values: this.#values, start: this.#start, keep: byId("span").value });
   }
 }

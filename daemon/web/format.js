@@ -47,9 +47,14 @@ export function count(value) {
   return decimals(0).format(value);
 }
 
+/** A ratio, with two digits. */
+export function ratio(value) {
+  return value === null ? NONE : withMinus(value.toFixed(2));
+}
+
 /** A fraction as a percentage. */
 export function percent(value) {
-  return `${withMinus(decimals(value < 0.1 ? 1 : 0).format(value * 100))} %`;
+  return `${withMinus(decimals(value < 0.1 ? 1 : 0).format(value * 100))}\u00a0%`;
 }
 
 export function date(ns) {

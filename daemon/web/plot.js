@@ -58,6 +58,7 @@ export class Drawing {
     this.describe = describe;
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.want());
     document.addEventListener("visibilitychange", () => this.#wanted && this.want());
+    document.addEventListener("tab", () => this.#wanted && this.want());
   }
 
   want() {
@@ -67,6 +68,10 @@ export class Drawing {
   }
 
   async #draw() {
+    if (this.element.offsetParent === null) {
+      this.#timer = undefined; // it is on a tab that is not shown
+      return;
+    }
     this.#wanted = false;
     try {
       const drawn = await plotly();

@@ -8,9 +8,12 @@ import shutil
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect, sync_playwright
 
+from replay.tape import synthetic_tape
+from replay.tape.catalogue import Catalogue, Provenance, SeriesKey
 from tests.daemon.conftest import PATIENCE_S, REPOSITORY, STRATEGIES, Nursery
 from tests.daemon.console.conftest import WITH_CONSOLE, Client
 
@@ -28,6 +31,10 @@ FLAGS = (
     "--disable-sync",
 )
 PICTURES = REPOSITORY / "build" / "dashboard"
+EXPECTED = (
+    "Applying inline style",  # of maps: the charts' bundle brings it along, and the page's policy refuses it
+    "status of 400",  # what the daemon refuses to do, a browser reports, too
+)
 EMPTY_HASH = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
 
 CONFIG = f"""
@@ -50,7 +57,14 @@ def daemon_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     nursery = Nursery(tmp_path_factory.mktemp("dashboard"))
     config = nursery.folder / "pitboss.toml"
     config.write_text(CONFIG)
-    yield Client(nursery(*WITH_CONSOLE, "--config", str(config), strategy=None, speed=600))
+    data = nursery.folder / "data"
+    frames = [
+        pl.DataFrame({"ts": chunk.open_ns} | {name: getattr(chunk, name) for name in chunk.__struct_fields__[1:]})
+        for chunk in synthetic_tape("5:2000").series[0].chunks()
+    ]
+    Catalogue(data).write(SeriesKey("bars", "test", "SYN/USDT", 60_000_000_000), frames, Provenance("made up"))
+    settings = ("--config", str(config), "--data-dir", str(data))
+    yield Client(nursery(*WITH_CONSOLE, *settings, strategy=None, speed=600))
     nursery.close()
 
 
@@ -88,8 +102,7 @@ def open_page(browser: Browser, daemon_client: Client) -> Iterator[Opened]:
     yield open_one
     for context in browser.contexts:
         context.close()
-    # the charts' bundle brings the style of maps along, which nobody draws here; the page's policy refuses it
-    assert [text for text in complaints if "Applying inline style" not in text] == []
+    assert [text for text in complaints if not any(words in text for words in EXPECTED)] == []
 
 
 expect.set_options(timeout=PATIENCE_S * 1000)
@@ -249,6 +262,44 @@ def test_one_strategy_one_order_and_one_position(open_page: Opened, daemon_clien
     done = [(command["action"], command["outcome"]) for command in daemon_client.daemon.status()["commands"]]
     assert [action.partition(" ")[0] for action, _ in done[-4:]] == ["pause", "resume", "close", "cancel"]
     assert {outcome for _, outcome in done} == {"done"}
+
+
+@in_browser
+def test_a_backtest_with_parameters_and_its_chart(open_page: Opened, daemon_client: Client) -> None:
+    page = open_page()
+    page.click("text=Single")
+    expect(page.locator("#live")).to_be_hidden()
+    page.select_option("#run-strategy", "ema_cross")
+    page.fill("#run-params [name=quantity]", "0")
+    page.click("#run button.primary")
+    expect(page.locator("#run-error")).to_contain_text("quantity")
+    page.fill("#run-params [name=quantity]", "0.2")
+    page.fill("#run-params [name=fast]", "5")
+    page.fill("#run-cash", "50000")
+    page.click("#run button.primary")
+    expect(page.locator("#backtests .pill")).to_have_text("done")
+    expect(page.locator("#result-price .trace.boxes")).to_have_count(1)
+    expect(page.locator("#result-equity .scatterlayer .trace.scatter")).to_have_count(1)
+    expect(page.locator("#result-features .chip")).to_have_text(["fast", "slow"])
+
+    (row,) = daemon_client.get("/api/backtests")["rows"]
+    assert (row["params"], row["by"]) == ({"fast": 5, "quantity": 0.2}, "control")
+    metrics = dict(
+        zip(
+            page.locator("#result-metrics dt").all_inner_texts(),
+            page.locator("#result-metrics dd").all_inner_texts(),
+            strict=True,
+        )
+    )
+    assert metrics["Equity at the end"] == f"{row['final_equity']:,.2f}"
+    assert metrics["Bars"] == "2,000"
+    assert metrics["Trades"] == str(row["trades"])
+    assert 0 < page.locator("#result-trades tbody tr").count() <= row["trades"]
+    page.screenshot(path=PICTURES / "single.png", full_page=True)
+    newest = page.get_attribute("#result-price", "aria-label")
+    page.locator("#result-trades tbody tr").first.get_by_text("Chart").click()
+    expect(page.locator("#result-price")).not_to_have_attribute("aria-label", str(newest))
+    expect(page.locator("#result-later")).to_be_enabled()
 
 
 @in_browser
