@@ -96,3 +96,17 @@ def test_only_what_is_still_known_can_be_gone_on_from() -> None:
     assert not made.resumes(made.epoch, 11), "the future"
     assert not made.resumes(made.epoch, 6), "events of then are not counted any more"
     assert not made.resumes("another", 10)
+
+
+def test_a_section_of_the_consoles_own_outlives_full_frames_and_is_told_like_any_other() -> None:
+    made = mirror(frame(full=True, orders={"a": 1}))
+    made.put("backtests", {"1": msgspec.Raw(b"1"), "2": msgspec.Raw(b"2")})
+    made.put("backtests", {"1": msgspec.Raw(b"1"), "2": msgspec.Raw(b"2")})
+    assert made.seq == 2
+
+    made.take(frame(full=True))
+    made.put("backtests", {"2": msgspec.Raw(b"3")})
+
+    assert made.rows("backtests") == {"2": msgspec.Raw(b"3")}
+    told = delta(made, 2)
+    assert (told["set"], told["gone"]) == ({"backtests": {"2": 3}}, {"backtests": ["1"], "orders": ["a"]})
