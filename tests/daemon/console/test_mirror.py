@@ -105,6 +105,7 @@ def test_a_section_of_the_consoles_own_outlives_full_frames_and_is_told_like_any
     assert made.seq == 2
 
     made.take(frame(full=True))
+    assert set(made.rows("backtests")) == {"1", "2"}
     made.put("backtests", {"2": msgspec.Raw(b"3")})
 
     assert made.rows("backtests") == {"2": msgspec.Raw(b"3")}
