@@ -189,7 +189,7 @@ class Teller:
     async def run(self) -> None:
         """Watch and tell until cancelled."""
         settings = self._settings
-        store = await self._ask(lambda: Store(self._path, settings.queue_max, round(settings.window_s * 1e9)))
+        store = await self._open()
         for each in settings.targets:
             try:
                 target = await asyncio.to_thread(Target, each, settings.timeout_s)  # apprise loads all its services
@@ -201,6 +201,24 @@ class Teller:
             for courier in self.couriers:
                 group.create_task(courier.run())
             await self._watch(store)
+
+    async def _open(self) -> Store:
+        """Open the queue; one that cannot be read any more is put aside, for people are to be told all the same."""
+        settings, in_trouble = self._settings, False
+        while True:
+            try:
+                return await self._ask(lambda: Store(self._path, settings.queue_max, round(settings.window_s * 1e9)))
+            except sqlite3.OperationalError as error:  # it is busy, or the disk is full
+                if not in_trouble:
+                    log.warning("alerts_delayed", error=str(error))
+                in_trouble = True
+                await asyncio.sleep(_LOOK_S)
+            except sqlite3.DatabaseError as error:
+                aside = self._path.with_name(f"{self._path.name}.damaged")
+                log.error("alerts_file_damaged", error=str(error), kept_path=str(aside))  # noqa: TRY400 - no traceback
+                self._path.replace(aside)
+                for left in ("-wal", "-shm"):
+                    self._path.with_name(f"{self._path.name}{left}").unlink(missing_ok=True)
 
     async def _watch(self, store: Store) -> None:
         """Queue what is new; what could not be queued is looked for again."""

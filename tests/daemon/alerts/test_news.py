@@ -57,12 +57,14 @@ class World:
             self.fills = db.execute("SELECT count(*) FROM fills").fetchone()[0]
         db.close()
 
-    def watcher(self, mirror: Mirror | None = None, run: int = 1, daily_hour: int = 0) -> Watcher:
-        hello = Hello(
-            settings=Settings(), state_dir=str(self.state_dir), token="", core_url="", session="S", number=self.number,
-            run=run, mode="paper", tape="", started_wall_ns=run,
+    def hello(self, run: int = 1, settings: Settings | None = None) -> Hello:
+        return Hello(
+            settings=settings or Settings(), state_dir=str(self.state_dir), token="", core_url="", session="S",
+            number=self.number, run=run, mode="paper", tape="", started_wall_ns=run,
         )  # fmt: skip
-        return Watcher(hello, mirror or mirror_of(), History(self.state_dir, self.number), daily_hour)
+
+    def watcher(self, mirror: Mirror | None = None, run: int = 1, daily_hour: int = 0) -> Watcher:
+        return Watcher(self.hello(run), mirror or mirror_of(), History(self.state_dir, self.number), daily_hour)
 
 
 @pytest.fixture
