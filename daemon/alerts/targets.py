@@ -71,7 +71,8 @@ class Target:
             return False
         self._hanging = sending = self._threads.submit(self._send, title, body, level)
         try:
-            return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(sending)), self._timeout_s)
+            async with asyncio.timeout(self._timeout_s):  # `wait_for` may forget that it was cancelled
+                return await asyncio.shield(asyncio.wrap_future(sending))
         except TimeoutError:
             self.reason = f"it has not answered within {self._timeout_s:g} s"
             return False
