@@ -27,6 +27,7 @@ AMBIENT = {
 
 BROAD_HANDLERS = {
     "actors/runtime/scheduler.py": "the dispatch boundary",
+    "actors/runtime/supervision.py": "what a failure of the user's code says of itself, which is their code, too",
     "daemon/alerts/targets.py": "the code of a hundred services that alerts go to",
     "daemon/live.py": "the pump raises what failed in an edge's turn",
     "daemon/supervisor.py": "the supervisor",
