@@ -222,12 +222,11 @@ class VenueClient:
             raise broken("question", f"a list of executions whose ids are no numbers: {error}") from error
         return later, self._family and len(trades) >= _TRADES_MAX
 
-    async def newest_trade(self, symbol: str) -> int:
-        """Return the number of the newest execution on the account, anybody's; 0 where there is none."""
-        limit = 1 if self._family else _TRADES_MAX
-        trades = await self._ask("question", self.exchange.fetch_my_trades(symbol, None, limit), list)
+    async def newest_trades(self, symbol: str) -> list[Any]:
+        """Return the newest executions on the account, anybody's, the oldest of them first."""
+        trades = await self._ask("question", self.exchange.fetch_my_trades(symbol, None, _TRADES_MAX), list)
         try:
-            return max((int(each["id"]) for each in trades), default=0)
+            return sorted(trades, key=lambda each: int(each["id"]))
         except (TypeError, ValueError, KeyError) as error:
             raise broken("question", f"a list of executions whose ids are no numbers: {error}") from error
 

@@ -323,15 +323,14 @@ class Questions:
         The session itself may have executed nothing, and been killed before it ever asked: `pitboss panic`, whose
         orders have its prefix, may then have been here.
         """
-        weight = self._client.weights.trades
-        newest = await self._caller.until_answered(priority, weight, partial(self._client.newest_trade, symbol))
         rows = await self._caller.until_answered(
-            priority, weight, partial(self._client.trades_since, self._began_ms, symbol)
+            priority, self._client.weights.trades, partial(self._client.newest_trades, symbol)
         )
-        for row in sorted(rows, key=lambda row: int(row["id"])):
-            if await self._name(symbol, str(row.get("order"))):
+        for row in rows:
+            is_new = int(row.get("timestamp") or 0) >= self._began_ms
+            if is_new and await self._name(symbol, str(row.get("order"))):
                 return int(row["id"]) - 1, False
-        return int(newest), True
+        return (int(rows[-1]["id"]) if rows else 0), True
 
     async def _name(self, symbol: str, venue_order_id: str) -> str:
         """Return our id of an order; the empty string for a stranger's."""
