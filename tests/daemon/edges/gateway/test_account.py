@@ -66,7 +66,7 @@ async def test_an_execution_before_the_newest_booked_one_is_found_through_its_or
     assert [each.trade_id for each in account.trades] == [1000, 1001]
 
 
-async def test_of_a_symbol_in_which_nothing_is_known_only_the_newest_number_is_told(
+async def test_of_a_symbol_in_which_nothing_is_known_the_number_before_ours_is_told_and_what_is_ours(
     stub: Any, desk: Any, make_order: Make
 ) -> None:
     desk.gateway.send(AskAccount("start", (), ((SYMBOL, -1),), 1))
@@ -79,7 +79,8 @@ async def test_of_a_symbol_in_which_nothing_is_known_only_the_newest_number_is_t
     await stub.fill("pbtest1", "0.0001", tell=False)
     desk.gateway.send(AskAccount("period", (), ((SYMBOL, -1),), 2))
     account = (await desk.of(AccountReported, 2))[-1]
-    assert (account.newest, account.trades) == (((SYMBOL, 1001),), ())
+    assert account.newest == ((SYMBOL, 999),)
+    assert [trade.trade_id for trade in account.trades] == [1000, 1001]
 
 
 async def test_executions_come_in_pages(
