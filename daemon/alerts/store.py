@@ -150,13 +150,16 @@ class Store:
         return [Waiting(*row) for row in rows]
 
     def confirm(self, target: str, told: Sequence[Waiting], now_ns: int) -> None:
-        """Take out what was told; what happened again meanwhile waits for the next window."""
-        again = "UPDATE queue SET count = count - ?, tries = 0, due_ns = ? WHERE id = ?"
+        """Take out what was told; what happened again meanwhile waits for the next window, with a number of its own."""
+        number = "UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'queue' RETURNING seq"
+        again = "UPDATE queue SET id = ?, count = count - ?, tries = 0, due_ns = ? WHERE id = ?"
         keys = [(target, each.key, now_ns) for each in told]
         with self._whole() as db:
             for each in told:
-                db.execute("DELETE FROM queue WHERE id = ? AND count = ?", (each.id, each.count))
-                db.execute(again, (each.count, now_ns + self._window_ns, each.id))
+                if db.execute("DELETE FROM queue WHERE id = ? AND count = ?", (each.id, each.count)).rowcount:
+                    continue
+                (new_id,) = db.execute(number).fetchall()[0]
+                db.execute(again, (new_id, each.count, now_ns + self._window_ns, each.id))
             db.executemany("INSERT OR REPLACE INTO told VALUES (?, ?, ?)", keys)
             db.execute("DELETE FROM lost WHERE target = ?", (target,))
 
