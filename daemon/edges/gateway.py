@@ -478,9 +478,9 @@ class Gateway:
         if self._account is not None:
             self._account.cancel()
 
-    def _funding_paid(self) -> None:
+    def _funding_paid(self, paid_ns: int) -> None:
         if self._contracts is not None:
-            self._contracts.told()
+            self._contracts.told(paid_ns)
 
     async def _post_all(self, trades: list[TradeReported], report: OrderReported) -> None:
         for trade in trades:

@@ -2,7 +2,7 @@
 
 A venue says that it paid funding in one place, and how much on what in another, a little later. So word of a payment
 is followed by questions until the venue's list has it, and a comparison of the accounts waits for that: the wallet
-has the payment at once.
+has the payment at once. Where the list was asked for before the word came, the word tells nothing new.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 _TRIES = 10
 _FIRST_S = 0.2
+_APART_NS = 60_000_000_000
+"""Most time between a payment and the word of it, by the venue's clock; two payments are at least an hour apart."""
+_EARLY_MAX = 1_000
 _NS_PER_MS = 1_000_000
 
 log = structlog.get_logger()
@@ -59,6 +62,10 @@ class Contracts:
         self._after: dict[str, int] = {}
         """Since when the core wants to know, by symbol."""
         self._seen: set[tuple[str, int]] = set()
+        self._words: list[int] = []
+        """Times of the payments we have word of, but which no list has shown."""
+        self._early: list[int] = []
+        """Times of the payments that a list has shown, but of which there was no word yet."""
         self._due = anyio.Event()
         self._listed = anyio.Event()
         self._listed.set()
@@ -101,8 +108,13 @@ class Contracts:
 
     # --- funding ------------------------------------------------------------------------------------
 
-    def told(self) -> None:
-        """Take word that something was paid."""
+    def told(self, paid_ns: int) -> None:
+        """Take word that something was paid, by the venue's clock."""
+        for early_ns in self._early:
+            if abs(early_ns - paid_ns) <= _APART_NS:
+                self._early.remove(early_ns)
+                return
+        self._words.append(paid_ns)
         self._due.set()
         if self._listed.is_set():
             self._listed = anyio.Event()
@@ -118,23 +130,25 @@ class Contracts:
                 log.warning(
                     "funding_not_told", reason=str(error)
                 )  # the next comparison asks again, and halts if need be
+            self._words.clear()
             self._listed.set()
 
     async def _look(self) -> None:
-        """Ask until there is something new."""
+        """Ask until everything there is word of is listed."""
         for attempt in range(_TRIES):
-            fresh = [
-                paid
-                for symbol, after_ns in list(self._after.items())
-                for paid in await self._list(symbol, after_ns, Priority.ORDER_QUESTION)
-                if (symbol, paid.funding_id) not in self._seen
-            ]
-            for paid in fresh:
-                self._seen.add((paid.symbol, paid.funding_id))
-                await self._post(paid)
-            if fresh:
+            if not self._words:
                 return
-            await anyio.sleep(backoff_s(attempt, _FIRST_S))
+            fresh = self._fresh(
+                [
+                    paid
+                    for symbol, after_ns in list(self._after.items())
+                    for paid in await self._list(symbol, after_ns, Priority.ORDER_QUESTION)
+                ]
+            )
+            for paid in fresh:
+                await self._post(paid)
+            if not fresh:
+                await anyio.sleep(backoff_s(attempt, _FIRST_S))
         log.warning("funding_not_listed", tries=_TRIES)
 
     async def since(self, after: tuple[tuple[str, int], ...]) -> tuple[FundingPaid, ...]:
@@ -147,8 +161,21 @@ class Contracts:
         self._after = dict(after)
         await self._listed.wait()
         paid = [each for symbol, ns in after for each in await self._list(symbol, ns, Priority.ACCOUNT_QUESTION)]
+        self._fresh(paid)
         self._seen = {(each.symbol, each.funding_id) for each in paid}
         return tuple(paid)
+
+    def _fresh(self, listed: list[FundingPaid]) -> list[FundingPaid]:
+        """Return what of a list was not listed before; each answers one word, which may be yet to come."""
+        fresh = [paid for paid in listed if (paid.symbol, paid.funding_id) not in self._seen]
+        self._seen |= {(paid.symbol, paid.funding_id) for paid in fresh}
+        for paid in fresh:
+            if self._words:
+                self._words.pop(0)
+            else:
+                self._early.append(paid.paid_ns)
+        del self._early[:-_EARLY_MAX]
+        return fresh
 
     async def _list(self, symbol: str, after_ns: int, priority: Priority) -> list[FundingPaid]:
         since_ms = after_ns // _NS_PER_MS

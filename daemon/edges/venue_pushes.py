@@ -18,7 +18,7 @@ from daemon.edges.venue_errors import RequestError
 from daemon.edges.venue_questions import backoff_s
 from daemon.edges.venue_reports import OffGridError, UnknownFeeError, forced_report, order_report, trade_report
 from daemon.edges.venue_stops import is_met
-from daemon.edges.venue_stream import FUNDING_PAID
+from daemon.edges.venue_stream import FundingWord
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -51,7 +51,7 @@ class Pushes:
         post: takes what the venue says.
         ask: takes a question about an order of which an event says too little.
         on_down: called when the stream is gone.
-        on_funding: called when funding was paid.
+        on_funding: called when funding was paid, with when.
         stall_s: longest silence about an order that the venue has taken.
     """
 
@@ -64,7 +64,7 @@ class Pushes:
         post: Callable[[Message], Awaitable[None]],
         ask: Callable[[Message], None],
         on_down: Callable[[], None],
-        on_funding: Callable[[], None],
+        on_funding: Callable[[int], None],
         stall_s: float,
     ) -> None:
         self.up = False
@@ -175,8 +175,8 @@ class Pushes:
     def _read(self, push: Push) -> list[Message]:
         """Return what an event says: nothing of strangers' orders, executions first of ours."""
         order, trade = push
-        if push == FUNDING_PAID:
-            self._on_funding()
+        if isinstance(trade, FundingWord):
+            self._on_funding(trade.paid_ns)
             return []
         row = trade if order is None else order
         symbol = str(row.get("symbol"))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
 
@@ -21,9 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 Push = tuple[Any, Any]
-"""What the venue told: an order or None, an execution or None, as ccxt's structures."""
-FUNDING_PAID: Push = (None, None)
-"""That funding was paid: how much, and on what, it tells only who asks."""
+"""What the venue told: an order or None, an execution or None, as ccxt's structures; or None and word of funding."""
+
+
+class FundingWord(NamedTuple):
+    """That funding was paid: how much, and on what, the venue tells only who asks."""
+
+    paid_ns: int
+
 
 _EXECUTIONS = ("TRADE", "CALCULATED")
 """What Binance calls executions; the second are those of its own orders."""
@@ -209,7 +214,7 @@ class _Family(_Owner):
             self._break(client, "the listen key expired")
             return
         if event.get("e") == "ACCOUNT_UPDATE" and (event.get("a") or {}).get("m") == "FUNDING_FEE":
-            self._tell(*FUNDING_PAID)
+            self._tell(None, FundingWord(int(event.get("T") or event.get("E") or 0) * 1_000_000))
         super().handle_message(client, message)  # type: ignore[misc]
 
 

@@ -305,6 +305,29 @@ async def test_funding_that_the_stream_did_not_tell_comes_with_the_comparison(ex
     assert not trader.halted
 
 
+async def test_word_of_funding_that_comes_after_the_comparison_that_listed_it_holds_up_nothing(
+    exchange: Exchange, trade: Any
+) -> None:
+    async with trade() as (trader, desk):
+        trader.wish(lambda s: s.sell(0.3))
+        await desk.until(lambda: trader.lots() == -300)
+        words = []
+        tell = desk.gateway._pushes._on_funding
+        desk.gateway._pushes._on_funding = lambda *word: words.append(word)  # it is late
+        await exchange.futures.commit(lambda engine, now_ms: engine.settle_funding(now_ms))
+        await compare(trader, desk)
+        assert len(trader.all(m.FundingShared)) == 1
+        await desk.until(lambda: words)
+        tell(*words[0])
+        await compare(trader, desk)  # with no wait for a list that has something new
+        await exchange.futures.commit(lambda engine, now_ms: engine.settle_funding(now_ms))
+        await desk.until(lambda: len(words) == 2)
+        tell(*words[1])
+        await compare(trader, desk)
+        assert len(trader.all(m.FundingShared)) == 2
+    assert not trader.halted
+
+
 # --- what the venue, or somebody, does on his own ---------------------------------------------------
 
 
