@@ -28,6 +28,7 @@ from daemon.control.keys import Keyring
 from daemon.control.login import Login
 from daemon.control.protocol import CONNECTIONS_MAX, JsonRunner, json_answer
 from daemon.control.security import SECURE_HEADERS, Gate
+from daemon.control.sessions import FILE_NAME as SESSIONS_KEPT
 from daemon.control.tls import REFRESH_S, certificate_of
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class Console:
             settings.allowed_hosts,
             failures_max=http.wrong_tokens_max,
             session_s=http.session_s,
+            sessions_kept=Path(hello.state_dir) / SESSIONS_KEPT,
         )
         self.login = Login(self.gate, secure=http.certificate is not None)
         self.history = History(Path(hello.state_dir), hello.number)

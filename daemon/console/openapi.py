@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from daemon.console.routes import Route
 
 Document = dict[str, Any]
+_COOKIE = "What a login sets. The number is the port of the address, and left out where that names none."
 
 _ALWAYS = {
     HTTPStatus.BAD_REQUEST: "a parameter that does not exist, or a value it cannot have",
@@ -65,7 +66,7 @@ def describe(routes: Sequence[Route]) -> Document:
             "schemas": components,
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer"},
-                "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+                "session": {"type": "apiKey", "in": "cookie", "name": f"{COOKIE}_8788", "description": _COOKIE},
             },
         },
     }

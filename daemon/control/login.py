@@ -34,7 +34,7 @@ class LoggedIn(msgspec.Struct, frozen=True):
     name: str
     """Of the token."""
     ends_in_s: int
-    """Until the session ends by itself; it ends with its token and with the process, too. 0 for who shows a token."""
+    """Until the session ends by itself; it ends with its token, too. 0 for who shows a token."""
     csrf: str = ""
     """Said once, to the page that logs in: the ``X-Pitboss-CSRF`` header of whatever changes something."""
 
@@ -68,7 +68,7 @@ class Login:
         key = self._gate.key_of(asked.token.strip(), address_of(request))
         name, session = self._gate.sessions.begin(key)
         life_s = self._gate.sessions.life_s
-        headers = {"Set-Cookie": cookie(name, life_s, secure=self._secure)}
+        headers = {"Set-Cookie": cookie(request.host, name, life_s, secure=self._secure)}
         return json_answer(_logged_in(session, round(life_s), csrf=session.csrf), HTTPStatus.OK, headers)
 
     async def session(self, request: web.Request) -> web.StreamResponse:
@@ -83,7 +83,9 @@ class Login:
         """End a session: ``POST /api/logout``; the guard has seen to it that our own page asks."""
         for name in cookies(request.headers):
             self._gate.sessions.end(name)
-        return json_answer({"logged_out": True}, HTTPStatus.OK, {"Set-Cookie": cookie("", 0, secure=self._secure)})
+        return json_answer(
+            {"logged_out": True}, HTTPStatus.OK, {"Set-Cookie": cookie(request.host, "", 0, secure=self._secure)}
+        )
 
 
 def _logged_in(session: Session, ends_in_s: int, csrf: str = "") -> LoggedIn:

@@ -21,6 +21,7 @@ from daemon.control.sessions import Failures, Sessions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
 
     from daemon.control.keys import Key, Keyring, Role
     from daemon.control.sessions import Session
@@ -30,6 +31,7 @@ CALLER_HEADER = "X-Pitboss-Caller"
 """Whom the console asks for: ``role;name;address``. Believed together with the internal token alone."""
 CSRF_HEADER = "X-Pitboss-CSRF"
 COOKIE = "pitboss_session"
+"""A browser's; the port of the address follows, where that names one."""
 Needed = Literal["open", "read", "control"]
 
 SECURE_HEADERS = {
@@ -47,6 +49,7 @@ _SAFE = ("GET", "HEAD", "OPTIONS")
 _SAME_SITE = ("same-origin", "none")
 _CALLER = re.compile(r"(read|control);([A-Za-z0-9_-]{1,40});([0-9A-Za-z:.%_-]{0,64})")
 _COOKIES_MAX = 8
+_PORT = re.compile(r":([0-9]{1,5})$")
 _NO_TOKEN = "send the token as 'Authorization: Bearer TOKEN'; it lies in the token file of the state directory"  # noqa: S105 - a sentence
 
 log = structlog.get_logger()
@@ -71,7 +74,9 @@ class Gate:
         internal: a token of the process's own, for the console; empty for none.
         failures_max: wrong tokens of one address in a minute before it is told to wait.
         session_s: how long a browser's session lasts.
+        sessions_kept: the file of browsers' sessions; None to forget them with the process.
         now_s: a clock that never goes back.
+        wall_s: the time.
     """
 
     def __init__(
@@ -83,14 +88,16 @@ class Gate:
         internal: str = "",
         failures_max: int = 20,
         session_s: float = 43_200.0,
+        sessions_kept: Path | None = None,
         now_s: Callable[[], float] = time.monotonic,
+        wall_s: Callable[[], float] = time.time,
     ) -> None:
         self._keyring = keyring
         self._hosts = LOOPBACK_NAMES | {host.lower(), *(name.lower() for name in allowed_hosts)}
         self._internal = internal.encode()
         self._failures_max = failures_max
         self._failures = Failures(failures_max, now_s)
-        self.sessions = Sessions(keyring, session_s, now_s)
+        self.sessions = Sessions(keyring, session_s, wall_s, sessions_kept)
 
     # --- names --------------------------------------------------------------------------------------
 
@@ -199,13 +206,28 @@ class Gate:
 
 def cookies(headers: Mapping[str, str]) -> list[str]:
     """Return the values of our cookie in a request: a browser may send several, of which others may have set some."""
+    ours = _cookie_name(headers.get("Host", ""))
     pairs = (part.strip().partition("=") for part in headers.get("Cookie", "").split(";"))
-    return [value for name, _, value in pairs if name == COOKIE][:_COOKIES_MAX]
+    return [value for name, _, value in pairs if name == ours][:_COOKIES_MAX]
 
 
-def cookie(name: str, life_s: float, *, secure: bool) -> str:
-    """Return the Set-Cookie header of a session; with no life left, the one that removes it."""
-    return f"{COOKIE}={name}; Path=/; Max-Age={round(life_s)}; HttpOnly; SameSite=Strict{'; Secure' if secure else ''}"
+def cookie(host: str, name: str, life_s: float, *, secure: bool) -> str:
+    """Return the Set-Cookie header of a session; with no life left, the one that removes it.
+
+    Args:
+        host: the address it is for, as the request named it.
+        name: of the session.
+        life_s: how long it lasts.
+        secure: whether it is for TLS alone.
+    """
+    terms = f"Path=/; Max-Age={round(life_s)}; HttpOnly; SameSite=Strict{'; Secure' if secure else ''}"
+    return f"{_cookie_name(host)}={name}; {terms}"
+
+
+def _cookie_name(host: str) -> str:
+    """Return what our cookie is called at an address: a browser keeps one of a name for all ports of a machine."""
+    port = _PORT.search(host)
+    return COOKIE if port is None else f"{COOKIE}_{port[1]}"
 
 
 def same_origin(origin: str | None, host: str | None) -> bool:

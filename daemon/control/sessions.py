@@ -1,7 +1,8 @@
-"""Sessions of browsers, and how many wrong tokens came from where: all a gate remembers, bounded, in memory."""
+"""Sessions of browsers, and how many wrong tokens came from where: all a gate remembers, bounded."""
 
 from __future__ import annotations
 
+import hmac
 import secrets
 from collections import OrderedDict
 from hashlib import sha256
@@ -9,17 +10,25 @@ from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
 import msgspec
+import structlog
+
+from daemon.state_dir import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from daemon.control.keys import Key, Keyring
 
+FILE_NAME = "logins.json"
 _SESSIONS_MAX = 64
+_CLOCK_SLACK_S = 60.0
 _ADDRESSES_MAX = 1_024
 _WINDOW_S = 60.0
 _PREFIX_BITS = 64
 _ID_BYTES = 32
+
+log = structlog.get_logger()
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -31,48 +40,100 @@ class Session(msgspec.Struct, frozen=True):
     """What its page sends with every request that changes something; the cookie alone is not enough for that."""
 
 
+class _Kept(msgspec.Struct, frozen=True, array_like=True):
+    """What is kept of a session: nothing that anybody could show instead of its cookie or its token."""
+
+    began_s: float
+    proof: str
+    """By the token, of the cookie: another token does not give it."""
+
+
 class Sessions:
-    """The sessions there are. One ends at its time, at logout, when its token is replaced, and with the process.
+    """The sessions there are. One ends at its time, at logout, and when its token is replaced.
 
     Args:
         keyring: where a session's token must still be.
         life_s: how long one lasts.
-        now_s: a clock that never goes back.
+        wall_s: the time, which goes on where nobody runs.
+        path: the file they are kept in, so that a browser does not notice a restart; None to forget them then.
     """
 
-    def __init__(self, keyring: Keyring, life_s: float, now_s: Callable[[], float]) -> None:
+    def __init__(self, keyring: Keyring, life_s: float, wall_s: Callable[[], float], path: Path | None = None) -> None:
         self.life_s = life_s
         self._keyring = keyring
-        self._now_s = now_s
-        self._sessions: OrderedDict[bytes, Session] = OrderedDict()
+        self._wall_s = wall_s
+        self._path = path
+        self._kept = _read(path)
 
     def begin(self, key: Key) -> tuple[str, Session]:
         """Return the name of a new session, for its cookie, and the session; the oldest makes room."""
-        while len(self._sessions) >= _SESSIONS_MAX:
-            self._sessions.popitem(last=False)
+        for digest in [digest for digest, kept in self._kept.items() if not self._left_s(kept)]:
+            del self._kept[digest]
+        while len(self._kept) >= _SESSIONS_MAX:
+            self._kept.popitem(last=False)
         name = secrets.token_urlsafe(_ID_BYTES)
-        session = Session(key, self._now_s() + self.life_s, secrets.token_urlsafe(_ID_BYTES))
-        self._sessions[_digest(name)] = session
-        return name, session
+        kept = _Kept(self._wall_s(), _derived(key, "proof", name))
+        self._kept[_digest(name)] = kept
+        self._write()
+        return name, self._session(key, kept, name)
 
     def find(self, name: str) -> Session | None:
         """Return a session that is still good."""
         digest = _digest(name)
-        session = self._sessions.get(digest)
-        if session is None:
+        kept = self._kept.get(digest)
+        if kept is None:
             return None
-        if self._now_s() >= session.ends_s or session.key not in self._keyring.believed():
-            del self._sessions[digest]
-            return None
-        return session
+        if self._left_s(kept):
+            for key in self._keyring.believed():
+                if hmac.compare_digest(_derived(key, "proof", name), kept.proof):
+                    return self._session(key, kept, name)
+        del self._kept[digest]
+        self._write()
+        return None
 
     def left_s(self, session: Session) -> float:
         """Return how long a session lasts still."""
-        return max(0.0, session.ends_s - self._now_s())
+        return max(0.0, session.ends_s - self._wall_s())
 
     def end(self, name: str) -> None:
         """Forget a session."""
-        self._sessions.pop(_digest(name), None)
+        if self._kept.pop(_digest(name), None) is not None:
+            self._write()
+
+    def _left_s(self, kept: _Kept) -> float:
+        """Return how long a session lasts still; one from beyond now, as after a clock was set back, not at all."""
+        age_s = self._wall_s() - kept.began_s
+        return max(0.0, self.life_s - age_s) if age_s >= -_CLOCK_SLACK_S else 0.0
+
+    def _session(self, key: Key, kept: _Kept, name: str) -> Session:
+        return Session(key, kept.began_s + self.life_s, _derived(key, "csrf", name))
+
+    def _write(self) -> None:
+        """Keep what there is; a disk that refuses costs those who are logged in no more than the next restart does."""
+        if self._path is None:
+            return
+        try:
+            write_atomically(self._path, msgspec.json.encode(self._kept))
+        except OSError as error:
+            log.warning("logins_not_kept", file=str(self._path), reason=error.strerror)
+
+
+def _read(path: Path | None) -> OrderedDict[str, _Kept]:
+    """Return the sessions a file keeps; of one that is damaged none, so that people log in again."""
+    if path is None or not path.exists():
+        return OrderedDict()
+    try:
+        kept = msgspec.json.decode(path.read_bytes(), type=dict[str, _Kept])
+    except (OSError, ValueError) as error:
+        log.warning("logins_unreadable", file=str(path), reason=str(error))
+        return OrderedDict()
+    return OrderedDict(list(kept.items())[-_SESSIONS_MAX:])
+
+
+def _derived(key: Key, what: str, name: str) -> str:
+    """Return what only who has both the token and the cookie can tell."""
+    told = f"{what} {name}".encode("utf-8", "surrogateescape")
+    return hmac.digest(key.token.encode(), told, "sha256").hex()
 
 
 class Failures:
@@ -118,6 +179,6 @@ def network(address: str) -> str:
     return str(IPv6Address(int(parsed) >> _PREFIX_BITS << _PREFIX_BITS))
 
 
-def _digest(name: str) -> bytes:
+def _digest(name: str) -> str:
     """Return what a session is kept under: a lookup by it tells nobody how much of a guess was right."""
-    return sha256(name.encode("utf-8", "surrogateescape")).digest()
+    return sha256(name.encode("utf-8", "surrogateescape")).hexdigest()

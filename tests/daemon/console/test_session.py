@@ -6,6 +6,7 @@ import json
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -39,22 +40,26 @@ async def test_roles_sessions_and_rotation_hold_at_the_console_too(start: Nurser
     assert [row["by"]["name"] for row in daemon.status()["commands"]] == ["desk", "desk"], "told by the console, or not"
     assert {row["by"]["address"] for row in daemon.status()["commands"]} == {"127.0.0.1"}
 
-    answer = client.ask(
-        "POST",
-        "/api/login",
-        json.dumps({"token": desk}).encode(),
-        {"Origin": origin, "Content-Type": "application/json"},
-        token=None,
-    )
-    assert (answer.status, answer.body["role"], answer.body["name"]) == (200, "control", "desk")
-    cookie = f"pitboss_session={SimpleCookie(answer.headers['Set-Cookie'])['pitboss_session'].value}"
-    page = {"Cookie": cookie, "Origin": origin, "X-Pitboss-CSRF": answer.body["csrf"]}
+    page = _logged_in(client, desk)
+    cookie = page["Cookie"]
     assert client.ask("GET", "/api/live/orders", headers={"Cookie": cookie}, token=None).status == 200
     assert client.ask("POST", CONTROL, PAUSE, page, token=None).status == 202
     assert daemon.status()["commands"][-1]["by"]["name"] == "desk"
     for without in page:
         sent = {name: value for name, value in page.items() if name != without}
         assert client.ask("POST", CONTROL, RESUME, sent, token=None).status in (401, 403)
+    form = {"Cookie": cookie, "Origin": "http://127.0.0.1:1", "Content-Type": "application/x-www-form-urlencoded"}
+    for foreign in (
+        page | {"Origin": "http://127.0.0.1:1"},
+        page | {"Origin": origin.replace("127.0.0.1", "localhost")},
+        page | {"Sec-Fetch-Site": "same-site"},
+        page | {"X-Pitboss-CSRF": "x" * len(page["X-Pitboss-CSRF"])},
+        form,
+        form | {"Content-Type": "text/plain"},
+    ):
+        assert client.ask("POST", CONTROL, RESUME, foreign, token=None).status == 403, foreign
+        assert client.ask("POST", "/api/backtests/run", b"{}", foreign, token=None).status == 403
+        assert client.ask("POST", "/api/logout", headers=foreign, token=None).status == 403
     assert daemon.ask("POST", CONTROL, RESUME, page, token=None).status in (401, 403), "the core knows no cookies"
     assert daemon.status()["state"] == "paused"
 
@@ -114,6 +119,16 @@ async def test_the_console_speaks_tls_and_reaches_the_core_however_that_listens(
         async with http.post("/api/login", json=body, headers={"Origin": endpoint["console"]}) as answer:
             assert "; Secure" in answer.headers["Set-Cookie"]
     assert daemon.end() == 0
+
+
+def _logged_in(client: Client, token: str) -> dict[str, str]:
+    """Return what the page sends once somebody has logged in with a token of the desk's."""
+    asked = {"Origin": client.url, "Content-Type": "application/json"}
+    answer = client.ask("POST", "/api/login", json.dumps({"token": token}).encode(), asked, token=None)
+    assert (answer.status, answer.body["role"], answer.body["name"]) == (200, "control", "desk")
+    ((name, kept),) = SimpleCookie(answer.headers["Set-Cookie"]).items()
+    assert name == f"pitboss_session_{urlsplit(client.url).port}"
+    return {"Cookie": f"{name}={kept.value}", "Origin": client.url, "X-Pitboss-CSRF": answer.body["csrf"]}
 
 
 def _endpoint(folder: Path) -> dict[str, str] | None:

@@ -21,6 +21,7 @@ CONTROL = "a-token-that-may-command"
 READ = "a-token-that-may-read"
 INTERNAL = "a-token-of-the-process-itself"
 HERE = "127.0.0.1:8788"
+COOKIE = "pitboss_session_8788"
 
 
 class Clock:
@@ -48,7 +49,7 @@ def keyring(tmp_path: Path) -> Keyring:
 @pytest.fixture
 def gate(keyring: Keyring, clock: Clock) -> Gate:
     """Return a gate that listens on an address of its own behind a proxy."""
-    terms: Any = {"internal": INTERNAL, "failures_max": 3, "session_s": 60.0, "now_s": clock}
+    terms: Any = {"internal": INTERNAL, "failures_max": 3, "session_s": 60.0, "now_s": clock, "wall_s": clock}
     return Gate(keyring, "192.0.2.7", ("Desk.example",), **terms)
 
 
@@ -101,7 +102,7 @@ def test_the_right_token_under_another_scheme_is_refused(gate: Gate, scheme: str
 @pytest.mark.parametrize("given", ["\udcff", "\udce9t\udce9", "é", "\U0001f511", "\x00", CONTROL + "\udc80"])
 def test_a_token_of_any_bytes_is_compared_not_raised_over(gate: Gate, given: str) -> None:
     assert status(ask(gate, Authorization=bearer(given))) == 401
-    assert status(ask(gate, Cookie=f"pitboss_session={given}")) == 401
+    assert status(ask(gate, Cookie=f"{COOKIE}={given}")) == 401
 
 
 def test_each_token_has_a_role_and_a_name(gate: Gate) -> None:
@@ -191,7 +192,7 @@ def test_too_many_wrong_tokens_have_to_wait_and_the_right_one_has_not(gate: Gate
 def test_who_shows_nothing_or_an_old_cookie_is_no_guesser(gate: Gate) -> None:
     for _ in range(10):
         assert status(ask(gate)) == 401
-        assert status(ask(gate, Cookie="pitboss_session=old")) == 401
+        assert status(ask(gate, Cookie=f"{COOKIE}=old")) == 401
     assert status(ask(gate, Authorization=bearer("wrong"))) == 401
 
 
@@ -249,14 +250,14 @@ def test_without_an_internal_token_nobody_speaks_for_others(keyring: Keyring) ->
 def session(gate: Gate) -> dict[str, str]:
     """Return the headers our own page sends once it has logged in."""
     name, began = gate.sessions.begin(gate.key_of(CONTROL, "203.0.113.5"))
-    return {"Cookie": f"pitboss_session={name}", CSRF_HEADER.replace("-", "_"): began.csrf, "Origin": f"http://{HERE}"}
+    return {"Cookie": f"{COOKIE}={name}", CSRF_HEADER.replace("-", "_"): began.csrf, "Origin": f"http://{HERE}"}
 
 
 def test_a_cookie_stands_for_the_token_it_was_given_for(gate: Gate, session: dict[str, str]) -> None:
     caller = Caller("control", "control", "203.0.113.5")
     assert ask(gate, Cookie=session["Cookie"]) == caller
     assert ask(gate, "control", "POST", **session) == caller
-    several = f"a=b; pitboss_session=of-another-port; {session['Cookie']}; c"
+    several = f"a=b; pitboss_session_1=of-another-port; {COOKIE}=of-none; {session['Cookie']}; c"
     assert ask(gate, Cookie=several) == caller
 
 
@@ -266,15 +267,60 @@ def test_a_cookie_ends_with_its_time_its_token_and_its_logout(gate: Gate, clock:
 
     reading, commanding, leaving = begin(READ), begin(CONTROL), begin(READ)
     gate.sessions.end(leaving)
-    assert status(ask(gate, Cookie=f"pitboss_session={leaving}")) == 401
+    assert status(ask(gate, Cookie=f"{COOKIE}={leaving}")) == 401
     rotate(tmp_path, "control")
-    assert status(ask(gate, Cookie=f"pitboss_session={commanding}")) == 401
+    assert status(ask(gate, Cookie=f"{COOKIE}={commanding}")) == 401
     (tmp_path / "control.token").write_text(CONTROL)
-    assert status(ask(gate, Cookie=f"pitboss_session={commanding}")) == 401, "what is over does not come back"
-    assert status(ask(gate, Cookie=f"pitboss_session={reading}")) == 200
+    assert status(ask(gate, Cookie=f"{COOKIE}={commanding}")) == 401, "what is over does not come back"
+    assert status(ask(gate, Cookie=f"{COOKIE}={reading}")) == 200
     clock.now_s += 60
-    assert status(ask(gate, Cookie=f"pitboss_session={reading}")) == 401
-    assert gate.sessions._sessions == {}
+    assert status(ask(gate, Cookie=f"{COOKIE}={reading}")) == 401
+    assert gate.sessions._kept == {}
+
+
+def test_sessions_outlast_the_process_but_neither_logout_nor_their_token(
+    keyring: Keyring, clock: Clock, tmp_path: Path
+) -> None:
+    path = tmp_path / "logins.json"
+
+    def started() -> Gate:
+        return Gate(keyring, "127.0.0.1", (), session_s=60.0, sessions_kept=path, wall_s=clock)
+
+    def good(gate: Gate) -> list[str]:
+        return [name for name, cookie_ in held.items() if gate.sessions.find(cookie_) is not None]
+
+    first = started()
+    held, words = {}, {}
+    for name, token in [("left", READ), ("read", READ), ("command", CONTROL)]:
+        held[name], began = first.sessions.begin(first.key_of(token, "x"))
+        words[name] = began.csrf
+    first.sessions.end(held["left"])
+    clock.now_s += 20
+
+    second = started()
+    assert good(second) == ["read", "command"]
+    found = second.sessions.find(held["command"])
+    assert found is not None
+    assert (found.key.role, found.csrf, second.sessions.left_s(found)) == ("control", words["command"], 40)
+    assert len({*words.values(), *held.values()}) == 6, "no word is another's, or a cookie"
+    kept = path.read_text()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert not any(secret in kept for secret in (*words.values(), *held.values(), READ, CONTROL))
+
+    rotate(tmp_path, "control")
+    assert good(started()) == ["read"]
+    (tmp_path / "control.token").write_text(CONTROL)
+    assert good(started()) == ["read"], "what is over does not come back"
+    clock.now_s -= 120
+    assert good(started()) == [], "begun in the future"
+    for damaged in (b"", b"[]", b'{"a": [1]}', b"\xff"):
+        path.write_bytes(damaged)
+        name, _ = started().sessions.begin(keyring.believed()[0])
+        assert started().sessions.find(name) is not None
+    path.unlink()
+    path.mkdir()
+    name, _ = (last := started()).sessions.begin(keyring.believed()[0])
+    assert last.sessions.find(name) is not None, "a disk that refuses locks nobody out"
 
 
 def test_sessions_are_bounded(gate: Gate) -> None:
@@ -335,14 +381,14 @@ def test_the_session_of_one_does_not_vouch_for_the_csrf_of_another(gate: Gate, s
     assert status(ask(gate, "control", "POST", **session | {"X_Pitboss_CSRF": other.csrf})) == 403
 
 
-def test_a_cookie_is_for_this_site_and_no_script() -> None:
-    assert cookie("x", 60, secure=True) == ("pitboss_session=x; Path=/; Max-Age=60; HttpOnly; SameSite=Strict; Secure")
-    assert cookie("", 0, secure=False) == "pitboss_session=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict"
-    assert cookies({"Cookie": ";;=;pitboss_session;pitboss_session=;pitboss_session=a=b; PITBOSS_SESSION=c"}) == [
-        "",
-        "",
-        "a=b",
-    ]
+def test_a_cookie_is_for_this_address_and_no_script() -> None:
+    assert cookie(HERE, "x", 60, secure=True) == (f"{COOKIE}=x; Path=/; Max-Age=60; HttpOnly; SameSite=Strict; Secure")
+    assert cookie("desk", "", 0, secure=False) == "pitboss_session=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict"
+    assert cookie("[::1]:99", "x", 1, secure=False).startswith("pitboss_session_99=x;")
+    assert cookie("[::1]", "x", 1, secure=False).startswith("pitboss_session=x;")
+    sent = ";;=;pitboss_session;pitboss_session=;pitboss_session=a=b; PITBOSS_SESSION=c; pitboss_session_1=d"
+    assert cookies({"Cookie": sent, "Host": "desk"}) == ["", "", "a=b"]
+    assert cookies({"Cookie": sent, "Host": "desk:1"}) == ["d"], "each daemon of a machine has its own"
     assert len(cookies({"Cookie": "pitboss_session=x;" * 1_000})) == 8
 
 
