@@ -138,11 +138,7 @@ async def _backtest(console: Console, _: web.Request, asked: BacktestAsked) -> t
     if found is None:
         raise RefusedError(HTTPStatus.NOT_FOUND, f"backtest {asked.id} was just removed")
     request, result = found
-    return t.Backtest(
-        row=row,
-        request=msgspec.json.decode(request, type=t.BacktestRequest),
-        result=None if result is None else msgspec.json.decode(result, type=t.BacktestResult),
-    )
+    return t.Backtest(row=row, request=request, result=result)
 
 
 async def _cancel(console: Console, _: web.Request, asked: BacktestAsked) -> t.BacktestRow:
@@ -163,7 +159,7 @@ async def _result(console: Console, number: int) -> t.BacktestResult:
     found = await console.jobs.read(lambda: console.jobs.store.details(number))
     if found is None or found[1] is None:
         raise RefusedError(HTTPStatus.CONFLICT, f"backtest {number} has no results: it is {row.state}")
-    return msgspec.json.decode(found[1], type=t.BacktestResult)
+    return found[1]
 
 
 def _list(name: str) -> Handler:

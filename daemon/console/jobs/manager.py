@@ -7,15 +7,11 @@ whatever else ends it - itself, a limit, a command, the system, the console's ow
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import sqlite3
-import sys
 import time
 from collections import deque
 from contextlib import suppress
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -23,11 +19,13 @@ import structlog
 
 from daemon.console import backtest_types as t
 from daemon.console.jobs.asking import job_of
+from daemon.console.jobs.child import Child
 from daemon.console.jobs.store import FILE_NAME, Store, encode
 from daemon.control.refusal import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
     from typing import TypeVar
 
     from config.schema import Backtests
@@ -36,14 +34,10 @@ if TYPE_CHECKING:
     Found = TypeVar("Found")
 
 SECTION = "backtests"
-_ROOT = Path(__file__).resolve().parents[3]
-_PROGRAM = f"import sys; sys.path.insert(0, {str(_ROOT)!r}); from daemon.console.jobs.worker import main; main()"
-_LINE_BYTES_MAX = 1 << 16
-_TAIL_BYTES = 4_096
-_WORDS_MAX = 300
-_THREADS = ("POLARS_MAX_THREADS", "NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-"""A backtest has one thread, so that others have the remaining processors."""
-_decode_news = msgspec.json.Decoder(t.JobNews).decode
+_OPEN_S = 1.0
+"""So long the console waits for the database before it answers without."""
+_PAUSE_S = 0.2
+_PAUSE_MAX_S = 10.0
 
 log = structlog.get_logger()
 
@@ -67,33 +61,59 @@ class Jobs:
         self._queue: deque[int] = deque()
         self._running: dict[int, _Running] = {}
         self._asking = asyncio.Lock()
+        self._cancelling = asyncio.Lock()
         self._trouble = "they are just being read"
-        self._closing = False
+        self._opening: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
 
     async def open(self) -> None:
-        """Take up what was: what waited goes on waiting, what ran is lost."""
-        try:
-            self._rows = await asyncio.to_thread(self.store.open)
-            for row in list(self._rows.values()):
-                if row.state == "running":
-                    reason = "the console ended while it ran"
-                    lost = msgspec.structs.replace(row, state="lost", ended_ns=time.time_ns(), pid=None, error=reason)
-                    self._rows[row.id] = await asyncio.to_thread(self.store.put, lost)
-        except sqlite3.Error as error:
-            self._trouble = f"{FILE_NAME}: {error}"
-            log.warning("backtests_unreadable", error=str(error))
+        """Take up what was: what waited goes on waiting, what ran is lost. Where that takes long, go on meanwhile."""
+        self._opening = asyncio.create_task(self._open())
+        await asyncio.wait({self._opening}, timeout=_OPEN_S)
+
+    async def _open(self) -> None:
+        rows = await self._insist(self._take_up, self._closing)
+        if rows is None:
             return
+        self._rows = rows
         self._trouble = ""
-        self._queue.extend(row.id for row in self._rows.values() if row.state == "queued")
+        self._queue.extend(row.id for row in rows.values() if row.state == "queued")
         self._tell()
         self._start_next()
 
+    def _take_up(self) -> dict[int, t.BacktestRow]:
+        rows = self.store.open()
+        for row in list(rows.values()):
+            if row.state == "running":
+                reason = "the console ended while it ran"
+                lost = msgspec.structs.replace(row, state="lost", ended_ns=time.time_ns(), pid=None, error=reason)
+                rows[row.id] = self.store.put(lost)
+        return rows
+
+    async def _insist(self, write: Callable[[], Found], nobody_waits: asyncio.Event) -> Found | None:
+        """Return what `write` returns once the database lets it; None if nobody waits for it any more."""
+        pause_s = _PAUSE_S
+        while not nobody_waits.is_set():
+            try:
+                return await asyncio.to_thread(write)
+            except sqlite3.Error as error:
+                if pause_s == _PAUSE_S:
+                    log.warning("backtests_delayed", error=str(error))
+                if self._trouble:
+                    self._trouble = f"{FILE_NAME}: {error}"
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await nobody_waits.wait()
+            pause_s = min(2 * pause_s, _PAUSE_MAX_S)
+        return None
+
     async def close(self) -> None:
         """End what runs; the next console tells that it is lost."""
-        self._closing = True
+        self._closing.set()
         for running in self._running.values():
-            running.kill()
-        await asyncio.gather(*(running.task for running in self._running.values()), return_exceptions=True)
+            running.end()
+        tasks = [running.task for running in self._running.values()]
+        await asyncio.gather(*tasks, *([self._opening] if self._opening else []), return_exceptions=True)
 
     # --- what may be asked --------------------------------------------------------------------------
 
@@ -169,20 +189,33 @@ class Jobs:
         """End one that waits or runs; return how it stands then.
 
         Raises:
-            RefusedError: there is none of that number, or it has ended.
+            RefusedError: there is none of that number, it has ended, or that cannot be kept.
         """
-        row = self.row(number)
-        running = self._running.get(number)
-        if running is not None:
-            running.cancelled = True
-            running.kill()
-            await asyncio.wait({running.task})
-        elif row.state == "queued":
-            self._queue.remove(number)
-            await self._keep(msgspec.structs.replace(row, state="cancelled", ended_ns=time.time_ns()))
-        else:
-            raise RefusedError(HTTPStatus.CONFLICT, f"backtest {number} has ended: it is {row.state}")
-        return self.row(number)
+        async with self._cancelling:
+            row = self.row(number)
+            if row.state in t.ENDED:
+                raise RefusedError(HTTPStatus.CONFLICT, f"backtest {number} has ended: it is {row.state}")
+            running = self._running.get(number)
+            if running is None:
+                return await self._cancel_waiting(row)
+        running.cancelled = True
+        running.end()
+        await running.over.wait()
+        return running.row or self.row(number)
+
+    async def _cancel_waiting(self, row: t.BacktestRow) -> t.BacktestRow:
+        place = self._queue.index(row.id)
+        del self._queue[place]  # or its turn may come meanwhile
+        row = msgspec.structs.replace(row, state="cancelled", ended_ns=time.time_ns())
+        try:
+            row = await self.read(lambda: self.store.put(row))
+        except RefusedError:
+            self._queue.insert(place, row.id)
+            self._start_next()
+            raise
+        self._show(row)
+        await self._trim()
+        return row
 
     async def remove(self, number: int) -> t.BacktestRow:
         """Forget one that has ended, with its results; return what it was.
@@ -205,97 +238,85 @@ class Jobs:
             raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, f"backtests cannot be read: {self._trouble}")
 
     def _start_next(self) -> None:
-        while self._queue and len(self._running) < self._settings.running_max and not self._closing:
+        while self._queue and len(self._running) < self._settings.running_max and not self._closing.is_set():
             number = self._queue.popleft()
             running = self._running[number] = _Running()
             running.task = asyncio.create_task(self._run(number, running))
 
     async def _run(self, number: int, running: _Running) -> None:
         """Run one to its end, whatever that is."""
+        error = ""
         try:
-            job, asked = await asyncio.to_thread(self._wanted, number)
-            timeout_s = min(self._settings.timeout_s, asked.timeout_s or self._settings.timeout_s)
-            state, error = await self._supervise(number, job, running, timeout_s)
-            if not self._closing:
-                row = msgspec.structs.replace(
-                    self._rows[number], state=state, ended_ns=time.time_ns(), pid=None, error=error
-                )
-                await self._keep(row)
-                await self._trim()
-        except (OSError, sqlite3.Error) as error:
-            log.warning("backtest_failed", id=number, error=str(error))
-            failed = {"state": "failed", "ended_ns": time.time_ns(), "pid": None, "error": f"it cannot be run: {error}"}
-            self._show(msgspec.structs.replace(self._rows[number], **failed))
+            error = await self._compute(number, running)
+        except Exception as failure:  # noqa: BLE001 - whatever it is, nothing stays running for ever
+            log.warning("backtest_failed", id=number, error=str(failure))
+            error = f"it cannot be run: {failure}"
+        try:
+            await self._keep_end(number, running, error)
+            await self._trim()
         finally:
+            running.over.set()
             del self._running[number]
             self._start_next()
 
-    def _wanted(self, number: int) -> tuple[t.JobSpec, t.BacktestRequest]:
+    async def _compute(self, number: int, running: _Running) -> str:
+        """Start its process and wait for its end; return why it has come to nothing, if it has."""
+        found = await self._insist(lambda: self._wanted(number), running.left)
+        row = msgspec.structs.replace(self._rows[number], state="running", started_ns=time.time_ns())
+        if found is None or await self._insist(lambda: self.store.put(row), running.left) is None:
+            return ""
+        job, timeout_s = found
+
+        def on_start(pid: int) -> None:
+            log.info("backtest_started", id=number, pid=pid, strategy=row.strategy)
+            self._show(msgspec.structs.replace(row, pid=pid))
+
+        def on_news(news: t.JobNews) -> None:
+            row = self._rows[number]
+            done, total = news.done or row.bars_done, news.total or row.bars_total
+            self._show(msgspec.structs.replace(row, bars_done=done, bars_total=total))
+
+        running.child = Child(on_start, on_news)
+        error = await running.child.run(encode(job), timeout_s)
+        log.info("backtest_ended", id=number, reason=error)
+        return error
+
+    def _wanted(self, number: int) -> tuple[t.JobSpec, float]:
         details = self.store.details(number)
         assert details is not None, number
         job = msgspec.structs.replace(msgspec.json.decode(self.store.job(number), type=t.JobSpec), id=number)
-        return job, msgspec.json.decode(details[0], type=t.BacktestRequest)
+        return job, min(self._settings.timeout_s, details[0].timeout_s or self._settings.timeout_s)
 
-    async def _supervise(self, number: int, job: t.JobSpec, running: _Running, timeout_s: float) -> tuple[t.State, str]:
-        """Start its process and watch it; return how it ended, and why."""
-        kills = _kills_by_the_system()
-        process = running.process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",
-            "-c",
-            _PROGRAM,
-            str(os.getpid()),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            cwd="/",  # the name of a series is then no file's, wherever the daemon was started
-            env=os.environ | dict.fromkeys(_THREADS, "1"),
-            limit=_LINE_BYTES_MAX,
-            start_new_session=True,
+    async def _keep_end(self, number: int, running: _Running, error: str) -> None:
+        """Store how one has ended, unless its process has already stored that it is done, and show it."""
+        if self._closing.is_set():
+            return
+        state: t.State = "cancelled" if running.cancelled else "failed"
+        reason = "" if running.cancelled else error
+        ended = msgspec.structs.replace(
+            self._rows[number], state=state, ended_ns=time.time_ns(), pid=None, error=reason
         )
-        log.info("backtest_started", id=number, pid=process.pid, strategy=self._rows[number].strategy)
-        if running.cancelled or self._closing:
-            running.kill()
-        started = {"state": "running", "started_ns": time.time_ns(), "pid": process.pid}
-        await self._keep(msgspec.structs.replace(self._rows[number], **started))
-        news = _News()
-        timed_out = False
-        tail = asyncio.create_task(_tail(process.stderr))
         try:
-            async with asyncio.timeout(timeout_s):
-                await _send(process.stdin, encode(job))
-                await self._listen(number, process.stdout, news)
-        except TimeoutError:
-            timed_out = True
-            running.kill()
-        code = await process.wait()
-        words = await tail
-        log.info("backtest_ended", id=number, pid=process.pid, exit_code=code)
-        if running.cancelled:
-            return "cancelled", ""
-        if timed_out:
-            return "failed", f"it took longer than {timeout_s:g} s (backtests.timeout_s)"
-        return "failed", news.error or _reason(code, words, by_system=_kills_by_the_system() > kills)
-
-    async def _listen(self, number: int, stream: asyncio.StreamReader | None, news: _News) -> None:
-        assert stream is not None
-        while line := await stream.readline():
-            try:
-                one = _decode_news(line)
-            except msgspec.DecodeError:
-                continue  # something a library has printed
-            news.error = one.error or news.error
-            row = self._rows[number]
-            done, total = one.done or row.bars_done, one.total or row.bars_total
-            self._show(msgspec.structs.replace(row, bars_done=done, bars_total=total))
-
-    async def _keep(self, row: t.BacktestRow) -> None:
-        """Store how one stands, unless its process has already stored that it is done, and show it."""
-        self._show(await asyncio.to_thread(self.store.put, row))
+            running.row = await asyncio.to_thread(self.store.put, ended)
+        except sqlite3.Error:
+            running.row = ended
+            self._show(ended)
+            running.over.set()
+            kept = await self._insist(lambda: self.store.put(ended), self._closing)
+            if kept is None or number not in self._rows:
+                return
+            running.row = kept
+        self._show(running.row)
 
     async def _trim(self) -> None:
+        """Forget what is too much; if the database does not let us, the next time."""
         ended = [number for number, row in sorted(self._rows.items()) if row.state in t.ENDED]
-        for number in await asyncio.to_thread(self.store.trim, ended, self._settings):
+        try:
+            removed = await asyncio.to_thread(self.store.trim, ended, self._settings)
+        except sqlite3.Error as error:
+            log.warning("backtests_delayed", error=str(error))
+            return
+        for number in removed:
             self._rows.pop(number, None)
         self._tell()
 
@@ -313,59 +334,18 @@ class _Running:
 
     def __init__(self) -> None:
         self.task: asyncio.Task[None]
-        self.process: asyncio.subprocess.Process | None = None
+        self.child: Child | None = None
+        """Its process, once it is to be started."""
+        self.row: t.BacktestRow | None = None
+        """How it has ended."""
         self.cancelled = False
+        self.left = asyncio.Event()
+        """Set once nobody waits for it any more."""
+        self.over = asyncio.Event()
+        """Set once it is known how it has ended."""
 
-    def kill(self) -> None:
-        """End its process, and whatever that has started."""
-        if self.process is not None and self.process.returncode is None:
-            with suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-
-
-class _News:
-    """What a process has said of its end."""
-
-    def __init__(self) -> None:
-        self.error = ""
-
-
-async def _send(stream: asyncio.StreamWriter | None, job: bytes) -> None:
-    assert stream is not None
-    with suppress(ConnectionError):
-        stream.write(job)
-        stream.write_eof()
-        await stream.drain()
-
-
-async def _tail(stream: asyncio.StreamReader | None) -> str:
-    """Return the last line of what a process has complained of."""
-    assert stream is not None
-    kept = b""
-    while more := await stream.read(_TAIL_BYTES):
-        kept = (kept + more)[-_TAIL_BYTES:]
-    lines = kept.decode(errors="replace").strip().splitlines()
-    return "".join(character for character in lines[-1] if character.isprintable())[:_WORDS_MAX] if lines else ""
-
-
-def _reason(code: int, words: str, *, by_system: bool) -> str:
-    """Say why a process ended that has not said so itself."""
-    said = f": {words}" if words else ""
-    if code == -signal.SIGKILL and by_system:
-        return "its process was killed by the system, because memory ran out"
-    if code == -signal.SIGKILL:
-        return "its process was killed (SIGKILL), by somebody, or by the system because memory ran out"
-    if code == -signal.SIGABRT:
-        return f"its process broke off (SIGABRT), as it does when memory runs out (backtests.memory_mb_max){said}"
-    if code < 0:
-        return f"its process was ended by {signal.Signals(-code).name}{said}"
-    return f"its process ended with exit code {code} and no results{said}"
-
-
-def _kills_by_the_system() -> int:
-    """Return how many processes the system has killed since it was started, as memory ran out."""
-    try:
-        lines = Path("/proc/vmstat").read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
+    def end(self) -> None:
+        """End it."""
+        self.left.set()
+        if self.child is not None:
+            self.child.kill()

@@ -50,6 +50,9 @@ CREATE TABLE IF NOT EXISTS pieces (
 
 encode = msgspec.json.Encoder(decimal_format="number").encode
 _decode_row = msgspec.json.Decoder(t.BacktestRow).decode
+_decode_asked = msgspec.json.Decoder(t.BacktestRequest).decode
+_decode_result = msgspec.json.Decoder(t.BacktestResult).decode
+_decode_rows = msgspec.json.Decoder(list[Any]).decode
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -84,8 +87,7 @@ class Store:
                 raise sqlite3.DatabaseError(message)
             db.execute("PRAGMA journal_mode = WAL")
             db.executescript(f"{_SCHEMA}PRAGMA user_version = {_VERSION};")
-            found = db.execute("SELECT row FROM backtests ORDER BY id").fetchall()
-        rows = [_decode_row(row) for (row,) in found]
+            rows = [_decode_row(row) for (row,) in db.execute("SELECT row FROM backtests ORDER BY id").fetchall()]
         return {row.id: row for row in rows}
 
     def add(self, key: str | None, asked: bytes, job: bytes, row: t.BacktestRow) -> t.BacktestRow:
@@ -111,12 +113,13 @@ class Store:
             found: bytes = db.execute("SELECT job FROM backtests WHERE id = ?", (number,)).fetchone()[0]
         return found
 
-    def details(self, number: int) -> tuple[bytes, bytes | None] | None:
+    def details(self, number: int) -> tuple[t.BacktestRequest, t.BacktestResult | None] | None:
         """Return request and result of a backtest; None if it is not there any more."""
         with self._connected() as db:
-            sql = "SELECT asked, result FROM backtests WHERE id = ?"
-            found: tuple[bytes, bytes | None] | None = db.execute(sql, (number,)).fetchone()
-        return found
+            found = db.execute("SELECT asked, result FROM backtests WHERE id = ?", (number,)).fetchone()
+            if found is None:
+                return None
+            return _decode_asked(found[0]), None if found[1] is None else _decode_result(found[1])
 
     def put(self, row: t.BacktestRow) -> t.BacktestRow:
         """Keep how a backtest stands, unless it is done already; return how it stands."""
@@ -174,7 +177,7 @@ class Store:
         with self._connected() as db:
             sql = "SELECT payload FROM pieces WHERE backtest = ? AND list = ? AND piece BETWEEN ? AND ? ORDER BY piece"
             found = db.execute(sql, (number, name, *pieces)).fetchall()
-        rows = [row for (payload,) in found for row in msgspec.json.decode(zlib.decompress(payload), type=list[Any])]
+            rows = [row for (payload,) in found for row in _decode_rows(zlib.decompress(payload))]
         skip = cursor - pieces[0] * PIECE_ROWS
         return rows[skip : skip + limit]
 
@@ -190,7 +193,11 @@ class Store:
         with closing(sqlite3.connect(self.path, timeout=_BUSY_S)) as db:
             db.execute("PRAGMA foreign_keys = ON")
             db.execute("PRAGMA synchronous = NORMAL")
-            yield db
+            try:
+                yield db
+            except (msgspec.DecodeError, UnicodeDecodeError, zlib.error) as error:
+                message = f"what is kept is damaged: {error}"
+                raise sqlite3.DatabaseError(message) from error
 
 
 def pieces_of(name: str, rows: Sequence[Any]) -> Iterator[Piece]:
