@@ -29,6 +29,7 @@ from daemon.control.login import Login
 from daemon.control.protocol import CONNECTIONS_MAX, JsonRunner, json_answer
 from daemon.control.security import SECURE_HEADERS, Gate
 from daemon.control.sessions import FILE_NAME as SESSIONS_KEPT
+from daemon.control.sites import site_of
 from daemon.control.tls import REFRESH_S, certificate_of
 
 if TYPE_CHECKING:
@@ -124,8 +125,7 @@ class ConsoleServer:
         await self._console.core.open()
         await self._console.jobs.open()
         await self._runner.setup()
-        tls = None if self._certificate is None else self._certificate.context
-        await web.SockSite(self._runner, listener, ssl_context=tls).start()
+        await site_of(self._runner, listener, self._certificate).start()
         self._tasks = [asyncio.create_task(self._refresh())]
         if self._console.hello.settings.alerts.targets:
             telling = asyncio.create_task(self._tell())

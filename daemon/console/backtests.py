@@ -20,6 +20,7 @@ from daemon.console.jobs.points import thinned
 from daemon.console.routes import Handler, Route
 from daemon.console.types import BacktestBars, BacktestEquity, Page
 from daemon.control.guard import caller_of
+from daemon.control.protocol import body_of
 from daemon.control.refusal import RefusedError
 
 if TYPE_CHECKING:
@@ -113,11 +114,7 @@ async def _run(console: Console, request: web.Request, _: object) -> t.BacktestT
     if len(key) > _KEY_CHARS_MAX or not key.isprintable():
         reason = f"Idempotency-Key: at most {_KEY_CHARS_MAX} printable characters"
         raise RefusedError(HTTPStatus.BAD_REQUEST, reason)
-    try:
-        body = await request.read()
-    except web.RequestPayloadError as error:
-        raise RefusedError(HTTPStatus.BAD_REQUEST, "the body cannot be decoded as its headers say") from error
-    return await console.jobs.ask(read_request(body), key, caller_of(request).name)
+    return await console.jobs.ask(read_request(await body_of(request)), key, caller_of(request).name)
 
 
 async def _backtests(console: Console, _: web.Request, asked: BacktestsAsked) -> Page[t.BacktestRow]:

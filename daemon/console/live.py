@@ -11,6 +11,7 @@ from aiohttp import web
 from daemon.console import types as t
 from daemon.console.routes import Handler, Nothing, Route
 from daemon.control.guard import caller_of
+from daemon.control.protocol import body_of
 from daemon.control.refusal import RefusedError
 from daemon.control.security import SECURE_HEADERS
 from daemon.control.types import Status
@@ -69,10 +70,7 @@ async def _status(console: Console, request: web.Request, _: Nothing) -> web.Res
 
 
 async def _control(console: Console, request: web.Request, _: Nothing) -> web.Response:
-    try:
-        body = await request.read()
-    except web.RequestPayloadError as error:
-        raise RefusedError(HTTPStatus.BAD_REQUEST, "the body cannot be decoded as its headers say") from error
+    body = await body_of(request)
     headers = {"Content-Type": "application/json"}
     if "Idempotency-Key" in request.headers:
         headers["Idempotency-Key"] = request.headers["Idempotency-Key"]

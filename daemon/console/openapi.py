@@ -33,7 +33,10 @@ _WITH_TOKEN = {
     HTTPStatus.UNAUTHORIZED: "no token, or another one",
     HTTPStatus.TOO_MANY_REQUESTS: "too many wrong tokens from this address; the right one is let in",
 }
-_WITH_BODY = {HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "the body is larger than console.body_bytes_max"}
+_WITH_BODY = {
+    HTTPStatus.REQUEST_TIMEOUT: "the body did not come in time",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "the body is larger than console.body_bytes_max",
+}
 _JSON = "application/json"
 _ABOUT = """The console of a running pitboss daemon. Every answer but pages and streams is JSON; what cannot be answered
 as asked gets a 4xx, or a 503, and one sentence. Money and quantities are exact decimals, written as JSON numbers.

@@ -42,7 +42,10 @@ class Guard:
         try:
             return await handler(request)
         except RefusedError as refused:
-            return json_answer({"error": refused.reason}, refused.status, refused.headers)
+            answer = json_answer({"error": refused.reason}, refused.status, refused.headers)
+            if refused.status == HTTPStatus.REQUEST_TIMEOUT:
+                answer.force_close()
+            return answer
         except web.HTTPRequestEntityTooLarge:
             reason = f"the body is larger than {self._body_bytes_max} bytes"
             return json_answer({"error": reason}, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)

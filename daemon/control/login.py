@@ -10,7 +10,7 @@ from aiohttp import web
 
 from daemon.control.guard import caller_of
 from daemon.control.keys import Role
-from daemon.control.protocol import address_of, json_answer
+from daemon.control.protocol import address_of, body_of, json_answer
 from daemon.control.refusal import RefusedError
 from daemon.control.security import cookie, cookies, same_origin
 
@@ -62,8 +62,8 @@ class Login:
         if request.content_type != "application/json":
             raise RefusedError(_BAD, "the body must be JSON, and its Content-Type say so")
         try:
-            asked = msgspec.json.decode(await request.read(), type=LoginRequest)
-        except (msgspec.DecodeError, UnicodeDecodeError, web.RequestPayloadError, RecursionError) as error:
+            asked = msgspec.json.decode(await body_of(request), type=LoginRequest)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise RefusedError(_BAD, 'the body must be {"token": "..."}') from error  # the error could quote the token
         key = self._gate.key_of(asked.token.strip(), address_of(request))
         name, session = self._gate.sessions.begin(key)

@@ -6,6 +6,7 @@ in the log that quotes the request, an `Authorization` header included. Here bot
 
 from __future__ import annotations
 
+import asyncio
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,10 @@ import msgspec
 import structlog
 from aiohttp import web
 
+from daemon.control.refusal import RefusedError
 from daemon.control.security import SECURE_HEADERS
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Awaitable, Callable
 
     from aiohttp.web_request import BaseRequest
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 CONNECTIONS_MAX = 128
 """Open at once, besides those that a server keeps open by intention."""
+BODY_WITHIN_S = 10.0
+"""A body that takes longer to come is not waited for."""
 _KEEPALIVE_S = 75.0
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -49,13 +52,32 @@ def address_of(request: web.Request) -> str:
     return request.remote or "unix"
 
 
+async def body_of(request: web.Request) -> bytes:
+    """Return the body of a request.
+
+    Raises:
+        RefusedError: it does not come within `BODY_WITHIN_S`, or is not what its headers say.
+    """
+    try:
+        async with asyncio.timeout(BODY_WITHIN_S):
+            return await request.read()
+    except TimeoutError as error:
+        reason = f"the body did not come within {BODY_WITHIN_S:g} s"
+        raise RefusedError(HTTPStatus.REQUEST_TIMEOUT, reason) from error
+    except web.RequestPayloadError as error:
+        raise RefusedError(HTTPStatus.BAD_REQUEST, "the body cannot be decoded as its headers say") from error
+    except ConnectionError as error:
+        raise RefusedError(HTTPStatus.BAD_REQUEST, "the connection ended before the body did") from error
+
+
 class JsonRunner(web.AppRunner):
     """Runs an application whose every answer is JSON, also to what never becomes a request.
 
     Args:
         app: the application.
         outermost: called with every request and the application's own handler.
-        connections_max: so many are open at once; the one that has waited longest without a request makes room.
+        connections_max: so many are open at once; the oldest whose client has yet to ask, or to end his request, makes
+            room.
     """
 
     __slots__ = ("_connections_max", "_outermost")
@@ -95,18 +117,18 @@ class _JsonServer(web.Server):
         super().connection_made(handler, transport)
         if len(self._connections) <= self._connections_max:
             return
-        waiting = next(one for one in self._connections if isinstance(one, _JsonProtocol) and one.is_idle)
+        waiting = next(one for one in self._connections if isinstance(one, _JsonProtocol) and one.is_waited_for)
         del self._connections[waiting]  # it is told of its end a little later, and others come meanwhile
-        waiting.abort()
+        self._loop.call_soon(waiting.abort)  # it may be the newest itself, which is only just beginning
 
 
 class _JsonProtocol(web.RequestHandler):
     __slots__ = ()
 
     @property
-    def is_idle(self) -> bool:
-        """Whether no request of it is being answered."""
-        return self._current_request is None
+    def is_waited_for(self) -> bool:
+        """Whether the next word is the client's: no request is being answered that has come whole."""
+        return self._current_request is None or not self._current_request.content.is_eof()
 
     def abort(self) -> None:
         """Cut the connection off."""

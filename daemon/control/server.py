@@ -22,9 +22,10 @@ from actors.control import action_of
 from actors.messages import Sender
 from config.errors import UserError
 from daemon.control.guard import Guard, caller_of
-from daemon.control.protocol import JsonRunner, json_answer
+from daemon.control.protocol import JsonRunner, body_of, json_answer
 from daemon.control.refusal import RefusedError
 from daemon.control.requests import read_command
+from daemon.control.sites import site_of
 from daemon.control.tls import REFRESH_S, certificate_of
 from daemon.control.unix import SCHEME, reserve_unix
 
@@ -92,11 +93,11 @@ class ControlServer:
             self._listeners = reserve_addresses(self._settings, self._state_dir, self._port)
         for listener in self._listeners:
             is_unix = listener.family == socket.AF_UNIX
-            tls = None if is_unix or self._certificate is None else self._certificate.context
-            await web.SockSite(self._runner, listener, ssl_context=tls).start()
+            certificate = None if is_unix else self._certificate
+            await site_of(self._runner, listener, certificate).start()
             if not is_unix:
                 host, self._port = listener.getsockname()[:2]
-                scheme = "http" if tls is None else "https"
+                scheme = "http" if certificate is None else "https"
                 self.url = f"{scheme}://[{host}]:{self._port}" if ":" in host else f"{scheme}://{host}:{self._port}"
             elif not self._settings.tcp:
                 self.url = f"{SCHEME}{listener.getsockname()}"
@@ -153,11 +154,7 @@ class ControlServer:
         if len(key) > _KEY_CHARS_MAX or not key.isprintable():
             reason = f"Idempotency-Key: at most {_KEY_CHARS_MAX} printable characters"
             raise RefusedError(HTTPStatus.BAD_REQUEST, reason)
-        try:
-            body = await request.read()
-        except web.RequestPayloadError as error:
-            raise RefusedError(HTTPStatus.BAD_REQUEST, "the body cannot be decoded as its headers say") from error
-        wanted = read_command(body)
+        wanted = read_command(await body_of(request))
         action = wanted.words
         if not self._view.ready or self._view.ending:
             raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, "the daemon is starting or stopping; try again")

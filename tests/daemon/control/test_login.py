@@ -34,12 +34,14 @@ class Server:
         (folder / "read.token").write_text(READ)
         self.gate = Gate(Keyring(folder, ""), "127.0.0.1", (), failures_max=3, session_s=60.0)
         self.done: list[str] = []
+        self.reading: list[web.Request] = []
         self.url = self.origin = ""
 
     async def start(self) -> JsonRunner:
-        login, guard = Login(self.gate, secure=False), Guard(self.gate, 65_536, lambda r: NEEDED.get(r.path, "read"))
+        self.login = login = Login(self.gate, secure=False)
+        guard = Guard(self.gate, 65_536, lambda r: NEEDED.get(r.path, "read"))
         app = web.Application(middlewares=[guard.guard], client_max_size=65_536)
-        app.router.add_post("/api/login", login.log_in)
+        app.router.add_post("/api/login", self.log_in)
         app.router.add_post("/api/logout", login.log_out)
         app.router.add_get("/api/session", login.session)
         app.router.add_get("/look", self.look)
@@ -51,6 +53,10 @@ class Server:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         self.url = self.origin = f"http://127.0.0.1:{runner.addresses[0][1]}"
         return runner
+
+    async def log_in(self, request: web.Request) -> web.StreamResponse:
+        self.reading.append(request)
+        return await self.login.log_in(request)
 
     async def look(self, request: web.Request) -> web.StreamResponse:
         return json_answer({"name": caller_of(request).name})
@@ -244,6 +250,38 @@ async def test_who_connects_and_asks_nothing_makes_room_and_what_is_under_way_st
     assert await held.receive_str() == "still there"
     await held.close()
     for _, writer in silent:
+        writer.close()
+
+
+async def test_bodies_that_do_not_come_make_room_and_are_not_waited_for(
+    server: Server, browser: Browser, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The login needs no token: whoever can connect can begin one and never end it."""
+    port = urlsplit(server.url).port
+    begun = (
+        f"POST /api/login HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: {server.origin}\r\n"
+        'Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"token": "'
+    )
+
+    async def begin() -> asyncio.StreamReader:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(begun.encode())
+        writers.append(writer)
+        return reader
+
+    writers: list[asyncio.StreamWriter] = []
+    oldest, *_ = [await begin() for _ in range(4)]
+    while len(server.reading) < 4:  # noqa: ASYNC110 - counted by the server
+        await asyncio.sleep(0.001)
+    assert await browser.log_in(READ) == 200
+    assert await asyncio.wait_for(oldest.read(), 10) == b"", "it has waited longest"
+    monkeypatch.setattr("daemon.control.protocol.BODY_WITHIN_S", 0.05)
+    waiting = await begin()
+    answer = await asyncio.wait_for(waiting.readuntil(b"}"), 10)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"\r\nConnection: close\r\n" in answer
+    assert "failed" not in capsys.readouterr().out
+    for writer in writers:
         writer.close()
 
 

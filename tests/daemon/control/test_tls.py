@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import socket
 import ssl
 import threading
+from http import HTTPStatus
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+import uvloop
+from aiohttp import ClientSession, TCPConnector, web
 
 from config.errors import UserError
+from daemon.control.protocol import JsonRunner, json_answer
+from daemon.control.sites import site_of
 from daemon.control.tls import Certificate, client_context
 from tests.daemon.control.certificates import write_certificate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from daemon.control.protocol import Handler
 
 
 @pytest.fixture
@@ -95,3 +107,46 @@ def test_what_is_no_certificate_with_its_key_is_refused(pair: tuple[Path, Path],
     locked = write_certificate(tmp_path, passphrase=b"secret")
     with pytest.raises(UserError, match="the key has a passphrase"):
         Certificate(*locked)
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_who_does_not_shake_hands_makes_room_and_is_let_go(
+    pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, new_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    """Else whoever can connect has the daemon hold some hundred kilobytes for a minute, as often as he likes."""
+    monkeypatch.setattr("daemon.control.sites.HANDSHAKES_MAX", 4)
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(_crowd(pair, monkeypatch))
+
+
+async def _crowd(pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    async def look(_: web.Request) -> web.StreamResponse:
+        return json_answer({}, HTTPStatus.OK)
+
+    async def outermost(request: web.Request, handler: Handler) -> web.StreamResponse:
+        return await handler(request)
+
+    app = web.Application()
+    app.router.add_get("/", look)
+    runner = JsonRunner(app, outermost)
+    await runner.setup()
+    listener = socket.create_server(("127.0.0.1", 0))
+    await site_of(runner, listener, Certificate(*pair)).start()
+    assert runner.addresses == [listener.getsockname()]
+    port = listener.getsockname()[1]
+
+    silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(12)]
+    gone = await asyncio.wait_for(asyncio.gather(*(reader.read() for reader, _ in silent[:8])), 10)
+    assert set(gone) == {b""}, "the oldest are cut off"
+    assert len(asyncio.all_tasks()) < 10
+    connector = TCPConnector(ssl=client_context(pair[0]))
+    async with ClientSession(f"https://127.0.0.1:{port}", connector=connector) as http, http.get("/") as answer:
+        assert answer.status == HTTPStatus.OK
+    monkeypatch.setattr("daemon.control.sites.HANDSHAKE_WITHIN_S", 0.05)
+    late, writer = await asyncio.open_connection("127.0.0.1", port)
+    assert await asyncio.wait_for(late.read(), 10) == b""
+    for _, each in [*silent, (late, writer)]:
+        each.close()
+    await runner.cleanup()
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", port)

@@ -1,0 +1,95 @@
+"""Where a server listens. With TLS, who has yet to shake hands is bounded in number and time, like everybody else."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING, cast
+
+import structlog
+from aiohttp import web
+
+if TYPE_CHECKING:
+    import ssl
+
+    from daemon.control.tls import Certificate
+
+HANDSHAKES_MAX = 32
+"""Under way at once: each costs some hundred kilobytes."""
+HANDSHAKE_WITHIN_S = 10.0
+_GOODBYE_WITHIN_S = 2.0
+_NO_ROOM_S = 1.0
+
+log = structlog.get_logger()
+
+
+def site_of(runner: web.AppRunner, listener: socket.socket, certificate: Certificate | None) -> web.BaseSite:
+    """Return what takes connections at `listener`, over TLS where there is a certificate."""
+    if certificate is None:
+        return web.SockSite(runner, listener)
+    return _TlsSite(runner, listener, ssl_context=certificate.context)
+
+
+class _TlsSite(web.SockSite):
+    """Takes connections itself: asyncio's own server keeps no account of those that have yet to shake hands."""
+
+    __slots__ = ()
+
+    async def start(self) -> None:
+        """Begin to listen."""
+        await web.BaseSite.start(self)
+        assert self._ssl_context is not None
+        assert self._runner.server is not None
+        self._sock.settimeout(0)
+        self._sock.listen(self._backlog)
+        self._server = cast("asyncio.AbstractServer", _Door(self._sock, self._runner.server, self._ssl_context))
+
+
+class _Door:
+    """Accepts, and shakes hands with several at once; the one that takes longest makes room."""
+
+    def __init__(self, listener: socket.socket, server: web.Server, context: ssl.SSLContext) -> None:
+        self.sockets: tuple[socket.socket, ...] = (listener,)
+        self._listener = listener
+        self._protocol = server
+        self._context = context
+        self._shaking: dict[asyncio.Task[None], None] = {}
+        """Oldest first."""
+        self._accepting = asyncio.create_task(self._accept())
+
+    def close(self) -> None:
+        """Take nobody any more."""
+        self.sockets = ()
+        for task in (self._accepting, *self._shaking):
+            task.cancel()
+        self._listener.close()
+
+    async def _accept(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, _ = await loop.sock_accept(self._listener)
+            except OSError as error:
+                log.warning("not_accepted", error=error.strerror)
+                await asyncio.sleep(_NO_ROOM_S)  # the process may open no more for now
+                continue
+            while len(self._shaking) >= HANDSHAKES_MAX:
+                oldest = next(iter(self._shaking))
+                del self._shaking[oldest]
+                oldest.cancel()
+            task = loop.create_task(self._shake(connection))
+            self._shaking[task] = None
+            task.add_done_callback(lambda task: self._shaking.pop(task, None))
+
+    async def _shake(self, connection: socket.socket) -> None:
+        """Have a connection become one over TLS, which then is the server's; or end it."""
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                self._protocol,
+                connection,
+                ssl=self._context,
+                ssl_handshake_timeout=HANDSHAKE_WITHIN_S,
+                ssl_shutdown_timeout=_GOODBYE_WITHIN_S,
+            )
+        except OSError as error:
+            log.debug("no_handshake", error=type(error).__name__)
