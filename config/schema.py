@@ -7,11 +7,13 @@ binary floats, because they reach the integer ledger. ``None`` means "off" where
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
+import msgspec
 from msgspec import Meta, field
 
 from config.alerts import Alerts
 from config.margin import BTCUSDT_TIERS, ContractTerms, MarginTier, check_tiers
 from config.risk import Risk
+from config.secrets import redacted
 from config.section import Count, Seconds, Section
 from config.section import check_bounds as _check
 from config.symbols import check_families, check_quotes
@@ -190,6 +192,10 @@ class Exchange(Section, frozen=True):
             raise ValueError(message)
         check_quotes(self.symbols)
         check_families(self.symbols)
+
+    def without_secrets(self) -> "Exchange":
+        """Return it as it may be written down."""
+        return msgspec.structs.replace(self, urls=redacted(self.urls), options=redacted(self.options))
 
 
 class Live(Section, frozen=True):

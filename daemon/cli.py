@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from config.errors import UserError
+from config.secrets import without_logins
 from daemon.alerts_cli import alerts_app
 from daemon.ctl_cli import StateDirOption, ctl_app, tui
 from daemon.data_cli import DataDirOption, data_app
@@ -439,7 +440,7 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        sys.stderr.write(f"pitboss: {error}\n")
+        sys.stderr.write(f"pitboss: {without_logins(str(error))}\n")
         sys.exit(EXIT_USER)
     except BrokenPipeError:
         sys.exit(0)

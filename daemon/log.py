@@ -7,7 +7,6 @@ registered with `hide` is replaced wherever it appears, also inside tracebacks.
 from __future__ import annotations
 
 import logging
-import re
 import sys
 import time
 from collections import deque
@@ -16,19 +15,18 @@ from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 
+from config.secrets import REDACTED, is_secret, secrets_of, without_logins
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from structlog.typing import EventDict, Processor, WrappedLogger
 
-    from config.schema import Log
+    from config.schema import Log, Settings
 
-_SECRET_KEYS = ("token", "secret", "password", "passphrase", "api_key", "apikey", "authorization", "credential")
-_PATH_SUFFIXES = ("_file", "_path")
-_REDACTED = "[redacted]"
-_IN_ADDRESS = re.compile(r"(?<=://)[^/\s?#'\"]+@")
-"""User and password of an address, as those of proxies have them."""
 _SECRET_CHARS_MIN = 6
+_PARAMETER_CHARS_MIN = 16
+"""What is shorter may be the name of a market, and a log without that would tell nothing."""
 
 _LINES_WAITING_MAX = 1_000
 
@@ -42,6 +40,17 @@ def hide(secret: str) -> None:
     """Never let this value appear in a log line."""
     if len(secret) >= _SECRET_CHARS_MIN:
         _hidden.add(secret)
+
+
+def hide_those_of(settings: Settings) -> None:
+    """Never let the secrets that settings hold appear in a log line, or in an error that is shown."""
+    exchange = settings.exchange
+    for secret in (*secrets_of(exchange.urls), *secrets_of(exchange.options)):
+        hide(secret)
+    for entry in settings.strategies:
+        for secret in secrets_of(entry.params):
+            if len(secret) >= _PARAMETER_CHARS_MIN:
+                hide(secret)
 
 
 def keep_lines() -> deque[dict[str, Any]]:
@@ -88,17 +97,14 @@ def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 
 def _clean_under(key: str, value: Any) -> Any:  # noqa: ANN401 - whatever was logged
-    lowered = key.lower()
-    if any(word in lowered for word in _SECRET_KEYS) and not lowered.endswith(_PATH_SUFFIXES):
-        return _REDACTED
-    return _clean(value)
+    return REDACTED if is_secret(key) else _clean(value)
 
 
 def _clean(value: Any) -> Any:  # noqa: ANN401 - whatever was logged
     if isinstance(value, str):
         for secret in _hidden:
-            value = value.replace(secret, _REDACTED)
-        return _IN_ADDRESS.sub(f"{_REDACTED}@", value)
+            value = value.replace(secret, REDACTED)
+        return without_logins(value)
     if isinstance(value, dict):
         return {_clean(str(key)): _clean_under(str(key), item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -37,7 +37,7 @@ from daemon.edges.reporter import Reporter
 from daemon.edges.snapshot import SnapshotFile
 from daemon.edges.tape_feed import TapeFeed
 from daemon.live import LiveDriver
-from daemon.log import bind, hide
+from daemon.log import bind, hide, hide_those_of
 from daemon.notify import notify, watchdog_interval_s
 from daemon.recovery import Opened, close_run, open_instruments, open_session
 from daemon.state_dir import ENDPOINT_NAME, TOKEN_BYTES, Endpoint, StateLock, load_token, write_atomically
@@ -106,6 +106,7 @@ async def run_daemon(options: RunOptions) -> Outcome:
         UserError: it cannot start as asked.
     """
     settings = options.settings
+    hide_those_of(settings)
     for target in settings.alerts.targets:
         secret_of(target)
     with (

@@ -15,6 +15,7 @@ import anyio
 import structlog
 
 from actors.runtime.supervision import ChildSpec, Intensity, backoff_ns
+from daemon.log import masked
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -109,7 +110,7 @@ class Supervisor:
             except Exception as error:
                 if isinstance(error, (MemoryError, RecursionError)):
                     raise
-                child.last_error = f"{type(error).__name__}: {error}"
+                child.last_error = str(masked(f"{type(error).__name__}: {error}"))
                 log.exception("edge_failed", edge=child.spec.name)
                 return child.last_error
         return None

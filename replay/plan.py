@@ -139,7 +139,7 @@ def plan_session(
     if leverage is None or not any(one.instrument.contract for one in markets.series):
         _check_without_margin(settings.risk, "exchange.leverage" if real else "venue.leverage")
     return SessionPlan(
-        settings=msgspec.structs.replace(settings, alerts=Alerts()),  # whom to tell is no part of it, and secret
+        settings=journaled(settings),
         series=series,
         instruments=[one.instrument for one in markets.series],
         strategies=records,
@@ -150,6 +150,14 @@ def plan_session(
         nonce=nonce,
         real=real,
     )
+
+
+def journaled(settings: Settings) -> Settings:
+    """Return settings as a journal may have them: without secrets, and without whom to tell, which is no part of it.
+
+    What a strategy's parameters hold stays: without it nothing could be decided again.
+    """
+    return msgspec.structs.replace(settings, alerts=Alerts(), exchange=settings.exchange.without_secrets())
 
 
 def _check_limits(limits: Limits, symbols: Sequence[str], strategies: Sequence[str]) -> None:

@@ -91,6 +91,8 @@ class DeadLetter(msgspec.Struct, frozen=True):
     error: str
     seq: int = 0
     message: str = ""
+    ts_ns: int = 0
+    place: str = ""
 
 
 class LimitUse(msgspec.Struct, frozen=True):

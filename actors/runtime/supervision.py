@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import traceback
 from collections import deque
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from actors.messages import Message
 
 _CHARS_MAX = 10_000
+_ROOT = Path(__file__).resolve().parents[2]
+_OURS = (str(_ROOT / "actors"), str(_ROOT / "strategies"))
+_IN_THE_BOX = str(_ROOT / "strategies" / "library")
 
 Restart = Literal["permanent", "transient", "temporary"]
 
@@ -77,6 +81,17 @@ def words_of(error: BaseException) -> str:
     return _plain(f"{type(error).__name__}: {text}")
 
 
+def place_of(error: BaseException) -> str:
+    """Return where somebody else's code failed: the innermost line of the first file that is not the engine's."""
+    lines = [(frame.f_code, number) for frame, number in traceback.walk_tb(error.__traceback__)]
+    if not lines:
+        return ""
+    files = [code.co_filename for code, _ in lines]
+    theirs = next((file for file in files if not file.startswith(_OURS) or file.startswith(_IN_THE_BOX)), files[-1])
+    code, number = next(line for line in reversed(lines) if line[0].co_filename == theirs)
+    return _plain(f"{Path(theirs).name}:{number} in {code.co_qualname}")
+
+
 def _plain(text: str) -> str:
     """Return text of bounded length that UTF-8 can say: a name of a file, say, may hold what it cannot."""
     if len(text) > _CHARS_MAX:
@@ -92,6 +107,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     ts_ns: int
     message: str
     error: str
+    place: str
     trace: str
 
 
@@ -112,6 +128,7 @@ class DeadLetters:
             ts_ns=ts_ns,
             message=_plain(repr(message)),
             error=words_of(error),
+            place=place_of(error),
             trace=_plain("".join(traceback.format_exception(error))),
         )
         self.letters.append(letter)

@@ -14,6 +14,7 @@ from actors.instrument import InstrumentSpec
 from actors.runtime.journal import FILE_NAME
 from config.errors import UserError
 from config.schema import Exchange as ExchangeSettings
+from config.secrets import gaps_in
 from daemon.commands.inputs import settings_from
 from daemon.edges.venue_client import connect
 from daemon.edges.venue_errors import RequestError
@@ -108,12 +109,20 @@ def _books(folder: Path, *, everything: bool) -> tuple[Books | None, list[str]]:
 
 
 def _exchange(config: Path | None, setting: Sequence[str] | None, books: Books | None) -> ExchangeSettings:
-    """Return the venue that was asked for, or else that of the journal's session."""
+    """Return the venue that was asked for, or else that of the journal's session.
+
+    Raises:
+        UserError: the journal does not have all that it takes to get there.
+    """
     asked = settings_from(config, setting, None, None).exchange
     named = config is not None or any(text.strip().startswith("exchange.") for text in setting or ())
     if books is None or named or asked != settings_from(None, None, None, None).exchange:
         return asked
-    return books.exchange
+    known = books.exchange
+    for name in (*gaps_in(known.urls, "exchange.urls"), *gaps_in(known.options, "exchange.options")):
+        message = f"{name} is a secret, which the journal leaves out: give the daemon's own --config"
+        raise UserError(message)
+    return known
 
 
 async def _panic(

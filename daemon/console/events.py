@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from actors import messages as m
 from actors.instrument import from_atoms
 from daemon.console import types as t
+from daemon.log import masked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,8 +83,11 @@ def event_of(seq: int, ts_ns: int, message: m.Message, instruments: Mapping[str,
             seq=seq, ts_ns=ts_ns, strategy=message.strategy, symbol=message.symbol, reason=message.reason
         )
     if isinstance(message, m.TradingStateChanged):
-        return t.TradingEvent(seq=seq, ts_ns=ts_ns, state=message.state, reason=message.reason)
-    fields: dict[str, Any] = {field: getattr(message, field) for field in message.__struct_fields__}
+        return t.TradingEvent(seq=seq, ts_ns=ts_ns, state=message.state, reason=str(masked(message.reason)))
+    said = {field: getattr(message, field) for field in message.__struct_fields__}
+    fields: dict[str, Any] = {
+        field: masked(value) if isinstance(value, str) else value for field, value in said.items()
+    }
     return t.NoteEvent(seq=seq, ts_ns=ts_ns, level=_NOTES[type(message)], what=_words(message), fields=fields)
 
 

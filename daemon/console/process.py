@@ -18,7 +18,7 @@ from daemon.alerts.secret import secret_of
 from daemon.console.app import ConsoleServer
 from daemon.console.frames import decode_frame, decode_hello, read_document
 from daemon.console.mirror import Mirror
-from daemon.log import bind, configure_logging, hide
+from daemon.log import bind, configure_logging, hide, hide_those_of
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -66,6 +66,7 @@ async def _serve(pipe: socket, listener: socket) -> None:
         hello = decode_hello(await read_document(reader))
         configure_logging(hello.settings.log)
         hide(hello.token)
+        hide_those_of(hello.settings)
         for target in hello.settings.alerts.targets:
             with suppress(UserError):  # the teller says so
                 secret_of(target)

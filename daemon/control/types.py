@@ -254,7 +254,11 @@ class DeadLetter(Answer, frozen=True):
     actor: str
     seq: int
     """Number of the input."""
+    ts_ns: int
+    """The core's time."""
     error: str
+    place: str
+    """Where it arose: file, line and function of the strategy; empty where nobody knows."""
     message: str
 
 

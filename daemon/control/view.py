@@ -14,6 +14,7 @@ from actors.risk import active_limits
 from config.timeframe import format_timeframe
 from daemon.control import types as t
 from daemon.control.uses import limit_uses
+from daemon.log import masked
 from replay.books import books_of
 from replay.margin_view import describe_margin, describe_told_margin
 
@@ -74,7 +75,7 @@ class StatusView:
         trouble = self._driver.journal.trouble()
         if trouble is not None:
             return "halted", trouble
-        return self._driver.core.control.trading, self._driver.core.control.reason
+        return self._driver.core.control.trading, str(masked(self._driver.core.control.reason))
 
     def status(self) -> t.Status:
         """Return everything a person or a program may want to know."""
@@ -203,7 +204,7 @@ class StatusView:
         """Return the account's strategies, each with the sum of its books."""
         core = self._driver.core
         withheld = core.control.held
-        failed = {letter.actor: letter.error for letter in core.scheduler.dead_letters.letters}
+        failed = {letter.actor: str(masked(letter.error)) for letter in core.scheduler.dead_letters.letters}
         actors = {actor.id: actor for actor in core.strategies}
         rows: list[t.Strategy] = []
         for record in self._strategies:
@@ -215,10 +216,10 @@ class StatusView:
                     use=record.source.use,
                     symbols=record.symbols,
                     timeframe=format_timeframe(record.timeframe_ns),
-                    params=record.params,
+                    params=masked(record.params),
                     state="failed" if actor.abandoned else core.control.state_of(record.id),
                     since_ns=withheld[record.id].since_ns if record.id in withheld else None,
-                    reason=withheld[record.id].reason if record.id in withheld else "",
+                    reason=str(masked(withheld[record.id].reason)) if record.id in withheld else "",
                     restarts=actor.intensity.restarts,
                     last_error=failed.get(actor.name),
                     realized_pnl=from_atoms(sum(held.realized_atoms for held in books)),
@@ -232,7 +233,7 @@ class StatusView:
         """Return the actors of the core, and the edges around it."""
         core = self._driver.core
         processed = core.scheduler.processed()
-        failed = {letter.actor: letter.error for letter in core.scheduler.dead_letters.letters}
+        failed = {letter.actor: str(masked(letter.error)) for letter in core.scheduler.dead_letters.letters}
         abandoned = {actor.name for actor in core.strategies if actor.abandoned}
         restarts = {actor.name: actor.intensity.restarts for actor in core.strategies}
         rows = [
@@ -307,7 +308,14 @@ class StatusView:
     def dead_letters(self) -> tuple[t.DeadLetter, ...]:
         """Return what could not be handled."""
         return tuple(
-            t.DeadLetter(actor=letter.actor, seq=letter.seq, error=letter.error, message=letter.message)
+            t.DeadLetter(
+                actor=letter.actor,
+                seq=letter.seq,
+                ts_ns=letter.ts_ns,
+                error=str(masked(letter.error)),
+                place=letter.place,
+                message=str(masked(letter.message)),
+            )
             for letter in self._driver.core.scheduler.dead_letters.letters
         )
 

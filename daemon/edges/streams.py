@@ -25,6 +25,8 @@ import structlog
 from aiohttp import ClientError
 from ccxt.base.errors import BaseError, NetworkError, RequestTimeout
 
+from daemon.log import masked
+
 if TYPE_CHECKING:
     import random
     from collections.abc import Awaitable, Callable, Mapping
@@ -276,7 +278,7 @@ class Pump(Generic[T]):
         self._asked_s = None
         self._breaks += 1
         self._failures += 1
-        self._last_error = reason
+        self._last_error = str(masked(reason))
         if self._failures <= _LOUD_ATTEMPTS or self._failures % _LOUD_ATTEMPTS == 0:
             log.warning("stream_broke", stream=self.name, reason=reason, failures=self._failures)
         if self._on_break is not None:

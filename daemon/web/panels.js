@@ -196,9 +196,11 @@ export function buildPanels(store, commands, may) {
     "dead",
     "dead_letters",
     [
+      { name: "Time", rank: 2, text: (row) => when(row.ts_ns, now()) },
       { name: "Actor", text: (row) => row.actor },
       { name: "Input", right: true, text: (row) => count(row.seq) },
       { name: "Error", wrap: true, text: (row) => row.error },
+      { name: "Where", wrap: true, rank: 2, text: (row) => row.place },
       { name: "Message", wrap: true, rank: 2, text: (row) => row.message },
     ],
     "None.",

@@ -150,14 +150,21 @@ async def test_actors_in_trouble_come_first_with_their_last_error(opened: Any, d
 
 
 async def test_text_from_outside_is_neither_markup_nor_control_codes(opened: Any, daemon: Any, until: Any) -> None:
-    letter = {"actor": "[red]a", "seq": 4, "error": "[b]x[/b]\n\x1b[2Jgone", "message": "Bar(\x07)"}
+    letter = {
+        "actor": "[red]a",
+        "seq": 4,
+        "ts_ns": 61_000_000_000,
+        "error": "[b]x[/b]\n\x1b[2Jgone",
+        "message": "Bar(\x07)",
+    }
+    letter["place"] = "a\x1b.py:3"
     async with opened((120, 40)) as pilot:
         await pilot.press("4")
         daemon.status |= {"dead_letters": [letter], "state": "halted", "reason": "[/]\x1b[31m no", "session": "[x]\n"}
         await until(pilot, lambda: texts(pilot, DeadLetters) != [])
         panel = pilot.app.query_one(DeadLetters)
         drawn = [panel.render_line(y).text.strip() for y in range(1, 3)]
-        assert drawn == ["4  [red]a  Bar( )", "[b]x[/b] [2Jgone"]
+        assert drawn == ["00:01:01      4  [red]a  Bar( )", "[b]x[/b] [2Jgone · a .py:3"]
         assert banner(pilot).text == "Halted: [/] [31m no"
         assert figure(pilot, "session").value.startswith("[x] ·")
 

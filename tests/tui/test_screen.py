@@ -74,7 +74,14 @@ async def test_a_day_of_trouble(opened: Any, daemon: Any, size: tuple[int, int])
     daemon.status["actors"][5] |= {"state": "failed", "restarts": 5, "last_error": ERROR}
     daemon.status["actors"][9] |= {"state": "backing_off", "restarts": 1, "mailbox": 512, "last_error": "OSError: disk"}
     daemon.status["dead_letters"] = [
-        {"actor": "strategy.bollinger_reversion", "seq": seq, "error": ERROR, "message": "Bar(symbol='ETH/USDT')"}
+        {
+            "actor": "strategy.bollinger_reversion",
+            "seq": seq,
+            "ts_ns": 1_704_486_000_000_000_000 + seq % 100 * 60_000_000_000,
+            "error": ERROR,
+            "place": "bollinger_reversion.py:41 in BollingerReversion.on_bar",
+            "message": "Bar(symbol='ETH/USDT')",
+        }
         for seq in range(1_006_900, 1_006_906)
     ]
     daemon.status["commands"] += [

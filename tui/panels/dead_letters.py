@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from tui.figures import count
+from tui.figures import count, time_of_day
 from tui.panels.table import Cell, Column, Row, Table
 
 if TYPE_CHECKING:
@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 
 
 class DeadLetters(Table):
-    """The newest dead letters first, each with its error below it."""
+    """The newest dead letters first, each with its error, and where that arose, below it."""
 
     HEADING = "Dead letters"
     EMPTY = "none"
     COLUMNS: ClassVar[tuple[Column, ...]] = (
+        Column("time", worth=4),
         Column("input", align="right", worth=5),
         Column("actor", elides_to=8),
         Column("message", worth=1, elides_to=12),
@@ -26,8 +27,13 @@ class DeadLetters(Table):
         """Return one row for each dead letter."""
         return [
             Row(
-                (Cell(count(letter.seq)), Cell(letter.actor), Cell(letter.message, "muted")),
-                remark=letter.error,
+                (
+                    Cell(time_of_day(letter.ts_ns), "muted"),
+                    Cell(count(letter.seq)),
+                    Cell(letter.actor),
+                    Cell(letter.message, "muted"),
+                ),
+                remark=f"{letter.error} · {letter.place}" if letter.place else letter.error,
             )
             for letter in reversed(status.dead_letters)
         ]

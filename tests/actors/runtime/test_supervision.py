@@ -69,6 +69,8 @@ def test_dead_letters_keep_the_newest_and_count_all() -> None:
     assert letter.error == "ValueError: 4"
     assert letter.message == "TapeEnded()"
     assert "test_supervision.py" in letter.trace
+    assert letter.place.startswith("test_supervision.py:")
+    assert letter.place.endswith(" in test_dead_letters_keep_the_newest_and_count_all")
     assert letter.ts_ns == 40
 
 

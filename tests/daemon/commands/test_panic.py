@@ -86,6 +86,26 @@ def test_with_force_it_flattens_beside_a_daemon(loopback: Loopback, start: Nurse
     assert (run.code, run.json["flat"]) == (1, False), "a journal of paper says nothing about positions"
 
 
+def test_what_the_journal_leaves_out_of_the_way_to_the_venue_is_asked_for(panic: Panic, state: Path) -> None:
+    """A journal holds no secrets; those of older versions did, and speak of the same venue."""
+    way = 'exchange.options={broker = {sessionToken = "a-secret-of-the-venue"}}'
+    file = state / "ccxt.json"
+    write_journal(state, (file, True, ()), (file, True, ()), further=[way])
+    with closing(sqlite3.connect(state / FILE_NAME)) as db, db:
+        (plan,) = db.execute("SELECT plan FROM sessions WHERE number = 1").fetchone()
+        assert plan.count(b"[redacted]") == 1
+        whole = plan.replace(b"[redacted]", b"a-secret-of-the-venue").replace(b"BTC/USDT", b"ETH/USDT")
+        db.execute("UPDATE sessions SET plan = ? WHERE number = 1", (whole,))
+
+    assert panic().refusal == (
+        "exchange.options.broker.sessionToken is a secret, which the journal leaves out: give the daemon's own --config"
+    )
+    assert "a-secret" not in panic("--set", way).refusal
+    books = read_books(state / FILE_NAME)
+    assert books is not None
+    assert books.symbols == ["BTC/USDT", "ETH/USDT"]
+
+
 # --- what is ours -----------------------------------------------------------------------------------
 
 

@@ -101,7 +101,9 @@ def test_an_actor_that_failed_is_shown_with_its_error_and_restarts(start: Nurser
         "from pitboss import Strategy\n"
         "class Fragile(Strategy):\n"
         "    def on_bar(self, bar, f):\n"
-        "        if bar.open_ns // bar.timeframe_ns % 10 == 3: raise RuntimeError('no idea')\n"
+        "        if bar.open_ns // bar.timeframe_ns % 10 == 3: self.think(bar)\n"
+        "    def think(self, bar):\n"
+        "        raise RuntimeError('no idea')\n"
     )
     daemon = start(tape=("--synthetic", "7:20"), speed=0, strategy=f"{strategy}:Fragile")
 
@@ -109,7 +111,10 @@ def test_an_actor_that_failed_is_shown_with_its_error_and_restarts(start: Nurser
 
     (actor,) = [actor for actor in status["actors"] if actor["name"] == "strategy.Fragile"]
     assert (actor["state"], actor["restarts"], actor["last_error"]) == ("running", 2, "RuntimeError: no idea")
-    assert [letter["actor"] for letter in status["dead_letters"]] == ["strategy.Fragile"] * 2
+    letters = status["dead_letters"]
+    assert [letter["actor"] for letter in letters] == ["strategy.Fragile"] * 2
+    assert {letter["place"] for letter in letters} == {"fragile.py:6 in Fragile.think"}
+    assert [letter["ts_ns"] // 60_000_000_000 % 10 for letter in letters] == [4, 4], "when those bars closed"
     assert status["state"] == "running"
 
 
