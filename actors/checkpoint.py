@@ -84,12 +84,13 @@ def of_given_up(strategy: StrategyPort, desk: Desk, *, recovered: bool) -> tuple
         try:
             return take(strategy, desk), True
         except TypeError:  # it knows what cannot be kept
-            return bare(desk), False
+            pass
+    desk.exits.load(b"")
     return bare(desk), False
 
 
 def last_good(checkpoint: Checkpoint, desk: Desk) -> Checkpoint:
-    """Return the checkpoint of an abandoned strategy with its books as they are by now."""
+    """Return the checkpoint of an abandoned strategy with its books and its exits as they are by now."""
     current = [standing.keep() for standing in desk.standings.values()]
     further = [
         msgspec.structs.replace(kept, position_lots=now.position_lots, cost_atoms=now.cost_atoms)
@@ -97,7 +98,11 @@ def last_good(checkpoint: Checkpoint, desk: Desk) -> Checkpoint:
     ]
     first = current[0]
     return msgspec.structs.replace(
-        checkpoint, position_lots=first.position_lots, cost_atoms=first.cost_atoms, further=further
+        checkpoint,
+        position_lots=first.position_lots,
+        cost_atoms=first.cost_atoms,
+        further=further,
+        exits=desk.exits.dump(),
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from actors.checkpoint import Checkpoint, Heeded, Kept, give_back, last_good, of_given_up, take
-from actors.desk.again import take_up
+from actors.desk.again import keep_up, take_up
 from actors.desk.desk import Desk
 from actors.desk.news import UPDATES, OrderNews, execution_of, forced_execution_of, update_of
 from actors.messages import (
@@ -279,10 +279,13 @@ class StrategyActor:
 
     def heed(self, message: Message) -> None:
         """Follow what became of an order or a book, for the exits: whatever the user's own code makes of it."""
-        if message.strategy == self.id and message.symbol in self._standings and not self.abandoned:  # type: ignore[attr-defined]
-            self._since.append((self._context.now_ns, Heeded(message)))
-            self.desk.exits.heed(message)
-            self._settle()
+        if message.strategy == self.id and message.symbol in self._standings:  # type: ignore[attr-defined]
+            if self.abandoned:
+                keep_up(self.desk, message)
+            else:
+                self._since.append((self._context.now_ns, Heeded(message)))
+                self.desk.exits.heed(message)
+                self._settle()
 
     def on_trading_state(self, message: TradingStateChanged) -> None:
         """Let the exits follow the trading state."""
@@ -455,7 +458,6 @@ class StrategyActor:
 
     def _tellers(self) -> dict[type[Any], Callable[[Any], None]]:
         """Return how each message is told again; bars have a way of their own."""
-        exits = self.desk.exits
         return {
             **dict.fromkeys((Trade, Quote, BookSnapshot, Mark, Funding, OpenInterest, Liquidation), self._tell_tick),
             **dict.fromkeys(UPDATES, self._tell_order),
@@ -467,10 +469,10 @@ class StrategyActor:
             Fill: self._tell_fill,
             Liquidated: self._tell_liquidated,
             TimerFired: self._tell_timer,
-            Heeded: lambda heeded: exits.heed(heeded.message),
+            Heeded: lambda heeded: self.desk.exits.heed(heeded.message),
             TradingStateChanged: self._follow_trading,
             StrategyStateChanged: self._follow_trading,
-            Reconciled: lambda _: exits.forgive(),
+            Reconciled: lambda _: self.desk.exits.forgive(),
             ActorRestarted: lambda _: None,  # what follows every message is all
         }
 
@@ -478,8 +480,7 @@ class StrategyActor:
         """Return the state."""
         current = last_good(self._checkpoint, self.desk) if self.abandoned else take(self._strategy, self.desk)
         intensity = self.intensity
-        times_ns = intensity.times_ns
-        state = Kept(current, self.abandoned, intensity.restarts, times_ns, self._count_max, self._good)
+        state = Kept(current, self.abandoned, intensity.restarts, intensity.times_ns, self._count_max, self._good)
         return msgspec.msgpack.encode(state)
 
     def load(self, state: bytes) -> None:

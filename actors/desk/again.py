@@ -7,11 +7,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from actors.desk.desk import Desk
     from actors.desk.exits import Exits
-    from actors.messages import BeginAgain
+    from actors.messages import BeginAgain, Message
+
+
+def keep_up(desk: Desk, message: Message) -> None:
+    """Have the exits of a strategy that was given up follow what becomes of its orders and books, and say nothing."""
+    desk.muted = True
+    desk.exits.heed(message)
+    desk.muted = False
+    desk.armed.clear()
 
 
 def take_up(desk: Desk, exits: Exits, message: BeginAgain) -> list[int]:
-    """Bring exits as a checkpoint has them up to what works now; return the orders that are none of them.
+    """Bring exits up to what works now, and to the state of trading; return the orders that are none of them.
 
     A stop that only reduces is never one of these: whatever has become of its strategy, it protects.
     """

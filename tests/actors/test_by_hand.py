@@ -536,6 +536,24 @@ def test_exits_are_taken_up_as_they_are(rig: Any, scripted: Scripted) -> None:
     assert (lots(bench), open_orders(bench)) == (0, [])
 
 
+def test_a_profit_that_was_taken_meanwhile_is_not_taken_again(rig: Any, scripted: Scripted) -> None:
+    settings = FREE | {"supervision": {"restarts_max": 0, "safe_state": "halt", "checkpoint_inputs": 2}}
+    plan = {0: lambda s: s.bracket(10, stop=50, take_profit=[(120, 0.5), (200, 0.5)])}
+    bench = rig(poisoned(scripted, 102, plan=plan), settings=settings, contract=True)
+    for price in (100, 101, 102):
+        bench.bar(price)
+    bench.bar(103, 125)
+    assert (lots(bench), bench.core.strategies[0].abandoned) == (5, True)
+    other = always(bench, lambda: rig(poisoned(scripted, 102, plan=plan), settings=settings, contract=True))
+    for each in (bench, other):
+        each.post(m.RestartActor("c", "strategy.a"))
+        each.post(m.Resume("d"))
+        each.flat(105, 2)
+        assert open_orders(each) == [("a", "limit", -5), ("a", "stop", -5)]
+        assert {order.request.limit_ticks for order in each.core.execution.orders.values()} == {0, 200}
+    assert other.core.digest.value == bench.core.digest.value
+
+
 def test_what_it_goes_on_with_is_the_same_in_a_session_that_was_continued(rig: Any, scripted: Scripted) -> None:
     """A continued session has other checkpoints than one that never ended."""
     settings = FREE | {"supervision": {"restarts_max": 0, "safe_state": "halt", "checkpoint_inputs": 3}}
