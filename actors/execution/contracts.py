@@ -7,7 +7,7 @@ that contract, and an order is only called reduce-only at the venue where its bo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from actors.instrument import Instrument
     from actors.messages import TradeReported
     from actors.runtime.scheduler import Context
+
+T = TypeVar("T")
 
 _IDS_KEPT = 200
 """Newest payments and forced executions remembered per symbol."""
@@ -38,6 +40,8 @@ class Contract(msgspec.Struct):
     """Trade ids of the newest executions the venue ordered itself."""
     closed_by_venue: str = ""
     """What it did to our position, in words; from then on nothing more is sent."""
+    taken: list[tuple[int, int]] = []
+    """When it did, and how many signed lots that were, of the newest of these."""
 
 
 class ContractsState(msgspec.Struct):
@@ -140,6 +144,7 @@ class Contracts:
             return True
         self._accounts.changed(quote, paid.amount_atoms)
         foreign_lots = self._accounts.foreign_lots(paid.symbol)
+        foreign_lots -= sum(lots for executed_ns, lots in contract.taken if executed_ns > paid.paid_ns)
         for strategy, atoms in self._books.share(paid.symbol, paid.amount_atoms, paid.paid_ns, foreign_lots):
             self._emit(FundingShared(strategy, paid.symbol, paid.funding_id, atoms, paid.paid_ns))
         return True
@@ -152,6 +157,7 @@ class Contracts:
         if trade.trade_id in contract.forced:
             return False
         _remember(contract.forced, trade.trade_id)
+        _remember(contract.taken, (trade.executed_ns, trade.side * trade.quantity_lots))
         self._accounts.forced(trade)
         instrument = self._instruments[trade.symbol]
         quantity = f"{instrument.quantity(trade.quantity_lots).normalize():f}"
@@ -174,6 +180,6 @@ class Contracts:
         self._books.shelves |= kept.shelves
 
 
-def _remember(ids: list[int], new: int) -> None:
-    ids.append(new)
-    del ids[:-_IDS_KEPT]
+def _remember(known: list[T], new: T) -> None:
+    known.append(new)
+    del known[:-_IDS_KEPT]

@@ -310,6 +310,25 @@ def test_funding_told_before_an_execution_that_earned_it_waits_for_the_compariso
     assert desk.book().funding_atoms == -200
 
 
+@pytest.mark.parametrize("closed", [2, 4])
+def test_funding_of_before_a_liquidation_is_shared_by_what_was_held_before_it(scripted: Scripted, closed: int) -> None:
+    """Told after it: by what the venue had left, the books would get twice what was paid, or one of them all."""
+    desk = Desk(scripted({0: lambda s: s.buy(0.03)}), scripted({0: lambda s: s.buy(0.01)}))
+    desk.connect()
+    desk.bar()
+    desk.post(trade(1, m.BUY, 30))
+    desk.post(trade(2, m.BUY, 10, order="pbn0n2"))
+    desk.bar()
+    now_ns = desk.core.context.now_ns
+    money = ("USDT", 0, 0)
+    desk.post(m.ForcedTrade(X, "liquidation", "autoclose-1", 3, m.SELL, 500_000, 10 * closed, *money, now_ns + 1))
+    other = Desk(scripted(), scripted())
+    other.core.restore(desk.core.snapshot())
+    for each in (desk, other):
+        said = each.post(m.FundingPaid(X, 900, -400, "USDT", now_ns))
+        assert [(part.strategy, part.amount_atoms) for part in of(said, m.FundingShared)] == [("a", -300), ("b", -100)]
+
+
 def test_funding_survives_a_snapshot(scripted: Scripted) -> None:
     def make() -> Desk:
         return Desk(scripted({0: lambda s: s.sell(0.01)}))
