@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     from config.schema import Settings
     from daemon.edges.journal import JournalWriter
 
-_FIRST = (LimitsConfigured, VenueLink)
-"""What goes before the timers that are due: what they order must not leave on a link and limits of before."""
+_FIRST = (LimitsConfigured, VenueLink, Halt)
+"""What goes before the timers that are due: what they order must not leave on a link, limits or trading of before."""
+_OVERSLEPT_NS = 5_000_000_000
+"""A timer that comes up this late, as after the machine was suspended, is of now: what it orders is judged by that."""
 _SLICE = 256
 """Inputs run before other tasks get their turn."""
 _LATENCIES_KEPT = 4_096
@@ -268,7 +270,12 @@ class LiveDriver:
     def _fire_timers(self) -> None:
         """Run what has become due by the wall while nothing arrived."""
         if isinstance(self._clock, LiveClock):
-            self.core.scheduler.fire_before(self._clock.stamp(None), self._keep)
+            self._fire_before(self._clock.stamp(None))
+
+    def _fire_before(self, now_ns: int) -> None:
+        overslept = now_ns - self.core.context.timers.next_hint_ns > _OVERSLEPT_NS
+        since_ns = now_ns if overslept and isinstance(self._clock, LiveClock) else 0
+        self.core.scheduler.fire_before(now_ns, self._keep, since_ns=since_ns)
 
     def _take(self, posted_ns: int, message: Message, known_ns: int | None = None) -> None:
         scheduler = self.core.scheduler
@@ -278,7 +285,7 @@ class LiveDriver:
             now_ns = self.core.context.now_ns
             self.tape_ended = True
         elif self.core.context.timers.next_hint_ns < now_ns and not isinstance(message, _FIRST):
-            scheduler.fire_before(now_ns, self._keep)
+            self._fire_before(now_ns)
         effects = scheduler.post(now_ns, message)
         decided_ns = time.perf_counter_ns()
         self._keep(now_ns, message, effects)

@@ -163,11 +163,13 @@ class Scheduler:
         self._run(message, route.handlers)
         return self.digest.seal(ts_ns) if self.digest.decided else None
 
-    def fire_before(self, ts_ns: int, keep: Callable[[int, Message, bytes | None], None] | None = None) -> None:
-        """Run every timer due before `ts_ns`, in order, as an input of its own."""
+    def fire_before(
+        self, ts_ns: int, keep: Callable[[int, Message, bytes | None], None] | None = None, *, since_ns: int = 0
+    ) -> None:
+        """Run every timer due before `ts_ns`, in order, as an input of its own, of `since_ns` at the earliest."""
         timers = self.context.timers
         while (fired := timers.pop_before(ts_ns)) is not None:
-            now_ns = max(self.context.now_ns, fired.due_ns)
+            now_ns = max(self.context.now_ns, fired.due_ns, since_ns)
             effects = self.post(now_ns, fired)
             if keep is not None:
                 keep(now_ns, fired, effects)

@@ -454,6 +454,40 @@ async def test_timers_that_came_due_while_nobody_was_here_come_behind_the_news_o
     assert world.kinds == [Bar, LimitsConfigured, VenueLink, TimerFired]
 
 
+@pytest.mark.parametrize(("asleep_s", "stamped_s"), [(4, 30), (6, 36)])
+async def test_a_timer_that_was_slept_through_is_of_the_time_when_it_comes_up(
+    tmp_path: Path, asleep_s: int, stamped_s: int
+) -> None:
+    """The machine was suspended: what is ordered now is ordered now, and judged by data of then."""
+    world = alarmed(tmp_path)
+    began_ns = world.bars[0].close_ns
+    times_ns = iter([began_ns])
+    due_ns = began_ns + 30 * 10**9
+    world.driver._clock = LiveClock(lambda: next(times_ns, due_ns + asleep_s * 10**9), world.core.context.now_ns)
+    await world.driver.post(world.bars[0])
+    await world.settle()
+    world.driver.post_command(Pause("c"))
+    await world.settle()
+
+    assert world.kinds == [Bar, TimerFired, Pause]
+    fired = world.journal.records[1]
+    assert (fired.ts_ns - began_ns) // 10**9 == stamped_s
+    assert world.core.context.timers.find("strategy.Alarm", "soon") is None
+
+
+async def test_trouble_with_the_journal_halts_trading_before_a_timer_orders_anything(tmp_path: Path) -> None:
+    world = alarmed(tmp_path)
+    await world.driver.post(world.bars[0])
+    await world.settle()
+    later_ns = world.bars[0].close_ns + 600 * 10**9
+    world.driver._clock = LiveClock(lambda: later_ns, world.core.context.now_ns)
+    world.journal.fail("disk full")
+    await world.settle(world.journal.commit)
+
+    assert world.kinds[:3] == [Bar, Halt, TimerFired]
+    assert not world.core.execution.orders
+
+
 async def test_timers_become_inputs_ahead_of_the_bar_that_is_later(tmp_path: Path) -> None:
     world = alarmed(tmp_path)
     for bar in world.bars[:3]:

@@ -192,6 +192,16 @@ def test_nothing_is_opened_on_bars_of_long_ago(scripted: Scripted, minutes_late:
     assert names(desk.post(data)) == (["SendOrder"] if leaves else ["Rejected"])
 
 
+@pytest.mark.parametrize(("asleep", "leaves"), [(0, True), (600 * MINUTE, False)])
+def test_nothing_is_opened_by_a_timer_that_was_slept_through(scripted: Scripted, asleep: int, leaves: bool) -> None:
+    desk = Desk(scripted({0: lambda s: s.set_timer("soon", 30)}, on_timer=lambda s, _: s.buy(10e-5)))
+    desk.connect()
+    desk.bar()
+    desk.heard.clear()
+    desk.core.scheduler.fire_before(2 * MINUTE + asleep, since_ns=asleep)
+    assert ("SendOrder" in names(desk.heard)) == leaves
+
+
 def test_what_is_held_may_be_sold_on_bars_of_long_ago(scripted: Scripted) -> None:
     desk = Desk(scripted({0: lambda s: s.buy(10e-5, limit=100), 1: lambda s: s.target(0)}))
     desk.connect()
