@@ -249,7 +249,8 @@ class Control:
     def on_breached(self, message: LimitBreached) -> None:
         """Do about a limit what its configuration asks for; every order is withdrawn by risk itself."""
         if message.action == "flatten":
-            self._rests_in = "paused"
+            if self.trading != "flattening":
+                self._rests_in = "halted" if self.trading == "halted" else "paused"
             self._move("flatten", message.reason)
         else:
             self._move("pause", message.reason)

@@ -99,12 +99,17 @@ def test_after_a_flatten_trading_stays_paused_until_resume(control: Control) -> 
         ["flatten", "halt"],
         ["flatten", "halt", "flatten"],
         ["flatten", "halt", "pause"],
+        ["halt", "breach"],
+        ["breach", "halt"],
+        ["halt", "flatten", "breach"],
     ],
 )
 def test_a_halt_outlives_every_flatten(control: Control, said: Said, history: list[str]) -> None:
     for event in history:
         if event == "halt":
             control.on_halt(m.Halt("loss"))
+        elif event == "breach":
+            control.on_breached(m.LimitBreached("max_gross", "flatten", "too much"))
         else:
             command(control, event)
     said()
