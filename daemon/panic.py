@@ -209,9 +209,12 @@ def window_s(settings: ExchangeSettings) -> float:
 
 
 def lived_s_ago(state_dir: Path) -> float:
-    """Return how long ago a daemon wrote into its state directory; it does so for as long as it can send anything."""
+    """Return how long ago a daemon wrote into its state directory; it does so for as long as it can send anything.
+
+    What was written in the future, by a clock that was put back since, was written just now as far as anybody knows.
+    """
     written_s = [path.stat().st_mtime for name in _WRITTEN if (path := state_dir / name).exists()]
-    return time.time() - max(written_s, default=0.0)
+    return max(0.0, time.time() - max(written_s, default=0.0))
 
 
 class Flattener:
