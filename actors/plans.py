@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from actors.ledger import Account
     from actors.strategy_port import StrategyPort
 
+EDITION = 1
+"""Of the rules of decision. A session goes on by those it began with; what is new holds for new ones.
+
+1: in a pause or a halt nothing opens, not even what an exit given then displaces.
+"""
+
 
 class SeriesPlan(msgspec.Struct, frozen=True):
     """One series of market data the core will be given."""

@@ -22,7 +22,7 @@ from actors.features import FeatureEngine, Features, NoFeatures, Subscription
 from actors.instrument import Rate
 from actors.ledger import Account, Ledger
 from actors.market import Market
-from actors.plans import CoreSnapshot, History, SeriesPlan, StrategyPlan, book_of, rests_alone
+from actors.plans import EDITION, CoreSnapshot, History, SeriesPlan, StrategyPlan, book_of, rests_alone
 from actors.risk import Risk
 from actors.risk.account import Equity
 from actors.runtime.digest import Digest
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from actors.runtime.scheduler import Table
     from config.schema import Settings
 
-__all__ = ["Core", "CoreSnapshot", "History", "SeriesPlan", "StrategyPlan"]
+__all__ = ["EDITION", "Core", "CoreSnapshot", "History", "SeriesPlan", "StrategyPlan"]
 
 _NS_PER_S = 1_000_000_000
 SNAPSHOT_VERSION = 1
@@ -61,6 +61,7 @@ class Core:
         engine: what stands behind the strategies' features; nothing does unless given.
         observers: further subscribers, called before all others, and so in the order things were said; they must
             not emit.
+        edition: of the rules of decision that it goes by.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Core:
         real: bool = False,
         engine: FeatureEngine | None = None,
         observers: Table | None = None,
+        edition: int = EDITION,
     ) -> None:
         context = Context()
         engine = engine or NoFeatures()
@@ -163,6 +165,7 @@ class Core:
             equity=Equity.of(self.ledger.equity_atoms, account.begun),
             strategies=[plan.id for plan in strategies],
             margin=contract_terms(settings, instruments, real=real),
+            pauses_hold=edition >= 1,
         )
         self.ledger.emit_marks = "equity" in self.risk.needs
         self.risk.on_needs = self._on_risk_needs
@@ -360,7 +363,7 @@ class Core:
             m.Rejected: [decided, execution.on_rejected, risk.on_order_ended, *to_strategies],
             m.Cancelled: [decided, execution.on_cancelled, risk.on_order_ended, *to_strategies],
             m.Expired: [decided, execution.on_expired, risk.on_order_ended, *to_strategies],
-            m.CancelRejected: [decided, execution.on_cancel_rejected, *heeding],
+            m.CancelRejected: [decided, execution.on_cancel_rejected, risk.on_cancel_rejected, *heeding],
             m.Amended: [
                 decided,
                 execution.on_amended,
@@ -411,7 +414,7 @@ class Core:
             m.SendAmend: [],
             m.AskOrder: [],
             m.AskAccount: [],
-            m.Reconciled: [s.on_reconciled for s in strategies if s.heeds],
+            m.Reconciled: [risk.on_reconciled, *(s.on_reconciled for s in strategies if s.heeds)],
             m.EquityMark: [risk.on_equity],
             m.ActorRestarted: [s.on_restarted for s in strategies if s.heeds],
         }

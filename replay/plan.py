@@ -13,7 +13,7 @@ import msgspec
 from actors.features import SeriesKey
 from actors.instrument import Instrument, InstrumentSpec, to_atoms
 from actors.ledger import Account, Holding
-from actors.system import Core, SeriesPlan, StrategyPlan
+from actors.system import EDITION, Core, SeriesPlan, StrategyPlan
 from config.alerts import Alerts
 from config.errors import UserError, nearest
 from config.schema import Settings
@@ -94,6 +94,8 @@ class SessionPlan(msgspec.Struct, frozen=True, kw_only=True):
     nonce: str = SIMULATED_NONCE
     real: bool = False
     """Whether its orders leave for a real venue."""
+    edition: int = 0
+    """Of the rules of decision it goes by; 0 of sessions from before there were several."""
 
 
 def plan_session(
@@ -149,6 +151,7 @@ def plan_session(
         account=account or Account(to_atoms(settings.account.cash)),
         nonce=nonce,
         real=real,
+        edition=EDITION,
     )
 
 
@@ -273,6 +276,7 @@ def build_core(plan: SessionPlan, observers: Table | None = None) -> Core:
         real=plan.real,
         engine=graph,
         observers=observers,
+        edition=plan.edition,
     )
 
 

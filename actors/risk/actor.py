@@ -111,8 +111,12 @@ class Risk(Hearing, Commanded):
         equity: Equity | None = None,
         strategies: Iterable[str] = (),
         margin: Mapping[str, Terms] | None = None,
+        pauses_hold: bool = True,
     ) -> None:
-        """Start from `positions`: (strategy, symbol, lots), and an equity; `margin` says how contracts are held."""
+        """Start from `positions`: (strategy, symbol, lots), and an equity; `margin` says how contracts are held.
+
+        With `pauses_hold`, not even what an exit displaces opens anything in a pause or a halt.
+        """
         self.name = "risk"
         self._emit = context.emit
         self._instruments = instruments
@@ -140,7 +144,8 @@ class Risk(Hearing, Commanded):
             Windows(instruments),
             margin or {},
         )
-        self._displaced = Displaced(context, books, instruments, self.judge, self._given.newest)
+        newest = self._given.newest
+        self._displaced = Displaced(context, books, instruments, self.judge, newest, in_pauses=pauses_hold)
         self._given.streaks.begin(books.positions, from_start=True)
         self.needs: tuple[Need, ...] = ()
         self.on_needs: Callable[[], None] | None = None
@@ -203,7 +208,11 @@ class Risk(Hearing, Commanded):
                 self._emit(CancelRequest(strategy, symbol, intent.ref))
             return
         if intent.action == "amend":
-            self._changes.amend_or_veto(intent, *self._clearing.bound(strategy, symbol, self._trading))
+            trading, bound = self._clearing.bound(strategy, symbol, self._trading)
+            self._changes.amend_or_veto(intent, trading, bound)
+            working = self._working.get((strategy, intent.ref))
+            if trading != "running" and working is not None and working.reduce_only and working.reserved_lots:
+                self._displaced.withdraw(working, may_open=False)
             return
         instrument = self._instruments.get(symbol)
         if instrument is None:
@@ -348,7 +357,8 @@ class Risk(Hearing, Commanded):
         self._note_order()
         self._emit(request)
         if request.reduce_only and not request.closing:
-            self._displaced.withdraw(self._working[request.strategy, request.ref])
+            trading, _ = self._clearing.bound(request.strategy, request.symbol, self._trading)
+            self._displaced.withdraw(self._working[request.strategy, request.ref], may_open=trading == "running")
 
     def _veto(self, intent: Intent, reason: str) -> None:
         self._emit(RiskVeto(intent.strategy, intent.symbol, intent.ref, reason))
@@ -386,13 +396,17 @@ class Risk(Hearing, Commanded):
         working = self._working[event.strategy, event.ref]
         working.open_lots = event.quantity_lots - working.filled_lots
         working.limit_ticks, working.stop_ticks = event.limit_ticks, event.stop_ticks
-        working.amending, working.reserved_lots = False, 0
+        working.amending, working.reserved_lots, working.lessening = False, 0, False
 
     def on_amend_rejected(self, event: AmendRejected) -> None:
-        """Free what the change would have added."""
+        """Free what the change would have added; withdraw what was to be lessened, unless it may open again."""
         working = self._working[event.strategy, event.ref]
         working.open_lots -= working.reserved_lots
         working.amending, working.reserved_lots = False, 0
+        if working.lessening:
+            working.lessening = False
+            if self._clearing.bound(working.strategy, working.symbol, self._trading)[0] != "running":
+                self._cancel([(working.strategy, working.ref)])
 
     def on_position_changed(self, message: PositionChanged) -> None:
         """Follow the ledger."""

@@ -1,14 +1,17 @@
 """Displaced orders: those that were to close a position which an exit given later closes before them.
 
 An exit is never refused. So an order of its side that was within the limits because it would close first could open
-instead, and beyond them: it is withdrawn. At a real venue its execution may come before that.
+instead, and beyond them: it is withdrawn. In a pause or a halt, where nothing may open, it is made as small as what it
+still closes, and withdrawn where that is nothing. At a real venue its execution may come before that.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.messages import CancelRequest
+from msgspec.structs import replace
+
+from actors.messages import AmendRequest, CancelRequest
 from actors.risk.books import Books
 from actors.risk.rules import Proposal
 
@@ -26,17 +29,27 @@ class Displaced:
     """Withdraws what an exit displaces."""
 
     def __init__(
-        self, context: Context, books: Books, instruments: Mapping[str, Instrument], judge: Judge, newest: Newest
+        self,
+        context: Context,
+        books: Books,
+        instruments: Mapping[str, Instrument],
+        judge: Judge,
+        newest: Newest,
+        *,
+        in_pauses: bool,
     ) -> None:
+        self._in_pauses = in_pauses
+        """Whether nothing may open in a pause or a halt: it may in sessions that older versions began."""
         self._emit = context.emit
         self._books = books
         self._instruments = instruments
         self._judge = judge
         self._newest = newest
 
-    def withdraw(self, exit_: Working) -> None:
-        """Withdraw what would open too much once the exits of its book have filled."""
-        if len(self._books.working) == 1 or not self._judge.rules:
+    def withdraw(self, exit_: Working, *, may_open: bool) -> None:
+        """Withdraw what would open too much once the exits of its book have filled; or at all, unless it may."""
+        may_open = may_open or not self._in_pauses
+        if len(self._books.working) == 1 or (may_open and not self._judge.rules):
             return
         strategy, symbol, side = exit_.strategy, exit_.symbol, exit_.side
         orders = [
@@ -52,11 +65,22 @@ class Displaced:
         rest.working.update({key: order for key, order in self._books.working.items() if key not in displaced})
         for key in displaced:
             order = self._books.working[key]
-            opens = order.open_lots > rest.closable_lots(strategy, symbol, side)
-            if opens and not self._fits(order, rest):
-                self._emit(CancelRequest(strategy, symbol, order.ref))
-            else:
+            closable_lots = rest.closable_lots(strategy, symbol, side)
+            if order.open_lots <= closable_lots or (may_open and self._fits(order, rest)):
                 rest.working[key] = order
+            elif may_open or not self._lessened(order, closable_lots, rest):
+                self._emit(CancelRequest(strategy, symbol, order.ref))
+
+    def _lessened(self, order: Working, lots: int, rest: Books) -> bool:
+        """Make an order so small that it can only close; return whether there is anything left of it."""
+        lots -= lots % self._instruments[order.symbol].step_lots
+        if not lots or order.amending:
+            return False
+        order.amending = order.lessening = True
+        rest.working[order.strategy, order.ref] = replace(order, open_lots=lots)
+        terms = (order.filled_lots + lots, order.limit_ticks, order.stop_ticks)
+        self._emit(AmendRequest(order.strategy, order.symbol, order.ref, *terms))
+        return True
 
     def _fits(self, order: Working, rest: Books) -> bool:
         """Return whether an order may still be held, with what would be left of the others."""

@@ -42,6 +42,10 @@ class Working(msgspec.Struct):
     """Where its strategy said it gets out if it goes wrong; its changes are judged by that, too."""
     stop_distance: float | None = None
     """How far from the order's own price that is, likewise."""
+    refused: bool = False
+    """Whether the venue would not withdraw it when it was asked to."""
+    lessening: bool = False
+    """Whether the change under way is risk's own: what does not come of it is withdrawn."""
 
 
 class Terms(NamedTuple):

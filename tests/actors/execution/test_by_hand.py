@@ -79,6 +79,74 @@ def test_a_strategys_flatten_waits_for_a_venue_that_is_away(desk: Desk) -> None:
     assert (last(desk), desk.core.control.state_of("a")) == (("done", ""), "paused")
 
 
+@pytest.mark.parametrize(
+    "command",
+    [m.Flatten("c"), m.FlattenStrategy("c", "a"), m.ClosePosition("c", "a", "BTC/USDT"), m.Pause("c")],
+    ids=lambda command: type(command).__name__,
+)
+def test_what_the_venue_would_not_withdraw_is_asked_for_again_as_long_as_it_has_to_go(
+    desk: Desk, command: m.Message
+) -> None:
+    """A flatten waits for it, and would for ever; in a pause it would open."""
+    desk.post(reported("open", 0))
+    desk.post(trade(1, 4))
+    desk.post(command)
+    for _ in range(3):
+        desk.post(m.CancelRefused("pbn0n1", "the market is closed"))
+        desk.post(reported("open", 4))
+    desk.post(m.VenueLink(up=True))
+    first = (reported("open", 4),)
+    said = desk.reconcile("0.00004", "99999.996", orders=first, trades=(trade(1, 4),))
+    assert names(said) == ["SendCancel"]
+    assert names(desk.post(reported("cancelled", 4)))[0] == "Cancelled"
+    if isinstance(command, m.Pause):
+        return
+    desk.post(trade(2, 4, order="pbn0n2", side=m.SELL))
+    assert last(desk) == ("done", "")
+
+
+def test_an_order_that_may_work_again_is_left_alone(desk: Desk) -> None:
+    desk.post(reported("open", 0))
+    desk.post(m.Pause("c"))
+    for _ in range(3):
+        desk.post(m.CancelRefused("pbn0n1", "the market is closed"))
+        desk.post(reported("open", 0))
+    desk.post(m.Resume("d"))
+    desk.post(m.VenueLink(up=True))
+    assert names(desk.reconcile("0", "100000", orders=(reported("open", 0),))) == []
+
+
+@pytest.mark.parametrize("continued", [False, True])
+def test_what_is_opened_while_a_strategy_is_given_up_is_protected_once_it_begins_again(
+    scripted: Scripted, continued: bool
+) -> None:
+    """Its entry fills before the venue withdraws it: a stop is to follow the price that it had not yet."""
+
+    def make() -> Desk:
+        def fail(_: Any, bar: m.Bar) -> None:
+            if bar.close == 101:
+                raise ValueError("poison")
+
+        plan = {0: lambda s: s.bracket(10e-5, limit=100, trail=5)}
+        supervision = {"restarts_max": 0, "safe_state": "halt"}
+        return Desk(scripted(plan, every_bar=fail), supervision=supervision)
+
+    desk = make()
+    desk.connect()
+    desk.bar(100)
+    desk.post(reported("open", 0))
+    assert names(desk.bar(101))[-1] == "SendCancel"
+    desk.post(trade(1, 10))
+    if continued:
+        other = make()
+        other.core.restore(desk.core.snapshot())
+        other.bars = desk.bars
+        desk = other
+    desk.post(m.RestartActor("c", "strategy.a"))
+    (stop,) = [each.request for each in desk.post(m.Resume("d")) if isinstance(each, m.SendOrder)]
+    assert (stop.kind, stop.quantity_lots, stop.stop_ticks) == ("stop", 10_000, 9_600)
+
+
 def test_a_session_goes_on_with_what_its_commands_wait_for(desk: Desk, scripted: Scripted) -> None:
     desk.post(WITHDRAW)
     other: Any = Desk(scripted({0: lambda s: s.buy(10e-5, limit=100)}))

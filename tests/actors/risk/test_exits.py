@@ -145,6 +145,44 @@ def test_what_was_to_close_and_could_now_open_beyond_a_limit_is_withdrawn() -> N
     assert [passed(desk.order(SELL, lots, reduce_only=True)).quantity_lots for lots in (1, 3)] == [1, 3]
 
 
+@pytest.mark.parametrize("state", ["paused", "halted", "paused alone"])
+def test_in_a_pause_nothing_opens_that_an_exit_displaces(state: str) -> None:
+    """Ten are held, and two orders that were kept would close them; what is then closed before, they would open."""
+    desk = Desk(("a", "X", 10), cancel_on_halt=False)
+    six, four = (passed(desk.order(SELL, lots, kind="limit", limit_price=200.0)).ref for lots in (6, 4))
+    if state == "paused alone":
+        desk.risk.on_strategy_state(m.StrategyStateChanged("a", "paused", "because"))
+        assert desk.said() == []
+    else:
+        assert desk.state(state) == []
+    request, *displaced = desk.order(SELL, 1)
+    assert (request.quantity_lots, displaced) == (1, [m.AmendRequest("a", "X", four, 3, 200, 0)])
+    desk.risk.on_amend_rejected(m.AmendRejected("o", "a", "X", four, "too little"))
+    assert desk.said() == [m.CancelRequest("a", "X", four)], "it cannot be made smaller"
+    desk.end(request)
+    desk.risk.on_order_ended(m.Cancelled("o", "a", "X", four, "as requested"))
+    assert desk.said() == []
+
+    stop = passed(desk.order(SELL, 4, kind="stop", stop_price=50.0, reduce_only=True)).ref
+    grown = desk.risk
+    grown.on_intent(m.Intent("a", "X", stop, "amend", 0, 7.0, reference_price=100.0))
+    assert desk.said() == [
+        m.AmendRequest("a", "X", stop, 7, 0, 50),
+        m.AmendRequest("a", "X", six, 3, 200, 0),
+    ], "a stop that grows"
+    _, *displaced = desk.target(0)
+    assert displaced == [m.CancelRequest("a", "X", six)], "all is closed"
+
+
+def test_a_session_of_an_older_version_goes_on_by_its_own_rules() -> None:
+    """There a pause lets an order that was kept open what an exit has closed before: its journal says so."""
+    desk = Desk(("a", "X", 10))
+    desk.risk._displaced._in_pauses = False
+    passed(desk.order(SELL, 10, kind="limit", limit_price=200.0))
+    assert desk.state("paused") == []
+    assert passed(desk.target(0)).quantity_lots == 10
+
+
 def test_an_exit_beside_a_bracket_is_an_exit() -> None:
     """Stop and target of all that is held can only reduce: what is sold by hand beside them still only closes."""
     desk = hostile("veto", ("a", "X", 5))
