@@ -364,13 +364,7 @@ class Core:
             m.Cancelled: [decided, execution.on_cancelled, risk.on_order_ended, *to_strategies],
             m.Expired: [decided, execution.on_expired, risk.on_order_ended, *to_strategies],
             m.CancelRejected: [decided, execution.on_cancel_rejected, risk.on_cancel_rejected, *heeding],
-            m.Amended: [
-                decided,
-                execution.on_amended,
-                risk.on_amended,
-                *to_strategies,
-                execution.on_amended_heard,
-            ],
+            m.Amended: [decided, execution.on_amended, risk.on_amended, *to_strategies, execution.on_amended_heard],
             m.AmendRejected: [decided, execution.on_amend_rejected, risk.on_amend_rejected, *to_strategies],
             m.Fill: [
                 decided,
@@ -451,6 +445,15 @@ class Core:
     def actor_names(self) -> list[str]:
         """Return the names of all actors, in order of the flow."""
         return list(self._actors)
+
+    def dump(self, name: str) -> bytes:
+        """Return the state of one actor; only between two inputs.
+
+        Raises:
+            TypeError: a strategy holds what cannot be kept just now.
+        """
+        state: bytes = self._actors[name].dump()
+        return state
 
     def snapshot(self) -> CoreSnapshot:
         """Return the whole state; only between two inputs."""

@@ -160,6 +160,35 @@ class LiveDriver:
         except BaseException as error:  # noqa: BLE001 - raised by the pump
             self._failure = error
 
+    async def step(self, message: Message, known_ns: int, not_after_ns: int = NEVER_NS) -> bool | None:
+        """Run the next input of a tape that is stepped, and no other: a timer that is due before `message` goes first.
+
+        Args:
+            message: the next of the tape.
+            known_ns: when it was known.
+            not_after_ns: what is later than this is not run.
+
+        Returns:
+            Whether it was `message`; if not, it was a timer, or None: nothing is left until then.
+        """
+        while not self._idle or self.journal.full or self.journal.trouble() is not None:
+            if self.journal.full or self.journal.trouble() is not None:
+                with anyio.move_on_after(self._settings.journal.stall_s):
+                    await self.journal.progress()
+            await anyio.lowlevel.checkpoint()
+        try:
+            is_end = isinstance(message, TapeEnded)
+            due_ns = known_ns + 1 if is_end else known_ns
+            if self.core.scheduler.fire_next(min(due_ns, not_after_ns + 1), self._keep):
+                return False
+            if known_ns > not_after_ns:
+                return None
+            self._take(time.perf_counter_ns(), message, None if is_end else known_ns)
+        except BaseException as error:  # noqa: BLE001 - raised by the pump
+            self._failure = error
+            self._wake()
+        return True
+
     def post_command(self, message: Message) -> anyio.Event:
         """Hand in a command, to be taken before all waiting data; the event is set once it has been run."""
         taken = anyio.Event()

@@ -27,14 +27,17 @@ from actors.runtime.scheduler import CoreError
 from actors.runtime.supervision import ChildSpec
 from daemon.alerts.secret import secret_of
 from daemon.control.keys import Keyring
+from daemon.control.replay import Debugger
 from daemon.control.security import LOOPBACK_NAMES, Gate
 from daemon.control.server import ControlServer, reserve_addresses
 from daemon.control.view import StatusView, utc
 from daemon.edges.console import ConsoleEdge, reserve_console
 from daemon.edges.journal import JournalWriter, open_journal
+from daemon.edges.message_trace import MessageTrace
 from daemon.edges.outbox import Outbox, joined
 from daemon.edges.reporter import Reporter
 from daemon.edges.snapshot import SnapshotFile
+from daemon.edges.stepped_feed import SteppedFeed, script_of
 from daemon.edges.tape_feed import TapeFeed
 from daemon.live import LiveDriver
 from daemon.log import bind, hide, hide_those_of
@@ -86,6 +89,8 @@ class RunOptions(msgspec.Struct, kw_only=True):
     exit_at_end: bool
     loosen: bool = False
     """Whether limits that were tightened while the session ran fall back to what is configured."""
+    stepped: bool = False
+    """Whether the tape waits to be told, over the control endpoint, when to go on."""
 
 
 class Outcome(msgspec.Struct, kw_only=True):
@@ -224,12 +229,14 @@ class _Run:
             failures_max=settings.http.wrong_tokens_max,
             session_s=settings.http.session_s,
         )
-        self._server = ControlServer(settings.http, gate, self._view, self._driver, listeners, options.state_dir)
-        self._snapshot_file = SnapshotFile(
-            options.state_dir, self._view, self._driver, interval_s=settings.journal.snapshot_json_s
-        )
-        self._feed: TapeFeed | None = None
-        if options.tape is not None:
+        self._feed: TapeFeed | SteppedFeed | None = None
+        debugger: Debugger | None = None
+        if options.tape is not None and options.stepped:
+            trace = MessageTrace(core)
+            script = script_of(options.tape, options.tape_name)
+            self._feed = SteppedFeed(script, self._driver, trace, [record.id for record in opened.plan.strategies])
+            debugger = Debugger(self._feed, trace, self._driver)
+        elif options.tape is not None:
             self._feed = TapeFeed(
                 options.tape,
                 self._driver,
@@ -237,6 +244,12 @@ class _Run:
                 skip=opened.inputs_played,
                 ended=opened.tape_ended,
             )
+        self._server = ControlServer(
+            settings.http, gate, self._view, self._driver, listeners, options.state_dir, debugger
+        )
+        self._snapshot_file = SnapshotFile(
+            options.state_dir, self._view, self._driver, interval_s=settings.journal.snapshot_json_s
+        )
         if venue is not None:
             venue.attach(core, self._driver, opened.plan.start_ns)
         if console is not None:

@@ -66,6 +66,23 @@ def load_state(state: bytes) -> dict[str, Any]:
     return attributes
 
 
+def shown_of(code: int, payload: memoryview) -> Any:  # noqa: ANN401 - what was encoded
+    """Return an extension of `dump_state` as plain values, for people: of a struct its name and fields."""
+    if code == _BIG_INT:
+        return bytes(payload).decode()
+    if code not in range(_TUPLE, _DICT + 1):
+        return f"{len(payload)} bytes"
+    if code in (_ARRAY, _SCALAR):
+        found = _unpack(code, payload)
+        return found.tolist() if found.dtype.kind != "c" else [str(each) for each in found.ravel().tolist()]
+    inner = msgspec.msgpack.decode(payload, ext_hook=shown_of)
+    if code == _STRUCT:
+        return {inner[1]: inner[2]}
+    if code == _DICT:
+        return {str(key): value for key, value in inner}
+    return inner[1] if code == _DEQUE else inner
+
+
 def _pack(value: Any, depth: int) -> Any:  # noqa: ANN401 - one line per kind of value
     kind = type(value)
     if value is None or kind is bool or kind is float or kind is str or kind is bytes:

@@ -87,6 +87,8 @@ class Recoverable(Actor, Protocol):
 
 if TYPE_CHECKING:
     Table = Mapping[type[Message], Sequence[Handler]]
+    Trace = Callable[[Message, str, list[str], int], None]
+    """Told of a delivery before it is made: the message, who said it (empty for an input), who hears it, its depth."""
 
 
 class Route:
@@ -142,7 +144,7 @@ class Scheduler:
         self._deliveries_max = deliveries_max
         self._entries = {kind: Route(handlers) for kind, handlers in entries.items()}
         self._routes = {kind: Route(handlers) for kind, handlers in subscribers.items()}
-        self._run, self.post_bars = self._make_dispatch()
+        self._run, self.post_bars = self._make_dispatch(None)
         """`post_bars(bars)` runs bars whose decisions nobody keeps, and every timer due before each of them:
         the steps of `fire_before` and `post` in one loop."""
 
@@ -174,8 +176,21 @@ class Scheduler:
             if keep is not None:
                 keep(now_ns, fired, effects)
 
+    def fire_next(self, ts_ns: int, keep: Callable[[int, Message, bytes | None], None]) -> bool:
+        """Run the next timer due before `ts_ns`, as an input of its own; return whether there was one."""
+        fired = self.context.timers.pop_before(ts_ns)
+        if fired is None:
+            return False
+        now_ns = max(self.context.now_ns, fired.due_ns)
+        keep(now_ns, fired, self.post(now_ns, fired))
+        return True
+
+    def trace(self, told: Trace) -> None:
+        """Tell `told` of every delivery from now on, in causal order; it must not emit. Only between two inputs."""
+        self._run, self.post_bars = self._make_dispatch(told)
+
     def _make_dispatch(  # noqa: C901, PLR0915 - four small functions that share their cells, not one long one
-        self,
+        self, told: Trace | None
     ) -> tuple[Callable[[Message, Handlers], None], Callable[[Iterable[Bar]], None]]:
         """Return `_run` and `post_bars`, with all they need in closure cells: a replay spends its time here."""
         context = self.context
@@ -271,6 +286,8 @@ class Scheduler:
                 what = f"livelock: input {self.seq} caused more than {bound}, last among {', '.join(names)}"
                 raise LivelockError(what)
 
+        if told is not None:  # who is not traced pays nothing for it: the functions above are as they were
+            deliver, release = _traced(told, deliver, release)
         return run, post_bars
 
     def _failed(self, handler: Handler, message: Message, error: Exception) -> bool:
@@ -352,6 +369,30 @@ class Scheduler:
             route.count = counts.get(f"entry:{kind.__name__}", 0)
         for kind, route in self._routes.items():
             route.count = counts.get(kind.__name__, 0)
+
+
+class _Deliver(Protocol):
+    def __call__(self, message: Message, handlers: Handlers, depth: int) -> None: ...
+
+
+class _Release(Protocol):
+    def __call__(self, handler: Handler, depth: int) -> None: ...
+
+
+def _traced(told: Trace, plain_deliver: _Deliver, plain_release: _Release) -> tuple[_Deliver, _Release]:
+    """Return the two halves of a dispatch with a trace of every delivery."""
+    speakers: list[str] = []
+    """By depth: who said what is delivered one deeper."""
+
+    def deliver(message: Message, handlers: Handlers, depth: int) -> None:
+        told(message, speakers[depth - 1] if depth else "", [_owner(handler).name for handler in handlers], depth)
+        plain_deliver(message, handlers, depth)
+
+    def release(handler: Handler, depth: int) -> None:
+        speakers[depth:] = [_owner(handler).name]
+        plain_release(handler, depth)
+
+    return deliver, release
 
 
 def _owner(handler: Handler) -> Actor:

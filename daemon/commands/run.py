@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from daemon.process import Outcome
+    from daemon.process import Outcome, RunOptions
 
 MODES = ("paper", "real")
 _DEFAULT_SYNTHETIC = "7:endless"
@@ -48,9 +48,7 @@ def run_command(
     symbols: str | None = None,
 ) -> None:
     """Run the daemon in the foreground and print the session's summary at the end."""
-    import anyio
-
-    from daemon.process import RunOptions, run_daemon
+    from daemon.process import RunOptions
     from daemon.venue import check_real
 
     foreign = foreign_packages()
@@ -93,15 +91,28 @@ def run_command(
         exit_at_end=exit_at_end,
         loosen=loosen,
     )
+    outcome = run_to_end(options)
+    _print(outcome)
+    raise SystemExit(outcome.exit_code)
+
+
+def run_to_end(options: RunOptions) -> Outcome:
+    """Run the daemon until it ends; return how.
+
+    Raises:
+        UserError: it cannot start as asked.
+    """
+    import anyio
+
+    from daemon.process import run_daemon
+
     try:
-        outcome = anyio.run(run_daemon, options, backend_options={"use_uvloop": _uvloop_present()})
+        return anyio.run(run_daemon, options, backend_options={"use_uvloop": _uvloop_present()})
     except BaseExceptionGroup as group:
         mistakes, others = group.split(UserError)
         if others is not None or mistakes is None:
             raise
         raise _first(mistakes) from group
-    _print(outcome)
-    raise SystemExit(outcome.exit_code)
 
 
 def _first(group: BaseExceptionGroup[Any]) -> BaseException:

@@ -68,6 +68,7 @@ class Console:
         clients: how many listen to the stream.
         metrics: what Prometheus is told.
         couriers: who takes alerts to their targets.
+        dumping: held by who asks the core for the state of an actor.
     """
 
     def __init__(self, hello: Hello, mirror: Mirror) -> None:
@@ -92,6 +93,7 @@ class Console:
         self.clients = 0
         self.metrics = Metrics(self)
         self.couriers: list[Courier] = []
+        self.dumping = asyncio.Lock()
 
     @cached_property
     def document(self) -> Document:

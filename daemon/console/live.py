@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _READY_WITHIN_S = 2.0
 STARTING = {HTTPStatus.SERVICE_UNAVAILABLE: "nothing has been heard of the daemon yet"}
-_AWAY = "the core does not answer; a command that was sent may have been taken"
+AWAY = "the core does not answer; a command that was sent may have been taken"
 _SINGLE = ("summary", "venue", "risk", "margin", "latency")
 _PATHS = {
     "summary": ("The daemon in one row: state, money, time, inputs", "summary"),
@@ -66,7 +66,7 @@ def _section(name: str) -> Handler:
 
 
 async def _status(console: Console, request: web.Request, _: Nothing) -> web.Response:
-    return _passed_on(*await console.core.status(caller_of(request)))
+    return passed_on(*await console.core.status(caller_of(request)))
 
 
 async def _control(console: Console, request: web.Request, _: Nothing) -> web.Response:
@@ -74,7 +74,7 @@ async def _control(console: Console, request: web.Request, _: Nothing) -> web.Re
     headers = {"Content-Type": "application/json"}
     if "Idempotency-Key" in request.headers:
         headers["Idempotency-Key"] = request.headers["Idempotency-Key"]
-    return _passed_on(*await console.core.ask(caller_of(request), "POST", "/api/live/control", body, headers))
+    return passed_on(*await console.core.ask(caller_of(request), "POST", "/api/live/control", body, headers))
 
 
 def _answer(section: str) -> Any:  # noqa: ANN401 - a type, made here
@@ -82,7 +82,8 @@ def _answer(section: str) -> Any:  # noqa: ANN401 - a type, made here
     return t.One[row] if section in _SINGLE else t.Listing[row]
 
 
-def _passed_on(status: int, body: bytes) -> web.Response:
+def passed_on(status: int, body: bytes) -> web.Response:
+    """Return what the core answered as ours."""
     return web.Response(
         body=body,
         status=status,
@@ -102,7 +103,7 @@ ROUTES = (
         doc="Asked of the core itself at most five times a second, and answered once all it shows is durable.",
         handler=_status,
         answer=Status,
-        refusals={HTTPStatus.SERVICE_UNAVAILABLE: _AWAY},
+        refusals={HTTPStatus.SERVICE_UNAVAILABLE: AWAY},
     ),
     Route(
         name="control",
@@ -123,7 +124,7 @@ ROUTES = (
         refusals={
             HTTPStatus.BAD_REQUEST: "the body is no command",
             HTTPStatus.CONFLICT: "the key was used for another command, or the limit would be loosened",
-            HTTPStatus.SERVICE_UNAVAILABLE: f"{_AWAY}; or commands cannot be made durable",
+            HTTPStatus.SERVICE_UNAVAILABLE: f"{AWAY}; or commands cannot be made durable",
         },
     ),
     *(

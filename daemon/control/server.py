@@ -24,6 +24,7 @@ from config.errors import UserError
 from daemon.control.guard import Guard, caller_of
 from daemon.control.protocol import JsonRunner, body_of, json_answer
 from daemon.control.refusal import RefusedError
+from daemon.control.replay import ReplayRoutes
 from daemon.control.requests import read_command
 from daemon.control.sites import site_of
 from daemon.control.tls import REFRESH_S, certificate_of
@@ -34,12 +35,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from config.schema import Console, Http
+    from daemon.control.replay import Debugger
     from daemon.control.security import Gate, Needed
     from daemon.control.view import StatusView
     from daemon.live import LiveDriver
 
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 _CONTROL_PATH = "/api/live/control"
+_REPLAY_PATHS = "/api/replay/"
 _DURABLE_WITHIN_S = 5.0
 _KEY_CHARS_MAX = 200
 
@@ -61,6 +64,7 @@ class ControlServer:
         driver: LiveDriver,
         listeners: Sequence[socket.socket],
         state_dir: Path,
+        debugger: Debugger | None = None,
     ) -> None:
         """Serve on `listeners`, which `reserve_addresses` returned for this state directory."""
         self.url = ""
@@ -80,6 +84,8 @@ class ControlServer:
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/api/live/status", self._status)
         app.router.add_post(_CONTROL_PATH, self._control)
+        app.router.add_get("/api/core/actors/{name}", self._actor)
+        ReplayRoutes(debugger).add(app)
         self._runner = JsonRunner(app, guard.answer)
 
     async def bind(self) -> None:
@@ -121,7 +127,8 @@ class ControlServer:
     def _needed(self, request: web.Request) -> Needed:
         if request.path in _OPEN_PATHS or (request.path == "/" and self.console_port is not None):
             return "open"
-        return "control" if request.path == _CONTROL_PATH else "read"
+        steers = request.path == _CONTROL_PATH or (request.path.startswith(_REPLAY_PATHS) and request.method == "POST")
+        return "control" if steers else "read"
 
     async def _root(self, request: web.Request) -> web.StreamResponse:
         """Point to the console, under the name by which we were found."""
@@ -148,6 +155,10 @@ class ControlServer:
         status = self._view.status()
         await self._durable(status.last_input.seq)
         return json_answer(msgspec.structs.replace(status, durable_seq=self._driver.journal.durable_seq))
+
+    async def _actor(self, request: web.Request) -> web.StreamResponse:
+        """Show the state of one actor, as it is written down."""
+        return json_answer(self._view.dump(request.match_info["name"]))
 
     async def _control(self, request: web.Request) -> web.StreamResponse:
         key = request.headers.get("Idempotency-Key", "")

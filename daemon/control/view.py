@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,8 +12,11 @@ import msgspec
 from actors.execution.simulated import SimulatedVenue
 from actors.instrument import from_atoms
 from actors.risk import active_limits
+from config.errors import nearest
 from config.timeframe import format_timeframe
 from daemon.control import types as t
+from daemon.control.refusal import RefusedError
+from daemon.control.replay_types import Dump
 from daemon.control.uses import limit_uses
 from daemon.log import masked
 from replay.books import books_of
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
     from replay.plan import StrategyRecord
 
 _COMMANDS_SHOWN = 20
+_DUMP_BYTES_MAX = 4 * 1024 * 1024
 
 
 class StatusView:
@@ -261,6 +266,25 @@ class StatusView:
             for name, child in self._supervisor.children.items()
         )
         return tuple(rows)
+
+    def dump(self, name: str) -> Dump:
+        """Return the state of one actor as it is written down.
+
+        Raises:
+            RefusedError: there is no such actor, or it is an edge, whose state nobody writes down.
+        """
+        core = self._driver.core
+        names = core.actor_names()
+        if name not in names:
+            known = "an edge around the core has" if name in self._supervisor.children else f"{name!r} is no actor:"
+            reason = f"{known} no state to look at{nearest(name, names)}; one of {', '.join(names)}"
+            raise RefusedError(HTTPStatus.NOT_FOUND, reason)
+        try:
+            state = core.dump(name)
+        except Exception as error:  # noqa: BLE001 - of a user's code, what it holds and how that is kept
+            return Dump(name=name, size_bytes=0, state=b"", note=f"it cannot be kept: {error}")
+        note = "" if len(state) <= _DUMP_BYTES_MAX else f"{len(state):,} bytes are too many to be shown"
+        return Dump(name=name, size_bytes=len(state), state=b"" if note else state, note=note)
 
     def margin(self) -> t.Margin | None:
         """Return how contracts stand on margin: at the simulated venue as it is, at a real one as told last."""
