@@ -90,6 +90,7 @@ class _Way:
         reached: told an input and all it caused; returns why to pause, in words, and the order that is about, if any.
         not_after_ns: nothing later is taken.
         is_paced: whether it goes at the speed that is set.
+        is_search: whether it may not come.
     """
 
     def __init__(
@@ -99,11 +100,13 @@ class _Way:
         not_after_ns: int = NEVER_NS - 1,
         *,
         is_paced: bool = False,
+        is_search: bool = False,
     ) -> None:
         self.target = target
         self.reached = reached
         self.not_after_ns = not_after_ns
         self.is_paced = is_paced
+        self.is_search = is_search
         self.over = anyio.Event()
 
 
@@ -212,7 +215,7 @@ class SteppedFeed:
             return None
 
         of = "" if order.strategy is None else f" of {order.strategy}"
-        return self._go(_Way(_NAMES[order.to] + of, find))
+        return self._go(_Way(_NAMES[order.to] + of, find, is_search=bool(sought)))
 
     def _go(self, way: _Way) -> anyio.Event:
         if self._state == "ended":
@@ -248,7 +251,7 @@ class SteppedFeed:
         if way is None:
             self._stopped_by, self._order_id = why, ""
         else:
-            self._stop(f"{why}: {way.target} did not come" if way.target not in ("", _NAMES["end"]) else why)
+            self._stop(f"{why}: {way.target} did not come" if way.is_search else why)
 
     async def _take(self, message: Message, known_ns: int | None) -> None:
         """Take one input and every timer that is due before it, each of them when it is time."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 import schemathesis
@@ -16,9 +18,10 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from daemon.commands.replay_server import replay_server
 from daemon.console.openapi import describe
 from daemon.console.table import ROUTES
-from tests.daemon.conftest import Nursery
+from tests.daemon.conftest import HOLDER, Nursery
 from tests.daemon.console.conftest import WITH_CONSOLE, Client
 
 if TYPE_CHECKING:
@@ -51,11 +54,22 @@ def schema() -> Any:
 
 
 @pytest.fixture(scope="module")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """A daemon that may be paused, flattened and so on."""
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """A daemon that may be paused, flattened and so on: where its console is, and its token."""
     nursery = Nursery(tmp_path_factory.mktemp("contract"))
-    yield Client(nursery(*WITH_CONSOLE, strategy=nursery.holder))
+    client = Client(nursery(*WITH_CONSOLE, strategy=nursery.holder))
+    yield client.url, client.daemon.token
     nursery.close()
+
+
+@pytest.fixture(scope="module")
+def stepped() -> Iterator[tuple[str, str]]:
+    """A replay that may be stepped, likewise."""
+    with replay_server(synthetic="7:50", strategy=HOLDER) as (core, token):
+        connection = HTTPConnection(urlsplit(core).netloc)
+        connection.request("GET", "/")
+        yield connection.getresponse().headers["Location"].rstrip("/"), token
+        connection.close()
 
 
 FITTING = [(route, GenerationMode.POSITIVE) for route in ROUTES]
@@ -66,9 +80,12 @@ OTHER = [(route, GenerationMode.NEGATIVE) for route in ROUTES if route.role != "
 @pytest.mark.parametrize(
     ("route", "mode"), FITTING + OTHER, ids=[f"{route.name}-{mode.value}" for route, mode in FITTING + OTHER]
 )
-def test_every_answer_is_one_that_is_described(schema: Any, target: Client, route: Route, mode: GenerationMode) -> None:
+def test_every_answer_is_one_that_is_described(
+    schema: Any, route: Route, mode: GenerationMode, request: pytest.FixtureRequest
+) -> None:
     operation = schema[route.path][route.method]
-    headers = {"Authorization": f"Bearer {target.daemon.token}"}
+    url, token = request.getfixturevalue("stepped" if route.tag == "replay" else "daemon")
+    headers = {"Authorization": f"Bearer {token}"}
     statuses: set[int] = set()
 
     @few
@@ -77,7 +94,7 @@ def test_every_answer_is_one_that_is_described(schema: Any, target: Client, rout
         if isinstance(case.body, dict) and case.body.get("action") == "stop":
             return
         response = case.call_and_validate(
-            base_url=target.url, headers=headers, checks=CHECKS, allow_redirects=False, timeout=60
+            base_url=url, headers=headers, checks=CHECKS, allow_redirects=False, timeout=60
         )
         statuses.add(response.status_code)
 
