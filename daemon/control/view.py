@@ -281,7 +281,7 @@ class StatusView:
             raise RefusedError(HTTPStatus.NOT_FOUND, reason)
         try:
             state = core.dump(name)
-        except Exception as error:  # noqa: BLE001 - of a user's code, what it holds and how that is kept
+        except (TypeError, ValueError) as error:  # it holds what cannot be kept
             return Dump(name=name, size_bytes=0, state=b"", note=f"it cannot be kept: {error}")
         note = "" if len(state) <= _DUMP_BYTES_MAX else f"{len(state):,} bytes are too many to be shown"
         return Dump(name=name, size_bytes=len(state), state=b"" if note else state, note=note)
