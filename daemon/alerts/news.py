@@ -1,16 +1,18 @@
-"""What is worth an alert: found in the journal from where we stopped reading, and in how the state has changed.
+"""What is worth an alert: found in the journal from where we stopped reading, in events, and in the state.
 
 Executions, refusals and liquidations are read from the journal's decisions, so none is missed or told twice, however
-often the console dies. States (halted, stale, failed, restarts) are compared with those that were seen last.
+often the console dies. States (halted, stale, failed) are told by events, however short they were. What changed while
+nobody listened, and what has no events (restarts, the venue, a disk that refuses), is compared with what was seen last.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from datetime import UTC, datetime, timedelta
+from collections import deque
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -32,6 +34,9 @@ _INPUTS_MAX = 2_000
 """Read at once."""
 _LOOKS_MAX = 50
 _STATES: dict[str, AlertLevel] = {"running": "info", "paused": "warning", "flattening": "warning", "halted": "error"}
+_HEARD_MAX = 1_000
+_EVENTS_S = 3.0
+"""So long a state that an event has told is not compared: what is shown may be older."""
 
 Row = TypeVar("Row", bound=msgspec.Struct)
 
@@ -57,9 +62,12 @@ class Seen(msgspec.Struct, kw_only=True):
     """Session that ran last."""
     run: int = 0
     started_wall_ns: int = 0
+    id: str = ""
+    """Of that session: another journal has another one under its number."""
     state: str = "running"
     stale: list[str] = []
-    failed: list[str] = []
+    strategies: dict[str, str] = {}
+    """States of those that do not just run."""
     restarts: dict[str, int] = {}
     venue_ready: bool = True
     day: str = ""
@@ -81,6 +89,7 @@ class _Strategy(msgspec.Struct):
     strategy: str
     state: str
     last_error: str | None
+    reason: str = ""
 
 
 class _Symbol(msgspec.Struct):
@@ -104,6 +113,18 @@ class _Position(msgspec.Struct):
     quantity: Decimal
 
 
+class _Event(msgspec.Struct):
+    kind: str
+    state: str = ""
+    reason: str = ""
+    what: str = ""
+    fields: dict[str, Any] = {}
+
+
+_decode_event = msgspec.json.Decoder(_Event).decode
+_NOTES = ("strategy_state_changed", "feed_stale", "feed_resumed")
+
+
 class Watcher:
     """Looks what is new.
 
@@ -120,33 +141,59 @@ class Watcher:
         self._history = history
         self._daily_hour = daily_hour
         self._instruments: dict[int, dict[str, InstrumentSpec]] = {}
+        self._heard: deque[_Event] = deque(maxlen=_HEARD_MAX)
+        self._taken: list[_Event] = []
+        """Heard, and told by the last look."""
+        self._told_s: dict[str, float] = {}
+        """When an event last said what state something is in."""
         self.seen: Seen | None = None
+        mirror.on_events = self._hear
+
+    def _hear(self, events: list[msgspec.Raw]) -> None:
+        """Keep what the next look tells."""
+        for raw in events:
+            event = _decode_event(raw)
+            if event.kind == "trading" or (event.kind == "note" and event.what in _NOTES):
+                self._heard.append(event)
 
     async def begin(self, kept: bytes | None) -> list[Alert]:
         """Go on from what was seen last; return what that says about restarts."""
         hello = self._hello
-        if kept is None:
+        before = None if kept is None else msgspec.json.decode(kept, type=Seen)
+        if before is not None and await self._history.read(lambda db: _is_of(db, before)):
+            seen = before
+        else:
             # a session that has just begun is news; of an older one, only what comes
             newest = 0 if hello.run == 1 else await self._history.read(lambda db: _newest(db, hello.number))
-            self.seen = Seen(session=hello.number, seq=newest)
-        else:
-            self.seen = msgspec.json.decode(kept, type=Seen)
-        seen, alerts = self.seen, []
+            seen = Seen(session=hello.number, seq=newest)
+        self.seen = seen
+        alerts = []
         if (seen.number, seen.run) == (hello.number, hello.run) and seen.started_wall_ns == hello.started_wall_ns:
             alerts.append(Alert("restart", "warning", "restart console", "the console was started again"))
         else:
             if seen.number == hello.number:
                 what = f"the daemon was started again: run {hello.run} of session {hello.session}"
                 alerts.append(Alert("restart", "warning", "restart daemon", what))
+            else:
+                seen.equity, seen.strategies, seen.stale = None, {}, []
             seen.restarts = {}
         seen.number, seen.run, seen.started_wall_ns = hello.number, hello.run, hello.started_wall_ns
+        seen.id = hello.session
         return alerts
 
     async def look(self) -> list[Alert]:
         """Return what is new since the last look; `seen` is how far that is."""
+        self._taken = []
         alerts = await self._read()
+        alerts += self._listen()
         alerts += self._compare()
         return alerts
+
+    def forget(self, seen: bytes) -> None:
+        """Go back to what was seen before the last look: what that told could not be kept."""
+        self.seen = msgspec.json.decode(seen, type=Seen)
+        self._heard.extendleft(reversed(self._taken))
+        self._taken = []
 
     # --- the journal --------------------------------------------------------------------------------
 
@@ -187,7 +234,9 @@ class Watcher:
                 case m.Liquidated():
                     what = _trade(each, instruments[each.symbol])
                     key = f"liquidation {session} {each.symbol} {each.trade_id} {each.strategy}"
-                    yield Alert("liquidation", "error", key, f"{each.strategy} was liquidated: {what}")
+                    yield Alert(
+                        "liquidation", "error", key, f"{each.strategy} was liquidated: {what}{_because(each.reason)}"
+                    )
                 case m.Rejected():
                     what = f"{each.strategy} {each.symbol}: the venue refused an order: {each.reason}"
                     yield Alert(
@@ -202,32 +251,43 @@ class Watcher:
     def _rows(self, section: str, kind: type[Row]) -> list[Row]:
         return [msgspec.json.decode(row, type=kind) for row in self._mirror.rows(section).values()]
 
+    def _listen(self) -> Iterator[Alert]:
+        """Return what events say: each change, also of a state that is over already."""
+        while self._heard:
+            event = self._heard.popleft()
+            self._taken.append(event)
+            fields = event.fields
+            if event.kind == "trading":
+                self._note("trading")
+                yield from self._trading(event.state, event.reason)
+            elif event.what == "strategy_state_changed":
+                self._note(f"strategy {fields['strategy']}")
+                yield from self._strategy(fields["strategy"], fields["state"], fields["reason"])
+            else:
+                self._note(f"symbol {fields['symbol']}")
+                yield from self._feed(fields["symbol"], stale=event.what == "feed_stale")
+
+    def _note(self, subject: str) -> None:
+        self._told_s[subject] = time.monotonic()
+
+    def _is_shown(self, subject: str) -> bool:
+        """Return whether the state that is shown is no older than the last event about it."""
+        return time.monotonic() - self._told_s.get(subject, -_EVENTS_S) >= _EVENTS_S
+
     def _compare(self) -> Iterator[Alert]:
         """Return how the state is not what it was; only what changed counts, so nothing is told over and over."""
         seen = self.seen
         assert seen is not None
         (summary,) = self._rows("summary", _Summary)
-        if summary.state != seen.state and summary.state in _STATES:
-            seen.state = summary.state
-            because = f": {summary.reason}" if summary.reason else ""
-            yield Alert(
-                "halt", _STATES[summary.state], f"state {summary.state}", f"trading is {summary.state}{because}"
-            )
-        strategies = {row.strategy: row for row in self._rows("strategies", _Strategy)}
-        failed = [name for name, row in strategies.items() if row.state == "failed"]
-        for name in failed:
-            if name not in seen.failed:
-                what = f"strategy {name} was given up: {strategies[name].last_error}"
-                yield Alert("halt", "error", f"failed {name}", what)
-        seen.failed = failed
-        stale = [row.symbol for row in self._rows("symbols", _Symbol) if row.stale]
-        for symbol in stale:
-            if symbol not in seen.stale:
-                yield Alert("stale", "warning", f"stale {symbol}", f"{symbol}: bars are overdue")
-        for symbol in seen.stale:
-            if symbol not in stale:
-                yield Alert("stale", "info", f"resumed {symbol}", f"{symbol}: bars come again")
-        seen.stale = stale
+        if self._is_shown("trading"):
+            yield from self._trading(summary.state, summary.reason)
+        for row in self._rows("strategies", _Strategy):
+            if row.state == "failed" or self._is_shown(f"strategy {row.strategy}"):
+                why = row.last_error if row.state == "failed" else row.reason
+                yield from self._strategy(row.strategy, row.state, why or "")
+        for symbol in self._rows("symbols", _Symbol):
+            if self._is_shown(f"symbol {symbol.symbol}"):
+                yield from self._feed(symbol.symbol, stale=symbol.stale)
         for venue in self._rows("venue", _Venue):
             if venue.ready != seen.venue_ready:
                 seen.venue_ready = venue.ready
@@ -235,6 +295,33 @@ class Watcher:
                 yield Alert("stale", "info" if venue.ready else "warning", f"venue {what}", f"the venue {what}")
         yield from self._restarted()
         yield from self._day(summary)
+
+    def _trading(self, state: str, reason: str) -> Iterator[Alert]:
+        assert self.seen is not None
+        if state != self.seen.state and state in _STATES:
+            self.seen.state = state
+            yield Alert("halt", _STATES[state], f"state {state}", f"trading is {state}{_because(reason)}")
+
+    def _strategy(self, name: str, state: str, reason: str) -> Iterator[Alert]:
+        assert self.seen is not None
+        if state == self.seen.strategies.get(name, "running"):
+            return
+        self.seen.strategies = {**self.seen.strategies, name: state}
+        if state == "running":
+            del self.seen.strategies[name]
+        what = f"strategy {name} {'was given up' if state == 'failed' else f'is {state}'}{_because(reason)}"
+        yield Alert("halt", _STATES.get(state, "error"), f"strategy {name} {state}", what)
+
+    def _feed(self, symbol: str, *, stale: bool) -> Iterator[Alert]:
+        assert self.seen is not None
+        if stale == (symbol in self.seen.stale):
+            return
+        if stale:
+            self.seen.stale = [*self.seen.stale, symbol]
+            yield Alert("stale", "warning", f"stale {symbol}", f"{symbol}: bars are overdue")
+        else:
+            self.seen.stale = [each for each in self.seen.stale if each != symbol]
+            yield Alert("stale", "info", f"resumed {symbol}", f"{symbol}: bars come again")
 
     def _restarted(self) -> Iterator[Alert]:
         assert self.seen is not None
@@ -250,11 +337,13 @@ class Watcher:
         """Sum the day up once it is over; if nobody was here then, as soon as somebody is."""
         seen = self.seen
         assert seen is not None
-        now = datetime.fromtimestamp(time.time_ns() / 1e9, UTC) - timedelta(hours=self._daily_hour)
+        now = datetime.fromtimestamp(time.time_ns() // 10**9, UTC) - timedelta(hours=self._daily_hour)
         day, equity = now.date().isoformat(), summary.equity
-        if day == seen.day:
+        if seen.equity is None:
+            seen.equity = equity
+        if day == seen.day or _is_day_before(day, seen.day):
             return
-        if seen.day and seen.equity is not None:
+        if seen.day:
             held = ", ".join(
                 f"{_plain(row.quantity)} {row.symbol} ({row.strategy})" for row in self._rows("positions", _Position)
             )
@@ -266,6 +355,15 @@ class Watcher:
             yield Alert("daily", "info", f"daily {seen.day}", text)
             seen.fills = 0
         seen.day, seen.equity = day, equity
+
+
+def _because(reason: str) -> str:
+    return f": {reason}" if reason else ""
+
+
+def _is_day_before(day: str, other: str) -> bool:
+    """Return whether a clock that was set back a little shows `day` again."""
+    return bool(other) and date.fromisoformat(other) - date.fromisoformat(day) == timedelta(days=1)
 
 
 def _kind_of(reason: str) -> str:
@@ -280,6 +378,12 @@ def _trade(trade: m.Fill | m.Liquidated, spec: InstrumentSpec) -> str:
 
 def _plain(quantity: Decimal) -> str:
     return f"{quantity.normalize():f}"
+
+
+def _is_of(db: sqlite3.Connection, seen: Seen) -> bool:
+    """Return whether what was seen last is of this journal, and not of one that lay here before."""
+    found = db.execute("SELECT id FROM sessions WHERE number = ?", (seen.number,)).fetchone()
+    return found is not None and seen.id in {"", found[0]}
 
 
 def _newest(db: sqlite3.Connection, session: int) -> int:

@@ -19,7 +19,7 @@ import msgspec
 import structlog
 
 from config.errors import UserError
-from daemon.alerts.news import Seen, Watcher
+from daemon.alerts.news import Watcher
 from daemon.alerts.store import FILE_NAME, Store
 from daemon.alerts.targets import Target
 from daemon.console.history import History
@@ -241,7 +241,7 @@ class Teller:
                     log.warning("alerts_delayed", error=str(error))
                 in_trouble = True
                 if pending is not None:
-                    watcher.seen = msgspec.json.decode(kept, type=Seen)
+                    watcher.forget(kept)
             else:
                 for courier in self.couriers if alerts else ():
                     courier.wake()

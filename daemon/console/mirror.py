@@ -46,6 +46,8 @@ class Mirror:
         """Told the bars of every frame."""
         self.on_lines: Callable[[list[dict[str, Any]]], None] | None = None
         """Told the lines of every frame."""
+        self.on_events: Callable[[list[msgspec.Raw]], None] | None = None
+        """Told the events of every frame."""
         self._sections: dict[str, dict[str, tuple[int, msgspec.Raw]]] = {}
         self._own: set[str] = set()
         """Sections of the console itself, which no frame has."""
@@ -74,6 +76,8 @@ class Mirror:
             self._events.extend((seq, event.copy()) for event in frame.events)
         if frame.meters is not None:
             self.meters = frame.meters
+        if frame.events and self.on_events is not None:
+            self.on_events(frame.events)
         if frame.rows and self.on_rows is not None:
             self.on_rows(frame.rows)
         if frame.lines and self.on_lines is not None:

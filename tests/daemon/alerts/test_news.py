@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,14 +53,14 @@ class World:
         shutil.copyfile(GOLDEN, state_dir / FILE_NAME)
         self.state_dir = state_dir
         with sqlite3.connect(state_dir / FILE_NAME) as db:
-            ((self.number,),) = db.execute("SELECT max(number) FROM sessions")
+            ((self.number, self.id),) = db.execute("SELECT max(number), id FROM sessions")
             self.inputs = db.execute("SELECT max(seq) FROM inputs").fetchone()[0]
             self.fills = db.execute("SELECT count(*) FROM fills").fetchone()[0]
         db.close()
 
     def hello(self, run: int = 1, settings: Settings | None = None) -> Hello:
         return Hello(
-            settings=settings or Settings(), state_dir=str(self.state_dir), token="", core_url="", session="S",
+            settings=settings or Settings(), state_dir=str(self.state_dir), token="", core_url="", session=self.id,
             number=self.number, run=run, mode="paper", tape="", started_wall_ns=run,
         )  # fmt: skip
 
@@ -112,7 +113,9 @@ async def test_a_daemon_that_is_started_again_is_told(world: World) -> None:
     await begun(first)
     await first.look()
 
-    assert await begun(world.watcher(run=2), kept(first)) == ["the daemon was started again: run 2 of session S"]
+    assert await begun(world.watcher(run=2), kept(first)) == [
+        f"the daemon was started again: run 2 of session {world.id}"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -189,3 +192,105 @@ async def test_refusals_that_differ_in_numbers_alone_are_the_same(world: World) 
     )
     assert first.key == second.key
     assert first.text != second.text
+
+
+def frame(*events: dict[str, Any], state: str = "running") -> Frame:
+    summary = {"": msgspec.Raw(encode({"state": state, "reason": "", "equity": 1000.5}))}
+    raw = [msgspec.Raw(encode(event)) for event in events]
+    return Frame(full=False, sections={"summary": summary}, events=raw, rows=[], lines=[], missed=0)
+
+
+def trading(state: str, reason: str = "") -> dict[str, Any]:
+    return {"kind": "trading", "seq": 1, "ts_ns": 1, "state": state, "reason": reason}
+
+
+def note(what: str, **fields: Any) -> dict[str, Any]:
+    return {"kind": "note", "seq": 1, "ts_ns": 1, "level": "info", "what": what, "fields": fields}
+
+
+async def test_what_was_over_before_anybody_looked_is_told_and_is_not_taken_back_by_what_is_shown_late(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = 1_000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now_s)
+    mirror = mirror_of()
+    watcher = world.watcher(mirror)
+    await begun(watcher)
+    await watcher.look()
+    before = kept(watcher)
+
+    mirror.take(frame(trading("halted", "drawdown"), {"kind": "order", "state": "accepted"}, trading("running")))
+    mirror.take(frame(note("feed_stale", symbol="X/Y"), note("feed_resumed", symbol="X/Y"), state="running"))
+    mirror.take(frame(note("strategy_state_changed", strategy="a", state="halted", reason="loss")))
+    mirror.take(frame(trading("halted", "loss"), state="running"))  # the summary is of the input before
+    words = [
+        "error: trading is halted: drawdown",
+        "info: trading is running",
+        "warning: X/Y: bars are overdue",
+        "info: X/Y: bars come again",
+        "error: strategy a is halted: loss",
+        "error: trading is halted: loss",
+    ]
+    assert [f"{each.level}: {each.text}" for each in await watcher.look()] == words
+    watcher.forget(before)
+    assert [f"{each.level}: {each.text}" for each in await watcher.look()] == words, "they could not be kept"
+    assert await watcher.look() == []
+
+    now_s += 4.0  # what is shown is newer than the events now
+    assert {each.text for each in await watcher.look()} == {"trading is running", "strategy a is running"}
+
+
+async def test_a_liquidation_is_an_error_told_once_with_what_it_was(world: World) -> None:
+    watcher = world.watcher()
+    await watcher.begin(None)
+    await watcher.look()
+    gone = m.Liquidated(
+        strategy="a", symbol="SYN/USDT", order_id="autoclose-1", trade_id=7, side=-1, price_ticks=10_050,
+        quantity_lots=150_000_000, fee_atoms=1, liquidation_fee_atoms=2, insured_atoms=0, executed_ns=1,
+        reason="margin used up",
+    )  # fmt: skip
+
+    first, again = (next(iter(watcher.decided(world.number, [gone]))) for _ in range(2))
+
+    assert (first.kind, first.level) == ("liquidation", "error")
+    assert first.text == "a was liquidated: sold 1.5 SYN/USDT at 100.50: margin used up"
+    assert first.key == again.key
+    other = msgspec.structs.replace(gone, trade_id=8)
+    assert next(iter(watcher.decided(world.number, [other]))).key != first.key
+
+
+async def test_a_journal_that_lies_in_the_place_of_another_is_read_from_its_beginning(world: World) -> None:
+    watcher = world.watcher()
+    await watcher.begin(None)
+    fills = [each for each in await watcher.look() if each.kind == "fill"]
+
+    for changed in ({"number": 99, "session": 99}, {"id": "another"}):
+        later = world.watcher()
+        assert await begun(later, kept(watcher, seq=10**9, **changed)) == []
+        assert [each for each in await later.look() if each.kind == "fill"] == fills
+
+
+async def test_a_clock_that_is_set_back_over_midnight_ends_no_day_twice(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    midnight_ns = 19_676 * 86_400 * 10**9
+    now_ns = midnight_ns - 1
+    monkeypatch.setattr(time, "time_ns", lambda: now_ns)
+    watcher = world.watcher()
+    await begun(watcher)
+    assert not [each for each in await watcher.look() if each.kind == "daily"]
+    told = []
+    for seconds in (0, -1, 0, 86_400):
+        now_ns = midnight_ns + seconds * 10**9
+        told += [each.text[:24] for each in await watcher.look()]
+    assert told == ["2023-11-14 to 2023-11-15", "2023-11-15 to 2023-11-16"]
+
+    now_ns += 86_400 * 10**9
+    with closing(sqlite3.connect(world.state_dir / FILE_NAME)) as db, db:
+        db.execute(
+            "INSERT INTO sessions SELECT number - 1, 'before', created_wall_ns, plan, status, NULL FROM sessions"
+        )
+    other = world.watcher()
+    await begun(other, kept(watcher, number=world.number - 1, id="before", equity=5e6))
+    (daily,) = [each.text for each in await other.look() if each.kind == "daily"]
+    assert "equity 1000.50 (+0.00)" in daily, "another session's money is no loss"
