@@ -49,6 +49,8 @@ class Alert(msgspec.Struct, frozen=True):
     key: str
     """What has the same one is the same again."""
     text: str
+    ends: str = ""
+    """Key of what is not true any more: if that still waits, it is not told."""
 
 
 class Seen(msgspec.Struct, kw_only=True):
@@ -300,7 +302,8 @@ class Watcher:
         assert self.seen is not None
         if state != self.seen.state and state in _STATES:
             self.seen.state = state
-            yield Alert("halt", _STATES[state], f"state {state}", f"trading is {state}{_because(reason)}")
+            ends = "" if state == "running" else "state running"
+            yield Alert("halt", _STATES[state], f"state {state}", f"trading is {state}{_because(reason)}", ends)
 
     def _strategy(self, name: str, state: str, reason: str) -> Iterator[Alert]:
         assert self.seen is not None
@@ -310,7 +313,8 @@ class Watcher:
         if state == "running":
             del self.seen.strategies[name]
         what = f"strategy {name} {'was given up' if state == 'failed' else f'is {state}'}{_because(reason)}"
-        yield Alert("halt", _STATES.get(state, "error"), f"strategy {name} {state}", what)
+        ends = "" if state == "running" else f"strategy {name} running"
+        yield Alert("halt", _STATES.get(state, "error"), f"strategy {name} {state}", what, ends)
 
     def _feed(self, symbol: str, *, stale: bool) -> Iterator[Alert]:
         assert self.seen is not None
@@ -318,7 +322,7 @@ class Watcher:
             return
         if stale:
             self.seen.stale = [*self.seen.stale, symbol]
-            yield Alert("stale", "warning", f"stale {symbol}", f"{symbol}: bars are overdue")
+            yield Alert("stale", "warning", f"stale {symbol}", f"{symbol}: bars are overdue", f"resumed {symbol}")
         else:
             self.seen.stale = [each for each in self.seen.stale if each != symbol]
             yield Alert("stale", "info", f"resumed {symbol}", f"{symbol}: bars come again")

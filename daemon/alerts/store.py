@@ -41,7 +41,24 @@ CREATE TABLE IF NOT EXISTS told (
     PRIMARY KEY (target, key)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS lost (target TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS counts (
+    target TEXT PRIMARY KEY,
+    sent INTEGER NOT NULL,
+    failed INTEGER NOT NULL,
+    dropped INTEGER NOT NULL
+) STRICT;
 """
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """What a target has been told since there is a queue."""
+
+    sent: int = 0
+    """Messages that were taken."""
+    failed: int = 0
+    """Attempts that came to nothing."""
+    dropped: int = 0
+    """Alerts given up."""
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -85,8 +102,12 @@ class Store:
         row = self._db.execute("SELECT value FROM seen").fetchone()
         return None if row is None else bytes(row[0])
 
-    def add(self, alerts: Iterable[Alert], targets: Sequence[AlertTarget], seen: bytes, now_ns: int) -> None:
-        """Queue alerts for those who want them, and note how far we have come, in one."""
+    def add(self, alerts: Iterable[Alert], targets: Sequence[AlertTarget], seen: bytes, now_ns: int) -> dict[str, int]:
+        """Queue alerts for those who want them, and note how far we have come, in one.
+
+        Returns:
+            How many alerts were given up because too many wait, by target.
+        """
         with self._whole() as db:
             for alert in alerts:
                 for target in targets:
@@ -94,8 +115,8 @@ class Store:
                         self._add(target.name, alert, now_ns)
             db.execute("DELETE FROM told WHERE wall_ns < ?", (now_ns - self._window_ns,))
             db.execute("INSERT OR REPLACE INTO seen VALUES (1, ?)", (seen,))
-            for target in targets:
-                self._bound(target.name)
+            over = {target.name: self._bound(target.name) for target in targets}
+        return {name: count for name, count in over.items() if count}
 
     @contextmanager
     def _whole(self) -> Iterator[sqlite3.Connection]:
@@ -110,19 +131,26 @@ class Store:
             raise
 
     def _add(self, target: str, alert: Alert, now_ns: int) -> None:
+        # a state that was told holds the same one back for a while, but never the news that something is wrong
         last = self._db.execute("SELECT wall_ns FROM told WHERE target = ? AND key = ?", (target, alert.key)).fetchone()
-        due_ns = now_ns if last is None else max(now_ns, last[0] + self._window_ns)
+        self._db.execute("DELETE FROM queue WHERE target = ? AND key = ?", (target, alert.ends))
+        is_held = last is not None and alert.level != "error"
+        due_ns = max(now_ns, last[0] + self._window_ns) if is_held else now_ns
         self._db.execute(
             "INSERT INTO queue (target, level, key, text, count, tries, due_ns) VALUES (?, ?, ?, ?, 1, 0, ?)"
             " ON CONFLICT (target, key) DO UPDATE SET count = count + 1, text = excluded.text, level = excluded.level",
             (target, alert.level, alert.key, alert.text, due_ns),
         )
 
-    def _bound(self, target: str) -> None:
-        over = self.waiting(target) - self._queue_max
-        if over > 0:
-            ids = self._db.execute("SELECT id FROM queue WHERE target = ? ORDER BY id LIMIT ?", (target, over))
-            self._lose(target, [row[0] for row in ids.fetchall()])
+    def _bound(self, target: str) -> int:
+        over = max(0, self.waiting(target) - self._queue_max)
+        if over:
+            sql = (
+                "SELECT id FROM queue WHERE target = ?"
+                " ORDER BY CASE level WHEN 'info' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, id LIMIT ?"
+            )
+            self._lose(target, [row[0] for row in self._db.execute(sql, (target, over)).fetchall()])
+        return over
 
     def _lose(self, target: str, ids: Sequence[int]) -> None:
         self._db.executemany("DELETE FROM queue WHERE id = ?", [(each,) for each in ids])
@@ -130,6 +158,19 @@ class Store:
             "INSERT INTO lost VALUES (?, ?) ON CONFLICT (target) DO UPDATE SET count = count + excluded.count",
             (target, len(ids)),
         )
+        self._count(target, Counts(dropped=len(ids)))
+
+    def _count(self, target: str, more: Counts) -> None:
+        sql = (
+            "INSERT INTO counts VALUES (?, ?, ?, ?) ON CONFLICT (target) DO UPDATE SET"
+            " sent = sent + excluded.sent, failed = failed + excluded.failed, dropped = dropped + excluded.dropped"
+        )
+        self._db.execute(sql, (target, more.sent, more.failed, more.dropped))
+
+    def counts(self, target: str) -> Counts:
+        """Return what a target has been told."""
+        row = self._db.execute("SELECT sent, failed, dropped FROM counts WHERE target = ?", (target,)).fetchone()
+        return Counts() if row is None else Counts(*row)
 
     def waiting(self, target: str) -> int:
         """Return how many alerts wait for a target."""
@@ -142,17 +183,27 @@ class Store:
         return 0 if row is None else int(row[0])
 
     def due(self, target: str, now_ns: int, limit: int) -> list[Waiting]:
-        """Return the oldest alerts that may be told now."""
-        rows = self._db.execute(
-            "SELECT id, level, key, text, count FROM queue WHERE target = ? AND due_ns <= ? ORDER BY id LIMIT ?",
-            (target, now_ns, limit),
+        """Return the alerts that may be told now: the worst first, and of these the oldest."""
+        sql = (
+            "SELECT id, level, key, text, count FROM queue WHERE target = ? AND due_ns <= ?"
+            " ORDER BY CASE level WHEN 'error' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, id LIMIT ?"
         )
-        return [Waiting(*row) for row in rows]
+        return [Waiting(*row) for row in self._db.execute(sql, (target, now_ns, limit))]
 
-    def confirm(self, target: str, told: Sequence[Waiting], now_ns: int) -> None:
-        """Take out what was told; what happened again meanwhile waits for the next window, with a number of its own."""
+    def confirm(self, target: str, told: Sequence[Waiting], lost: int, now_ns: int) -> None:
+        """Take out what was told; what happened again meanwhile waits for the next window, with a number of its own.
+
+        Args:
+            target: who was told.
+            told: what.
+            lost: how many that were given up this said, too.
+            now_ns: the time.
+        """
         number = "UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'queue' RETURNING seq"
-        again = "UPDATE queue SET id = ?, count = count - ?, tries = 0, due_ns = ? WHERE id = ?"
+        again = (
+            "UPDATE queue SET id = ?, count = count - ?, tries = 0,"
+            " due_ns = CASE level WHEN 'error' THEN due_ns ELSE ? END WHERE id = ?"
+        )
         keys = [(target, each.key, now_ns) for each in told]
         with self._whole() as db:
             for each in told:
@@ -161,11 +212,13 @@ class Store:
                 (new_id,) = db.execute(number).fetchall()[0]
                 db.execute(again, (new_id, each.count, now_ns + self._window_ns, each.id))
             db.executemany("INSERT OR REPLACE INTO told VALUES (?, ?, ?)", keys)
-            db.execute("DELETE FROM lost WHERE target = ?", (target,))
+            db.execute("UPDATE lost SET count = count - ? WHERE target = ?", (lost, target))
+            self._count(target, Counts(sent=1))
 
     def fail(self, target: str, tried: Sequence[Waiting], tries_max: int) -> int:
         """Count an attempt that came to nothing; return how many alerts were given up for it."""
         with self._whole() as db:
+            self._count(target, Counts(failed=1))
             db.executemany("UPDATE queue SET tries = tries + 1 WHERE id = ?", [(each.id,) for each in tried])
             rows = db.execute("SELECT id FROM queue WHERE target = ? AND tries >= ?", (target, tries_max)).fetchall()
             if rows:

@@ -20,16 +20,18 @@ import structlog
 
 from config.errors import UserError
 from daemon.alerts.news import Watcher
-from daemon.alerts.store import FILE_NAME, Store
+from daemon.alerts.store import FILE_NAME, Counts, Store
 from daemon.alerts.targets import Target
 from daemon.console.history import History
 from daemon.control.refusal import RefusedError
+from daemon.log import masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from config.alerts import Alerts
+    from daemon.alerts.news import Alert
     from daemon.alerts.store import Waiting
     from daemon.console.frames import Hello
     from daemon.console.mirror import Mirror
@@ -58,15 +60,14 @@ class Courier:
         name: of the daemon, for people.
 
     Attributes:
-        sent: messages that were taken.
-        failed: attempts that came to nothing.
-        dropped: alerts given up.
+        waiting: alerts in the queue.
+        counts: what has become of others, also before this console.
     """
 
     def __init__(self, target: Target, store: Store, ask: Ask, settings: Alerts, name: str) -> None:
         self.target = target
-        self.sent = self.failed = self.dropped = 0
         self.waiting = 0
+        self.counts = Counts()
         self._store = store
         self._ask = ask
         self._settings = settings
@@ -74,12 +75,28 @@ class Courier:
         self._news = asyncio.Event()
         self._sent_s: deque[float] = deque(maxlen=settings.per_minute)
         self._failures = 0
-        self._unconfirmed: Sequence[Waiting] = ()
+        self._unconfirmed: tuple[Sequence[Waiting], int] | None = None
         """Told, and still in the queue, for the disk refused: it must not be told over and over."""
+        self._unqueued: dict[str, str] = {}
+        """What is urgent and could not be queued, by key."""
+        self._told_unqueued: set[str] = set()
 
     def wake(self) -> None:
         """Say that there may be something."""
         self._news.set()
+
+    def tell_unqueued(self, alerts: Sequence[Alert]) -> None:
+        """Tell what cannot be queued just now, once; it will be told again when it was."""
+        for alert in alerts:
+            if alert.key not in self._told_unqueued and len(self._told_unqueued) < self._settings.queue_max:
+                self._told_unqueued.add(alert.key)
+                self._unqueued[alert.key] = alert.text
+                self.wake()
+
+    def forget_unqueued(self) -> None:
+        """What could not be queued is queued now."""
+        self._unqueued.clear()
+        self._told_unqueued.clear()
 
     async def run(self, pause_s: float = _PAUSE_S) -> None:
         """Deliver until cancelled.
@@ -90,15 +107,7 @@ class Courier:
         while True:
             self._news.clear()
             try:
-                await self._confirm()
-                if not await self._waiting():
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(_LOOK_S):
-                            await self._news.wait()
-                    continue
-                await self._turn()
-                waiting = await self._waiting()  # what has come meanwhile goes along; the oldest may have been given up
-                if not waiting or await self._deliver(waiting):
+                if await self._deliver_unqueued() and await self._deliver_waiting():
                     self._failures = 0
                     continue
             except sqlite3.Error as error:
@@ -107,17 +116,44 @@ class Courier:
             self._failures += 1
             await asyncio.sleep(min(_PAUSE_MAX_S, pause_s * 2 ** min(self._failures - 1, 16)))
 
+    async def _deliver_waiting(self) -> bool:
+        """Tell what may be told now, or wait for news; return whether all is well."""
+        await self._confirm()
+        if not await self._waiting():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_S):
+                    await self._news.wait()
+            return True
+        await self._turn()
+        waiting = await self._waiting()  # what has come meanwhile goes along; the oldest may have been given up
+        return not waiting or await self._deliver(waiting)
+
+    async def _deliver_unqueued(self) -> bool:
+        if not self._unqueued:
+            return True
+        await self._turn()
+        telling = dict(list(self._unqueued.items())[:_LINES_MAX])
+        self._sent_s.append(time.monotonic())
+        if not await self.target.send(f"{self._name}: error", "\n".join(telling.values()), "error"):
+            if self._failures == 0:
+                log.warning("alert_not_told", target=self.target.name, reason=self.target.reason)
+            return False
+        for key in telling:
+            self._unqueued.pop(key, None)
+        return True
+
     async def _waiting(self) -> Sequence[Waiting]:
         name = self.target.name
         self.waiting = await self._ask(lambda: self._store.waiting(name))
+        self.counts = await self._ask(lambda: self._store.counts(name))
         return await self._ask(lambda: self._store.due(name, time.time_ns(), _LINES_MAX))
 
     async def _confirm(self) -> None:
         """Take what was told out of the queue."""
-        if self._unconfirmed:
-            told = self._unconfirmed
-            await self._ask(lambda: self._store.confirm(self.target.name, told, time.time_ns()))
-            self._unconfirmed = ()
+        if self._unconfirmed is not None:
+            told, lost = self._unconfirmed
+            await self._ask(lambda: self._store.confirm(self.target.name, told, lost, time.time_ns()))
+            self._unconfirmed = None
 
     async def _turn(self) -> None:
         """Wait until another message may go out: so many in any minute."""
@@ -129,22 +165,19 @@ class Courier:
         name = self.target.name
         lost = await self._ask(lambda: self._store.lost(name))
         level = max((each.level for each in waiting), key=_LEVELS.index)
-        lines = [_line(each) for each in waiting]
+        lines = [_line(each) for each in sorted(waiting, key=lambda each: each.id)]
         if lost:
             lines.insert(0, f"{lost} alerts before these could not be told")
         title = f"{self._name}: {level}" if len(waiting) == 1 else f"{self._name}: {len(waiting)} alerts, {level}"
         self._sent_s.append(time.monotonic())
         if await self.target.send(title, "\n".join(lines), level):
-            self.sent += 1
-            self._unconfirmed = waiting
+            self._unconfirmed = (waiting, lost)
             await self._confirm()
             return True
-        self.failed += 1
         dropped = await self._ask(lambda: self._store.fail(name, waiting, self._settings.tries_max))
         if self._failures == 0:
             log.warning("alert_not_told", target=name, reason=self.target.reason)
         if dropped:
-            self.dropped += dropped
             log.error("alerts_given_up", target=name, count=dropped, reason=self.target.reason)
         return False
 
@@ -197,10 +230,13 @@ class Teller:
                 log.error("alert_target_unusable", target=each.name, error=str(error))  # noqa: TRY400 - no traceback
                 continue
             self.couriers.append(Courier(target, store, self._ask, settings, self._name))
-        async with asyncio.TaskGroup() as group:
-            for courier in self.couriers:
-                group.create_task(courier.run())
-            await self._watch(store)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for courier in self.couriers:
+                    group.create_task(courier.run())
+                await self._watch(store)
+        finally:
+            await asyncio.shield(self._ask(store.close))
 
     async def _open(self) -> Store:
         """Open the queue; one that cannot be read any more is put aside, for people are to be told all the same."""
@@ -227,22 +263,40 @@ class Teller:
         kept = b""
         in_trouble = False
         while True:
+            alerts: list[Alert] = []
             try:
                 if pending is None:
                     pending = await watcher.begin(await self._ask(store.seen))
                     kept = encode(watcher.seen)
-                alerts = [*pending, *await watcher.look()]
-                await self._ask(
-                    partial(store.add, alerts, self._settings.targets, encode(watcher.seen), time.time_ns())
+                alerts = [msgspec.structs.replace(each, text=masked(each.text)) for each in await watcher.look()]
+                over = await self._ask(
+                    partial(
+                        store.add, [*pending, *alerts], self._settings.targets, encode(watcher.seen), time.time_ns()
+                    )
                 )
-                pending, kept, in_trouble = [], encode(watcher.seen), False
             except (sqlite3.Error, RefusedError) as error:
                 if not in_trouble:
                     log.warning("alerts_delayed", error=str(error))
                 in_trouble = True
+                self._tell_unqueued(alerts)
                 if pending is not None:
                     watcher.forget(kept)
             else:
-                for courier in self.couriers if alerts else ():
-                    courier.wake()
+                for name, count in over.items():
+                    log.error("alerts_given_up", target=name, count=count, reason="too many wait")
+                for courier in self.couriers:
+                    if in_trouble:
+                        courier.forget_unqueued()
+                    if alerts or pending:
+                        courier.wake()
+                pending, kept, in_trouble = [], encode(watcher.seen), False
             await asyncio.sleep(_LOOK_S)
+
+    def _tell_unqueued(self, alerts: Sequence[Alert]) -> None:
+        """Have what is urgent told although the disk refuses it: that is when people have to know."""
+        targets = {each.name: each for each in self._settings.targets}
+        for courier in self.couriers:
+            target = targets[courier.target.name]
+            courier.tell_unqueued(
+                [each for each in alerts if each.level == "error" and target.wants(each.kind, "error")]
+            )

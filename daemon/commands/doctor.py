@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from actors.instrument import InstrumentSpec
+    from config.alerts import AlertTarget
 
 EXIT_FAULT = 1
 _SQLITE_MIN = (3, 37, 0)
@@ -70,7 +71,7 @@ def examine(state_dir: Path, config: Path | None, setting: Sequence[str], *, rea
     findings.append(_guarded("state directory", lambda: f"{prepare_state_dir(state_dir)} can be written"))
     if findings[-1].verdict == "ok":
         findings += [_disk(state_dir, settings), _token(state_dir), _journal(state_dir)]
-    findings += [_kernel_cache(), _port(settings), _strategies(settings), _clock()]
+    findings += [_kernel_cache(), _port(settings), _strategies(settings), _clock(), *_alerts(settings)]
     if settings.feed.source == "exchange" or real:
         findings += _venue(state_dir, settings, real=real or settings.live.armed)
     return findings
@@ -198,6 +199,19 @@ def _clock() -> Finding:
 
     plausible = time.time() > 1_700_000_000  # noqa: PLR2004 - November 2023, before this was written
     return Finding("clock", "ok" if plausible else "error", time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()))
+
+
+def _alerts(settings: Settings) -> list[Finding]:
+    """Look whether every target's URL is one that can be used; nobody is sent anything."""
+    if not settings.alerts.targets:
+        return []
+    from daemon.alerts.targets import Target  # apprise takes a moment
+
+    def look(target: AlertTarget) -> str:
+        Target(target, settings.alerts.timeout_s)
+        return f"target {target.name} has a URL that can be used; `pitboss alerts test` sends it a message"
+
+    return [_guarded(f"alerts: {each.name}", lambda each=each: look(each)) for each in settings.alerts.targets]  # type: ignore[misc]
 
 
 def _print(findings: list[Finding]) -> None:

@@ -49,6 +49,8 @@ log = structlog.get_logger()
 _LINES_KEPT = 5_000
 _ROWS_KEPT = 5_000
 _ROWS_TOTAL = 100_000
+_TELL_AGAIN_S = 1.0
+_TELL_AGAIN_MAX_S = 300.0
 
 
 class Console:
@@ -130,9 +132,7 @@ class ConsoleServer:
         await site_of(self._runner, listener, self._certificate).start()
         self._tasks = [asyncio.create_task(self._refresh())]
         if self._console.hello.settings.alerts.targets:
-            telling = asyncio.create_task(self._tell())
-            telling.add_done_callback(_told)
-            self._tasks.append(telling)
+            self._tasks.append(asyncio.create_task(self._tell()))
 
     async def close(self) -> None:
         """Stop answering; streams are cut off."""
@@ -154,9 +154,16 @@ class ConsoleServer:
         from daemon.alerts.teller import Teller  # apprise takes a moment
 
         hello = self._console.hello
-        teller = Teller(hello, self._console.mirror, Path(hello.state_dir))
-        self._console.couriers = teller.couriers
-        await teller.run()
+        pause_s = _TELL_AGAIN_S
+        while True:
+            teller = Teller(hello, self._console.mirror, Path(hello.state_dir))
+            self._console.couriers = teller.couriers
+            try:
+                await teller.run()
+            except Exception:  # whatever it is, people are to be told of what comes
+                log.exception("alerts_failed")
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _TELL_AGAIN_MAX_S)
 
     def _handler(self, route: Route) -> Handler:
         console = self._console
@@ -170,12 +177,6 @@ class ConsoleServer:
             return _tagged(request, response) if route.has_etag else response
 
         return handle
-
-
-def _told(telling: asyncio.Task[None]) -> None:
-    """Say so when nobody is told anything any more; all else goes on."""
-    if not telling.cancelled() and (error := telling.exception()) is not None:
-        log.error("alerts_failed", exc_info=error)
 
 
 def _tagged(request: web.Request, response: web.Response) -> web.Response:

@@ -205,9 +205,9 @@ class Metrics(Collector):
         for courier in self._console.couriers:
             label = (courier.target.name,)
             waiting.add_metric(label, courier.waiting)
-            counts_of["messages"].add_metric(label, courier.sent)
-            counts_of["failures"].add_metric(label, courier.failed)
-            counts_of["drops"].add_metric(label, courier.dropped)
+            counts_of["messages"].add_metric(label, courier.counts.sent)
+            counts_of["failures"].add_metric(label, courier.counts.failed)
+            counts_of["drops"].add_metric(label, courier.counts.dropped)
         yield waiting
         yield from counts_of.values()
 

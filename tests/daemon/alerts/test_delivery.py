@@ -18,7 +18,7 @@ from config.alerts import Alerts, AlertTarget
 from config.errors import UserError
 from daemon.alerts.news import Alert
 from daemon.alerts.secret import secret_of
-from daemon.alerts.store import Store
+from daemon.alerts.store import Counts, Store
 from daemon.alerts.targets import Target
 from daemon.alerts.teller import Ask, Courier
 
@@ -70,13 +70,14 @@ async def test_what_waits_is_told_together_and_once(listener: Listener, tmp_path
     add(store, settings, *(alert(f"fill {number}") for number in range(50)), alert("halt", level="error"))
 
     async with telling(store, listener.url, settings) as courier:
-        await until(lambda: courier.sent == 3)
+        await until(lambda: courier.counts.sent == 3)
 
     assert [len(message["message"].splitlines()) for message in listener.heard] == [20, 20, 11]
     assert listener.lines[:2] == ["about fill 0 #1", "about fill 1 #2"]
-    assert listener.heard[2]["title"] == "pitboss: 11 alerts, error"
-    assert [message["type"] for message in listener.heard] == ["info", "info", "failure"]
-    assert (courier.failed, courier.dropped, store.waiting("phone")) == (0, 0, 0)
+    assert listener.lines[19] == "about halt #51", "the worst is told first, in the order in which all of it happened"
+    assert listener.heard[0]["title"] == "pitboss: 20 alerts, error"
+    assert [message["type"] for message in listener.heard] == ["failure", "info", "info"]
+    assert (courier.counts.failed, courier.counts.dropped, store.waiting("phone")) == (0, 0, 0)
 
 
 async def test_what_happens_again_within_the_window_is_counted_and_told_as_one(
@@ -87,11 +88,11 @@ async def test_what_happens_again_within_the_window_is_counted_and_told_as_one(
     add(store, settings, alert("reject a", "first"))
 
     async with telling(store, listener.url, settings) as courier:
-        await until(lambda: courier.sent == 1)
+        await until(lambda: courier.counts.sent == 1)
         for number in range(5):
             add(store, settings, alert("reject a", f"again {number}"))
         told_ns = time.monotonic_ns()
-        await until(lambda: courier.sent == 2)
+        await until(lambda: courier.counts.sent == 2)
 
     (first, first_number), (again, second_number) = (line.split(" #") for line in listener.lines)
     assert (first, again) == ("first", "again 4 (5 times)")
@@ -109,7 +110,7 @@ async def test_what_happens_again_while_a_message_is_under_way_is_not_lost(liste
         await until(lambda: listener.tries)
         add(store, settings, alert("stale", "two"), alert("stale", "three"))
         listener.gate.set()
-        await until(lambda: courier.sent == 2)
+        await until(lambda: courier.counts.sent == 2)
 
     (one, one_number), (three, three_number) = (line.split(" #") for line in listener.lines)
     assert (one, three) == ("one", "three (2 times)")
@@ -124,7 +125,7 @@ async def test_no_more_messages_go_out_in_a_minute_than_are_allowed(listener: Li
         for number in range(4):
             add(store, settings, alert(f"fill {number}"))
             courier.wake()
-            await until(lambda number=number: courier.sent > min(number, 1))
+            await until(lambda number=number: courier.counts.sent > min(number, 1))
         await asyncio.sleep(0.1)
 
     assert (len(listener.heard), store.waiting("phone")) == (2, 2)
@@ -138,13 +139,13 @@ async def test_a_target_that_fails_is_tried_again_and_given_up_loudly(listener: 
 
     with capture_logs() as logs:
         async with telling(store, listener.url, settings) as courier:
-            await until(lambda: courier.dropped)
+            await until(lambda: courier.counts.dropped)
             listener.status = 200
             add(store, settings, alert("fill 2"))
             courier.wake()
-            await until(lambda: courier.sent)
+            await until(lambda: courier.counts.sent)
 
-    assert (listener.tries, courier.failed, courier.dropped) == (4, 3, 1)
+    assert (listener.tries, courier.counts.failed, courier.counts.dropped) == (4, 3, 1)
     assert listener.lines == ["1 alerts before these could not be told", "about fill 2 #2"]
     assert [line["event"] for line in logs] == ["alert_not_told", "alerts_given_up"]
     assert "500" in logs[0]["reason"]
@@ -160,11 +161,11 @@ async def test_a_target_that_hangs_holds_nobody_up_and_gets_no_second_message_me
     add(store, settings, alert("fill 1"))
 
     async with telling(store, listener.url, settings) as courier:
-        await until(lambda: courier.failed >= 3)
+        await until(lambda: courier.counts.failed >= 3)
         assert listener.tries == 1
         assert courier.target.reason == "it has not answered the last message for more than 0.1 s"
         listener.gate.set()
-        await until(lambda: courier.sent)
+        await until(lambda: courier.counts.sent)
 
     assert set(listener.lines) == {"about fill 1 #1"}
 
@@ -177,7 +178,7 @@ async def test_a_target_that_is_gone_is_told_once_it_is_back(listener: Listener,
     add(store, settings, alert("fill 1"))
 
     async with telling(store, gone, settings) as courier:
-        await until(lambda: courier.failed)
+        await until(lambda: courier.counts.failed)
         assert "s3cr3t" not in courier.target.reason
 
     assert [each.key for each in store.due("phone", time.time_ns(), 9)] == ["fill 1"]
@@ -203,21 +204,51 @@ async def test_what_the_disk_does_not_let_go_of_is_not_told_over_and_over(
             broken.undo()
             await until(lambda: not store.waiting("phone"))
 
-    assert (listener.lines, courier.sent) == (["about fill 1 #1"], 1)
+    assert (listener.lines, courier.counts.sent) == (["about fill 1 #1"], 1)
     assert [line["event"] for line in logs] == ["alerts_delayed"]
 
 
-def test_the_queue_is_bounded_survives_and_keeps_how_far_it_came(tmp_path: Path) -> None:
+def test_the_queue_is_bounded_survives_and_keeps_how_far_it_came_what_is_worst_and_its_counts(tmp_path: Path) -> None:
     settings = settings_of(queue_max=3)
     store = store_at(tmp_path, settings)
-    add(store, settings, *(alert(f"fill {number}") for number in range(5)), seen=b"far")
+    add(store, settings, alert("halt", level="error"), alert("stale", level="warning"))
+    fills = [alert(f"fill {number}") for number in range(4)]
+    assert store.add(fills, settings.targets, b"far", time.time_ns()) == {"phone": 3}
+    told = store.due("phone", time.time_ns(), 9)
+    assert store.fail("phone", told, 20) == 0
+    said = store.lost("phone")
+    assert store.add(fills[:2], settings.targets, b"far", time.time_ns()) == {"phone": 2}
+    store.confirm("phone", told, said, time.time_ns())
     store.close()
 
     again = store_at(tmp_path, settings)
 
-    assert (again.seen(), again.lost("phone")) == (b"far", 2)
-    assert [each.key for each in again.due("phone", time.time_ns(), 9)] == ["fill 2", "fill 3", "fill 4"]
+    assert [each.key for each in told] == ["halt", "stale", "fill 3"]
+    assert (again.seen(), again.lost("phone"), [each.key for each in again.due("phone", time.time_ns(), 9)]) == (
+        b"far",
+        2,
+        ["fill 1"],
+    )
+    assert again.counts("phone") == Counts(sent=1, failed=1, dropped=5)
     assert (tmp_path / "alerts.sqlite").stat().st_mode & 0o077 == 0
+
+
+def test_what_is_wrong_is_held_back_by_nothing_and_what_is_not_true_any_more_is_not_told(tmp_path: Path) -> None:
+    settings = settings_of()
+    store = store_at(tmp_path, settings)
+    now_ns = time.time_ns()
+    halted = Alert("halt", "error", "state halted", "trading is halted", "state running")
+    running = Alert("halt", "info", "state running", "trading is running")
+    for again in range(2):
+        for each in (halted, running):
+            store.add([each], settings.targets, b"", now_ns)
+            due = store.due("phone", now_ns, 9)
+            assert [one.key for one in due] == ([each.key] if each is halted or not again else [])
+            store.confirm("phone", due, 0, now_ns)
+
+    assert store.waiting("phone") == 1, "that it runs again waits for the window"
+    store.add([halted], settings.targets, b"", now_ns)
+    assert [one.text for one in store.due("phone", now_ns + 10**12, 9)] == ["trading is halted"]
 
 
 def test_a_target_is_told_only_what_it_wants(tmp_path: Path) -> None:
@@ -230,7 +261,7 @@ def test_a_target_is_told_only_what_it_wants(tmp_path: Path) -> None:
     add(store, settings, alert("a"), alert("b", kind="halt", level="error"))
 
     waiting = {one.name: [each.key for each in store.due(one.name, time.time_ns(), 9)] for one in settings.targets}
-    assert waiting == {"every": ["a", "b"], "severe": ["b"], "fills": ["a"]}
+    assert waiting == {"every": ["b", "a"], "severe": ["b"], "fills": ["a"]}
 
 
 def test_an_alert_that_cannot_be_queued_is_not_taken_for_seen(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,27 +12,40 @@ from structlog.testing import capture_logs
 
 from config.alerts import Alerts, AlertTarget
 from config.schema import Settings
-from daemon.alerts.store import FILE_NAME
+from daemon.alerts import teller as telling
+from daemon.alerts.store import FILE_NAME, Store
 from daemon.alerts.teller import Teller
+from daemon.log import hide
 from tests.daemon.alerts.test_delivery import until
 from tests.daemon.alerts.test_news import World, mirror_of
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
+    import pytest
+
+    from config.alerts import AlertKind
     from tests.daemon.alerts.conftest import Listener
+
+
+@asynccontextmanager
+async def running(world: World, listener: Listener, kind: AlertKind, state: str = "running") -> AsyncIterator[Teller]:
+    """Return a console's teller that runs."""
+    targets = (AlertTarget(name="phone", url=listener.url, kinds=(kind,)),)
+    settings = msgspec.structs.replace(Settings(), alerts=Alerts(targets=targets))
+    teller = Teller(world.hello(settings=settings), mirror_of(state=state), world.state_dir)
+    task = asyncio.create_task(teller.run())
+    yield teller
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
 
 
 async def told_by(world: World, listener: Listener, count: int) -> None:
     """Run a console's teller until so many lines were heard in all, and end it."""
-    targets = (AlertTarget(name="phone", url=listener.url, kinds=("fill",)),)
-    settings = msgspec.structs.replace(Settings(), alerts=Alerts(targets=targets))
-    teller = Teller(world.hello(settings=settings), mirror_of(), world.state_dir)
-    task = asyncio.create_task(teller.run())
-    await until(lambda: len(set(listener.lines)) >= count or task.done())
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    async with running(world, listener, "fill"):
+        await until(lambda: len(set(listener.lines)) >= count)
 
 
 async def test_what_one_console_queued_the_next_one_tells(listener: Listener, tmp_path: Path) -> None:
@@ -58,3 +71,27 @@ async def test_a_queue_that_is_damaged_is_put_aside_and_people_are_told(listener
     with sqlite3.connect(tmp_path / FILE_NAME) as db:
         assert db.execute("SELECT count(*) FROM seen").fetchone() == (1,)
     db.close()
+
+
+async def test_that_a_full_disk_halts_trading_is_told_at_once_and_again_when_it_can_be_queued(
+    listener: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telling, "_LOOK_S", 0.02)
+    hide("halted: why")
+    refused = 0
+
+    def full(*_: object) -> None:
+        nonlocal refused
+        refused += 1
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as broken, capture_logs() as logs:
+        broken.setattr(Store, "add", full)
+        async with running(World(tmp_path), listener, "halt", state="halted"):
+            await until(lambda: refused > 5 and listener.lines)
+            assert listener.lines == ["trading is [redacted]"]
+            broken.undo()
+            await until(lambda: len(listener.lines) > 1)
+
+    assert listener.lines[1:] == ["trading is [redacted] #1"]
+    assert [line["event"] for line in logs] == ["alerts_delayed"]

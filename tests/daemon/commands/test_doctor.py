@@ -98,6 +98,23 @@ def test_a_state_directory_that_is_a_file_is_an_error(diagnose: Diagnose, tmp_pa
     assert "journal" not in findings
 
 
+def test_who_cannot_be_told_is_an_error_that_keeps_the_secret_and_nobody_is_told_anything(
+    diagnose: Diagnose, tmp_path: Path
+) -> None:
+    urls = {"phone": "json://127.0.0.1:9/s3cr3t", "chat": "tgram://s3cr3t", "mail": "nothing"}
+    (tmp_path / "alerts.toml").write_text(
+        "\n".join(f'[[alerts.targets]]\nname = "{name}"\nurl = "{url}"' for name, url in urls.items())
+    )
+
+    code, findings = diagnose("--config", str(tmp_path / "alerts.toml"))
+
+    told = {name: findings[f"alerts: {name}"] for name in urls}
+    assert (code, [verdict for verdict, _ in told.values()]) == (1, ["ok", "error", "error"])
+    assert told["chat"][1] == "alerts: target chat: apprise knows no such service, or something is missing"
+    assert "is no URL" in told["mail"][1]
+    assert "s3cr3t" not in str(findings)
+
+
 def test_a_port_that_is_taken_is_a_warning(diagnose: Diagnose) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
