@@ -134,6 +134,7 @@ class Gate:
             return None
         caller = self._caller(method, headers, address, upgrade=upgrade)
         if needed == "control" and caller.role != "control":
+            log.warning("not_allowed", role=caller.role, name=caller.name, address=caller.address, needed=needed)
             raise RefusedError(HTTPStatus.FORBIDDEN, f"the token {caller.name} may read, and this changes something")
         return caller
 

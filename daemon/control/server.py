@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from config.schema import Console, Http
     from daemon.control.replay import Debugger
-    from daemon.control.security import Gate, Needed
+    from daemon.control.security import Caller, Gate, Needed
     from daemon.control.view import StatusView
     from daemon.live import LiveDriver
 
@@ -161,6 +161,15 @@ class ControlServer:
         return json_answer(self._view.dump(request.match_info["name"]))
 
     async def _control(self, request: web.Request) -> web.StreamResponse:
+        caller = caller_of(request)
+        try:
+            return await self._command(request, caller)
+        except RefusedError as refused:
+            who = {"role": caller.role, "name": caller.name, "address": caller.address}
+            log.info("command_refused", status=int(refused.status), reason=refused.reason, **who)
+            raise
+
+    async def _command(self, request: web.Request, caller: Caller) -> web.StreamResponse:
         key = request.headers.get("Idempotency-Key", "")
         if len(key) > _KEY_CHARS_MAX or not key.isprintable():
             reason = f"Idempotency-Key: at most {_KEY_CHARS_MAX} printable characters"
@@ -181,7 +190,6 @@ class ControlServer:
             raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, f"halted, commands cannot be made durable: {trouble}")
         wanted.check(self._driver.core)
         command_id = secrets.token_hex(8)
-        caller = caller_of(request)
         by = Sender(caller.role, caller.name, caller.address, time.time_ns())
         taken = self._driver.post_command(wanted.command(command_id, key, by))
         who = {"role": by.role, "name": by.name, "address": by.address}

@@ -142,5 +142,6 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     nursery = Nursery(tmp_path_factory.mktemp("console"))
     config = nursery.folder / "pitboss.toml"
     config.write_text(STRATEGIES)
-    yield Client(nursery(*WITH_CONSOLE, "--config", str(config), strategy=None))
+    guesses = ("--set", "http.wrong_tokens_max=1000000")
+    yield Client(nursery(*WITH_CONSOLE, *guesses, "--config", str(config), strategy=None))
     nursery.close()
