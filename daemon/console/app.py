@@ -184,7 +184,8 @@ def _tagged(request: web.Request, response: web.Response) -> web.Response:
     assert isinstance(response.body, bytes)
     tag = f'"{blake2b(response.body, digest_size=12).hexdigest()}"'
     headers = SECURE_HEADERS | {"ETag": tag, "Cache-Control": "no-cache"}
-    if request.headers.get("If-None-Match") == tag:
+    known = [one.strip().removeprefix("W/") for one in request.headers.get("If-None-Match", "").split(",")]
+    if tag in known or "*" in known:
         return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
     response.headers.update(headers)
     return response

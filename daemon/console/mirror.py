@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _GONE_MAX = 10_000
 """Rows that are gone, remembered for clients that were away."""
+_MESSAGES_MAX = 64
+"""Of one version, kept for others who have what their first reader had."""
 
 encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -142,6 +144,8 @@ class Mirror:
         """Return a message, made once for all clients that have the same version."""
         found = self._messages.get(since)
         if found is None:
+            if len(self._messages) == _MESSAGES_MAX:
+                self._messages.clear()  # who asks for every version there was is served, and not remembered
             found = self._messages[since] = make()
         return found
 

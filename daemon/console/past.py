@@ -243,7 +243,7 @@ _ROWS: tuple[tuple[str, str, str, Handler, type[msgspec.Struct], Any], ...] = (
     (
         "order_history",
         "order-history",
-        "All orders, the last changed first",
+        "All orders, the newest first",
         _orders,
         OrdersAsked,
         t.Page[t.PastOrder],

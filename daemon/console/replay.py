@@ -15,7 +15,7 @@ from daemon.console.actor_tree import tree_of
 from daemon.console.live import AWAY, passed_on, ready
 from daemon.console.routes import Nothing, Route
 from daemon.control.guard import caller_of
-from daemon.control.refusal import RefusedError
+from daemon.control.protocol import body_of
 from daemon.control.replay_types import (
     ActorState,
     Dump,
@@ -59,10 +59,7 @@ async def _messages(console: Console, request: web.Request, asked: MessagesAsked
 async def _tell(name: str, console: Console, request: web.Request, _: Nothing) -> web.Response:
     if name == "pause":
         return passed_on(*await console.core.ask(caller_of(request), "POST", f"{_PATH}/{name}"))
-    try:
-        body = await request.read()
-    except web.RequestPayloadError as error:
-        raise RefusedError(HTTPStatus.BAD_REQUEST, "the body cannot be decoded as its headers say") from error
+    body = await body_of(request)
     headers = {"Content-Type": "application/json"}
     return passed_on(*await console.core.ask(caller_of(request), "POST", f"{_PATH}/{name}", body, headers))
 

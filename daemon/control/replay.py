@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from config.errors import nearest
-from daemon.control.protocol import json_answer
+from daemon.control.protocol import body_of, json_answer
 from daemon.control.refusal import RefusedError
 from daemon.control.replay_types import JumpOrder, MessagesAsked, PlayOrder, SpeedOrder, StepOrder
 from daemon.edges.stepped_feed import BeyondError
@@ -140,9 +140,7 @@ async def _read(request: web.Request, kind: type[Asked]) -> Asked:
         RefusedError: it is not what it should be.
     """
     try:
-        return msgspec.json.decode(await request.read() or b"{}", type=kind)
-    except web.RequestPayloadError as error:
-        raise RefusedError(_BAD, "the body cannot be decoded as its headers say") from error
+        return msgspec.json.decode(await body_of(request) or b"{}", type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RefusedError(_BAD, str(error).replace("`$.", "`")) from error
     except RecursionError as error:

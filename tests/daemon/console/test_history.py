@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from daemon.console.bars import Rows
 from daemon.console.lines import Lines
 from daemon.console.types import BarRow
 from strategies.library import BUILT_IN
+from tests.daemon.conftest import eventually
 
 if TYPE_CHECKING:
     from tests.daemon.console.conftest import Client
@@ -59,6 +61,43 @@ def test_fills_and_orders_are_told_page_by_page_newest_first(client: Client) -> 
     orders = client.get("/api/live/order-history?symbol=SYN/USDT&strategy=ema_cross")["rows"]
     assert {row["state"] for row in orders} <= {"filled", "working", "accepted", "partly_filled"}
     assert {row["order_id"] for row in many} & {row["order_id"] for row in orders}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("path", "table", "key"), [("fills", "fills", "trade_id"), ("order-history", "orders", "order_id")]
+)
+def test_pages_have_every_row_once_while_more_are_written(client: Client, path: str, table: str, key: str) -> None:
+    client.daemon.wait_for(lambda s: sum(book["fills"] for book in s["books"]) >= 12, "fills")
+    newest = client.get(f"/api/live/{path}?limit=1")["rows"][0]
+    with closing(sqlite3.connect(client.daemon.state_dir / FILE_NAME)) as db:
+        (at,) = db.execute(f"SELECT rowid FROM {table} WHERE {key} = ?", (newest[key],)).fetchone()
+        whole = [key for (key,) in db.execute(f"SELECT {key} FROM {table} WHERE rowid <= ? ORDER BY rowid DESC", (at,))]
+        rows: list[Any] = []
+        cursor: int | None = at + 1
+        written = f"SELECT max(rowid) FROM {table}"
+        while cursor is not None:
+            page = client.get(f"/api/live/{path}?limit={len(whole) // 15 + 1}&cursor={cursor}")
+            rows, cursor = rows + page["rows"], page["next"]
+            eventually(lambda: db.execute(written).fetchone()[0] > at, "more are written meanwhile")
+
+    assert [row[key] for row in rows] == whole
+
+
+@pytest.mark.slow
+def test_cursors_of_ones_own_making_and_absurd_ranges_are_answered(client: Client) -> None:
+    far = 2**63 - 1
+    for path in ("fills", "order-history", "audit", "sessions", "bars"):
+        for cursor in (1, far, -1, 2**63, "x", "1.5", "%00", "9" * 400):
+            expected = 200 if cursor in (1, far) else 400
+            assert client.ask("GET", f"/api/live/{path}?cursor={cursor}").status == expected, (path, cursor)
+    for asked in (f"from_ns={far}&to_ns={-far - 1}", f"from_ns={-far - 1}&to_ns={far}", f"from_ns={far}"):
+        for path in ("fills?limit=2", "equity?points=2"):
+            assert client.ask("GET", f"/api/live/{path}&{asked}").status == 200, (path, asked)
+    assert client.get(f"/api/live/bars?to_ns={-far - 1}")["rows"] == []
+    assert client.get(f"/api/live/fills?from_ns={far}")["rows"] == []
+    assert client.get(f"/api/live/equity?from_ns={far}&to_ns=0")["points"] == []
+    assert client.get(f"/api/live/logs?after={far}")["rows"], "counted by a console that is gone"
 
 
 @pytest.mark.slow
@@ -157,9 +196,10 @@ def test_what_does_not_exist_is_refused_by_its_name(client: Client, path: str, s
 def test_what_a_client_has_already_is_not_sent_again(client: Client) -> None:
     first = client.ask("GET", "/api/live/config")
 
-    again = client.ask("GET", "/api/live/config", headers={"If-None-Match": first.headers["ETag"]})
-
-    assert (again.status, again.raw) == (304, b"")
+    tag = first.headers["ETag"]
+    for sent in (tag, f"W/{tag}", f'"another", {tag}', "*"):  # what lies between may weaken it
+        again = client.ask("GET", "/api/live/config", headers={"If-None-Match": sent})
+        assert (again.status, again.raw, again.headers["ETag"]) == (304, b"", tag)
     assert client.ask("GET", "/api/live/config", headers={"If-None-Match": '"another"'}).raw == first.raw
 
 

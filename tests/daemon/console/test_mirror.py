@@ -98,6 +98,23 @@ def test_only_what_is_still_known_can_be_gone_on_from() -> None:
     assert not made.resumes("another", 10)
 
 
+def test_ten_thousand_changes_later_a_client_is_told_each_row_once_and_nothing_has_grown() -> None:
+    made = mirror(frame(full=True, orders={"a": 0, "b": 0}))
+    for number in range(1, 10_001):
+        made.take(frame(orders={"a": number, "b": 0} | {f"c{number}": 1}))
+
+    assert made.seq == 10_001
+    assert made.resumes(made.epoch, 2)
+    told = delta(made, 2)
+    assert told["set"] == {"orders": {"a": 10_000, "c10000": 1}}
+    assert len(told["gone"]["orders"]) == 9_999
+    assert not made.resumes(made.epoch, 10_002)
+    for since in range(1, 10_001, 50):
+        assert len(made.delta(since)) > 0
+    assert len(made._messages) <= 64
+    assert len(made._gone) <= 10_000
+
+
 def test_a_section_of_the_consoles_own_outlives_full_frames_and_is_told_like_any_other() -> None:
     made = mirror(frame(full=True, orders={"a": 1}))
     made.put("backtests", {"1": msgspec.Raw(b"1"), "2": msgspec.Raw(b"2")})
