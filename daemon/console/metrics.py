@@ -1,7 +1,8 @@
 """``GET /metrics`` for Prometheus: what the mirror shows, as numbers.
 
-Nothing is counted here and the core is asked nothing: counters are the session's and go on over restarts, histograms
-are the daemon process's. Labels are what is configured (strategies, symbols, streams, rules) or fixed in the source.
+Nothing is counted here and the core is asked nothing: counters are the session's and go on over restarts, those of
+alerts are their queue's, histograms are the daemon process's. Labels are what is configured (strategies, symbols,
+streams, rules, targets) or fixed in the source.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from actors.instrument import from_atoms
 from daemon.console.live import STARTING, ready
 from daemon.console.routes import Nothing, Route
 from daemon.control import types as t
+from daemon.control.refusal import RefusedError
 from daemon.control.security import SECURE_HEADERS
 
 if TYPE_CHECKING:
@@ -69,15 +71,18 @@ class Metrics(Collector):
         ProcessCollector(namespace="pitboss_console", registry=self.registry)
 
     async def refresh(self) -> None:
-        """Read from the journal what frames do not tell."""
-        newest = "SELECT max(equity_atoms), max(ts_ns) FROM equity WHERE session = ? AND ts_ns > ?"
+        """Read from the journal what frames do not tell; while that cannot be read, all else is told."""
+        newest = "SELECT max(equity_atoms), max(ts_ns) FROM equity WHERE session = ? AND ts_ns >= ?"
         asked = (self._console.hello.number, self._peak_ns)
 
         def look(db: sqlite3.Connection) -> tuple[int | None, int | None]:
             found: tuple[int | None, int | None] = db.execute(newest, asked).fetchone()
             return found
 
-        atoms, ts_ns = await self._console.history.read(look)
+        try:
+            atoms, ts_ns = await self._console.history.read(look)
+        except RefusedError:
+            return
         if atoms is not None and ts_ns is not None:
             self._peak_atoms = atoms if self._peak_atoms is None else max(atoms, self._peak_atoms)
             self._peak_ns = max(ts_ns, self._peak_ns)

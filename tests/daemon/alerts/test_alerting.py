@@ -9,6 +9,7 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from actors.runtime.journal import FILE_NAME
 from tests.daemon.conftest import eventually
@@ -44,14 +45,23 @@ def told_fills(listener: Listener) -> list[str]:
     return [line for line in listener.lines if re.search(r" (bought|sold) ", line)]
 
 
+def counters(client: Client) -> dict[str, float]:
+    """Return every counter but those of the console's own process."""
+    families = text_string_to_metric_families(client.ask("GET", "/metrics").raw.decode())
+    samples = [sample for family in families if family.type == "counter" for sample in family.samples]
+    found = {f"{one.name}{one.labels}": one.value for one in samples if "console_process" not in one.name}
+    return found if found.get("pitboss_alert_messages_total{'target': 'phone'}") else {}
+
+
 def test_every_fill_is_told_though_the_console_is_killed(start: Nursery, listener: Listener) -> None:
-    config = configured(start.folder, ("phone", listener.url), ("gone", "json://127.0.0.1:9/" + SECRET))
+    config = configured(start.folder, ("phone", listener.url), (r"gone \"for\ngood", "json://127.0.0.1:9/" + SECRET))
     daemon = start(
         *WITH_CONSOLE, "--config", str(config), "--param", "fast=3", "--param", "slow=6", strategy="ema_cross"
     )
     client = Client(daemon)
     eventually(lambda: len(told_fills(listener)) >= 3, "three fills are told")
 
+    counted = eventually(lambda: counters(client), "counters")
     killed = client.pid
     os.kill(killed, signal.SIGKILL)
     eventually(lambda: "the console was started again" in str(listener.lines), "the restart is told")
@@ -70,7 +80,9 @@ def test_every_fill_is_told_though_the_console_is_killed(start: Nursery, listene
     assert len(set(lines)) == len(numbers) == len(fills_of(daemon))
     assert len(lines) - len(numbers) <= 20, "only the message that was under way is told again, under its numbers"
     assert 'pitboss_alert_messages_total{target="phone"}' in metrics
-    assert re.search(r'pitboss_alert_failures_total\{target="gone"\} [1-9]', metrics)
+    assert re.search(r'pitboss_alert_failures_total\{target="gone \\"for\\ngood"\} [1-9]', metrics), metrics
+    after = counters(client)
+    assert {sample: value for sample, value in counted.items() if after[sample] < value} == {}, "over a restart"
     assert SECRET not in shown + metrics + daemon.log_text() + answer.raw.decode()
     assert "[redacted]" in shown
 
