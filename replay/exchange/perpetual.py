@@ -296,8 +296,7 @@ class PerpetualEngine(PerpetualAccount):
         orders, waiting = self.history.open[book.market.id], self.conditionals.open[book.market.id]
         left_lots = quantity_lots
         queue: list[Order | Conditional] = [*orders.values(), *waiting.values()]
-        if waiting:
-            queue.sort(key=lambda each: each.turn)
+        queue.sort(key=lambda each: each.turn)
         for each in queue:
             if isinstance(each, Conditional):
                 self._look(each, book, time_ms)
@@ -380,6 +379,7 @@ class PerpetualEngine(PerpetualAccount):
             reduce_only=conditional.reduce_only,
             close_position=conditional.close_position,
             algo_id=conditional.algo_id,
+            turn=conditional.turn,  # it keeps the place it had while it waited
         )
         try:
             self._check(order, book)

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from actors import messages as m
@@ -235,9 +235,20 @@ def cancel_on_margin(engine: PerpetualEngine, name: str, now_ms: int) -> bool:
     return True
 
 
+TWO_SELLS = {"side": "SELL", "lots": 1, "stop": 20, "time_in_force": "GTC"}
+A_STOP_BEFORE_A_LIMIT = [
+    ("place", TWO_SELLS | {"type": "STOP_LOSS_LIMIT", "price": 21}),
+    ("place", TWO_SELLS | {"type": "LIMIT", "price": 31}),
+    ("print", 20),
+    ("print", 32),
+]
+"""The stop came first, but is in the book last: nothing else waits for its price when both are met."""
+
+
 @pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(day=days, maker_fee=FEES, taker_fee=FEES)
+@example(day=A_STOP_BEFORE_A_LIMIT, maker_fee=D(0), taker_fee=D(0))
 def test_fills_on_margin_are_those_of_the_simulated_venue_and_positions_those_of_the_ledger(
     day: list[tuple[str, Any]], maker_fee: Decimal, taker_fee: Decimal
 ) -> None:
