@@ -127,10 +127,14 @@ class Bracketed(Strategy):
 
     def on_start(self) -> None:
         """Begin with nothing."""
-        self.opened = False
+        self.entry = 0
+
+    def on_order(self, update: OrderUpdate, /) -> None:
+        """Try again what was not taken: the first bar may come before the accounts are compared."""
+        if update.ref == self.entry and update.state in ("rejected", "vetoed"):
+            self.entry = 0
 
     def on_bar(self, bar: Bar, _: Any, /) -> None:
         """Open, and leave the rest to the exits."""
-        if not self.opened:
-            self.opened = True
-            self.bracket(5 * self.unit, limit=round(bar.close * 0.95, 2), trail_percent=15.0)
+        if not self.entry:
+            self.entry = self.bracket(5 * self.unit, limit=round(bar.close * 0.95, 2), trail_percent=15.0)

@@ -144,6 +144,8 @@ async def test_killed_it_comes_back_and_trading_goes_on_meanwhile(start: Nursery
     client = Client(daemon)
     async with client.stream() as stream:
         await stream.next()
+        told = {line["event"] for line in client.get("/api/live/logs?limit=1000")["rows"]}
+        assert {"listening", "session", "console_started"} <= told, "what was logged before it was there, too"
         killed = client.pid
         os.kill(killed, signal.SIGSTOP)
         seq = daemon.status()["last_input"]["seq"]
