@@ -1,6 +1,6 @@
 // The way to the daemon: JSON over the cookie of this session.
 
-const CSRF = "pitboss-csrf";
+export const CSRF = "pitboss-csrf";
 const PATIENCE_MS = 15_000;
 
 /** What the daemon refused, in its own words. */
@@ -9,6 +9,11 @@ export class Refusal extends Error {
     super(reason);
     this.status = status;
   }
+}
+
+/** Return whether what failed may well succeed a little later. */
+export function passes(error) {
+  return !(error instanceof Refusal) || error.status >= 500;
 }
 
 /** How far this machine's clock is ahead of the daemon's, in milliseconds; below a second it cannot be told. */

@@ -1,8 +1,8 @@
 // The live tab: who looks, what the account is at, and everything in it kept true by the stream.
 
-import { get, logOut, skewMs } from "./api.js";
+import { CSRF, get, logOut, skewMs } from "./api.js";
 import { CandleChart } from "./candles.js";
-import { Commands, confirm } from "./commands.js";
+import { Commands, confirm, note } from "./commands.js";
 import { byId, make, say, sign } from "./dom.js";
 import { EquityChart } from "./equity.js";
 import { clock, money, span, when } from "./format.js";
@@ -87,9 +87,9 @@ function showAge() {
   const lost = stream.since;
   document.body.classList.toggle("old", lost !== null);
   old.hidden = lost === null && stale.length === 0;
-  if (lost !== null) {
-    say(old, `No connection since ${clock(lost)} (${span(Date.now() - lost)}): what you see is of then. Trying again…`);
-  } else if (stale.length) say(old, `Bars of ${stale.join(", ")} are overdue.`);
+  if (lost !== null) say(byId("old-text"), `No connection since ${clock(lost)}: what you see is of then. Trying again…`);
+  else if (stale.length) say(byId("old-text"), `Bars of ${stale.join(", ")} are overdue.`);
+  say(byId("old-age"), lost === null ? "" : span(Date.now() - lost));
 }
 
 /** Show the tab that the address names. */
@@ -108,8 +108,9 @@ function showTab() {
 async function start() {
   const who = await get("/api/session");
   const may = who.role === "control";
-  say(byId("who"), may ? who.name : `${who.name}: look only`);
-  byId("log-out").addEventListener("click", logOut);
+  say(byId("who"), [may ? "" : "look only", who.name === "read" ? "" : who.name].filter(Boolean).join(": "));
+  byId("log-out").addEventListener("click", () => logOut().catch((error) => note("log out", error.message)));
+  addEventListener("storage", (event) => event.key === CSRF && location.reload()); // another tab is somebody else now
   const commands = new Commands(store);
   for (const button of document.querySelectorAll("[data-do]")) {
     button.disabled = !may;
@@ -134,5 +135,5 @@ async function start() {
 start().catch((error) => {
   const old = byId("old");
   old.hidden = false;
-  old.textContent = `The dashboard could not start: ${error.message}`;
+  byId("old-text").textContent = `The dashboard could not start: ${error.message}`;
 });

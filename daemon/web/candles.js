@@ -1,6 +1,6 @@
 // Candlesticks of one symbol, with the trades in it and what a strategy was told beside each bar.
 
-import { get } from "./api.js";
+import { get, passes } from "./api.js";
 import { Chips } from "./chips.js";
 import { byId, options } from "./dom.js";
 import { candleFigure } from "./figures.js";
@@ -23,7 +23,7 @@ export class CandleChart {
   constructor(store) {
     this.store = store;
     this.drawing = new Drawing(byId("price-chart"), () => this.#describe());
-    this.chips = new Chips(byId("features"), () => this.drawing.want());
+    this.chips = new Chips(byId("features"), () => this.drawing.want(true));
     this.pickers = ["symbol", "whose", "timeframe"].map(byId);
     for (const picker of this.pickers) picker.addEventListener("change", () => this.#choose(picker));
     store.on(["symbols", "strategies"], () => this.#offer());
@@ -65,7 +65,7 @@ export class CandleChart {
   async load() {
     clearTimeout(this.#reloading);
     this.#reloading = undefined;
-    const [symbol, strategy, asked] = [this.symbol, this.strategy, ++this.#asked];
+    const [symbol, strategy, asked, chosen] = [this.symbol, this.strategy, ++this.#asked, !this.#bars.length];
     try {
       const bars = await get("/api/live/bars", { symbol, strategy, timeframe: this.pickers[2].value, limit: BARS });
       const from = bars.rows[0]?.open_ns;
@@ -76,10 +76,11 @@ export class CandleChart {
       this.#trades = trades.rows;
       this.chips.offer(this.#bars, this.#anew);
       this.#anew = false;
-      this.drawing.want();
+      this.drawing.want(chosen);
       if (bars.pending) this.#reloading = setTimeout(() => this.load(), PENDING_MS); // features of earlier bars are computed
     } catch (error) {
       console.warn("the bars cannot be read", error);
+      if (passes(error) && asked === this.#asked) this.#reloading = setTimeout(() => this.load(), PENDING_MS);
     }
   }
 

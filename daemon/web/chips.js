@@ -16,7 +16,9 @@ export class Chips {
   /** Offer what stands beside these bars; `anew` forgets what was chosen. */
   offer(bars, anew = false) {
     if (anew) this.#chosen = null;
+    const before = this.#found.map(({ name }) => name).join("\n");
     this.#found = featuresOf(bars);
+    if (before === this.#found.map(({ name }) => name).join("\n")) return this.#press(); // the focus stays
     this.place.replaceChildren(
       ...this.#found.map((feature) =>
         make(
@@ -45,9 +47,11 @@ export class Chips {
   #toggle(name) {
     this.#chosen ??= new Set(this.shown.map((feature) => feature.name));
     if (!this.#chosen.delete(name)) this.#chosen.add(name);
-    for (const chip of this.place.children) {
-      chip.setAttribute("aria-pressed", String(this.#chosen.has(chip.textContent)));
-    }
+    this.#press();
     this.onChange();
+  }
+
+  #press() {
+    this.#found.forEach((feature, index) => this.place.children[index].setAttribute("aria-pressed", String(this.#isShown(feature))));
   }
 }

@@ -1,6 +1,6 @@
 // Commands: asked for twice where they cost money, sent once, and followed until their outcome is known.
 
-import { newKey, post } from "./api.js";
+import { newKey, post, Refusal } from "./api.js";
 import { byId, make, say } from "./dom.js";
 
 const SHOWN_MS = 9_000;
@@ -46,6 +46,15 @@ export function confirm({ title, text, verb, word, option, danger = true }) {
   });
 }
 
+/** Show a note that stays until it is dismissed; return it and where it says what became of it. */
+export function note(words, text, kind = "down") {
+  const state = make("span", { class: kind }, text);
+  const shown = make("div", { class: "outcome card" }, make("b", {}, words), " ", state);
+  shown.append(make("button", { class: "quiet close", "aria-label": "Dismiss", onclick: () => shown.remove() }, "×"));
+  byId("outcomes").append(shown);
+  return [shown, state];
+}
+
 /** Sends commands and shows what becomes of them. */
 export class Commands {
   #open = new Map();
@@ -62,17 +71,15 @@ export class Commands {
    * @param body action and its terms.
    */
   async send(words, body) {
-    const state = make("span", { class: "dim" }, "sent…");
-    const note = make("div", { class: "outcome card" }, make("b", {}, words), " ", state);
-    note.append(make("button", { class: "quiet close", "aria-label": "Dismiss", onclick: () => note.remove() }, "×"));
-    byId("outcomes").append(note);
+    const [shown, state] = note(words, "sent…", "dim");
     try {
       const taken = await post("/api/live/control", body, newKey());
       say(state, "taken…");
-      this.#open.set(taken.command_id, { note, state });
+      this.#open.set(taken.command_id, { shown, state });
       this.#look();
     } catch (error) {
-      this.#end(note, state, "refused", error.message);
+      if (error instanceof Refusal) this.#end(shown, state, "refused", error.message);
+      else this.#end(shown, state, "no answer", "it may have been carried out; Commands will tell");
     }
   }
 
@@ -81,14 +88,14 @@ export class Commands {
       const open = this.#open.get(row.command_id);
       if (open === undefined || row.outcome === "pending") continue;
       this.#open.delete(row.command_id);
-      this.#end(open.note, open.state, row.outcome, row.note);
+      this.#end(open.shown, open.state, row.outcome, row.note);
     }
   }
 
-  #end(note, state, outcome, why) {
+  #end(shown, state, outcome, why) {
     const good = outcome === "done";
     state.className = good ? "up" : "down";
     say(state, why ? `${outcome}: ${why}` : outcome);
-    if (good) setTimeout(() => note.remove(), SHOWN_MS);
+    if (good) setTimeout(() => shown.remove(), SHOWN_MS);
   }
 }

@@ -41,16 +41,19 @@ export function options(select, pairs) {
 /**
  * A table of rows by key.
  *
- * A column is {name, text: row => string, of: row => number whose sign colours it, right, rank, title, cell}. The rank
- * says how dispensable it is: 2 and 3 are left out of narrow panels. `cell(row)` makes an element once for a row, and
- * `refresh(element, row)` keeps it true.
+ * A column is {name, text: row => string, of: row => number whose sign colours it, right, rank, title, cell, under}. The
+ * rank says how dispensable it is: 2 and 3 are left out of narrow panels. `under` is {rank, text} of a second line that
+ * takes the place of a column of that rank. `cell(row)` makes an element once for a row, and `refresh(element, row)` keeps
+ * it true.
  */
 export class Table {
   constructor(place, columns, empty) {
     this.columns = columns;
     this.rows = new Map();
     this.body = make("tbody");
-    const heads = columns.map((column) => make("th", { scope: "col", class: classOf(column) }, column.name));
+    const heads = columns.map(({ name, ...column }) =>
+      make("th", { scope: "col", class: classOf(column) }, name || make("span", { class: "unseen" }, "Actions")),
+    );
     this.table = make("table", {}, make("thead", {}, make("tr", {}, ...heads)), this.body);
     this.empty = make("p", { class: "empty dim" }, empty);
     this.count = place.parentElement.querySelector(".count");
@@ -60,10 +63,15 @@ export class Table {
 
   /** Show rows: [key, row] pairs in their order. */
   show(pairs) {
+    // what is gone goes first: a row that need not move keeps the focus, and the press of a button that is under way
     const left = new Set(this.rows.keys());
+    for (const [key] of pairs) left.delete(key);
+    for (const key of left) {
+      this.rows.get(key).element.remove();
+      this.rows.delete(key);
+    }
     let place = this.body.firstElementChild;
     for (const [key, row] of pairs) {
-      left.delete(key);
       let line = this.rows.get(key);
       if (line === undefined) {
         line = this.#line(row);
@@ -72,10 +80,6 @@ export class Table {
       if (line.row !== row) this.#fill(line, row);
       if (line.element === place) place = place.nextElementSibling;
       else this.body.insertBefore(line.element, place);
-    }
-    for (const key of left) {
-      this.rows.get(key).element.remove();
-      this.rows.delete(key);
     }
     this.table.hidden = pairs.length === 0;
     this.empty.hidden = pairs.length > 0;
@@ -86,6 +90,7 @@ export class Table {
     const cells = this.columns.map((column) => {
       const cell = make("td", { class: classOf(column) });
       if (column.cell) cell.append(column.cell(row, () => line.row));
+      if (column.under) cell.append(make("span"), make("div", { class: `under under-${column.under.rank}` }));
       return cell;
     });
     const line = { element: make("tr", {}, ...cells), cells, row: undefined };
@@ -97,7 +102,8 @@ export class Table {
     this.columns.forEach((column, index) => {
       const cell = line.cells[index];
       if (column.cell) column.refresh?.(cell.firstElementChild, row);
-      else say(cell, column.text(row));
+      else say(column.under ? cell.firstElementChild : cell, column.text(row));
+      if (column.under) say(cell.lastElementChild, column.under.text(row));
       if (column.of) sign(cell, column.of(row));
       if (column.title) cell.title = column.title(row);
     });

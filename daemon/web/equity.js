@@ -1,12 +1,13 @@
 // The equity curve: history from the journal, and the newest from the stream.
 
-import { get } from "./api.js";
+import { get, passes } from "./api.js";
 import { byId } from "./dom.js";
 import { equityFigure } from "./figures.js";
 import { Drawing } from "./plot.js";
 
 const POINTS = 600;
 const POINTS_MAX = 2_400;
+const RETRY_MS = 3_000;
 const DAY_NS = 86_400e9;
 const NS_PER_MS = 1e6;
 
@@ -20,12 +21,12 @@ export class EquityChart {
   constructor(store) {
     this.store = store;
     this.drawing = new Drawing(byId("equity-chart"), () => this.#describe());
-    byId("span").addEventListener("change", () => this.load());
+    byId("span").addEventListener("change", () => this.load(true));
     store.on(["summary"], () => this.#append());
     store.on(["snapshot"], () => this.load());
   }
 
-  async load() {
+  async load(chosen = false) {
     this.#again = this.#loading;
     if (this.#loading) return;
     this.#loading = true;
@@ -38,11 +39,13 @@ export class EquityChart {
       this.#values = curve.points.map((point) => point.equity);
       this.#start = curve.start_cash;
       this.#append();
+      if (chosen) this.drawing.want(true);
     } catch (error) {
       console.warn("the equity curve cannot be read", error);
+      if (passes(error)) setTimeout(() => this.load(), RETRY_MS);
     }
     this.#loading = false;
-    if (this.#again) this.load();
+    if (this.#again) this.load(chosen);
   }
 
   #append() {

@@ -1,7 +1,7 @@
 // What the charts show: candlesticks with trades and features, and equity curves; of now and of backtests alike.
 
 import { money, price, quantity } from "./format.js";
-import { axis, colours, layout } from "./plot.js";
+import { axis, colours, layout, plain } from "./plot.js";
 
 const NS_PER_MS = 1e6;
 
@@ -63,7 +63,7 @@ export function candleFigure({ symbol, bars, trades, features, step, keep }) {
   const palette = [colour.accent, colour.warn, "#9a6dd7", "#2ba5b5", "#c4669b", colour.dim];
   const candles = {
     type: "candlestick",
-    name: symbol,
+    name: plain(symbol),
     x: times,
     open: bars.map((bar) => bar.open),
     high: bars.map((bar) => bar.high),
@@ -75,12 +75,12 @@ export function candleFigure({ symbol, bars, trades, features, step, keep }) {
   const overlays = features.map((feature, index) => ({
     type: "scatter",
     mode: "lines",
-    name: feature.name,
+    name: plain(feature.name),
     x: times,
     y: bars.map((bar) => bar.features?.[feature.name] ?? null),
     yaxis: feature.isPrice ? "y" : "y2",
     line: { color: palette[index % palette.length], width: 1.4 },
-    hovertemplate: `${feature.name} %{y:.6~g}<extra></extra>`,
+    hovertemplate: `${plain(feature.name)} %{y:.6~g}<extra></extra>`,
   }));
   const shown = trades.filter((trade) => bars.length && trade.executed_ns >= bars[0].open_ns && trade.executed_ns <= bars.at(-1).close_ns);
   return {
@@ -103,7 +103,7 @@ function marks(side, all, colour, edge, step) {
     name: side,
     x: trades.map((trade) => trade.executed_ns / NS_PER_MS),
     y: trades.map((trade) => trade.price),
-    text: trades.map((trade) => `${trade.strategy} ${side} ${quantity(trade.quantity)} at ${price(trade.price, step)}`),
+    text: trades.map((trade) => plain(`${trade.strategy} ${side} ${quantity(trade.quantity)} at ${price(trade.price, step)}`)),
     hovertemplate: "%{text}<extra></extra>",
     marker: { symbol: side === "buy" ? "triangle-up" : "triangle-down", size: 11, color: colour, line: { color: edge, width: 1.5 } },
   };

@@ -1,13 +1,15 @@
 // The tables of the live tab, and what can be done in each row.
 
-import { get } from "./api.js";
+import { get, passes } from "./api.js";
 import { confirm } from "./commands.js";
 import { byId, make, say, Table } from "./dom.js";
 import { count, money, percent, price, quantity, span, when } from "./format.js";
 
 const FILLS_KEPT = 200;
+const RETRY_MS = 3_000;
 
 const side = { name: "Side", text: (row) => row.side, of: (row) => (row.side === "buy" ? 1 : -1) };
+const symbolOf = (rank) => ({ name: "Symbol", text: (row) => row.symbol, under: { rank, text: (row) => row.strategy } });
 const words = (text) => text.replaceAll("_", " ");
 
 /** Build every table, and keep each true. */
@@ -41,7 +43,7 @@ export function buildPanels(store, commands, may) {
     "positions",
     "positions",
     [
-      { name: "Symbol", text: (row) => row.symbol },
+      symbolOf(2),
       { name: "Strategy", text: (row) => row.strategy, rank: 2 },
       { name: "Quantity", right: true, text: (row) => quantity(row.quantity) },
       { name: "Entry", right: true, rank: 2, text: (row) => price(row.entry_price, step(row.symbol)) },
@@ -60,7 +62,7 @@ export function buildPanels(store, commands, may) {
     "orders",
     "orders",
     [
-      { name: "Symbol", text: (row) => row.symbol },
+      symbolOf(3),
       side,
       { name: "Kind", rank: 2, text: (row) => words(row.kind) },
       {
@@ -152,7 +154,7 @@ export function buildPanels(store, commands, may) {
     "actors",
     "actors",
     [
-      { name: "Actor", text: (row) => row.name },
+      { name: "Actor", wrap: true, text: (row) => row.name },
       {
         name: "State",
         cell: () => make("span", { class: "pill" }),
@@ -175,6 +177,7 @@ export function buildPanels(store, commands, may) {
       ),
     ],
     "None.",
+    { key: (pairs) => pairs.toSorted(([, one], [, other]) => (other.state === "failed") - (one.state === "failed")) },
   );
   follow(
     "streams",
@@ -236,8 +239,10 @@ function strategyColumns(commands, may) {
         const name = first.strategy;
         const hold = make("button", { class: "small", "data-hold": "" }, "Pause");
         hold.addEventListener("click", () => {
-          const doing = current().state === "running" ? "pause" : "resume";
-          commands.send(`${doing} ${name}`, { action: doing, strategy: name });
+          const { state, last_error } = current();
+          const doing = state === "running" ? "pause" : "resume";
+          if (state === "failed") restartActor(commands, { name: `strategy.${name}`, last_error });
+          else commands.send(`${doing} ${name}`, { action: doing, strategy: name });
         });
         const flatten = make("button", { class: "small danger" }, "Flatten…");
         flatten.setAttribute("aria-label", `Flatten ${name}`);
@@ -247,7 +252,7 @@ function strategyColumns(commands, may) {
       },
       refresh: (cell, row) => {
         const [hold] = cell.children;
-        const text = row.state === "running" ? "Pause" : "Resume";
+        const text = { running: "Pause", failed: "Restart…" }[row.state] ?? "Resume";
         say(hold, text);
         hold.setAttribute("aria-label", `${text} ${row.strategy}`);
       },
@@ -258,7 +263,7 @@ function strategyColumns(commands, may) {
 function buildFills(store, step, now) {
   const columns = [
     { name: "Time", text: (row) => when(row.executed_ns, now()) },
-    { name: "Symbol", text: (row) => row.symbol },
+    symbolOf(3),
     side,
     { name: "Quantity", right: true, text: (row) => quantity(row.quantity) },
     { name: "Price", right: true, text: (row) => price(row.price, step(row.symbol)) },
@@ -274,6 +279,7 @@ function buildFills(store, step, now) {
       show();
     } catch (error) {
       console.warn("the fills cannot be read", error);
+      if (passes(error)) setTimeout(load, RETRY_MS);
     }
   };
   store.on(["snapshot", "missed"], load);

@@ -1,6 +1,6 @@
 // Plotly, loaded once and when first wanted; and the look that all charts share.
 
-import { byId } from "./dom.js";
+import { byId, make } from "./dom.js";
 
 let loading;
 
@@ -10,7 +10,11 @@ export function plotly() {
     const script = document.createElement("script");
     script.src = byId("plotly").href;
     script.onload = () => resolve(window.Plotly);
-    script.onerror = () => reject(new Error("the charts cannot be loaded"));
+    script.onerror = () => {
+      loading = undefined; // whoever wants it next asks again
+      script.remove();
+      reject(new Error("The charts cannot be loaded."));
+    };
     document.head.append(script);
   });
   return loading;
@@ -24,6 +28,9 @@ export function colours() {
 }
 
 const isTouch = matchMedia("(pointer: coarse)");
+const isDark = matchMedia("(prefers-color-scheme: dark)");
+const EVERY_MS = 500;
+const RETRY_MS = 5_000;
 
 /** Return what the layouts of all charts have in common. */
 export function layout(colour, more) {
@@ -47,42 +54,58 @@ export function axis(colour, more) {
 
 export const OPTIONS = { displayModeBar: false, responsive: true, showTips: false };
 
-/** Draws when asked to, but at most twice a second and never while nobody can see it. */
+/** Return text as a chart shows it letter by letter: Plotly takes some tags, and %{names} in templates. */
+export function plain(text) {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll("%{", "%&#123;");
+}
+
+/** Draws when asked to, but by itself at most twice a second, and never while nobody can see it. */
 export class Drawing {
   #timer;
-  #drawn = 0;
+  #drawn = -Infinity;
+  #drawing = false;
   #wanted = false;
+  #hurry = false;
 
   constructor(element, describe) {
     this.element = element;
     this.describe = describe;
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.want());
-    document.addEventListener("visibilitychange", () => this.#wanted && this.want());
-    document.addEventListener("tab", () => this.#wanted && this.want());
+    isDark.addEventListener("change", () => this.#drawn > 0 && this.want(true));
+    for (const shown of ["visibilitychange", "tab"]) document.addEventListener(shown, () => this.#wanted && this.want(true));
   }
 
-  want() {
+  /** Have it drawn soon; `hurry` where a person waits for it. */
+  want(hurry = false) {
     this.#wanted = true;
-    if (this.#timer !== undefined || document.hidden) return;
-    this.#timer = setTimeout(() => this.#draw(), Math.max(0, this.#drawn + 500 - performance.now()));
+    this.#hurry ||= hurry;
+    if (this.#drawing || document.hidden || (this.#timer !== undefined && !this.#hurry)) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#hurry) this.#draw();
+    else this.#timer = setTimeout(() => this.#draw(), Math.max(0, this.#drawn + EVERY_MS - performance.now()));
   }
 
   async #draw() {
-    if (this.element.offsetParent === null) {
-      this.#timer = undefined; // it is on a tab that is not shown
-      return;
-    }
-    this.#wanted = false;
+    this.#timer = undefined;
+    if (this.element.offsetParent === null) return; // it is on a tab that is not shown
+    this.#drawing = true;
+    this.#wanted = this.#hurry = false;
+    let pause = 0;
     try {
       const drawn = await plotly();
       const { traces, layout: about, label } = this.describe();
+      this.element.querySelector(":scope > .empty")?.remove();
       await drawn.react(this.element, traces, about, OPTIONS);
       this.element.setAttribute("aria-label", label);
+      this.#drawn = performance.now();
     } catch (error) {
-      this.element.textContent = error.message;
+      console.warn("a chart cannot be drawn", error);
+      if (this.#drawn < 0) this.element.replaceChildren(make("p", { class: "empty dim" }, error.message));
+      this.#wanted = true;
+      pause = RETRY_MS;
     }
-    this.#drawn = performance.now();
-    this.#timer = undefined;
-    if (this.#wanted) this.want();
+    this.#drawing = false;
+    if (pause) this.#timer = setTimeout(() => this.#draw(), pause);
+    else if (this.#wanted) this.want();
   }
 }

@@ -34,7 +34,7 @@ export class Result {
     this.panels = [...document.querySelectorAll(".result")];
     this.price = new Drawing(byId("result-price"), () => this.#candles());
     this.equity = new Drawing(byId("result-equity"), () => this.#equity());
-    this.chips = new Chips(byId("result-features"), () => this.price.want());
+    this.chips = new Chips(byId("result-features"), () => this.price.want(true));
     this.table = new Table(byId("result-trades"), this.#columns(), "It made no round trip.");
     byId("result-symbol").addEventListener("change", () => this.#choose());
     byId("result-timeframe").addEventListener("change", () => this.#read(0));
@@ -63,7 +63,7 @@ export class Result {
       this.#metrics(result.summary);
       [this.#curve, this.#fills, this.#charts] = [curve, fills, result.charts];
       this.#made = result.trades.rows;
-      this.equity.want();
+      this.equity.want(true);
       this.#trades = [];
       this.#next = 0;
       await this.#more();
@@ -137,7 +137,7 @@ export class Result {
       byId("result-earlier").disabled = found.next === null;
       byId("result-later").disabled = cursor === 0;
       this.chips.offer(this.#bars, anew);
-      this.price.want();
+      this.price.want(true);
     } catch (error) {
       say(byId("result-note"), error.message);
     }

@@ -49,7 +49,8 @@ export class Single {
   #describe() {
     const found = this.#strategies.get(byId("run-strategy").value);
     if (!found) return;
-    say(byId("run-doc"), found.doc.split("\n\n")[0]);
+    const parts = found.doc.split("\n\n")[0].split("`");
+    byId("run-doc").replaceChildren(...parts.map((part, index) => (index % 2 ? make("code", {}, part) : part)));
     const fields = Object.entries(found.params.properties).map(([name, schema]) => field(name, schema));
     byId("run-params").replaceChildren(...fields);
   }

@@ -34,13 +34,16 @@ export class Stream {
     if (epoch) where.search = new URLSearchParams({ epoch, since: seq });
     const socket = new WebSocket(where);
     this.#socket = socket;
+    // where nothing has changed nothing comes: what is shown is true as soon as the connection is
+    socket.onopen = () => {
+      this.#heard = Date.now();
+      if (epoch && this.since !== null) this.#change(null);
+    };
     socket.onmessage = (event) => {
       this.#heard = Date.now();
+      this.#wait = WAIT_MIN_MS;
       this.store.take(JSON.parse(event.data));
-      if (this.since !== null) {
-        this.#wait = WAIT_MIN_MS;
-        this.#change(null);
-      }
+      if (this.since !== null) this.#change(null);
     };
     socket.onclose = () => this.#lost(socket);
   }
@@ -70,16 +73,18 @@ export class Stream {
     }
   }
 
-  /** A network that has vanished closes nothing: where it has long been silent, see whether anybody answers. */
+  /** A network that has vanished closes nothing: where it has long been silent, see whether anybody answers, and anew. */
   async #probe() {
     const socket = this.#socket;
     if (socket === undefined || Date.now() - this.#heard < SILENT_MS) return;
     try {
       await fetch("/healthz", { cache: "no-store", signal: AbortSignal.timeout(PROBE_MS) });
+      if (socket !== this.#socket || Date.now() - this.#heard < SILENT_MS) return;
+      this.#open(); // this one may be dead for all we can tell
     } catch {
-      socket.close();
       this.#lost(socket);
     }
+    socket.close();
   }
 
   #change(since) {

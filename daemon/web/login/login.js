@@ -39,4 +39,5 @@ async function resume() {
 }
 
 form.addEventListener("submit", enter);
+addEventListener("storage", () => resume().catch(() => {})); // somebody has logged in on another tab
 resume().catch(() => {});

@@ -3,38 +3,34 @@
 from __future__ import annotations
 
 import gzip
+import json
+import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+import signal
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
-from playwright.sync_api import Page, WebSocketRoute, expect, sync_playwright
+from playwright.sync_api import Page, Request, WebSocketRoute, expect, sync_playwright
 
+from daemon.control.keys import rotate
 from replay.tape import synthetic_tape
 from replay.tape.catalogue import Catalogue, Provenance, SeriesKey
 from tests.daemon.conftest import PATIENCE_S, REPOSITORY, STRATEGIES, Nursery
-from tests.daemon.console.conftest import WITH_CONSOLE, Client
+from tests.daemon.console.browsers import FLAGS, HOSTILE, Opener, hostile
+from tests.daemon.console.conftest import WITH_CONSOLE, Client, wait_gone
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 CHROMIUM = shutil.which("chromium")
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 PICTURES = REPOSITORY / "build" / "dashboard"
-EXPECTED = (
-    "Applying inline style",  # of maps: the charts' bundle brings it along, and the page's policy refuses it
-    "status of 400",  # what the daemon refuses to do, a browser reports, too
-)
+FOCUS = """(() => {
+    const { activeElement: e } = document;
+    return [e.id || e.dataset.do || e.textContent, getComputedStyle(e).outlineStyle, e.getBoundingClientRect().x];
+})()"""
 EMPTY_HASH = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
 
 CONFIG = f"""
@@ -77,32 +73,12 @@ def browser() -> Iterator[Browser]:
         found.close()
 
 
-Opened = Callable[..., Page]
-
-
 @pytest.fixture
-def open_page(browser: Browser, daemon_client: Client) -> Iterator[Opened]:
-    """Return an opener of the dashboard, logged in; whatever its console complains of fails the test."""
-    complaints: list[str] = []
-
-    def open_one(token: str = "", *, width: int = 1440, height: int = 900, before: Any = None, **more: Any) -> Page:
-        context = browser.new_context(viewport={"width": width, "height": height}, **more)
-        context.set_default_timeout(PATIENCE_S * 1000)
-        page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda line: complaints.append(line.text) if line.type in ("error", "warning") else None)
-        if before is not None:
-            before(page)
-        page.goto(daemon_client.url)
-        page.fill("#token", token or daemon_client.daemon.token)
-        page.click("text=Log in")
-        expect(page.locator("#state")).to_have_text("running")
-        return page
-
-    yield open_one
-    for context in browser.contexts:
-        context.close()
-    assert [text for text in complaints if not any(words in text for words in EXPECTED)] == []
+def open_page(browser: Browser, daemon_client: Client) -> Iterator[Opener]:
+    """Return an opener of the shared daemon's dashboard; whatever its console complains of fails the test."""
+    opener = Opener(browser, daemon_client)
+    yield opener
+    opener.close()
 
 
 expect.set_options(timeout=PATIENCE_S * 1000)
@@ -157,6 +133,12 @@ def _command(page: Page, words: str) -> None:
     expect(page.locator(".outcome", has_text=words).locator(".up")).to_have_text(re.compile("^done"))
 
 
+def _running(client: Client) -> int | None:
+    """Return the process of the newest backtest, if it runs."""
+    newest = client.get("/api/backtests")["rows"][0]
+    return newest["pid"] if newest["state"] == "running" else None
+
+
 def _trading(client: Client, state: str) -> Any:
     return client.daemon.wait_for(lambda status: status["state"] == state, state)
 
@@ -185,7 +167,7 @@ def test_a_wrong_token_is_told_so_and_the_right_one_opens_a_session_no_script_ca
 
 
 @in_browser
-def test_everything_moves_by_itself(open_page: Opened) -> None:
+def test_everything_moves_by_itself(open_page: Opener) -> None:
     page = open_page()
     before = page.inner_text("#equity")
     expect(page.locator("#equity")).not_to_have_text(before)
@@ -198,17 +180,32 @@ def test_everything_moves_by_itself(open_page: Opened) -> None:
     expect(page.locator("#risk tbody tr")).to_contain_text("max open orders")
     expect(page.locator("#log li").first).to_be_visible()
     page.select_option("#whose", "ema_cross")
-    expect(page.locator("#features .chip").first).to_be_visible()
+    expect(page.locator("#features .chip")).to_have_text(["fast", "slow"])
     expect(page.locator("#price-chart .trace.boxes")).to_have_count(1)
-    expect(page.locator("#price-chart .scatterlayer .trace.scatter").first).to_be_attached()
-    expect(page.locator("#equity-chart .scatterlayer .trace.scatter")).to_have_count(1)
+    lines = page.locator("#price-chart .scatterlayer .js-line")
+    expect(lines).to_have_count(2)
+    choose = """async () => {
+        document.querySelector("#features .chip").click();
+        await new Promise((next) => setTimeout(next));
+        return document.querySelectorAll("#price-chart .scatterlayer .js-line").length;
+    }"""
+    assert [page.evaluate(choose), page.evaluate(choose)] == [1, 2], "who chooses waits for nothing"
+    expect(page.locator("#equity-chart .scatterlayer .js-line")).to_have_count(1)
     page.screenshot(path=PICTURES / "wide-light.png", full_page=True)
+    page.evaluate("""() => {
+        const look = (what, name) => getComputedStyle(document.querySelector(what))[name];
+        const seen = () => [look("#equity-chart .js-line", "stroke"), look(".tabs [aria-current]", "color")];
+        const dark = matchMedia("(prefers-color-scheme: dark)");
+        window.seen = new Promise((told) => dark.addEventListener("change", () => setTimeout(() => told(seen()))));
+    }""")
     page.emulate_media(color_scheme="dark")
+    line, accent = page.evaluate("window.seen")
+    assert line == accent, "charts change their colours with the page"
     page.screenshot(path=PICTURES / "wide-dark.png", full_page=True)
 
 
 @in_browser
-def test_pause_resume_and_a_flatten_that_has_to_be_typed(open_page: Opened, daemon_client: Client) -> None:
+def test_pause_resume_and_a_flatten_that_has_to_be_typed(open_page: Opener, daemon_client: Client) -> None:
     page = open_page()
     page.click("[data-do=pause]")
     expect(page.locator("#state")).to_have_text("paused")
@@ -242,7 +239,7 @@ def test_pause_resume_and_a_flatten_that_has_to_be_typed(open_page: Opened, daem
 
 
 @in_browser
-def test_one_strategy_one_order_and_one_position(open_page: Opened, daemon_client: Client) -> None:
+def test_one_strategy_one_order_and_one_position(open_page: Opener, daemon_client: Client) -> None:
     page = open_page()
     row = page.locator("#strategies tbody tr", has_text="ema_cross")
     row.get_by_text("Pause").click()
@@ -259,13 +256,28 @@ def test_one_strategy_one_order_and_one_position(open_page: Opened, daemon_clien
     page.locator("#orders tbody tr", has_text="Steady").get_by_text("Cancel…").click()
     page.keyboard.press("Enter")
     _command(page, "cancel ")
+    row = page.locator("#strategies tbody tr", has_text="Steady")
+    row.get_by_text("Flatten…").click()
+    expect(page.locator("#ask-text")).to_contain_text("stays paused")
+    expect(page.locator("#ask-yes")).to_be_disabled()
+    page.keyboard.type("flatten")
+    page.click("#ask-yes")
+    _command(page, "flatten Steady")
+    expect(row.locator(".pill")).to_have_text("paused")
+    expect(page.locator("#orders tbody tr", has_text="Steady")).to_have_count(0)
+    expect(held).to_have_count(0)
+    expect(page.locator("#state"), "the others go on").to_have_text("running")
+    row.get_by_text("Resume").click()
+    expect(held).to_have_count(1)
+
     done = [(command["action"], command["outcome"]) for command in daemon_client.daemon.status()["commands"]]
-    assert [action.partition(" ")[0] for action, _ in done[-4:]] == ["pause", "resume", "close", "cancel"]
+    words = [action.partition(" ")[0] for action, _ in done[-6:]]
+    assert words == ["pause", "resume", "close", "cancel", "flatten", "resume"]
     assert {outcome for _, outcome in done} == {"done"}
 
 
 @in_browser
-def test_a_backtest_with_parameters_and_its_chart(open_page: Opened, daemon_client: Client) -> None:
+def test_a_backtest_with_parameters_and_its_chart(open_page: Opener, daemon_client: Client) -> None:
     page = open_page()
     page.click("text=Single")
     expect(page.locator("#live")).to_be_hidden()
@@ -301,9 +313,20 @@ def test_a_backtest_with_parameters_and_its_chart(open_page: Opened, daemon_clie
     expect(page.locator("#result-price")).not_to_have_attribute("aria-label", str(newest))
     expect(page.locator("#result-later")).to_be_enabled()
 
+    page.click("#run button.primary")
+    worker = daemon_client.daemon.eventually(lambda: _running(daemon_client), "a backtest that runs")
+    os.kill(worker, signal.SIGSTOP)  # it would be done before anybody could cancel it
+    running = page.locator("#backtests tbody tr").first
+    expect(running.locator(".pill")).to_have_text(re.compile("^running"))
+    running.get_by_text("Cancel").click()
+    expect(running.locator(".pill")).to_have_text("cancelled")
+    expect(running.locator("button", has_text="Cancel")).to_be_hidden()
+    expect(page.locator("#result-note")).to_contain_text("cancelled")
+    wait_gone(worker)
+
 
 @in_browser
-def test_while_the_connection_is_gone_it_says_since_when(open_page: Opened) -> None:
+def test_while_the_connection_is_gone_it_says_since_when(open_page: Opener) -> None:
     sockets: list[WebSocketRoute] = []
     is_up = True
 
@@ -328,14 +351,169 @@ def test_while_the_connection_is_gone_it_says_since_when(open_page: Opened) -> N
 
 @in_browser
 def test_who_may_only_look_can_press_nothing_and_a_phone_need_not_scroll_sideways(
-    open_page: Opened, daemon_client: Client
+    open_page: Opener, daemon_client: Client
 ) -> None:
     token = (daemon_client.daemon.state_dir / "read.token").read_text().strip()
-    page = open_page(token, width=390, height=844, is_mobile=True, has_touch=True, color_scheme="dark")
+    page = open_page(token, width=360, height=780, is_mobile=True, has_touch=True, color_scheme="dark")
 
-    expect(page.locator("#who")).to_have_text("read: look only")
+    expect(page.locator("#who")).to_have_text("look only")
     for button in page.locator(".controls button, #strategies button").all():
         expect(button).to_be_disabled()
     expect(page.locator("#price-chart .main-svg").first).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") == 390
-    page.screenshot(path=PICTURES / "phone-dark.png", full_page=True)
+    for tab in ("live", "single"):
+        page.click(f".tabs a[href='#{tab}']")
+        expect(page.locator({"live": "#fills tbody tr", "single": "#run-params input"}[tab]).first).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") == 360
+        for scheme in ("dark", "light"):
+            page.emulate_media(color_scheme=scheme)
+            page.screenshot(path=PICTURES / f"phone-{tab}-{scheme}.png", full_page=True)
+
+
+@in_browser
+def test_a_keyboard_is_enough_and_shows_where_it_is(open_page: Opener) -> None:
+    page = open_page()
+    seen = []
+    for _ in range(10):
+        page.keyboard.press("Tab")
+        name, outline, left = page.evaluate(FOCUS)
+        assert (outline, left >= 0) == ("solid", True), name
+        seen.append(name)
+    assert seen[:8] == ["skip", "Live", "Single", "log-out", "pause", "resume", "flatten", "stop"]
+    page.focus("#skip")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "symbol", "past all that stands above"
+
+    page.focus("[data-do=flatten]")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "ask-input"
+    for _ in range(8):
+        page.keyboard.press("Tab")
+        assert page.evaluate(
+            "document.activeElement.closest('#ask') !== null || document.activeElement === document.body"
+        )
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.dataset.do") == "flatten", "back where it was"
+
+    lost = """async () => {
+        const { Table, make } = await import("/web/dom.js");
+        const place = make("div");
+        document.querySelector("#live").append(make("section", {}, place));
+        const button = (row) => make("button", {}, row);
+        const table = new Table(place, [{ name: "", cell: button }], "");
+        table.show([["a", "a"], ["b", "b"], ["c", "c"]]);
+        place.querySelectorAll("button")[1].focus();
+        table.show([["b", "b"], ["c", "c"], ["d", "d"]]);
+        return [document.activeElement.textContent, place.querySelector("tbody").textContent];
+    }"""
+    assert page.evaluate(lost) == ["b", "bcd"], "what goes on above a row takes nothing from it"
+
+
+@in_browser
+def test_a_page_of_another_port_can_do_nothing_in_a_persons_name(open_page: Opener, daemon_client: Client) -> None:
+    """One of this very machine: the cookie's SameSite does not keep it from there, so that all else has to hold."""
+    page = open_page()
+    open_page.expected += ["status of 403", "WebSocket connection to", "CORS policy", "ERR_FAILED"]
+    before = daemon_client.daemon.status()["commands"]
+    (cookie,) = page.context.cookies()
+    sent: list[Request] = []
+
+    def asked() -> list[tuple[str, str, bool]]:
+        """Return what went to the console since this was called last, and whether the cookie went along."""
+        told = [
+            (each.method, path, cookie["value"] in each.all_headers().get("cookie", ""))
+            for each in sent
+            if (path := each.url.removeprefix(daemon_client.url)) in ("/", "/api/live/control", "/api/live/config")
+        ]
+        sent.clear()
+        return told
+
+    evil = f"""<form method=post enctype=text/plain action="{daemon_client.url}/api/live/control">
+        <input name='{{"action": "flatten", "x": "' value='"}}'></form>
+        <a href="{daemon_client.url}/">a link</a>"""
+    elsewhere = re.compile("http://(127.0.0.1|localhost):1/")
+    page.route(elsewhere, lambda route: route.fulfill(body=evil, content_type="text/html"))
+    ask = """async ([url, method]) => {
+        const body = method === "POST" ? '{"action": "flatten"}' : undefined;
+        await fetch(url, { method, body, mode: "no-cors", credentials: "include" }).catch(() => {});
+    }"""
+    page.goto("http://127.0.0.1:1/")
+    page.on("request", lambda request: sent.append(request))  # noqa: PLW0108 - it puts a mark on what it is given
+    page.evaluate(ask, [f"{daemon_client.url}/api/live/control", "POST"])
+    page.evaluate(ask, [f"{daemon_client.url}/api/live/config", "GET"])
+    socket = f"new WebSocket('{daemon_client.url.replace('http', 'ws')}/api/stream')"
+    assert page.evaluate(f"new Promise((end) => {{ {socket}.onclose = (event) => end(event.code) }})") == 1006
+    page.evaluate("document.forms[0].submit()")
+    page.wait_for_url(f"{daemon_client.url}/api/live/control")
+    assert asked() == [
+        ("POST", "/api/live/control", True),
+        ("GET", "/api/live/config", True),
+        ("POST", "/api/live/control", True),
+    ], "the cookie comes along"
+    assert json.loads(page.inner_text("body")) == {"error": "a page of another origin asks in your name"}
+    assert daemon_client.daemon.status()["commands"] == before
+
+    page.goto("http://localhost:1/")  # another site, for a browser
+    page.click("a")
+    expect(page.locator("#state")).to_have_text("running")
+    assert asked() == [("GET", "/", False), ("GET", "/", True)], "not from another site, and nobody has to log in again"
+
+
+@in_browser
+def test_a_page_that_stays_open_outlives_the_console_and_follows_its_session(browser: Browser, start: Nursery) -> None:
+    client = hostile(start)
+    opener = Opener(browser, client)
+    page = opener()
+
+    actor = page.locator("#actors tbody tr", has_text=f"strategy.{HOSTILE}")
+    expect(actor.locator(".pill")).to_have_text("failed")
+    expect(page.locator("#state")).to_have_text("halted")
+    for place in ("#reason", "#actors", "#dead", "#strategies", "#whose", "#log"):
+        expect(page.locator(place)).to_contain_text(HOSTILE)
+    assert page.evaluate("[window.harm, document.querySelectorAll('main img').length]") == [None, 0]
+    page.screenshot(path=PICTURES / "halted.png", full_page=True)
+    client.daemon.wait_for(lambda status: status["last_input"]["seq"] > 20, "better times")
+    expect(page.locator("#actors tbody tr").first, "the one to look at").to_contain_text("failed")
+    actor.get_by_text("Restart…").click()
+    expect(page.locator("#ask-text")).to_contain_text(HOSTILE)
+    page.check("#ask-option")
+    page.click("#ask-yes")
+    _command(page, "restart strategy.")
+    expect(actor.locator(".pill")).to_have_text("running")
+    expect(actor.get_by_text("Restart…")).to_be_hidden()
+    page.click("[data-do=resume]")
+    expect(page.locator("#state")).to_have_text("running")
+
+    opener.expected += ["WebSocket connection to", "Failed to load resource", "cannot be read"]
+    os.kill(client.pid, signal.SIGKILL)
+    expect(page.locator("#old")).to_contain_text(re.compile(r"No connection since \d\d:\d\d:\d\d UTC"))
+    expect(page.locator("#old"), "wherever one has scrolled to").to_be_in_viewport()
+    page.screenshot(path=PICTURES / "old.png")
+    expect(page.locator("#old")).to_be_hidden()
+    before = page.inner_text("#clock")
+    expect(page.locator("#clock")).not_to_have_text(before)
+    page.click("[data-do=pause]")
+    expect(page.locator("#state"), "nobody had to log in again").to_have_text("paused")
+
+    other = opener.listen(page.context.new_page())
+    other.goto(client.url)
+    expect(other.locator("#state")).to_have_text("paused")
+    other.click("#log-out")
+    expect(other.locator("#token")).to_be_visible()
+    expect(page.locator("#token"), "the other tab is logged out, too").to_be_visible()
+    opener.log_in(other)
+    expect(other.locator("#state")).to_have_text("paused")
+    expect(page.locator("#state"), "and in").to_have_text("paused")
+
+    token = rotate(client.daemon.state_dir, "control").read_text().strip()
+    for each in (page, other):
+        expect(each.locator("#token"), "the token it showed is none any more").to_be_visible()
+    opener.log_in(page, token)
+    page.click("[data-do=stop]")
+    expect(page.locator("#ask-yes")).to_be_disabled()
+    page.keyboard.type("stop")
+    page.keyboard.press("Enter")
+    expect(page.locator(".outcome", has_text="stop")).to_be_visible()
+    assert client.daemon.wait() == 0
+    expect(page.locator("#old")).to_contain_text("No connection since")
+    opener.close()
