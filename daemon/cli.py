@@ -11,9 +11,21 @@ import typer
 from config.errors import UserError
 from config.secrets import without_logins
 from daemon.alerts_cli import alerts_app
-from daemon.ctl_cli import StateDirOption, ctl_app, tui
+from daemon.ctl_cli import StateDirOption, ctl_app
 from daemon.data_cli import DataDirOption, data_app
 from daemon.features_cli import features_app
+from daemon.replay_options import (
+    ConfigOption,
+    ParamOption,
+    SeriesOption,
+    SetOption,
+    StrategyOption,
+    SymbolsOption,
+    SyntheticOption,
+    TapeOption,
+    TimeframeOption,
+)
+from daemon.tui_cli import tui
 
 EXIT_DIFFERENT = 1
 EXIT_USER = 2
@@ -33,52 +45,6 @@ app.add_typer(alerts_app, name="alerts")
 app.add_typer(data_app, name="data")
 app.add_typer(features_app, name="features")
 
-TapeOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--tape",
-        metavar="[SYMBOL=]FILE|SERIES",
-        help="Parquet or CSV of bars, or VENUE:SYMBOL:TIMEFRAME of `pitboss data list`; repeat for several series.",
-    ),
-]
-SyntheticOption = Annotated[
-    str | None,
-    typer.Option(
-        "--synthetic", metavar="SEED:BARS", help="Made-up bars from a seed instead of a file; SEED alone never ends."
-    ),
-]
-TimeframeOption = Annotated[
-    str | None, typer.Option("--timeframe", metavar="5m", help="Length of a bar, where the file leaves doubt.")
-]
-SeriesOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--series",
-        metavar="NAME=FILE[,delay=8h]",
-        help="Values beside the bars, each visible from when it was published; repeatable.",
-    ),
-]
-StrategyOption = Annotated[
-    str | None,
-    typer.Option(
-        "--strategy", "-s", metavar="NAME|FILE.py:CLASS", help="A built-in strategy, or a class in your own file."
-    ),
-]
-SymbolsOption = Annotated[
-    str | None,
-    typer.Option(
-        "--symbols", metavar="A,B", help="What the strategy trades; the first there are, as it wants, without."
-    ),
-]
-ParamOption = Annotated[
-    list[str] | None,
-    typer.Option("-p", "--param", metavar="NAME=VALUE", help="A parameter of the strategy; repeatable."),
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="A setting, for example account.cash=50000; repeatable."),
-]
-ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Your settings, as TOML.")]
 ModeOption = Annotated[
     str, typer.Option("--mode", metavar="paper|real", help="Whose venue takes the orders: ours, or a real one.")
 ]

@@ -1,4 +1,4 @@
-"""`pitboss ctl` and `tui`: each command imports what it needs when it runs, so that ``--help`` is quick."""
+"""`pitboss ctl`: each command imports what it needs when it runs, so that ``--help`` is quick."""
 
 from __future__ import annotations
 
@@ -117,22 +117,3 @@ def ctl_rotate_token(
     from daemon.commands.ctl import rotate_command
 
     rotate_command(state_dir, role, name, revoke=revoke)
-
-
-def tui(
-    state_dir: StateDirOption = None,
-    url: Annotated[
-        str | None,
-        typer.Option("--url", metavar="URL", help="Where a daemon or its console listens; the local one unless given."),
-    ] = None,
-    token_file: Annotated[
-        Path | None, typer.Option("--token-file", metavar="FILE", help="Its token; the state directory's unless given.")
-    ] = None,
-    certificate: Annotated[
-        Path | None, typer.Option("--certificate", metavar="FILE", help="With https: the certificate to trust.")
-    ] = None,
-) -> None:
-    """Open the console of a running daemon: live state, charts, log, commands. `?` shows the keys."""
-    from daemon.commands.tui import tui_command
-
-    tui_command(state_dir, url, token_file, certificate)

@@ -26,10 +26,10 @@ from textual.widgets import Footer
 
 from tui.asking import Asking
 from tui.client import Action, AwayError, DaemonClient, InDoubtError, NoConsoleError, RefusedError, Terms
+from tui.debugging import Debugging, replay_bindings
 from tui.dialogs.help import Help
 from tui.figures import words
 from tui.palette import Palette
-from tui.panels.actors import Actors
 from tui.panels.banner import Away, Banner
 from tui.panels.chart import BARS_ASKED, Chart
 from tui.panels.commands import Commands
@@ -40,7 +40,7 @@ from tui.panels.header import Header
 from tui.panels.limits import Limits
 from tui.panels.log_tail import LINES_MAX, LogTail
 from tui.panels.orders import Orders
-from tui.panels.pages import PAGES, Pages
+from tui.panels.pages import DEBUG, PAGES, Pages
 from tui.panels.positions import Positions
 from tui.panels.strategies import Strategies
 from tui.status import Status
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from tui.client import EquityCurve
+    from tui.replay import Replay
 
 Severity = Literal["information", "warning", "error"]
 
@@ -78,7 +79,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     """How often one command is sent, under one key, until an answer comes."""
 
 
-class Console(Asking, App[None]):
+class Console(Debugging, Asking, App[None]):
     """The console of one daemon.
 
     Args:
@@ -86,6 +87,7 @@ class Console(Asking, App[None]):
         token: the bearer token.
         pace: how often to ask.
         connector: makes what requests travel over; plain TCP unless given.
+        replays: whether it is known beforehand to be a replay; else that is asked.
     """
 
     TITLE = "pitboss"
@@ -95,10 +97,15 @@ class Console(Asking, App[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (_WIDE_COLUMNS, "-wide")]  # noqa: RUF012 - as Textual declares it
     VERTICAL_BREAKPOINTS = [(0, "-short"), (_TALL_LINES, "-tall")]  # noqa: RUF012 - the same
     BINDINGS: ClassVar[list[BindingType]] = [
+        *replay_bindings("play", "hold"),
         Binding("p", "pause", "Pause"),
         Binding("r", "resume", "Resume"),
         Binding("f", "flatten", "Flatten"),
+        *(Binding(name[0], f"command('{name}')", show=False) for name in ("pause", "resume", "flatten")),
+        *replay_bindings("step"),
         Binding("s", "stop", "Stop"),
+        *replay_bindings("bar", "trade", "order", "veto", "error", "end", "time", "slower", "faster"),
+        Binding("m", "next_messages", show=False),
         Binding("c", "cancel_order", show=False),
         Binding("x", "close_position", show=False),
         Binding("a", "restart_actor", show=False),
@@ -109,7 +116,7 @@ class Console(Asking, App[None]):
         Binding("escape", "unzoom", show=False),
         Binding("d", "shade", show=False),
         Binding("colon", "command_palette", show=False),
-        *(Binding(page.key, f"page('{page.name}')", show=False) for page in PAGES),
+        *(Binding(page.key, f"page('{page.name}')", show=False) for page in (*PAGES, DEBUG)),
         Binding("question_mark", "help", "Help", key_display="?"),
         Binding("q", "quit", "Quit"),
     ]
@@ -128,6 +135,8 @@ class Console(Asking, App[None]):
     """Monotonic time at which the newest input is known to have been there."""
     without: reactive[str] = reactive("connecting")
     """Why there is no stream; empty while there is one."""
+    replay: reactive[Replay | None] = reactive(None)
+    """How the replay stands, where there is one to debug."""
     page: reactive[str] = reactive(PAGES[0].name)
     """Which page is shown."""
 
@@ -138,8 +147,12 @@ class Console(Asking, App[None]):
         *,
         pace: Pace | None = None,
         connector: Callable[[], aiohttp.BaseConnector] | None = None,
+        replays: bool = False,
     ) -> None:
         super().__init__()
+        self.replays = replays
+        if replays:
+            self.set_reactive(Console.page, DEBUG.name)
         for theme in (DARK, LIGHT):
             self.register_theme(theme)
         self.theme = DARK.name
@@ -165,17 +178,19 @@ class Console(Asking, App[None]):
     def compose(self) -> ComposeResult:
         """Lay out the panels, each bound to what it shows, and marked with the pages it is on."""
         yield Header().data_bind(Console.status, Console.heard_s)
-        yield Pages().data_bind(Console.page, Console.without, Console.away)
+        yield Pages().data_bind(Console.page, Console.without, Console.away, Console.replay)
+        yield self._transport.data_bind(Console.replay)
         yield Banner().data_bind(Console.status, Console.away, Console.sealed)
         with Container(id="body"):
-            with Container(id="left", classes="side on-account on-trades on-system on-log"):
+            with Container(id="left", classes="side on-account on-trades on-system on-log on-debug"):
                 yield Equity(classes="panel on-account").data_bind(Console.status, Console.curve)
                 yield Positions(classes="panel on-account").data_bind(Console.status)
                 yield Orders(classes="panel on-account").data_bind(Console.status)
                 yield self._chart.data_bind(Console.status, Console.fills)
-                yield Actors(classes="panel on-system").data_bind(Console.status)
+                yield self._actors.data_bind(Console.status)
+                yield self._state
                 yield self._log_tail
-            with Container(id="right", classes="side on-account on-trades on-strategies on-system"):
+            with Container(id="right", classes="side on-account on-trades on-strategies on-system on-debug"):
                 yield Strategies(classes="panel on-account on-strategies").data_bind(Console.status)
                 yield Limits(classes="panel on-account on-strategies").data_bind(Console.status)
                 yield Fills(classes="panel on-account on-trades").data_bind(
@@ -183,6 +198,8 @@ class Console(Asking, App[None]):
                 )
                 yield Commands(classes="panel on-system").data_bind(Console.status)
                 yield DeadLetters(classes="panel on-system").data_bind(Console.status)
+                yield self._messages
+                yield self._card
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -222,6 +239,8 @@ class Console(Asking, App[None]):
         try:
             async with contextlib.aclosing(self.client.stream(self._told)) as stream:
                 async for fills in stream:
+                    if not heard:
+                        self.watch_for_replay()
                     heard = True
                     self.without = ""
                     self.take(fills)
@@ -256,6 +275,8 @@ class Console(Asking, App[None]):
         )
         self.away = None
         self.status = status
+        if self.replay is not None and before is not None and before.bars != status.bars:
+            self._turn.set()
         for command in status.commands:
             if command.outcome != "pending" and command.command_id in self._awaited:
                 said = f"{command.outcome}: {command.note}" if command.note else command.outcome
@@ -316,6 +337,7 @@ class Console(Asking, App[None]):
     def on_asked(self) -> None:
         """Ask for what is wanted now."""
         self._turn.set()
+        self._inside.set()
 
     def _miss(self, reason: str, pause_s: float) -> None:
         now_s = time.monotonic()
@@ -389,9 +411,13 @@ class Console(Asking, App[None]):
 
     # --- the console itself -------------------------------------------------------------------------
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Return whether an action makes sense now."""
+        return self.may(action, parameters)
+
     def action_help(self) -> None:
         """Show the keys."""
-        self.push_screen(Help())
+        self.push_screen(Help(replay=self.replays))
 
     def action_shade(self) -> None:
         """Change between dark and light."""
@@ -409,7 +435,8 @@ class Console(Asking, App[None]):
         self.action_unzoom()
         screen.remove_class(f"-page-{old}")
         screen.add_class(f"-page-{new}")
-        self._turn.set()
+        self.on_asked()
+        self.refresh_bindings()
         self.call_after_refresh(self._focus_first)
 
     def _focus_first(self) -> None:

@@ -9,10 +9,12 @@ import os
 from decimal import Decimal
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
 
+from tui.replay import Inside, Replay, Trace
 from tui.status import Status
 from tui.stream import Fill, Told
 
@@ -108,7 +110,15 @@ class InDoubtError(AwayError):
 
 
 class RefusedError(Exception):
-    """The daemon says no."""
+    """The daemon says no.
+
+    Attributes:
+        status: as HTTP numbers it; 0 where that is not known.
+    """
+
+    def __init__(self, said: str, status: int = 0) -> None:
+        super().__init__(said)
+        self.status = status
 
 
 class NoConsoleError(Exception):
@@ -223,22 +233,46 @@ class DaemonClient:
 
     async def fills(self, **asked: str | int) -> Fills:
         """Return the newest executions, which the console has; `asked` may name strategy, symbol and limit."""
-        return await self._history("fills", asked, Fills)
+        return await self._history("live/fills", asked, Fills)
 
     async def equity(self, points: int) -> EquityCurve:
         """Return the equity curve of the session in so many points."""
-        return await self._history("equity", {"points": points}, EquityCurve)
+        return await self._history("live/equity", {"points": points}, EquityCurve)
 
     async def bars(self, **asked: str | int) -> Bars:
         """Return the newest bars; `asked` may name symbol, timeframe and limit."""
-        return await self._history("bars", asked, Bars)
+        return await self._history("live/bars", asked, Bars)
 
     async def logs(self, after: int, level: str, text: str, limit: int) -> Logs:
         """Return the newest lines of the log that fit, after the one numbered `after`."""
-        return await self._history("logs", {"after": after, "level": level, "text": text, "limit": limit}, Logs)
+        return await self._history("live/logs", {"after": after, "level": level, "text": text, "limit": limit}, Logs)
 
-    async def _history(self, what: str, asked: Mapping[str, str | int], kind: type[Answer]) -> Answer:
-        """Ask the console.
+    # --- a replay, and the inside of actors ----------------------------------------------------------
+
+    async def actor(self, name: str) -> Inside:
+        """Return what an actor keeps."""
+        return await self._history(f"live/actors/{quote(name, safe='')}", {}, Inside)
+
+    async def replay(self) -> Replay:
+        """Return how the replay stands; refused with 404 where there is none."""
+        return await self._history("replay", {}, Replay)
+
+    async def messages(self, **asked: str | int) -> Trace:
+        """Return the newest messages; `asked` may name limit and actor."""
+        return await self._history("replay/messages", asked, Trace)
+
+    async def drive(self, what: str, body: Mapping[str, Any]) -> Replay:
+        """Have the replay step, play, pause, jump or change its speed; return how it stands then."""
+        return await self._history(f"replay/{what}", {}, Replay, body)
+
+    async def _history(
+        self,
+        what: str,
+        asked: Mapping[str, str | int],
+        kind: type[Answer],
+        body: Mapping[str, Any] | None = None,
+    ) -> Answer:
+        """Ask the console, or tell it something where there is a body.
 
         Raises:
             NoConsoleError: there is none.
@@ -246,9 +280,10 @@ class DaemonClient:
             RefusedError: it says no.
         """
         console = await self.find_console()
-        body = await self._request("GET", f"{console}/api/live/{what}", params=asked)
+        method, content = ("GET", None) if body is None else ("POST", msgspec.json.encode(body))
+        answer = await self._request(method, f"{console}/api/{what}", content, params=asked)
         try:
-            return msgspec.json.decode(body, type=kind)
+            return msgspec.json.decode(answer, type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             message = f"{what}: not understood: {error}"
             raise AwayError(message) from error
@@ -297,7 +332,7 @@ class DaemonClient:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise InDoubtError(_reason(error)) from error
         if response.status >= HTTPStatus.BAD_REQUEST:
-            raise RefusedError(_refusal(answer) or f"{response.status} {response.reason}")
+            raise RefusedError(_refusal(answer) or f"{response.status} {response.reason}", response.status)
         return answer
 
 

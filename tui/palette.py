@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from tui.asking import OF_STRATEGY
+from tui.debugging import KEY_NAMES, REPLAY_KEYS
 from tui.figures import words
-from tui.panels.pages import PAGES
+from tui.panels.pages import DEBUG, PAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,7 +47,12 @@ class Palette(Provider):
         yield "Resume trading", "also after a halt", console.action_resume
         yield "Flatten the account", "cancel every order, close every position, pause", console.action_flatten
         yield "Stop the daemon", "and seal its session", console.action_stop
-        for page in PAGES:
+        if console.replay is not None:
+            for key, deed, _, name in REPLAY_KEYS:
+                if name:
+                    yield f"Replay: {name}", f"key {KEY_NAMES.get(key, key)}", partial(console.action_replay, deed)
+            yield "Replay: other messages", "of all, of the chosen actor, of the order", console.action_next_messages
+        for page in PAGES if console.replay is None else (*PAGES, DEBUG):
             yield f"Show {page.title.lower()}", f"key {page.key}", partial(console.action_page, page.name)
         yield "Dark or light", "change the colours", console.action_shade
         yield "Keys", "what each of them does", console.action_help

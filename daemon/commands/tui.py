@@ -1,4 +1,4 @@
-"""`pitboss tui`: finds a daemon and opens the console on it."""
+"""`pitboss tui`: finds a daemon, or starts one that replays a tape, and opens the console on it."""
 
 from __future__ import annotations
 
@@ -10,19 +10,37 @@ from config.errors import UserError
 from daemon.commands.ctl import find_endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
 
     import aiohttp
 
 
-def tui_command(state_dir: Path | None, url: str | None, token_file: Path | None, certificate: Path | None) -> None:
+def tui_command(
+    state_dir: Path | None,
+    url: str | None,
+    token_file: Path | None,
+    certificate: Path | None,
+    how: Mapping[str, Any] | None = None,
+) -> None:
     """Open the console on the daemon of a state directory, or on one anywhere.
+
+    Args:
+        state_dir: of the daemon.
+        url: where it listens, or its console; found in the state directory unless given.
+        token_file: its token, likewise.
+        certificate: to trust, likewise.
+        how: what a replay would be told; a running daemon is not.
 
     Raises:
         UserError: there is none, or its token or certificate cannot be read.
     """
     from tui.app import Console
 
+    given_words = _given(how or {})
+    if given_words:
+        message = f"{given_words[0]} is for a replay: say which tape with --replay"
+        raise UserError(message)
     if url is None:
         endpoint, token = find_endpoint(state_dir)
         reachable = endpoint.url if endpoint.url.startswith("http") else endpoint.console
@@ -38,6 +56,38 @@ def tui_command(state_dir: Path | None, url: str | None, token_file: Path | None
     elif not token:
         _, token = find_endpoint(state_dir)
     Console(url, token, connector=_connector(given)).run()
+
+
+def debug_command(
+    tape: Sequence[str] | None, synthetic: str | None, how: Mapping[str, Any], where: Mapping[str, Any]
+) -> None:
+    """Open the console on a replay of its own, which ends with it.
+
+    Args:
+        tape: files or series of bars.
+        synthetic: made-up bars instead.
+        how: further arguments of `replay_server`, by their names.
+        where: where a running daemon would be; a replay is nowhere else.
+
+    Raises:
+        UserError: it cannot replay what was asked for.
+    """
+    from daemon.commands.replay_server import replay_server
+
+    given_words = _given(where)
+    if given_words:
+        message = f"{given_words[0]} names a running daemon, --replay begins a replay: one of the two"
+        raise UserError(message)
+    with replay_server(tape, synthetic, **how) as (url, token):
+        from tui.app import Console
+
+        Console(url, token, replays=True).run()
+
+
+def _given(options: Mapping[str, Any]) -> list[str]:
+    """Return the options that were given, as they are typed."""
+    names = {"setting": "set"}
+    return [f"--{names.get(name, name).replace('_', '-')}" for name, value in options.items() if value]
 
 
 def _check(url: str) -> None:

@@ -276,6 +276,8 @@ class FakeDaemon:
         """When set, it is what a status request gets."""
         self.asked_s: list[float] = []
         """Monotonic time of every status request."""
+        self.replay: Callable[[web.Request], Awaitable[web.Response]] | None = None
+        """Answers what a replay is asked; without it this is none."""
         self._runner: web.AppRunner | None = None
         self._port = 0
 
@@ -292,6 +294,8 @@ class FakeDaemon:
         app.router.add_get("/", self._on_root)
         app.router.add_get("/api/stream", self._on_stream)
         app.router.add_get("/api/live/{what}", self._on_history)
+        for path in ("/api/replay", "/api/replay/{what}", "/api/live/actors/{name}"):
+            app.router.add_route("*", path, self._on_replay)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
@@ -358,6 +362,11 @@ class FakeDaemon:
         assert what == "equity"
         points = [{"ts_ns": ts_ns, "equity": equity, "low": equity, "high": equity} for ts_ns, equity in self.curve]
         return web.json_response({"session": self.status["session"], "start_cash": 100_000, "points": points})
+
+    async def _on_replay(self, request: web.Request) -> web.Response:
+        if self.replay is None:
+            return web.json_response({"error": "this is no replay"}, status=404)
+        return await self.replay(request)
 
     async def _on_stream(self, request: web.Request) -> web.WebSocketResponse:
         if not self.streaming:

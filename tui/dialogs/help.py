@@ -25,6 +25,20 @@ KEYS = (
     (":", "commands by name; z zooms a panel, d dark or light"),
     ("q", "close this console; the daemon goes on"),
 )
+REPLAY_KEYS = (
+    ("space", "play and hold; < > (or - +) how fast"),
+    ("s b", "run one input, or to the end of the next bar"),
+    ("t o", "run to the next trade, to the next order"),
+    ("v e", "run to the next veto of risk, to the next error"),
+    ("g E", "run to a time, to the end of the tape"),
+    ("m", "messages of all, of the chosen actor, of this order"),
+    ("enter", "the chosen message on a card; an actor's state"),
+    ("← →", "close and open lines of a state; changes are bright"),
+    ("p r f", "pause, resume, flatten the account: a command is an input"),
+    ("1-6", "pages; tab moves between panels, arrows choose a row"),
+    (":", "commands by name; z zooms a panel, d dark or light"),
+    ("q", "close this console, and the replay that was begun with it"),
+)
 COLOURS = (
     ("$success", "running, a gain"),
     ("$warning", "paused, flattening, restarted, pending"),
@@ -33,7 +47,11 @@ COLOURS = (
 
 
 class Help(ModalScreen[None]):
-    """Closes on any of the keys one would try."""
+    """Closes on any of the keys one would try.
+
+    Args:
+        replay: whether a replay is debugged.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,question_mark,q,enter,space", "dismiss", "Close")]
     DEFAULT_CSS = """
@@ -52,9 +70,13 @@ class Help(ModalScreen[None]):
     }
     """
 
+    def __init__(self, *, replay: bool = False) -> None:
+        super().__init__()
+        self._keys = REPLAY_KEYS if replay else KEYS
+
     def compose(self) -> ComposeResult:
         """Lay out the card."""
-        keys = [Content.assemble((f"{key:<6}", "$primary"), text) for key, text in KEYS]
+        keys = [Content.assemble((f"{key:<6}", "$primary"), text) for key, text in self._keys]
         colours = [Content.assemble(("●     ", colour), text) for colour, text in COLOURS]
         card = Vertical(Static(Content("\n").join([*keys, Content(""), *colours])))
         card.border_title = "Console"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
+from textual.message import Message
 
 from tui.figures import count
 from tui.panels.table import Cell, Column, Row, Table
@@ -17,12 +18,20 @@ if TYPE_CHECKING:
 _SHORT_STATES = {"backing_off": "back-off"}
 
 
+class Picked(Message):
+    """Another actor is chosen."""
+
+
 class Actors(Table):
     """The core's actors and the edges in their order, those in trouble first, each with its last error below it."""
 
     HEADING = "Actors"
     EMPTY = "none yet"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("a", "app.restart_actor", "Restart actor")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "app.actor_state", "State"),
+        Binding("enter", "app.go_inside", show=False),
+        Binding("a", "app.restart_actor", "Restart"),
+    ]
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("name", elides_to=14),
         Column("state"),
@@ -47,6 +56,11 @@ class Actors(Table):
             )
             for actor in sorted(status.actors, key=_calm)
         ]
+
+    def watch_chosen(self) -> None:
+        """Tell that another one is."""
+        super().watch_chosen()
+        self.post_message(Picked())
 
     def note(self, status: Status) -> str:
         """Return how many there are, and how many of them do not run."""

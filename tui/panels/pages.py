@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 from rich.cells import cell_len
 from textual.content import Content
@@ -11,6 +13,9 @@ from textual.widget import Widget
 from tui.figures import words
 from tui.panels.banner import Away
 from tui.panels.table import elide
+
+if TYPE_CHECKING:
+    from tui.replay import Replay
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -28,6 +33,8 @@ PAGES = (
     Page("4", "system", "System"),
     Page("5", "log", "Log"),
 )
+DEBUG = Page("6", "debug", "Debug")
+"""Only there in a replay."""
 
 
 class Pages(Widget):
@@ -43,11 +50,13 @@ class Pages(Widget):
     """Why there is no stream; empty while there is one."""
     away: reactive[Away | None] = reactive(None)
     """Set while the daemon does not answer."""
+    replay: reactive[Replay | None] = reactive(None)
+    """Set where there is a replay to debug."""
 
     def render(self) -> Content:
         """Return the line."""
         parts: list[Content] = []
-        for page in PAGES:
+        for page in PAGES if self.replay is None else (*PAGES, DEBUG):
             shown = page.name == self.page
             parts.append(
                 Content.assemble(

@@ -144,12 +144,12 @@ class Table(ScrollView, can_focus=True):
             self.set_reactive(Table.chosen, keys.index(self._chosen_key))
         else:
             self.set_reactive(Table.chosen, max(0, min(self.chosen, len(keys) - 1)))
-            self._chosen_key = keys[self.chosen] if keys else ""
+            self._chosen_key = keys[self.chosen] if keys else self._chosen_key
         self._lay_out()
 
     def watch_chosen(self) -> None:
         """Remember which row it is, and show it."""
-        self._chosen_key = self.choice
+        self._chosen_key = self.choice or self._chosen_key
         lines = [index for index, (row_index, _) in enumerate(self._lines) if row_index == self.chosen]
         if lines:
             below_top = self.scrollable_content_region.height - 2
@@ -162,6 +162,12 @@ class Table(ScrollView, can_focus=True):
     def choice(self) -> str:
         """The key of the row that is chosen; empty if there is none."""
         return self.rows[self.chosen].key if self.chosen < len(self.rows) else ""
+
+    def choose(self, key: str) -> None:
+        """Choose the row with a key, now or once there is one."""
+        self._chosen_key = key
+        self.watch_rows()
+        self.watch_chosen()
 
     def _choose(self, index: int) -> bool:
         """Choose a row, if rows can be chosen here."""

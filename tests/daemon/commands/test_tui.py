@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import UserError
-from daemon.commands.tui import tui_command
+from daemon.commands.tui import debug_command, tui_command
 
 URL = "http://127.0.0.1:8787"
 
@@ -42,3 +42,10 @@ def test_without_an_address_or_a_token_it_looks_for_the_local_daemon(tmp_path: P
         tui_command(tmp_path, None, None, None)
     with pytest.raises(UserError, match="no daemon runs on"):
         tui_command(tmp_path, URL, None, None)
+
+
+def test_a_replay_is_not_a_running_daemon(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--url names a running daemon, --replay begins a replay: one of the two"):
+        debug_command(["bars.csv"], None, {}, {"state_dir": None, "url": URL})
+    with pytest.raises(UserError, match="--set is for a replay: say which tape with --replay"):
+        tui_command(tmp_path, None, None, None, {"strategy": None, "setting": ["account.cash=1"]})
