@@ -447,13 +447,8 @@ class Core:
         return list(self._actors)
 
     def dump(self, name: str) -> bytes:
-        """Return the state of one actor; only between two inputs.
-
-        Raises:
-            TypeError: a strategy holds what cannot be kept just now.
-        """
-        state: bytes = self._actors[name].dump()
-        return state
+        """Return the state of one actor; only between two inputs."""
+        return bytes(self._actors[name].dump())
 
     def snapshot(self) -> CoreSnapshot:
         """Return the whole state; only between two inputs."""

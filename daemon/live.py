@@ -18,7 +18,7 @@ import msgspec
 import structlog
 
 from actors.control import AnyCommand
-from actors.messages import EquityMark, Halt, LimitsConfigured, TapeEnded, VenueLink
+from actors.messages import EquityMark, Halt, LimitsConfigured, TapeEnded, TimerFired, VenueLink
 from actors.risk.account import Equity
 from actors.runtime.clock import LiveClock, knowable_ns
 from actors.runtime.journal import Record, encode_input, link
@@ -95,6 +95,8 @@ class LiveDriver:
         """Set once the tape's end has been run and is durable."""
         self.equity = Equity(core.ledger.equity_atoms)
         """At bar closes, and where the day began; whether or not a limit asks for it."""
+        self.stays = False
+        """Whether a stop ends nothing: that of a session which is only looked at."""
         self.decided = Latencies()
         self.released = Latencies()
         self.on_durable: Callable[[int], None] | None = None
@@ -160,13 +162,16 @@ class LiveDriver:
         except BaseException as error:  # noqa: BLE001 - raised by the pump
             self._failure = error
 
-    async def step(self, message: Message, known_ns: int, not_after_ns: int = NEVER_NS) -> bool | None:
-        """Run the next input of a tape that is stepped, and no other: a timer that is due before `message` goes first.
+    async def step(
+        self, message: Message, known_ns: int, not_after_ns: int = NEVER_NS, *, recorded: bool = False
+    ) -> bool | None:
+        """Run the next input of what is stepped, and no other: a timer that is due before `message` goes first.
 
         Args:
-            message: the next of the tape.
+            message: the next input.
             known_ns: when it was known.
             not_after_ns: what is later than this is not run.
+            recorded: whether it comes from a journal, which has the timers, too.
 
         Returns:
             Whether it was `message`; if not, it was a timer, or None: nothing is left until then.
@@ -179,15 +184,26 @@ class LiveDriver:
         try:
             is_end = isinstance(message, TapeEnded)
             due_ns = known_ns + 1 if is_end else known_ns
-            if self.core.scheduler.fire_next(min(due_ns, not_after_ns + 1), self._keep):
+            if not recorded and self.core.scheduler.fire_next(min(due_ns, not_after_ns + 1), self._keep):
                 return False
             if known_ns > not_after_ns:
                 return None
-            self._take(time.perf_counter_ns(), message, None if is_end else known_ns)
+            if recorded:
+                self._take_recorded(message, known_ns)
+            else:
+                self._take(time.perf_counter_ns(), message, None if is_end else known_ns)
         except BaseException as error:  # noqa: BLE001 - raised by the pump
             self._failure = error
             self._wake()
         return True
+
+    def _take_recorded(self, message: Message, ts_ns: int) -> None:
+        """Run an input as `apply_record` does, and record it."""
+        if isinstance(message, TimerFired):
+            self.core.context.timers.fired(message)
+        self.tape_ended = self.tape_ended or isinstance(message, TapeEnded)
+        now_ns = self._clock.stamp(ts_ns)
+        self._keep(now_ns, message, self.core.scheduler.post(now_ns, message))
 
     def post_command(self, message: Message) -> anyio.Event:
         """Hand in a command, to be taken before all waiting data; the event is set once it has been run."""
@@ -276,7 +292,7 @@ class LiveDriver:
         If the venue cannot be brought to say so in time, the run ends and the session stays open: sealed, its
         orders would be nobody's. The next start of it asks again.
         """
-        if self.core.control.trading != "stopping":
+        if self.core.control.trading != "stopping" or self.stays:
             return False
         if not self.core.execution.orders:
             return True

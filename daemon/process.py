@@ -37,12 +37,12 @@ from daemon.edges.message_trace import MessageTrace
 from daemon.edges.outbox import Outbox, joined
 from daemon.edges.reporter import Reporter
 from daemon.edges.snapshot import SnapshotFile
-from daemon.edges.stepped_feed import SteppedFeed, script_of
+from daemon.edges.stepped_feed import SteppedFeed
 from daemon.edges.tape_feed import TapeFeed
 from daemon.live import LiveDriver
 from daemon.log import bind, hide, hide_those_of
 from daemon.notify import notify, watchdog_interval_s
-from daemon.recovery import Opened, close_run, open_instruments, open_session
+from daemon.recovery import Opened, close_run, open_instruments, open_planned, open_session
 from daemon.state_dir import ENDPOINT_NAME, TOKEN_BYTES, Endpoint, StateLock, load_token, write_atomically
 from daemon.supervisor import Supervisor
 from daemon.venue import EFFECTS, open_venue
@@ -57,8 +57,9 @@ if TYPE_CHECKING:
 
     from config.schema import Settings
     from daemon.control.types import Status
+    from daemon.edges.stepped_feed import Script
     from daemon.venue import VenueEdges
-    from replay.plan import Markets
+    from replay.plan import Markets, SessionPlan
     from replay.tape import Tape
 
 EXIT_OK = 0
@@ -89,8 +90,10 @@ class RunOptions(msgspec.Struct, kw_only=True):
     exit_at_end: bool
     loosen: bool = False
     """Whether limits that were tightened while the session ran fall back to what is configured."""
-    stepped: bool = False
-    """Whether the tape waits to be told, over the control endpoint, when to go on."""
+    script: Script | None = None
+    """What is stepped over the control endpoint, rather than played."""
+    plan: SessionPlan | None = None
+    """Of the session that is stepped, where it is one."""
 
 
 class Outcome(msgspec.Struct, kw_only=True):
@@ -129,27 +132,31 @@ async def run_daemon(options: RunOptions) -> Outcome:
         db = await open_journal(path, options.settings.journal)
         venue: VenueEdges | None = None
         try:
-            markets: Markets
-            if options.tape is None:
-                kept = open_instruments(path, options.settings)
-                venue = await open_venue(options.settings, real=options.mode == "real", kept=kept)
-                markets = venue.markets
-            else:
-                markets = options.tape
             reporter = Reporter()
             outbox = Outbox("gateway", EFFECTS, lambda _, message: venue.send(message) if venue else None)
             console = None if console_listener is None else ConsoleEdge(console_listener, settings, internal)
-            opened = await open_session(
-                db,
-                path,
-                options.settings,
-                markets,
-                options.tape_name,
-                new_session=options.new_session,
-                real=options.mode == "real",
-                loosen=options.loosen,
-                observers=joined(reporter, outbox, *(() if console is None else (console.publisher,))),
-            )
+            observers = joined(reporter, outbox, *(() if console is None else (console.publisher,)))
+            if options.plan is not None:
+                opened = await open_planned(db, options.plan, observers)
+            else:
+                markets: Markets
+                if options.tape is None:
+                    kept = open_instruments(path, options.settings)
+                    venue = await open_venue(options.settings, real=options.mode == "real", kept=kept)
+                    markets = venue.markets
+                else:
+                    markets = options.tape
+                opened = await open_session(
+                    db,
+                    path,
+                    options.settings,
+                    markets,
+                    options.tape_name,
+                    new_session=options.new_session,
+                    real=options.mode == "real",
+                    loosen=options.loosen,
+                    observers=observers,
+                )
             return await _Run(
                 options, db, opened, listeners, internal, token_path, (reporter, outbox), venue, console
             ).run()
@@ -231,10 +238,11 @@ class _Run:
         )
         self._feed: TapeFeed | SteppedFeed | None = None
         debugger: Debugger | None = None
-        if options.tape is not None and options.stepped:
+        if options.script is not None:
             trace = MessageTrace(core)
-            script = script_of(options.tape, options.tape_name)
-            self._feed = SteppedFeed(script, self._driver, trace, [record.id for record in opened.plan.strategies])
+            strategies = [record.id for record in opened.plan.strategies]
+            self._feed = SteppedFeed(options.script, self._driver, trace, strategies)
+            self._driver.stays = options.script.is_recorded
             debugger = Debugger(self._feed, trace, self._driver)
         elif options.tape is not None:
             self._feed = TapeFeed(

@@ -94,6 +94,19 @@ async def open_session(
         raise UserError(message) from error
 
 
+async def open_planned(db: aiosqlite.Connection, plan: SessionPlan, observers: Table | None) -> Opened:
+    """Return a new session of a plan that was kept, in a journal of its own; `observers` join its core.
+
+    Raises:
+        UserError: a strategy's kept code no longer runs here.
+    """
+    core = build_core(plan, observers)
+    start_core(core)
+    opened = await _begin(db, plan, core)
+    await _begin_run(db, opened)
+    return opened
+
+
 async def _open(
     db: aiosqlite.Connection,
     path: Path,
@@ -132,12 +145,16 @@ async def _open(
     await db.execute(
         "UPDATE runs SET outcome = 'crashed_recovered' WHERE session = ? AND outcome = 'running'", (opened.number,)
     )
+    await _begin_run(db, opened)
+    return opened
+
+
+async def _begin_run(db: aiosqlite.Connection, opened: Opened) -> None:
     await db.execute(
         "INSERT INTO runs (session, run, started_wall_ns, outcome, code_hash) VALUES (?, ?, ?, 'running', ?)",
         (opened.number, opened.run, time.time_ns(), code_hash()),
     )
     await db.commit()
-    return opened
 
 
 def draw_nonce() -> str:

@@ -354,6 +354,12 @@ class JournalReader:
         rows = list(self._query("SELECT chain FROM inputs WHERE session = ? AND seq = ?", session, seq))
         return rows[0][0] if rows else None
 
+    def bounds(self, session: int) -> tuple[int, int] | None:
+        """Return the number and the time of a session's last record, or None if it has none."""
+        sql = "SELECT seq, ts_ns FROM inputs WHERE session = ? ORDER BY seq DESC LIMIT 1"
+        rows = list(self._query(sql, session))
+        return rows[0] if rows else None
+
     def _query(self, sql: str, *parameters: object) -> Iterator[tuple[Any, ...]]:
         try:
             for row in self._db.execute(sql, parameters):  # noqa: UP028 - `yield from` would close the cursor, too late

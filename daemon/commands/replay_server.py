@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from config.schema import Settings
-    from replay.tape import Tape
+    from daemon.process import RunOptions
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PROGRAM = f"import sys; sys.path.insert(0, {str(_ROOT)!r}); from daemon.commands.replay_server import main; main()"
@@ -41,6 +41,17 @@ _END_S = 6.0
 _POLL_S = 0.02
 _FRAME_S = 0.05
 """Between two looks at the core: who steps wants to see it at once."""
+_OPTIONS = {
+    "synthetic": "--synthetic",
+    "strategy": "--strategy",
+    "symbols": "--symbols",
+    "param": "-p",
+    "setting": "--set",
+    "config": "--config",
+    "timeframe": "--timeframe",
+    "series": "--series",
+    "span": "--from or --to",
+}
 _FOREIGN = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "CREDENTIALS_DIRECTORY", "STATE_DIRECTORY")
 """Variables that are meant for a daemon of another kind."""
 
@@ -60,6 +71,8 @@ class ReplayWords(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: str | None = None
     span: tuple[int, int] | None = None
     """From when, and until before when, bars have to open, in ns; only of the catalogue's bars."""
+    session: str | None = None
+    """Which one, where the tape is a daemon's state directory; the newest unless given."""
 
 
 @contextlib.contextmanager
@@ -76,8 +89,11 @@ def replay_server(
     *,
     symbols: str | None = None,
     span: tuple[int, int] | None = None,
+    session: str | None = None,
 ) -> Iterator[tuple[str, str]]:
     """Run the server for as long as the block lasts; yield where it listens, and the token that steps it.
+
+    A tape that is the state directory of a daemon, or its journal, is one of its sessions.
 
     Raises:
         UserError: it cannot replay what was asked for, and says why.
@@ -94,6 +110,7 @@ def replay_server(
         series=tuple(series or ()),
         data_dir=None if data_dir is None else str(data_dir),
         span=span,
+        session=session,
     )
     folder = Path(tempfile.mkdtemp(prefix="pitboss-replay-"))
     try:
@@ -180,16 +197,69 @@ def _watch_parent() -> None:
 
 def _serve(words: ReplayWords, folder: Path) -> int:
     from daemon.commands.run import run_to_end
+    from daemon.edges.session_script import is_session
     from daemon.log import configure_logging
+
+    recorded = len(words.tape) == 1 and is_session(Path(words.tape[0]))
+    options = (_session if recorded else _tape)(words, folder)
+    configure_logging(options.settings.log)
+    os.umask(0o077)
+    return run_to_end(options).exit_code
+
+
+def _session(words: ReplayWords, folder: Path) -> RunOptions:
+    """Return how the session is stepped, as it was: with its own settings and its strategies as they were then.
+
+    Raises:
+        UserError: there is none, or something else was asked for.
+    """
+    from daemon.edges.session_script import open_session_script
     from daemon.process import RunOptions
 
+    given = {name for name, value in msgspec.structs.asdict(words).items() if value} - {"tape", "session", "data_dir"}
+    if given:
+        names = ", ".join(sorted(_OPTIONS[name] for name in given))
+        message = f"{words.tape[0]}: a session is stepped as it was, and takes no {names}"
+        raise UserError(message)
+    plan, script = open_session_script(Path(words.tape[0]), words.session)
+    return RunOptions(
+        settings=_settings(plan.settings),
+        state_dir=folder,
+        tape=None,
+        tape_name=script.name,
+        mode="real" if plan.real else "paper",
+        new_session=True,
+        exit_at_end=False,
+        script=script,
+        plan=plan,
+    )
+
+
+def _tape(words: ReplayWords, folder: Path) -> RunOptions:
+    """Return how the tape is stepped, opened as `pitboss replay` opens it.
+
+    Raises:
+        UserError: a strategy or a tape that does not exist, or cannot be played.
+    """
+    from daemon.edges.stepped_feed import script_of
+    from daemon.process import RunOptions
+    from replay.plan import check_strategies
+    from replay.tape import proof
+
+    if words.session is not None:
+        message = f"--session {words.session}: goes with the state directory of a daemon"
+        raise UserError(message)
     config = None if words.config is None else Path(words.config)
     data_dir = None if words.data_dir is None else Path(words.data_dir)
     settings = _settings(settings_from(config, words.setting, words.strategy, words.param, symbols=words.symbols))
-    tape, name = _tape(words, settings, data_dir)
-    configure_logging(settings.log)
-    os.umask(0o077)
-    options = RunOptions(
+    check_strategies(settings)
+    proof.prove_tapes([*words.tape, *words.series])
+    played = tape_from(words.tape, words.synthetic, words.timeframe, settings, None, data_dir, words.span)
+    tape, name = with_series(*played, words.series, data_dir)
+    if tape.rows is None:
+        message = f"{name}: never ends; a replay needs SEED:BARS"
+        raise UserError(message)
+    return RunOptions(
         settings=settings,
         state_dir=folder,
         tape=tape,
@@ -197,9 +267,8 @@ def _serve(words: ReplayWords, folder: Path) -> int:
         data_dir=data_dir,
         new_session=True,
         exit_at_end=False,
-        stepped=True,
+        script=script_of(tape, name),
     )
-    return run_to_end(options).exit_code
 
 
 def _settings(settings: Settings) -> Settings:
@@ -214,23 +283,3 @@ def _settings(settings: Settings) -> Settings:
         alerts=Alerts(),
         log=replace(settings.log, format="json"),
     )
-
-
-def _tape(words: ReplayWords, settings: Settings, data_dir: Path | None) -> tuple[Tape, str]:
-    """Open the tape as `pitboss replay` does.
-
-    Raises:
-        UserError: a strategy or a tape that does not exist, or cannot be played.
-    """
-    from replay.plan import check_strategies
-    from replay.tape import proof
-
-    files = [*words.tape, *words.series]
-    check_strategies(settings)
-    proof.prove_tapes(files)
-    played = tape_from(words.tape, words.synthetic, words.timeframe, settings, None, data_dir, words.span)
-    tape, name = with_series(*played, words.series, data_dir)
-    if tape.rows is None:
-        message = f"{name}: never ends; a replay needs SEED:BARS"
-        raise UserError(message)
-    return tape, name

@@ -70,15 +70,17 @@ class Replay(Answer, frozen=True):
     seq: int
     """Number of the newest input: those of the tape, timers that were due and commands."""
     inputs: int
-    """Taken from the tape so far."""
+    """Taken so far of the tape, or of the session."""
     total: int | None
     """Inputs of the tape; null where nobody has counted them."""
+    differs_at: int | None
+    """Of a session: the first input that decides otherwise than it did then; null as long as all of them agree."""
     now_ns: int
     """Time of the newest input."""
     from_ns: int
     """Time before the first input."""
     to_ns: int
-    """The last close of the tape."""
+    """The last close of the tape, or the last input of the session."""
     speed: float
     """Tape seconds per second when it plays; 0 for as fast as it goes."""
 
@@ -118,7 +120,7 @@ class MessageRow(Answer, frozen=True):
     ts_ns: int
     kind: str
     sender: str = msgspec.field(name="from")
-    """The actor that said it; of an input ``tape``, ``clock`` or ``command``."""
+    """The actor that said it; of an input ``tape``, ``clock`` or ``command``, and ``venue`` in a session at a real one."""
     to: tuple[str, ...]
     """The actors that are told, in order; each may say more before the next one is told."""
     fields: dict[str, Any]

@@ -10,8 +10,9 @@ import msgspec
 
 from actors.control import AnyCommand
 from actors.instrument import from_atoms
-from actors.messages import FeatureRow, Halt, LimitsConfigured, Message, TimerFired
+from actors.messages import FeatureRow, Halt, LimitsConfigured, Message, TapeEnded, TimerFired
 from daemon.control.replay_types import MessageRow, Messages
+from replay.tape.inputs import PLAYED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -160,9 +161,12 @@ def _is_about(message: Message, order_id: str, wish: tuple[str, int] | None) -> 
 
 
 def _origin(message: Message) -> str:
+    """Return where an input came from."""
     if isinstance(message, TimerFired):
         return "clock"
-    return "command" if isinstance(message, (AnyCommand, LimitsConfigured, Halt)) else "tape"
+    if isinstance(message, (*PLAYED, TapeEnded)):
+        return "tape"
+    return "command" if isinstance(message, (AnyCommand, LimitsConfigured, Halt)) else "venue"
 
 
 def _plain(value: Any, instrument: Instrument | None, instruments: dict[str, Instrument]) -> Any:  # noqa: ANN401 - as it comes

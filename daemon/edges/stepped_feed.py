@@ -47,7 +47,6 @@ _NAMES = {
     "order": "the next order",
     "veto": "the next refused wish",
     "error": "the next failure",
-    "end": "the end of the tape",
 }
 
 
@@ -60,8 +59,11 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     """For people."""
-    inputs: Callable[[int], Iterator[tuple[int, Message]]]
-    """Yields inputs with their times, but for so many at the front."""
+    inputs: Callable[[int], Iterator[tuple[int, Message, bytes | None]]]
+    """Yields inputs with their times and, where that was recorded, the digest after each; but for so many at the front.
+    """
+    is_recorded: bool = False
+    """Whether it is all there was of a session: timers, commands and the end among it."""
     total: int | None
     """How many there are, if that is known."""
     from_ns: int
@@ -74,7 +76,7 @@ def script_of(tape: Tape, name: str) -> Script:
     closes = [one.last_open_ns + one.timeframe_ns for one in tape.series if one.last_open_ns is not None]
     return Script(
         name=name,
-        inputs=tape.stamped,
+        inputs=lambda skip: ((ts_ns, message, None) for ts_ns, message in tape.stamped(skip)),
         total=None if tape.has_ticks or tape.external is not None else tape.rows,
         from_ns=tape.start_ns,
         to_ns=max(closes),
@@ -129,8 +131,10 @@ class SteppedFeed:
         self._strategies = tuple(strategies)
         self._taken = 0
         self._state: Literal["paused", "playing", "ended"] = "paused"
+        self._differs_at: int | None = None
         self._way: _Way | None = None
         self._stopped_by = self._order_id = ""
+        self._end = "the end of the session" if script.is_recorded else "the end of the tape"
         self._told = anyio.Event()
         """Set when there is something else to do."""
         self._turned_s = 0.0
@@ -151,6 +155,7 @@ class SteppedFeed:
             seq=core.scheduler.seq,
             inputs=self._taken,
             total=self._script.total,
+            differs_at=self._differs_at,
             now_ns=core.context.now_ns,
             from_ns=self._script.from_ns,
             to_ns=self._script.to_ns,
@@ -203,7 +208,7 @@ class SteppedFeed:
             assert order.time_ns is not None
             now_ns = self._driver.core.context.now_ns
             if order.time_ns < now_ns:
-                message = f"it is {_utc(now_ns)} on the tape, and a replay does not go back"
+                message = f"it is {_utc(now_ns)} by now, and a replay does not go back"
                 raise BeyondError(message)
             return self._go(_Way(_utc(order.time_ns), lambda _: None, order.time_ns))
         sought = _SOUGHT[order.to]
@@ -215,11 +220,11 @@ class SteppedFeed:
             return None
 
         of = "" if order.strategy is None else f" of {order.strategy}"
-        return self._go(_Way(_NAMES[order.to] + of, find, is_search=bool(sought)))
+        return self._go(_Way(_NAMES.get(order.to, self._end) + of, find, is_search=bool(sought)))
 
     def _go(self, way: _Way) -> anyio.Event:
         if self._state == "ended":
-            message = "the tape has ended"
+            message = f"it is at {self._end}"
             raise BeyondError(message)
         if self._way is not None:
             self._way.over.set()
@@ -242,24 +247,25 @@ class SteppedFeed:
 
     async def run(self) -> None:
         """Take the tape as told, to its end."""
-        for ts_ns, message in self._script.inputs(self._taken):
+        for ts_ns, message, digest in self._script.inputs(self._taken):
             await self._take(message, ts_ns)
             self._taken += 1
-        await self._take(TapeEnded(), None)
+            if digest is not None:
+                self._compare(digest)
+        if not self._script.is_recorded:
+            await self._take(TapeEnded(), None)
         self._state = "ended"
-        why, way = "the end of the tape", self._way
-        if way is None:
-            self._stopped_by, self._order_id = why, ""
-        else:
-            self._stop(f"{why}: {way.target} did not come" if way.is_search else why)
+        way = self._way
+        if way is not None:
+            self._stop(self._end + (f": {way.target} did not come" if way.is_search else ""))
 
     async def _take(self, message: Message, known_ns: int | None) -> None:
         """Take one input and every timer that is due before it, each of them when it is time."""
         while True:
             way = await self._turn(known_ns)
             mark = self._trace.newest
-            now_ns = self._driver.core.context.now_ns
-            taken = await self._driver.step(message, now_ns if known_ns is None else known_ns, way.not_after_ns)
+            at_ns = self._driver.core.context.now_ns if known_ns is None else known_ns
+            taken = await self._driver.step(message, at_ns, way.not_after_ns, recorded=self._script.is_recorded)
             if way is self._way:
                 if taken is None:
                     self._stop(f"it is {_utc(way.not_after_ns)}")
@@ -267,6 +273,14 @@ class SteppedFeed:
                     self._stop(*reached)
             if taken:
                 return
+
+    def _compare(self, digest: bytes) -> None:
+        """Pause where it decides otherwise for the first time, unless somebody has interfered."""
+        core = self._driver.core
+        if self._differs_at is None and core.scheduler.seq == self._taken and core.digest.value != digest:
+            self._differs_at = self._taken
+            if self._way is not None:
+                self._stop(f"input {self._taken} decides otherwise than it did in the session")
 
     async def _turn(self, known_ns: int | None) -> _Way:
         """Wait until the next input is to be taken; return what for."""

@@ -143,8 +143,19 @@ def test_a_tape_is_stepped_looked_into_and_ends_as_its_replay_does(folder: Path)
     assert list(folder.iterdir()) == []
 
 
-def test_what_cannot_be_replayed_is_told_in_one_line(folder: Path) -> None:
-    with pytest.raises(UserError, match=r"^no-such\.parquet: "), replay_server(["no-such.parquet"], strategy=QUIET):
+@pytest.mark.parametrize(
+    ("tape", "words"),
+    [
+        ("no-such.parquet", r"^no-such\.parquet: "),
+        (".", r"^\.: a session is stepped as it was, and takes no --strategy$"),
+    ],
+)
+def test_what_cannot_be_replayed_is_told_in_one_line(
+    folder: Path, tape: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "journal.sqlite").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=words), replay_server([tape], strategy=QUIET):
         pass
     assert list(folder.iterdir()) == []
 

@@ -12,13 +12,15 @@ import polars as pl
 import pytest
 
 from actors.runtime.clock import TapeClock
-from actors.runtime.journal import CHAIN_GENESIS
+from actors.runtime.journal import CHAIN_GENESIS, JournalReader
 from config.load import load_settings
 from daemon.control.replay_types import JumpOrder, MessagesAsked, StepOrder
 from daemon.edges.message_trace import MessageTrace
+from daemon.edges.session_script import open_session_script
 from daemon.edges.stepped_feed import BeyondError, SteppedFeed, script_of
 from daemon.live import LiveDriver
 from replay.driver import replay_tape
+from replay.journal import replay_journal
 from replay.plan import build_core, plan_session, start_core
 from replay.tape import open_tape, synthetic_tape
 from replay.tape.external_file import open_series
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from daemon.control.replay_types import MessageRow, Replay
+    from daemon.edges.stepped_feed import Script
+    from replay.plan import SessionPlan
     from replay.tape import Tape
 
 STRATEGIES = '''
@@ -84,14 +88,15 @@ class Clumsy(Strategy):
             raise RuntimeError("stumbled")
 '''
 MINUTE_NS = 60_000_000_000
+GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "journal-v3.sqlite"
 
 
 class Stepped:
     """A feed, the core it feeds, and what may be asked of both."""
 
-    def __init__(self, tape: Tape, *settings: str, kept: int = 20_000) -> None:
-        self.settings = load_settings(None, list(settings), {})
-        self.core = build_core(plan_session(self.settings, tape))
+    def __init__(self, plan: SessionPlan, script: Script, kept: int = 20_000) -> None:
+        self.settings = plan.settings
+        self.core = build_core(plan)
         start_core(self.core)
         self.journal = ListJournal()
         clock = TapeClock(self.core.context.now_ns)
@@ -99,7 +104,8 @@ class Stepped:
         self.driver = LiveDriver(self.core, journal, clock, self.settings, run=1, chain=CHAIN_GENESIS)
         self.trace = MessageTrace(self.core, kept)
         strategies = [actor.id for actor in self.core.strategies]
-        self.feed = SteppedFeed(script_of(tape, "a tape"), self.driver, self.trace, strategies)
+        self.feed = SteppedFeed(script, self.driver, self.trace, strategies)
+        self.driver.stays = script.is_recorded
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -126,6 +132,11 @@ class Stepped:
     def messages(self, **asked: Any) -> list[MessageRow]:
         """Return what was said."""
         return list(self.trace.find(MessagesAsked(**asked)).rows)
+
+
+def stepped_tape(tape: Tape, *settings: str, kept: int = 20_000) -> Stepped:
+    """Return a tape that is stepped."""
+    return Stepped(plan_session(load_settings(None, list(settings), {}), tape), script_of(tape, "a tape"), kept)
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +184,7 @@ def external_of(folder: Path) -> Tape:
 @pytest.mark.parametrize("make", [bars_of, ticks_of, external_of])
 async def test_however_it_is_stepped_it_is_the_replay_of_it(tmp_path: Path, use: str, make: Any) -> None:
     tape: Tape = make(tmp_path)
-    stepped = Stepped(tape, use)
+    stepped = stepped_tape(tape, use)
     kept: list[MessageRow] = []
 
     async with stepped.running():
@@ -204,8 +215,37 @@ async def test_however_it_is_stepped_it_is_the_replay_of_it(tmp_path: Path, use:
     assert {row.sender for row in timers} == {"clock"}
 
 
+async def test_a_session_is_stepped_through_its_journal_and_decides_as_it_did() -> None:
+    plan, script = open_session_script(GOLDEN, None)
+    stepped = Stepped(plan, script)
+    replayed = replay_journal(GOLDEN)
+
+    async with stepped.running():
+        assert (await stepped.step(3)).inputs == 3
+        assert (await stepped.jump("trade")).order_id
+        ended = await stepped.jump("end")
+
+    assert (ended.state, ended.inputs, ended.total) == ("ended", replayed.inputs, replayed.inputs)
+    assert (ended.differs_at, ended.now_ns) == (None, ended.to_ns)
+    assert stepped.core.digest.value.hex() == replayed.digest_live
+    assert [record.payload for record in stepped.journal.records] == [
+        record.payload for record in JournalReader(GOLDEN).records(1)
+    ]
+    assert {"tape", "clock", "command"} <= {row.sender for row in stepped.messages(limit=1_000) if not row.depth}
+
+    def otherwise(skip: int) -> Any:
+        for seq, (ts_ns, message, digest) in enumerate(script.inputs(skip), 1):
+            yield ts_ns, message, bytes(16) if seq >= 40 else digest
+
+    stepped = Stepped(plan, msgspec.structs.replace(script, inputs=otherwise))
+    async with stepped.running():
+        stands = await stepped.jump("end")
+    assert (stands.differs_at, stands.inputs, stands.state) == (40, 40, "paused")
+    assert stands.stopped_by == "input 40 decides otherwise than it did in the session"
+
+
 async def test_a_fill_is_shown_with_what_led_to_it_over_the_inputs(use: str) -> None:
-    stepped = Stepped(synthetic_tape("7:60"), use.replace("Busy", "Plain"))
+    stepped = stepped_tape(synthetic_tape("7:60"), use.replace("Busy", "Plain"))
 
     async with stepped.running():
         stands = await stepped.jump("order")
@@ -242,7 +282,7 @@ async def test_a_fill_is_shown_with_what_led_to_it_over_the_inputs(use: str) -> 
 
 async def test_it_stops_at_what_was_asked_for_and_says_why_it_did_not(use: str) -> None:
     limited = use.replace("Busy", "Clumsy"), "risk.max_order_notional=1000"
-    stepped = Stepped(synthetic_tape("7:12"), *limited)
+    stepped = stepped_tape(synthetic_tape("7:12"), *limited)
 
     async with stepped.running():
         stands = await stepped.jump("veto")
@@ -260,13 +300,13 @@ async def test_it_stops_at_what_was_asked_for_and_says_why_it_did_not(use: str) 
         stands = await stepped.jump("trade")
         assert (stands.state, stands.inputs) == ("ended", 12)
         assert stands.stopped_by == "the end of the tape: the next fill did not come"
-        with pytest.raises(BeyondError, match="the tape has ended"):
+        with pytest.raises(BeyondError, match="it is at the end of the tape"):
             stepped.feed.play()
         stepped.feed.pause()
 
 
 async def test_it_plays_at_the_speed_it_was_told_until_it_is_paused(use: str) -> None:
-    stepped = Stepped(synthetic_tape("7:5000"), use)
+    stepped = stepped_tape(synthetic_tape("7:5000"), use)
 
     async with stepped.running():
         assert stepped.feed.stands().speed == 300, "five bars a second"
@@ -285,7 +325,7 @@ async def test_it_plays_at_the_speed_it_was_told_until_it_is_paused(use: str) ->
 
 
 async def test_messages_are_paged_both_ways_and_bounded(use: str) -> None:
-    stepped = Stepped(synthetic_tape("7:40"), use, kept=60)
+    stepped = stepped_tape(synthetic_tape("7:40"), use, kept=60)
 
     async with stepped.running():
         stands = await stepped.step(30, "bar")
