@@ -120,7 +120,7 @@ class MessageRow(Answer, frozen=True):
     ts_ns: int
     kind: str
     sender: str = msgspec.field(name="from")
-    """The actor that said it; of an input ``tape``, ``clock`` or ``command``, and ``venue`` in a session at a real one."""
+    """The actor that said it; of an input ``tape``, ``clock`` or ``command``, or ``venue`` if that was a real one."""
     to: tuple[str, ...]
     """The actors that are told, in order; each may say more before the next one is told."""
     fields: dict[str, Any]
