@@ -104,7 +104,7 @@ class Console(Debugging, Asking, App[None]):
         *(Binding(name[0], f"command('{name}')", show=False) for name in ("pause", "resume", "flatten")),
         *replay_bindings("step"),
         Binding("s", "stop", "Stop"),
-        *replay_bindings("bar", "trade", "order", "veto", "error", "end", "time", "slower", "faster"),
+        *replay_bindings("bar", "trade", "its_trade", "order", "veto", "error", "end", "time", "slower", "faster"),
         Binding("m", "next_messages", show=False),
         Binding("c", "cancel_order", show=False),
         Binding("x", "close_position", show=False),

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from tui.panels.messages import Chosen
     from tui.replay import Goal, Replay, Unit
 
-Deed = Literal["play", "hold", "step", "bar", "trade", "order", "veto", "error", "end", "time", "faster", "slower"]
+Deed = Literal[
+    "play", "hold", "step", "bar", "trade", "its_trade", "order", "veto", "error", "end", "time", "faster", "slower"
+]
 
 _PLAYING_S = 0.2
 _STANDING_S = 1.0
@@ -47,6 +49,7 @@ REPLAY_KEYS: tuple[tuple[str, Deed, str, str], ...] = (
     ("s", "step", "Step", "run one input"),
     ("b", "bar", "Bar", "run to the end of the next bar"),
     ("t", "trade", "Trade", "run to the next trade"),
+    ("T", "its_trade", "", "run to the next trade of the chosen strategy"),
     ("o", "order", "Order", "run to the next order"),
     ("v", "veto", "", "run to the next veto of risk"),
     ("e", "error", "", "run to the next error"),
@@ -216,14 +219,26 @@ class Debugging:
             self.notify("the tape has ended", timeout=4)
         elif deed == "play":
             self._drive("play", {}, "play")
-        elif deed == "time":
-            self._ask_time(replay)
         elif deed in _UNITS:
-            unit = _UNITS[deed]
-            if self._driving:
-                self._pending[unit] = min(self._pending.get(unit, 0) + 1, _STEPS_MAX)
+            self._step(_UNITS[deed])
+        else:
+            self._jump(deed, replay)
+
+    def _step(self, unit: Unit) -> None:
+        if self._driving:
+            self._pending[unit] = min(self._pending.get(unit, 0) + 1, _STEPS_MAX)
+        else:
+            self._drive("step", {"count": 1, "unit": unit}, f"step to the next {unit}")
+
+    def _jump(self, deed: Deed, replay: Replay) -> None:
+        if deed == "time":
+            self._ask_time(replay)
+        elif deed == "its_trade":
+            strategy = self._actors.choice.removeprefix("strategy.")
+            if strategy == self._actors.choice:
+                self.notify("choose a strategy among the actors first", timeout=4)
             else:
-                self._drive("step", {"count": 1, "unit": unit}, f"step to the next {unit}")
+                self._drive("jump", {"to": "trade", "strategy": strategy}, f"to the next trade of {strategy}")
         else:
             self._drive("jump", {"to": _GOALS[deed]}, f"to the next {deed}" if deed != "end" else "to the end")
 

@@ -38,6 +38,8 @@ class Replay(msgspec.Struct, frozen=True):
     """In multiples of the tape's time; 0 for as fast as it goes."""
     stopped_by: str = ""
     """Why it stands."""
+    differs_at: int | None = None
+    """Of a session: the first input that decides otherwise than it did then."""
     order_id: str = ""
     """The order it stopped at; empty if it was none."""
     target: str = ""

@@ -32,6 +32,7 @@ class FakeReplay:
         """What it was told."""
         self.looked: list[dict[str, str]] = []
         """How messages were asked for."""
+        self.differs_at: int | None = None
         self.held = asyncio.Event()
         """While it is clear, answers to steps are held back."""
         self.held.set()
@@ -59,7 +60,7 @@ class FakeReplay:
         if what == "step":
             self.inputs += asked["count"]
             self.stopped_by = "a step"
-        elif what == "jump" and asked["to"] == "trade":
+        elif what == "jump" and asked["to"] == "trade" and asked.get("strategy", "ema_cross") == "ema_cross":
             self.inputs += 10 - self.inputs % 10
             self.stopped_by = "trade: buy 0.5 BTC/USDT at 43,000"
         elif what == "jump" and asked["to"] == "time":
@@ -91,6 +92,7 @@ class FakeReplay:
             "stopped_by": self.stopped_by,
             "order_id": "pb7f3k0001" if self.stopped_by.startswith("trade") else "",
             "target": "",
+            "differs_at": self.differs_at,
             "a_field_of_a_newer_server": 1,
         }
 
@@ -267,6 +269,13 @@ async def works_on_other_pages(desk: Desk, daemon: Any) -> None:
     await desk.press("s", until=lambda: desk.console.replay.inputs == 361)
     assert {("space", "Play"), ("s", "Step")} <= desk.footer
     assert not {"Pause", "Stop", "Bar"} & {word for _, word in desk.footer}
+    await desk.pilot.press("4", "enter")
+    assert {"bars 361", "side \u2013"} <= set(lines(desk.console.screen.query_one(Values)))
+    await desk.pilot.press("escape")
+    await desk.press("T", until=lambda: desk.console.replay.inputs == 370)
+    assert desk.replay.asked[-1] == ("jump", {"to": "trade", "strategy": "ema_cross"})
+    desk.replay.differs_at = 371
+    await desk.press("s", until=lambda: "decides otherwise than recorded from input 371 on" in desk.stands[1])
     await desk.press("p", until=lambda: [action for action, _ in daemon.commands] == ["pause"])
     await desk.pilot.press("6")
     await desk.press("E", until=lambda: desk.console.replay.state == "ended")

@@ -28,7 +28,7 @@ KEYS = (
 REPLAY_KEYS = (
     ("space", "play and hold; < > (or - +) how fast"),
     ("s b", "run one input, or to the end of the next bar"),
-    ("t o", "run to the next trade, to the next order"),
+    ("t T o", "run to the next trade, of the chosen strategy; order"),
     ("v e", "run to the next veto of risk, to the next error"),
     ("g E", "run to a time, to the end of the tape"),
     ("m", "messages of all, of the chosen actor, of this order"),

@@ -61,6 +61,8 @@ class Transport(Widget):
         why, colour = words(replay.stopped_by), "$foreground"
         if self.doing or replay.target:
             why, colour = words(self.doing or f"on the way to {replay.target}"), "$primary"
+        if replay.differs_at is not None:
+            why, colour = f"decides otherwise than recorded from input {count(replay.differs_at)} on", "$error"
         why = elide(why, max(0, width - cell_len(inputs) - len(_GAP)))
         room = width - cell_len(inputs) - cell_len(why) - 2 * len(_GAP)
         tape = elide(words(_short(replay.tape)), room) if room >= _TAPE_MIN else ""
