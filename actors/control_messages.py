@@ -29,63 +29,49 @@ class Sender(msgspec.Struct, frozen=True, array_like=True):
     """When it was taken, by the wall: the core's time may be a tape's."""
 
 
-class Pause(Message, frozen=True):
+class _OfAccount(Message, frozen=True):
+    """A command about all there is."""
+
+    command_id: str
+    idempotency_key: str = ""
+    by: Sender | None = None
+
+
+class _OfStrategy(Message, frozen=True):
+    """A command about one strategy."""
+
+    command_id: str
+    strategy: str
+    idempotency_key: str = ""
+    by: Sender | None = None
+
+
+class Pause(_OfAccount, frozen=True):
     """Veto whatever increases a position; exits and cancels pass."""
 
-    command_id: str
-    idempotency_key: str = ""
-    by: Sender | None = None
 
-
-class Resume(Message, frozen=True):
+class Resume(_OfAccount, frozen=True):
     """Trade again after a pause or a halt."""
 
-    command_id: str
-    idempotency_key: str = ""
-    by: Sender | None = None
 
-
-class Flatten(Message, frozen=True):
+class Flatten(_OfAccount, frozen=True):
     """Cancel all orders, close all positions, then stay paused."""
 
-    command_id: str
-    idempotency_key: str = ""
-    by: Sender | None = None
 
-
-class Stop(Message, frozen=True):
+class Stop(_OfAccount, frozen=True):
     """Cancel all orders and seal the session; positions stay."""
 
-    command_id: str
-    idempotency_key: str = ""
-    by: Sender | None = None
 
-
-class PauseStrategy(Message, frozen=True):
+class PauseStrategy(_OfStrategy, frozen=True):
     """Veto whatever of one strategy increases a position; its exits and cancels pass."""
 
-    command_id: str
-    strategy: str
-    idempotency_key: str = ""
-    by: Sender | None = None
 
-
-class ResumeStrategy(Message, frozen=True):
+class ResumeStrategy(_OfStrategy, frozen=True):
     """Let one strategy trade again, as far as the account's own state lets it."""
 
-    command_id: str
-    strategy: str
-    idempotency_key: str = ""
-    by: Sender | None = None
 
-
-class FlattenStrategy(Message, frozen=True):
+class FlattenStrategy(_OfStrategy, frozen=True):
     """Cancel one strategy's orders, close its books, then keep it paused."""
-
-    command_id: str
-    strategy: str
-    idempotency_key: str = ""
-    by: Sender | None = None
 
 
 class ClosePosition(Message, frozen=True):

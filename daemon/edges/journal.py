@@ -17,7 +17,16 @@ import anyio
 import msgspec
 
 from actors import messages as m
-from actors.runtime.journal import SCHEMA, UPGRADES, Record, check_version, damaged, decode_effects, seal_snapshot
+from actors.runtime.journal import (
+    SCHEMA,
+    UPGRADES,
+    CommandRow,
+    Record,
+    check_version,
+    damaged,
+    decode_effects,
+    seal_snapshot,
+)
 from config.errors import UserError
 
 if TYPE_CHECKING:
@@ -121,24 +130,8 @@ class _Snapshot(msgspec.Struct, frozen=True):
     state: bytes
 
 
-class _News(msgspec.Struct, frozen=True):
-    """A command as it stands after an input."""
-
-    command_id: str
-    seq: int
-    ts_ns: int
-    sent_ns: int
-    action: str
-    role: str
-    name: str
-    address: str
-    outcome: str
-    note: str
-    ended_ns: int
-
-
 _Mark = tuple[int, int]
-_Entry = Record | _Snapshot | _News | _Mark
+_Entry = Record | _Snapshot | CommandRow | _Mark
 
 
 class JournalWriter:
@@ -172,7 +165,7 @@ class JournalWriter:
         """Take a record, the equity marks that belong to it, and the commands there is news of since the one before."""
         self._queue.append(record)
         self._queue.extend(marks)
-        self._queue.extend(_news(command, record) for command in commands)
+        self._queue.extend(_news(self._session, command, record) for command in commands)
         self._records_waiting += 1
         self._work.set()
 
@@ -243,7 +236,7 @@ class JournalWriter:
         """Take what fits in one commit; what belongs to a record goes with it."""
         queue = self._queue
         group = [queue.popleft() for _ in range(min(len(queue), self._settings.batch_max))]
-        while queue and isinstance(queue[0], tuple | _News):
+        while queue and isinstance(queue[0], tuple | CommandRow):
             group.append(queue.popleft())
         return group
 
@@ -293,7 +286,7 @@ class JournalWriter:
         snapshots = [
             (session, s.seq, s.chain, seal_snapshot(s.seq, s.chain, s.state)) for s in group if isinstance(s, _Snapshot)
         ]
-        news = [(session, *msgspec.structs.astuple(entry)) for entry in group if isinstance(entry, _News)]
+        news = [msgspec.structs.astuple(entry) for entry in group if isinstance(entry, CommandRow)]
         prune = [(session, session, self._settings.snapshots_kept)] if snapshots else []
         statements = [
             (_INPUT, inputs),
@@ -307,9 +300,10 @@ class JournalWriter:
         return [(sql, rows) for sql, rows in statements if rows]
 
 
-def _news(command: Command, record: Record) -> _News:
+def _news(session: int, command: Command, record: Record) -> CommandRow:
     by = command.by or m.Sender()
-    return _News(
+    return CommandRow(
+        session,
         command.command_id,
         record.seq,
         command.ts_ns,

@@ -42,6 +42,8 @@ T = TypeVar("T")
 _BACKOFF_S = 0.1
 _BACKOFF_MAX_S = 5.0
 _TRADE_TRIES = 6
+_BEGAN_MARGIN_MS = 60_000
+"""Our clock may be that much ahead of the venue's when a session begins."""
 _NAMES_MAX = 10_000
 
 log = structlog.get_logger()
@@ -178,7 +180,7 @@ class Questions:
         self._settled = settled
         self._valued = valued
         self._contracts = contracts
-        self._began_ms = began_ms
+        self._since_ms = began_ms - _BEGAN_MARGIN_MS
 
     async def order(
         self, order_id: str, symbol: str, priority: Priority = Priority.ORDER_QUESTION
@@ -327,7 +329,7 @@ class Questions:
             priority, self._client.weights.trades, partial(self._client.newest_trades, symbol)
         )
         for row in rows:
-            is_new = int(row.get("timestamp") or 0) >= self._began_ms
+            is_new = int(row.get("timestamp") or 0) >= self._since_ms
             if is_new and await self._name(symbol, str(row.get("order"))):
                 return int(row["id"]) - 1, False
         return (int(rows[-1]["id"]) if rows else 0), True

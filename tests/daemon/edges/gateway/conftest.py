@@ -533,6 +533,7 @@ async def working(
     keys: dict[str, str] | None = None,
     clerk: Any = None,
     known_rules: Any = None,
+    began_ns: int = 0,
 ) -> AsyncIterator[Desk]:
     """Run a gateway against the venue of `settings`."""
     client = await connect(settings, needs_keys=True, environment=keys or KEYS)
@@ -547,7 +548,8 @@ async def working(
             await clerk.take(message)
 
     instruments = {symbol: Instrument(spec) for symbol, spec in client.specs.items()}
-    gateway = Gateway(client, instruments, post, settings, own_prefix=PREFIX, known_rules=known_rules)
+    terms: Any = {"own_prefix": PREFIX, "known_rules": known_rules, "began_ns": began_ns}
+    gateway = Gateway(client, instruments, post, settings, **terms)
     gateway._window_s = window_s
     if clerk is not None:
         clerk.gateway = gateway

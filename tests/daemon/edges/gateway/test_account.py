@@ -67,20 +67,22 @@ async def test_an_execution_before_the_newest_booked_one_is_found_through_its_or
 
 
 async def test_of_a_symbol_in_which_nothing_is_known_the_number_before_ours_is_told_and_what_is_ours(
-    stub: Any, desk: Any, make_order: Make
+    stub: Any, open_desk: Any, settings: Any, make_order: Make
 ) -> None:
-    desk.gateway.send(AskAccount("start", (), ((SYMBOL, -1),), 1))
-    [account] = await desk.of(AccountReported)
-    assert account.newest == ((SYMBOL, 0),)
+    """By the venue's clock the first of ours was executed before the session began, by ours."""
+    async with open_desk(settings, began_ns=1_700_000_030 * 10**9) as desk:
+        desk.gateway.send(AskAccount("start", (), ((SYMBOL, -1),), 1))
+        [account] = await desk.of(AccountReported)
+        assert account.newest == ((SYMBOL, 0),)
 
-    desk.gateway.send(make_order(1))
-    await desk.of(OrderReported)
-    await stub.fill("pbtest1", "0.0001", tell=False)
-    await stub.fill("pbtest1", "0.0001", tell=False)
-    desk.gateway.send(AskAccount("period", (), ((SYMBOL, -1),), 2))
-    account = (await desk.of(AccountReported, 2))[-1]
-    assert account.newest == ((SYMBOL, 999),)
-    assert [trade.trade_id for trade in account.trades] == [1000, 1001]
+        desk.gateway.send(make_order(1))
+        await desk.of(OrderReported)
+        await stub.fill("pbtest1", "0.0001", tell=False)
+        await stub.fill("pbtest1", "0.0001", tell=False)
+        desk.gateway.send(AskAccount("period", (), ((SYMBOL, -1),), 2))
+        account = (await desk.of(AccountReported, 2))[-1]
+        assert account.newest == ((SYMBOL, 999),)
+        assert [trade.trade_id for trade in account.trades] == [1000, 1001]
 
 
 async def test_executions_come_in_pages(
