@@ -35,11 +35,11 @@ class ByHand:
         control, risk = self._core.control, self._core.risk
         return {
             m.Pause: [control.on_command],
-            m.Resume: [control.on_command],
+            m.Resume: [control.on_command, self.on_resumed],
             m.Flatten: [control.on_command],
             m.Stop: [control.on_command],
             m.PauseStrategy: [control.on_strategy_command],
-            m.ResumeStrategy: [control.on_strategy_command],
+            m.ResumeStrategy: [control.on_strategy_command, self.on_resumed],
             m.FlattenStrategy: [control.on_strategy_command],
             m.ClosePosition: [control.on_close, risk.on_close],
             m.WithdrawOrder: [control.on_withdraw, self.on_withdraw],
@@ -67,6 +67,16 @@ class ByHand:
             for kind in _ENDS:
                 table[kind].append(control.on_order_ended)
         return table
+
+    # --- what was taken back ------------------------------------------------------------------------
+
+    def on_resumed(self, _: m.Resume | m.ResumeStrategy) -> None:
+        """Withdraw what was to close a position by a command that is taken back, and still waits here to be sent."""
+        venue, risk = self._core.venue, self._core.risk
+        for order in venue.sent.values() if isinstance(venue, RemoteVenue) else ():
+            request = order.request
+            if order.held and request.closing and not risk.is_clearing(request.strategy, request.symbol):
+                self._emit(m.CancelRequest(request.strategy, request.symbol, request.ref))
 
     # --- one order ----------------------------------------------------------------------------------
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from actors.features import Subscription
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
 EDITION = 1
 """Of the rules of decision. A session goes on by those it began with; what is new holds for new ones.
 
-1: in a pause or a halt nothing opens, not even what an exit given then displaces.
+1: In a pause or a halt nothing opens, not even what an exit given then displaces. Orders that only reduce are kept
+within their books where the venue does not see to that.
 """
 
 
@@ -82,3 +85,20 @@ def rests_alone(
     """Return a strategy's symbols of which two exits for the same lots could both fill: nobody would cut the second."""
     shared = {symbol for symbol, _ in plan.series if real and sum(symbol == held for _, held in books) > 1}
     return frozenset(symbol for symbol, _ in plan.series if symbol in shared or instruments[symbol].spec.long_only)
+
+
+def subscriptions_of(plan: StrategyPlan, base: Mapping[str, int]) -> list[Subscription]:
+    """Return what a strategy wants told of each of its symbols; `base` are the lengths of these' bars."""
+    slice_of = tuple(symbol for symbol, _ in plan.series) if plan.strategy.hears("on_slice") else ()
+    return [
+        Subscription(
+            plan.id,
+            symbol,
+            plan.timeframe_ns,
+            features,
+            aggregate=plan.timeframe_ns != base[symbol],
+            history_bars=plan.history_bars,
+            slice_of=slice_of,
+        )
+        for symbol, features in plan.series
+    ]

@@ -18,11 +18,20 @@ from actors.execution.orders import Execution
 from actors.execution.paper_funding import PaperFunding
 from actors.execution.remote import RemoteVenue
 from actors.execution.simulated import SimulatedVenue
-from actors.features import FeatureEngine, Features, NoFeatures, Subscription
+from actors.features import FeatureEngine, Features, NoFeatures
 from actors.instrument import Rate
 from actors.ledger import Account, Ledger
 from actors.market import Market
-from actors.plans import EDITION, CoreSnapshot, History, SeriesPlan, StrategyPlan, book_of, rests_alone
+from actors.plans import (
+    EDITION,
+    CoreSnapshot,
+    History,
+    SeriesPlan,
+    StrategyPlan,
+    book_of,
+    rests_alone,
+    subscriptions_of,
+)
 from actors.risk import Risk
 from actors.risk.account import Equity
 from actors.runtime.digest import Digest
@@ -32,7 +41,7 @@ from actors.strategy import StrategyActor
 from actors.ticks import TICKS, Ticks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from actors.instrument import Instrument
     from actors.risk.rules import Need
@@ -126,7 +135,7 @@ class Core:
         self.features = Features(
             context,
             base,
-            [each for plan in strategies for each in _subscriptions(plan, base)],
+            [each for plan in strategies for each in subscriptions_of(plan, base)],
             engine,
             round(settings.market.slice_wait_s * _NS_PER_S),
         )
@@ -139,7 +148,6 @@ class Core:
         if not real and any(instrument.spec.contract for instrument in instruments.values()):
             self.paper_funding = PaperFunding(context, instruments, positions, nets=self.margin is not None)
         self._plans = tuple(strategies)
-        fee = Rate(settings.venue.taker_fee)
         self.strategies = [
             StrategyActor(
                 context,
@@ -147,7 +155,7 @@ class Core:
                 plan.strategy,
                 [book_of(instruments[symbol], plan.id, account) for symbol, _ in plan.series],
                 self.ledger,
-                fee,
+                Rate(settings.venue.taker_fee),
                 aggregated=[symbol for symbol, _ in plan.series if plan.timeframe_ns != base[symbol]],
                 alone=rests_alone(plan, instruments, books, real=real),
                 follow=self._rewire,
@@ -165,7 +173,8 @@ class Core:
             equity=Equity.of(self.ledger.equity_atoms, account.begun),
             strategies=[plan.id for plan in strategies],
             margin=contract_terms(settings, instruments, real=real),
-            pauses_hold=edition >= 1,
+            edition=edition,
+            reduces=self.venue.contracts.reduces_there if isinstance(self.venue, RemoteVenue) else bool,
         )
         self.ledger.emit_marks = "equity" in self.risk.needs
         self.risk.on_needs = self._on_risk_needs
@@ -200,7 +209,6 @@ class Core:
         ]
         self._actors: dict[str, Any] = {actor.name: actor for actor in actors}
         self._timeframes_ns = base
-        self._rows_are_observed = m.FeatureRow in self._observers
 
     def preload(self, symbol: str, columns: Any) -> None:  # noqa: ANN401 - any object with a column per field of a bar
         """Have every actor look at the next chunk of `symbol`, whose bars then come by `Scheduler.post_bars`."""
@@ -215,7 +223,7 @@ class Core:
         rows = self.features.preload(symbol, columns)
         deciding = [s for s in self.strategies if s.symbol == symbol and not s.on_aggregates]
         decide: list[Handler] = [self.features.on_bar]
-        if not self._rows_are_observed and self.features.is_plain(symbol):
+        if m.FeatureRow not in self._observers and self.features.is_plain(symbol):
             decide = [strategy.reader(self.features.rows(strategy.id)) for strategy in deciding]
             self.scheduler.credit(m.FeatureRow, rows)
         if "bars" in self.risk.needs:
@@ -364,7 +372,14 @@ class Core:
             m.Cancelled: [decided, execution.on_cancelled, risk.on_order_ended, *to_strategies],
             m.Expired: [decided, execution.on_expired, risk.on_order_ended, *to_strategies],
             m.CancelRejected: [decided, execution.on_cancel_rejected, risk.on_cancel_rejected, *heeding],
-            m.Amended: [decided, execution.on_amended, risk.on_amended, *to_strategies, execution.on_amended_heard],
+            m.Amended: [
+                decided,
+                execution.on_amended,
+                risk.on_amended,
+                *to_strategies,
+                execution.on_amended_heard,
+                risk.on_heard,
+            ],
             m.AmendRejected: [decided, execution.on_amend_rejected, risk.on_amend_rejected, *to_strategies],
             m.Fill: [
                 decided,
@@ -374,6 +389,7 @@ class Core:
                 risk.on_fill,
                 *heeding,
                 *(s.on_fill for s in strategies if s.hears_fills),
+                risk.on_heard,
             ],
             m.Adopted: [decided, ledger.on_fill, *heeding],
             m.FeeInBase: [
@@ -474,23 +490,6 @@ class Core:
         for name, state in snapshot.actors.items():
             self._actors[name].load(state)
         self._rewire()
-
-
-def _subscriptions(plan: StrategyPlan, base: Mapping[str, int]) -> list[Subscription]:
-    symbols = tuple(symbol for symbol, _ in plan.series)
-    slice_of = symbols if plan.strategy.hears("on_slice") else ()
-    return [
-        Subscription(
-            plan.id,
-            symbol,
-            plan.timeframe_ns,
-            features,
-            aggregate=plan.timeframe_ns != base[symbol],
-            history_bars=plan.history_bars,
-            slice_of=slice_of,
-        )
-        for symbol, features in plan.series
-    ]
 
 
 def _with_observers(table: Table, observers: Table) -> Table:

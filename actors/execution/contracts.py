@@ -95,10 +95,19 @@ class Contracts:
         symbol = request.symbol
         if symbol not in self._contracts or not request.reduce_only:
             return False
-        if self._books.is_alone(symbol) and not self._accounts.foreign_lots(symbol):
+        if self.reduces_there(symbol):
             return True
         account_lots = self._accounts.foreign_lots(symbol) + self._accounts.positions[symbol].ours_lots
         return self._is_small(request) and request.quantity_lots <= -request.side * account_lots
+
+    def reduces_there(self, symbol: str) -> bool:
+        """Return whether the venue keeps an order that only reduces within its book: it is all the venue knows of.
+
+        On spot nothing is reduce-only; risk lets no more be sold than there is.
+        """
+        if symbol not in self._contracts:
+            return True
+        return self._books.is_alone(symbol) and not self._accounts.foreign_lots(symbol)
 
     def _is_small(self, request: OrderRequest) -> bool:
         """Return whether an order is worth less than the venue takes, as far as anybody knows."""

@@ -19,22 +19,16 @@ import msgspec
 from actors.messages import (
     BUY,
     SELL,
-    Amended,
-    AmendRejected,
-    Cancelled,
     CancelRequest,
     EquityMark,
-    Expired,
-    Fill,
     Intent,
     LimitsConfigured,
     OrderRequest,
-    PositionChanged,
-    Rejected,
     RiskVeto,
     Tighten,
     TradingStateChanged,
 )
+from actors.plans import EDITION
 from actors.risk.account import Equity, Streaks
 from actors.risk.books import Books
 from actors.risk.changes import Changes
@@ -45,6 +39,7 @@ from actors.risk.hearing import Hearing
 from actors.risk.in_force import InForce
 from actors.risk.judge import ACTS_IN, Counts, Judge
 from actors.risk.market import Moves, Newest, Seen, Windows
+from actors.risk.outcomes import Outcomes
 from actors.risk.rules import Need, Proposal, make_rules
 from actors.risk.sources import Sources
 from actors.risk.working import CLEARING, Working, exits, price_ticks
@@ -88,7 +83,7 @@ class _State(msgspec.Struct, kw_only=True, omit_defaults=True):
     scopes: list[tuple[str, str]] = []
 
 
-class Risk(Hearing, Commanded):
+class Risk(Hearing, Commanded, Outcomes):
     """Vetoes, clips or passes.
 
     Attributes:
@@ -111,11 +106,13 @@ class Risk(Hearing, Commanded):
         equity: Equity | None = None,
         strategies: Iterable[str] = (),
         margin: Mapping[str, Terms] | None = None,
-        pauses_hold: bool = True,
+        edition: int = EDITION,
+        reduces: Callable[[str], bool] = bool,
     ) -> None:
         """Start from `positions`: (strategy, symbol, lots), and an equity; `margin` says how contracts are held.
 
-        With `pauses_hold`, not even what an exit displaces opens anything in a pause or a halt.
+        `edition` is that of the rules of decision, and `reduces` says of a symbol whether the venue itself sees to it
+        that an order which only reduces does no more than that.
         """
         self.name = "risk"
         self._emit = context.emit
@@ -145,7 +142,8 @@ class Risk(Hearing, Commanded):
             margin or {},
         )
         newest = self._given.newest
-        self._displaced = Displaced(context, books, instruments, self.judge, newest, in_pauses=pauses_hold)
+        self._displaced = Displaced(context, books, instruments, self.judge, newest, in_pauses=edition >= 1)
+        self._reduces = reduces if edition >= 1 else bool
         self._given.streaks.begin(books.positions, from_start=True)
         self.needs: tuple[Need, ...] = ()
         self.on_needs: Callable[[], None] | None = None
@@ -362,55 +360,6 @@ class Risk(Hearing, Commanded):
 
     def _veto(self, intent: Intent, reason: str) -> None:
         self._emit(RiskVeto(intent.strategy, intent.symbol, intent.ref, reason))
-
-    # --- what became of orders ----------------------------------------------------------------------
-
-    def on_fill(self, fill: Fill) -> None:
-        """Take a fill off the working order; a flatten is done once nothing is left."""
-        key = (fill.strategy, fill.ref)
-        self._closing.last_ticks[fill.symbol] = fill.price_ticks
-        if fill.remaining_lots:
-            working = self._working[key]
-            working.filled_lots += fill.quantity_lots
-            working.open_lots = fill.remaining_lots + working.reserved_lots
-        else:
-            del self._working[key]
-        self._go_on()
-
-    def on_order_ended(self, event: Rejected | Cancelled | Expired) -> None:
-        """Forget a working order."""
-        working = self._working.pop((event.strategy, event.ref))
-        if working.closing and isinstance(event, Rejected):
-            self._closing.on_refused(event.strategy, event.symbol)
-        self._go_on()
-
-    def _go_on(self) -> None:
-        """Close what is to be closed, wherever nothing is left in the way."""
-        if self._trading == "flattening":
-            self._closing.go_on()
-        if self._clearing.scopes:
-            self._clearing.go_on()
-
-    def on_amended(self, event: Amended) -> None:
-        """Take over the terms the order works under now."""
-        working = self._working[event.strategy, event.ref]
-        working.open_lots = event.quantity_lots - working.filled_lots
-        working.limit_ticks, working.stop_ticks = event.limit_ticks, event.stop_ticks
-        working.amending, working.reserved_lots, working.lessening = False, 0, False
-
-    def on_amend_rejected(self, event: AmendRejected) -> None:
-        """Free what the change would have added; withdraw what was to be lessened, unless it may open again."""
-        working = self._working[event.strategy, event.ref]
-        working.open_lots -= working.reserved_lots
-        working.amending, working.reserved_lots = False, 0
-        if working.lessening:
-            working.lessening = False
-            if self._clearing.bound(working.strategy, working.symbol, self._trading)[0] != "running":
-                self._cancel([(working.strategy, working.ref)])
-
-    def on_position_changed(self, message: PositionChanged) -> None:
-        """Follow the ledger."""
-        self._positions[message.strategy, message.symbol] = message.quantity_lots
 
     # --- the market and the account -----------------------------------------------------------------
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
     from actors.instrument import Instrument
-    from actors.messages import CancelRejected, ClosePosition, Message, Reconciled, StrategyStateChanged
+    from actors.messages import ClosePosition, Message, StrategyStateChanged
     from actors.risk.books import Book, Books
     from actors.risk.closing import Closing
     from actors.risk.working import Working
@@ -89,7 +89,6 @@ class Clearing:
 class Commanded:
     """The part of risk that does what is asked of one strategy or one book."""
 
-    _cancel_on_halt: bool
     _clearing: Clearing
     _emit: Callable[[Message], None]
     _instruments: Mapping[str, Instrument]
@@ -130,27 +129,6 @@ class Commanded:
     def is_clearing(self, strategy: str, symbol: str) -> bool:
         """Return whether a book is being closed, alone or with all others."""
         return self._trading == "flattening" or self._clearing.covers(strategy, symbol)
-
-    def on_cancel_rejected(self, event: CancelRejected) -> None:
-        """Remember what the venue would not withdraw."""
-        order = self._working.get((event.strategy, event.ref))
-        if order is not None:
-            order.refused = True
-
-    def on_reconciled(self, message: Reconciled) -> None:
-        """Ask the venue again to withdraw what it would not, where that has to go: a flatten waits for it."""
-        refused = [key for key, order in self._working.items() if order.refused]
-        if refused and message.may_leave:
-            kept = exits(self._working, self._positions)
-            self._cancel([key for key in refused if self._has_to_go(self._working[key], key in kept)])
-
-    def _has_to_go(self, order: Working, is_exit: bool) -> bool:  # noqa: FBT001 - of the order, like the rest of it
-        trading, _ = self._clearing.bound(order.strategy, order.symbol, self._trading)
-        if trading in CLEARING:
-            return not order.closing or trading == "stopping"
-        if trading == "halted" and self._cancel_on_halt:
-            return not self._clearing.holds(order)
-        return trading != "running" and not is_exit
 
     def _cancel_all_but(self, kept: Collection[tuple[str, int]]) -> None:
         self._cancel([key for key in self._working if key not in kept])

@@ -1,8 +1,11 @@
-"""Displaced orders: those that were to close a position which an exit given later closes before them.
+"""Displaced orders: those that were to close a position which something else closes before them.
 
 An exit is never refused. So an order of its side that was within the limits because it would close first could open
 instead, and beyond them: it is withdrawn. In a pause or a halt, where nothing may open, it is made as small as what it
 still closes, and withdrawn where that is nothing. At a real venue its execution may come before that.
+
+An order that may only reduce is kept within its book by the venue, where the venue knows that book. A contract of
+several books, or with a position that is not ours, it knows as one position only; there it is done here.
 """
 
 from __future__ import annotations
@@ -76,11 +79,14 @@ class Displaced:
         lots -= lots % self._instruments[order.symbol].step_lots
         if not lots or order.amending:
             return False
-        order.amending = order.lessening = True
         rest.working[order.strategy, order.ref] = replace(order, open_lots=lots)
+        self._lessen(order, lots)
+        return True
+
+    def _lessen(self, order: Working, lots: int) -> None:
+        order.amending = order.lessening = True
         terms = (order.filled_lots + lots, order.limit_ticks, order.stop_ticks)
         self._emit(AmendRequest(order.strategy, order.symbol, order.ref, *terms))
-        return True
 
     def _fits(self, order: Working, rest: Books) -> bool:
         """Return whether an order may still be held, with what would be left of the others."""
@@ -100,3 +106,18 @@ class Displaced:
             price_ticks=self._newest.last_ticks(order.symbol) or order.limit_ticks or order.stop_ticks,
         )
         return not any(rule.holds and rule.judge(wish) is not None for rule in self._judge.rules)
+
+    def cut(self, symbol: str) -> None:
+        """Make the orders of a symbol that only reduce as small as what there is to reduce; withdraw what has nothing.
+
+        One that is being changed is looked at again when that is done: until then it protects.
+        """
+        for order in self._books.working.values():
+            if order.symbol != symbol or not order.reduce_only or order.closing:
+                continue
+            lots = max(0, -order.side * self._books.positions.get((order.strategy, symbol), 0))
+            lots -= lots % self._instruments[symbol].step_lots
+            if not lots:
+                self._emit(CancelRequest(order.strategy, symbol, order.ref))
+            elif order.open_lots > lots and not order.amending:
+                self._lessen(order, lots)

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from actors.ledger import Account, Holding
+from actors.system import EDITION
 from config.errors import UserError
 from config.load import check_settings
 from config.schema import Settings
@@ -63,6 +64,17 @@ def test_a_plan_survives_the_journal(configure: Configure, tape: Tape) -> None:
     kept = decode_plan(encode_plan(plan))
     assert msgspec.to_builtins(kept) == msgspec.to_builtins(plan)
     assert difference(kept, plan) is None
+
+
+def test_a_session_of_before_there_were_editions_goes_on_by_the_rules_it_began_with(
+    configure: Configure, tape: Tape
+) -> None:
+    plan = plan_session(configure(("Slow", "s", "Y", 7)), tape)
+    told = msgspec.json.decode(encode_plan(plan))
+    assert told.pop("edition") == EDITION
+    kept = decode_plan(msgspec.json.encode(told))
+    assert difference(kept, plan) is None
+    assert [build_core(each).risk._displaced._in_pauses for each in (kept, plan)] == [False, True]
 
 
 def test_a_damaged_plan_is_a_clear_line() -> None:

@@ -80,6 +80,24 @@ def test_a_strategys_flatten_waits_for_a_venue_that_is_away(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(
+    "commands",
+    [(m.Flatten("c"), m.Resume("d")), (m.FlattenStrategy("c", "a"), m.ResumeStrategy("d", "a"))],
+    ids=["account", "strategy"],
+)
+def test_a_close_that_was_taken_back_before_it_was_sent_never_is(
+    desk: Desk, commands: tuple[m.Message, m.Message]
+) -> None:
+    desk.post(reported("open", 0))
+    desk.post(trade(1, 10))
+    desk.post(m.VenueLink(up=False, reason="broken"))
+    for command in commands:
+        desk.post(command)
+    assert desk.core.execution.orders == {}
+    desk.post(m.VenueLink(up=True))
+    assert names(desk.reconcile("0.0001", "99999.99")) == []
+
+
+@pytest.mark.parametrize(
     "command",
     [m.Flatten("c"), m.FlattenStrategy("c", "a"), m.ClosePosition("c", "a", "BTC/USDT"), m.Pause("c")],
     ids=lambda command: type(command).__name__,

@@ -255,6 +255,53 @@ def test_a_position_that_is_still_under_way_does_not_halt(scripted: Scripted) ->
     assert not desk.halted
 
 
+# --- orders that only reduce ------------------------------------------------------------------------
+
+
+def beside(scripted: Scripted, *others: Strategy) -> Desk:
+    """Return a desk whose first strategy holds 0.01, with a stop and a profit for all of it that only reduce."""
+    exits = (("limit", 60_000), ("stop", 40_000))
+    plan = {0: lambda s: s.buy(0.01), 1: lambda s: [s.sell(0.01, **{k: v}, reduce_only=True) for k, v in exits]}
+    desk = Desk(scripted(plan), *others)
+    desk.connect()
+    desk.bar()
+    desk.post(trade(1, m.BUY, 10))
+    assert [sent.reduce_only for sent in of(desk.bar(), m.SendOrder)] == [not others] * 2
+    for order_id in ("pbn0n2", "pbn0n3"):
+        desk.post(m.OrderReported(order_id, "7", "open", 0))
+    return desk
+
+
+def test_beside_other_books_what_only_reduces_is_kept_within_its_own(scripted: Scripted) -> None:
+    """The venue is not told, for it knows the position of all: the stop would sell what the profit has sold before."""
+    desk = beside(scripted, scripted())
+    (amend,) = of(desk.post(trade(2, m.SELL, 4, 600_000, order="pbn0n2")), m.SendAmend)
+    assert (amend.order_id, amend.request.quantity_lots, amend.request.stop_ticks) == ("pbn0n3", 6, 400_000)
+    assert of(desk.post(trade(3, m.SELL, 1, 600_000, order="pbn0n2")), m.SendAmend) == [], "one change at a time"
+    (amend,) = of(desk.post(m.OrderReported(amend.new_order_id, "8", "open", 0)), m.SendAmend)
+    assert (amend.order_id, amend.request.quantity_lots) == ("pbn0n4", 5)
+    desk.post(m.OrderReported(amend.new_order_id, "9", "open", 0))
+    said = desk.post(trade(4, m.SELL, 5, 600_000, order="pbn0n2"))
+    assert [sent.order_id for sent in of(said, m.SendCancel)] == ["pbn0n6"], "nothing is left"
+
+
+def test_what_could_not_be_made_smaller_is_made_so_after_the_next_comparison(scripted: Scripted) -> None:
+    desk = beside(scripted, scripted())
+    (amend,) = of(desk.post(trade(2, m.SELL, 4, 600_000, order="pbn0n2")), m.SendAmend)
+    desk.post(m.AmendRefused("pbn0n3", amend.new_order_id, "busy"))
+    desk.post(m.OrderReported("pbn0n3", "7", "open", 0, asked=True, quantity_lots=10))
+    assert "pbn0n3" in desk.core.execution.orders, "it protects until then"
+    desk.post(m.VenueLink(up=True))
+    orders = tuple(m.OrderReported(order_id, "7", "open", lots) for order_id, lots in (("pbn0n2", 4), ("pbn0n3", 0)))
+    (amend,) = of(desk.reconcile("1000", 6, orders=orders), m.SendAmend)
+    assert (amend.order_id, amend.request.quantity_lots) == ("pbn0n3", 6)
+
+
+def test_a_venue_that_knows_the_book_sees_to_that_itself(scripted: Scripted) -> None:
+    said = beside(scripted).post(trade(2, m.SELL, 4, 600_000, order="pbn0n2"))
+    assert of(said, m.SendAmend, m.SendCancel) == []
+
+
 # --- funding ----------------------------------------------------------------------------------------
 
 
