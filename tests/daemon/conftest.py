@@ -274,9 +274,9 @@ def start(tmp_path: Path) -> Iterator[Nursery]:
     nursery.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    """Return a daemon that many tests share: none of them may end it or rely on its state."""
+    """Return a daemon that the tests of a file share: none of them may end it or rely on its state."""
     nursery = Nursery(tmp_path_factory.mktemp("live"))
     yield nursery("--set", "http.wrong_tokens_max=1000000", strategy=HOLDER)
     nursery.close()

@@ -136,9 +136,9 @@ def wait_gone(pid: int) -> None:
     eventually(lambda: not is_alive(pid), f"process {pid} is gone")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """Return a client of a daemon that many tests share: none of them may end it or rely on its state."""
+    """Return a client of a daemon that the tests of a file share: none of them may end it or rely on its state."""
     nursery = Nursery(tmp_path_factory.mktemp("console"))
     config = nursery.folder / "pitboss.toml"
     config.write_text(STRATEGIES)
