@@ -29,6 +29,8 @@ BROAD_HANDLERS = {
     "actors/runtime/scheduler.py": "the dispatch boundary",
     "actors/runtime/supervision.py": "what a failure of the user's code says of itself, which is their code, too",
     "daemon/alerts/targets.py": "the code of a hundred services that alerts go to",
+    "daemon/console/app.py": "alerts end neither the console nor themselves",
+    "daemon/console/jobs/manager.py": "a backtest ends, whatever it died of",
     "daemon/live.py": "the pump raises what failed in an edge's turn",
     "daemon/supervisor.py": "the supervisor",
     "replay/plan.py": "the user's own features() and on_start(), turned into one line",
