@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -81,10 +82,8 @@ def of_given_up(strategy: StrategyPort, desk: Desk, *, recovered: bool) -> tuple
     If it is, it is the same whenever its last checkpoint was made: a session that is continued has others.
     """
     if recovered:
-        try:
+        with contextlib.suppress(TypeError):  # it knows what cannot be kept
             return take(strategy, desk), True
-        except TypeError:  # it knows what cannot be kept
-            pass
     desk.exits.load(b"")
     return bare(desk), False
 
