@@ -7,16 +7,19 @@ import hashlib
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
 
 from daemon.console.live import ROUTES
-from tests.daemon.console.conftest import WITH_CONSOLE, Client, wait_gone
+from tests.daemon.console.conftest import WITH_CONSOLE, Client, sleeper, wait_gone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +27,18 @@ if TYPE_CHECKING:
     from tests.daemon.conftest import Nursery, Run
 
 pytestmark = pytest.mark.slow
+
+SLEEPERS = 20
+DELTAS = 40
+BOUND_MB = 12.0
+BUSY = """
+from pitboss import Strategy
+
+class Busy(Strategy):
+    def on_bar(self, bar, features, /):
+        for _ in range(60):
+            self.buy(0.01, limit=bar.close / 2, time_in_force="ioc")
+"""
 
 
 def test_sections_say_what_the_core_says(client: Client) -> None:
@@ -137,6 +152,30 @@ async def test_a_client_that_speaks_is_told_that_nobody_listens(client: Client) 
         while not stream.closed:
             await stream.receive()
         assert stream.close_code == 1003
+
+
+async def test_who_never_reads_costs_it_no_memory(start: Nursery) -> None:
+    busy = start.folder / "busy.py"
+    busy.write_text(BUSY)
+    client = Client(start(*WITH_CONSOLE, strategy=f"{busy}:Busy"))
+
+    def used_mb() -> float:
+        return int(Path(f"/proc/{client.pid}/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
+
+    async with client.stream() as stream:
+        await stream.next()
+        before_mb = used_mb()
+        sleepers = [await sleeper(urlsplit(client.url).port or 0, client.daemon.token) for _ in range(SLEEPERS)]
+        told_bytes = 0
+        for _ in range(DELTAS):
+            told_bytes += len(json.dumps(await stream.next()))
+        grown_mb = used_mb() - before_mb
+        for one in sleepers:
+            one.close()
+
+    queued_mb = SLEEPERS * told_bytes / 2**20
+    assert queued_mb > 2 * BOUND_MB, "what was not read would be seen, if it were kept"
+    assert grown_mb < BOUND_MB, f"{SLEEPERS * told_bytes / 2**20:.0f} MB were not read"
 
 
 async def test_killed_it_comes_back_and_trading_goes_on_meanwhile(start: Nursery) -> None:

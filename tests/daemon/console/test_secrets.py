@@ -67,6 +67,8 @@ async def test_no_secret_of_the_settings_is_written_or_served(start: Nursery, in
         for route in ROUTES
         if route.method == "GET"
     }
+    said["state"] = client.ask("GET", "/api/live/actors/strategy.Gossip").raw
+    assert b'"venue_token"' in said["state"] or b"state" in said["state"]
     async with client.stream() as stream:
         said["stream"] = json.dumps(await stream.next()).encode()
     assert daemon.end() == 0
@@ -89,7 +91,7 @@ async def test_no_secret_of_the_settings_is_written_or_served(start: Nursery, in
 
 
 def test_what_a_command_refuses_is_told_without_them(invoke: Callable[..., Run]) -> None:
-    run = invoke("replay", "--tape", f"https://trader:{PARAM}@venue.example/tape.csv")
+    run = invoke("run", "--set", f"https://trader:{PARAM}@venue.example/tape.csv")
 
     assert PARAM not in run.refusal
     assert "https://[redacted]@venue.example/tape.csv" in run.refusal

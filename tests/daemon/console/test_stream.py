@@ -6,6 +6,8 @@ import asyncio
 import resource
 import socket
 import time
+import zlib
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -16,8 +18,10 @@ from daemon.console.app import ConsoleServer
 from daemon.console.frames import Hello, decode_frame, encode
 from daemon.console.mirror import Mirror
 from daemon.state_dir import load_token
+from tests.daemon.console.conftest import sleeper
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
 pytestmark = pytest.mark.slow
@@ -39,21 +43,6 @@ def rss_mb() -> float:
         return int(file.read().split()[1]) * resource.getpagesize() / 2**20
 
 
-async def sleeper(port: int, token: str) -> socket.socket:
-    """Ask for the stream, and never read."""
-    connection = socket.socket()
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-    connection.settimeout(0)
-    loop = asyncio.get_running_loop()
-    await loop.sock_connect(connection, ("127.0.0.1", port))
-    request = (
-        f"GET /api/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\nConnection: Upgrade\r\n"
-        "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    )
-    await loop.sock_sendall(connection, request.encode())
-    return connection
-
-
 async def until(holds: Any, what: str) -> None:
     deadline_s = time.monotonic() + WITHIN_S
     while not holds():
@@ -61,12 +50,14 @@ async def until(holds: Any, what: str) -> None:
         await asyncio.sleep(0.01)
 
 
-async def test_who_never_reads_costs_little_is_let_go_and_holds_nobody_up(tmp_path: Path) -> None:
-    token, _ = load_token(tmp_path)
-    settings = load_settings(None, ["console.client_stall_s=1", "console.clients_max=6"], environment={})
+@asynccontextmanager
+async def served(folder: Path, *changes: str) -> AsyncIterator[tuple[ConsoleServer, Mirror, int, str]]:
+    """Yield a console in this process, its mirror, its port and a token."""
+    token, _ = load_token(folder)
+    settings = load_settings(None, list(changes), environment={})
     hello = Hello(
         settings=settings,
-        state_dir=str(tmp_path),
+        state_dir=str(folder),
         token="nobody asks the core",
         core_url="http://127.0.0.1:1",
         session="s",
@@ -82,6 +73,16 @@ async def test_who_never_reads_costs_little_is_let_go_and_holds_nobody_up(tmp_pa
     port = listener.getsockname()[1]
     server = ConsoleServer(hello, mirror)
     await server.open(listener)
+    yield server, mirror, port, token
+    await server.close()
+
+
+async def test_who_never_reads_costs_little_is_let_go_and_holds_nobody_up(tmp_path: Path) -> None:
+    async with served(tmp_path, "console.client_stall_s=1", "console.clients_max=6") as here:
+        await never_read(*here)
+
+
+async def never_read(server: ConsoleServer, mirror: Mirror, port: int, token: str) -> None:
     sleepers = [await sleeper(port, token) for _ in range(SLEEPERS)]
     headers = {"Authorization": f"Bearer {token}"}
     async with (
@@ -106,4 +107,71 @@ async def test_who_never_reads_costs_little_is_let_go_and_holds_nobody_up(tmp_pa
         assert (await reader.receive_json(timeout=WITHIN_S))["events"] == [FRAMES]
     for one in sleepers:
         one.close()
-    await server.close()
+
+
+def framed(opcode: int, payload: bytes = b"", *, last: bool = True, reserved: int = 0) -> bytes:
+    """Return a client's WebSocket frame, masked with zeros."""
+    head = bytes([last << 7 | reserved << 4 | opcode])
+    size = len(payload)
+    length = bytes([0x80 | size]) if size < 126 else bytes([0x80 | 126]) + size.to_bytes(2, "big")
+    return head + length + bytes(4) + payload
+
+
+TEXT, MORE, PING = 1, 0, 9
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        (framed(TEXT, b"x" * 5_000), 1009),
+        (framed(TEXT, b"x" * 100, last=False) + framed(MORE, b"x" * 100, last=False) * 50, 1009),
+        (framed(TEXT, zlib.compress(bytes(10_000_000))[:4_000], reserved=4), 1002),
+        (framed(TEXT, last=False) * 2, 1002),
+        (framed(3), 1002),
+        (framed(PING, b"x" * 126), 1002),
+        (framed(TEXT, b"\xff"), 1007),
+    ],
+    ids=["too long", "in too many parts", "compressed", "begun twice", "of no kind", "long ping", "no text"],
+)
+async def test_frames_nobody_may_send_end_the_connection_with_the_reason(
+    tmp_path: Path, sent: bytes, code: int
+) -> None:
+    async with served(tmp_path) as (server, _, port, token):
+        connection = await sleeper(port, token, "Sec-WebSocket-Extensions: permessage-deflate\r\n")
+        loop = asyncio.get_running_loop()
+        head = await loop.sock_recv(connection, 4_096)
+        assert head.startswith(b"HTTP/1.1 101 ")
+        assert b"extensions" not in head.lower(), "nothing is compressed, and nothing has to be unpacked"
+        await loop.sock_sendall(connection, sent)
+        told = b""
+        while part := await asyncio.wait_for(loop.sock_recv(connection, 1 << 16), 10):
+            told += part
+        connection.close()
+        assert b"\x88" in told
+        closing = told[told.rindex(b"\x88") :]
+        assert int.from_bytes(closing[2:4], "big") == code
+        await until(lambda: server.clients == 0, "it is gone")
+
+
+async def test_who_floods_or_falls_silent_is_no_burden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+    async with served(tmp_path, "console.client_stall_s=1") as (server, mirror, port, token):
+        flood = await sleeper(port, token)
+        await loop.sock_sendall(flood, framed(TEXT, last=False))
+        before_mb = rss_mb()
+        pings = framed(PING, b"x" * 100) * 1_000 + framed(MORE, last=False) * 1_000
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.5):
+                for _ in range(100):
+                    await loop.sock_sendall(flood, pings)
+        assert rss_mb() - before_mb < 8, "ten megabytes of pings, none of whose answers is read"
+        monkeypatch.setattr("daemon.console.stream._HEARTBEAT_S", 0.1)
+        silent = await sleeper(port, token)  # as one whose machine is gone: it says neither pong nor goodbye
+        await until(lambda: server.clients == 2, "it listens")
+        await until(lambda: server.clients <= 1, "who answers no ping is let go")
+        for number in range(1, 6):
+            mirror.take(frame(number))
+            await asyncio.sleep(0)
+        await until(lambda: server.clients == 0, "who takes nothing is let go")
+        flood.close()
+        silent.close()
