@@ -120,7 +120,8 @@ def run(
     *,
     mode: ModeOption = "paper",
     port: Annotated[
-        int | None, typer.Option("--port", metavar="P", help="Port of the control endpoint; 0 for a free one.")
+        int | None,
+        typer.Option("--port", metavar="P", help="Of the control endpoint, and the next of the console; 0: free."),
     ] = None,
     exit_at_end: Annotated[
         bool, typer.Option("--exit-at-end", help="End when the tape ends, instead of staying up.")
@@ -275,7 +276,8 @@ def demo(
     param: ParamOption = None,
     setting: SetOption = None,
     port: Annotated[
-        int | None, typer.Option("--port", metavar="P", help="Port of the control endpoint; 0 for a free one.")
+        int | None,
+        typer.Option("--port", metavar="P", help="Of the control endpoint, and the next of the console; 0: free."),
     ] = None,
     new_session: Annotated[
         bool, typer.Option("--new-session", help="Leave an open session behind and begin a new one from its account.")

@@ -11,6 +11,7 @@ import sys
 import time
 from collections import deque
 from contextlib import suppress
+from itertools import count
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
@@ -32,6 +33,7 @@ _LINES_WAITING_MAX = 1_000
 
 _hidden: set[str] = set()
 _waiting: deque[dict[str, Any]] | None = None
+_numbers = count(1)
 _subject: dict[str, Any] = {}
 _newest_seq: Callable[[], int] | None = None
 
@@ -63,7 +65,7 @@ def keep_lines() -> deque[dict[str, Any]]:
 def _keep(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Keep a line for others, as it is written."""
     if _waiting is not None:
-        _waiting.append({"wall_ns": time.time_ns(), **event})
+        _waiting.append({"wall_ns": time.time_ns(), "number": next(_numbers), **event})
     return event
 
 

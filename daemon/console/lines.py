@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
-_OWN = ("wall_ns", "level", "event", "timestamp")
+_OWN = ("number", "wall_ns", "level", "event", "timestamp")
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
@@ -29,9 +29,9 @@ class Lines:
         self._count = 0
 
     def take(self, lines: Iterable[dict[str, Any]]) -> None:
-        """Take lines over, in order."""
+        """Take lines over, in the order of their numbers."""
         for line in lines:
-            self._count += 1
+            self._count = line["number"]
             self._kept.append(
                 LogLine(
                     number=self._count,
@@ -51,7 +51,7 @@ class Lines:
             text: which contain this, in whatever case, in event or fields.
             limit: at most so many.
         """
-        if after > self._count:  # of the console before this one: all here is newer
+        if after > self._count:  # of the daemon before this one: all here is newer
             after = 0
         wanted = LEVELS[LEVELS.index(level) :]
         needle = text.lower()

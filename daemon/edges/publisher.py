@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import msgspec
@@ -58,6 +58,8 @@ class Publisher:
         self._frame_s = frame_s
         self._lines = keep_lines()
         """Of the log; they wait here for a console, the newest of them."""
+        self._told: deque[dict[str, Any]] = deque(maxlen=self._lines.maxlen)
+        """Lines that a console has been told, for the one after it."""
         self._core: Core | None = None
         self._view: StatusView | None = None
         self._driver: LiveDriver | None = None
@@ -130,6 +132,10 @@ class Publisher:
             OSError: the console is gone.
         """
         self._reset()
+        again = [*self._told, *self._lines]
+        self._told.clear()
+        self._lines.clear()
+        self._lines.extend(again)
         self._reading = True
         try:
             await _write(end, encode(hello))
@@ -170,6 +176,7 @@ class Publisher:
         rows, self._rows = self._rows, {}
         missed, self._missed = self._missed, 0
         lines = [self._lines.popleft() for _ in range(min(len(self._lines), _LINES_MAX))]
+        self._told.extend(lines)
         if not (sections or events or rows or lines or full or meters):
             return None
         told = [bar_row(*row) for kept in rows.values() for row in kept]

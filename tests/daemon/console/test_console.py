@@ -193,11 +193,19 @@ async def test_killed_it_comes_back_and_trading_goes_on_meanwhile(start: Nursery
         while stream.summary["seq"] < stopped["last_input"]["seq"]:
             await stream.next()
         before = daemon.status()
+        heard = client.get("/api/live/logs?limit=1")
         os.kill(killed, signal.SIGKILL)
         assert await stream.ended()
     wait_gone(killed)
     during = daemon.wait_for(lambda s: s["last_input"]["seq"] > before["last_input"]["seq"] + 50, "more inputs")
     assert during["state"] == "running"
+
+    told = client.get("/api/live/logs?limit=1000")
+    assert {"listening", "session", "console_ended"} <= {line["event"] for line in told["rows"]}, "from before, too"
+    assert [line["event"] for line in told["rows"]].count("listening") == 1
+    after = client.get(f"/api/live/logs?limit=1000&after={heard['next']}")["rows"]
+    assert after[0]["number"] == heard["next"] + 1, "who follows goes on where he was"
+    assert "console_ended" in {line["event"] for line in after}
 
     async with client.stream(stream.epoch, stream.seq) as again:
         assert (await again.next())["type"] == "snapshot"
@@ -230,13 +238,15 @@ def test_it_does_not_outlive_a_daemon_that_is_killed(start: Nursery) -> None:
     wait_gone(client.pid)
 
 
-def test_an_address_that_is_taken_is_refused(pitboss: Callable[..., Run], start: Nursery) -> None:
+def test_the_consoles_port_is_the_next_one_and_refused_if_it_is_taken(
+    pitboss: Callable[..., Run], start: Nursery
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 
         run = pitboss(
-            *("run", "--state-dir", str(start.folder), "--port", "0", "--synthetic", "7:50"),
-            *("--set", "console.enabled=true", "--set", f"console.port={port}"),
+            *("run", "--state-dir", str(start.folder), "--port", str(port - 1), "--synthetic", "7:50"),
+            *("--set", "console.enabled=true"),
         )
 
     assert run.refusal == (

@@ -243,7 +243,7 @@ def test_every_strategy_in_the_box_has_the_schema_of_its_parameters(client: Clie
 
 def test_only_the_newest_lines_are_kept_and_found_from_the_newest_on() -> None:
     lines = Lines(3)
-    lines.take({"wall_ns": n, "level": "info", "event": f"e{n}", "note": "x"} for n in range(5))
+    lines.take({"number": n + 1, "wall_ns": n, "level": "info", "event": f"e{n}", "note": "x"} for n in range(5))
 
     found = lines.find(after=0, level="info", text="E", limit=2)
 
