@@ -38,10 +38,20 @@ def tui(
         list[str] | None,
         typer.Option(
             "--replay",
-            metavar="[SYMBOL=]FILE|SERIES",
-            help="Debug a replay of this tape instead; repeat for several series. The options below are those of "
-            "`pitboss replay`.",
+            metavar="[SYMBOL=]FILE|SERIES|DIR",
+            help="Debug a replay of this tape instead, or of a session of the daemon in this directory; repeat for "
+            "several series. The options below are for it; most are those of `pitboss replay`.",
         ),
+    ] = None,
+    session: Annotated[
+        str | None, typer.Option("--session", metavar="ID", help="Which of a daemon's; the newest unless given.")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--from", metavar="2024-01-31", help="The first bar that is wanted, of the catalogue's."),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--to", metavar="2024-12-31", help="The first one that is not, likewise.")
     ] = None,
     synthetic: SyntheticOption = None,
     strategy: StrategyOption = None,
@@ -62,7 +72,7 @@ def tui(
 
     how = {
         "strategy": strategy, "symbols": symbols, "param": param, "setting": setting, "config": config,
-        "timeframe": timeframe, "series": series, "data_dir": data_dir,
+        "timeframe": timeframe, "series": series, "data_dir": data_dir, "session": session, "from": since, "to": until,
     }  # fmt: skip
     where = {"state_dir": state_dir, "url": url, "token_file": token_file, "certificate": certificate}
     if replay or synthetic:

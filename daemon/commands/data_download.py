@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,7 +11,7 @@ import msgspec
 from config.errors import UserError, nearest
 from config.timeframe import parse_timeframe
 from daemon.commands.data import catalogue_in
-from daemon.commands.inputs import settings_from
+from daemon.commands.inputs import settings_from, time_from
 from daemon.commands.progress import is_watched, progress_bar
 from replay.tape.catalogue import SeriesKey, parse_name
 from replay.tape.columns import time_text
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from daemon.edges.download import DownloadReport
     from replay.tape.catalogue import Catalogue
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OFFERS = {
     "bars": "fetchOHLCV",
     "mark": "fetchMarkOHLCV",
@@ -60,8 +58,8 @@ def download_command(
     period_ns = timeframe_ns if kind == "open_interest" else None
     key = _key(kind, venue, symbol, None if period_ns else timeframe_ns, name)
     settings = settings_from(config, [*(setting or ()), f"exchange.id={venue}"], None, None)
-    since_ns = _time_ns(since, "--since")
-    until_ns = time.time_ns() if until is None else _time_ns(until, "--until")
+    since_ns = time_from(since, "--since")
+    until_ns = time.time_ns() if until is None else time_from(until, "--until")
     if since_ns >= until_ns:
         message = f"--since {since} lies behind --until {until or 'now'}: there is nothing between them"
         raise UserError(message)
@@ -99,16 +97,6 @@ def _key(kind: str, venue: str, symbol: str, timeframe_ns: int | None, name: str
         message = f"{name}: {kind} have no timeframe; leave it out of the name"
         raise UserError(message)
     return SeriesKey(kind, venue, symbol, timeframe_ns)
-
-
-def _time_ns(text: str, option: str) -> int:
-    try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError as error:
-        message = f"{option} {text}: write a date or a time, such as 2024-01-31 or 2024-01-31T08:00"
-        raise UserError(message) from error
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-    return (moment - _EPOCH) // timedelta(microseconds=1) * 1_000
 
 
 async def _download(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
     from config.schema import Settings
     from replay.tape import Tape
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NEVER_NS = 2**63 - 1
 
 
 def settings_from(
@@ -117,3 +121,33 @@ def with_series(tape: Tape, name: str, series: Sequence[str] | None, data_dir: P
 
     opened = open_series(series, [each.symbol for each in tape.series], data_dir)
     return tape.with_external(opened), ", ".join((name, *series))
+
+
+def time_from(text: str, option: str) -> int:
+    """Return the time that an option names, in ns; UTC unless it says otherwise.
+
+    Raises:
+        UserError: it names none.
+    """
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        message = f"{option} {text}: write a date or a time, such as 2024-01-31 or 2024-01-31T08:00"
+        raise UserError(message) from error
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1_000
+
+
+def span_from(since: str | None, until: str | None) -> tuple[int, int] | None:
+    """Return from when, and until before when, ``--from`` and ``--to`` say, in ns; None if neither is given.
+
+    Raises:
+        UserError: one of them is no time, or there is nothing between them.
+    """
+    if since is None and until is None:
+        return None
+    span = 0 if since is None else time_from(since, "--from"), _NEVER_NS if until is None else time_from(until, "--to")
+    if span[0] >= span[1]:
+        message = f"--from {since or '1970-01-01'} lies behind --to {until}: there is nothing between them"
+        raise UserError(message)
+    return span

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from config.errors import UserError
 from daemon.commands.ctl import find_endpoint
+from daemon.commands.inputs import span_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -66,7 +67,7 @@ def debug_command(
     Args:
         tape: files or series of bars.
         synthetic: made-up bars instead.
-        how: further arguments of `replay_server`, by their names.
+        how: further arguments of `replay_server`, by their names; its span is ``from`` and ``to``, as typed.
         where: where a running daemon would be; a replay is nowhere else.
 
     Raises:
@@ -78,7 +79,9 @@ def debug_command(
     if given_words:
         message = f"{given_words[0]} names a running daemon, --replay begins a replay: one of the two"
         raise UserError(message)
-    with replay_server(tape, synthetic, **how) as (url, token):
+    words = dict(how)
+    words["span"] = span_from(words.pop("from", None), words.pop("to", None))
+    with replay_server(tape, synthetic, **words) as (url, token):
         from tui.app import Console
 
         Console(url, token, replays=True).run()

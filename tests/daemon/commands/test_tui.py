@@ -49,3 +49,7 @@ def test_a_replay_is_not_a_running_daemon(tmp_path: Path) -> None:
         debug_command(["bars.csv"], None, {}, {"state_dir": None, "url": URL})
     with pytest.raises(UserError, match="--set is for a replay: say which tape with --replay"):
         tui_command(tmp_path, None, None, None, {"strategy": None, "setting": ["account.cash=1"]})
+    with pytest.raises(UserError, match="--from is for a replay: say which tape with --replay"):
+        tui_command(tmp_path, None, None, None, {"strategy": None, "from": "2024-01-01"})
+    with pytest.raises(UserError, match="--to yesterday: write a date or a time"):
+        debug_command(["bars.csv"], None, {"from": None, "to": "yesterday"}, {})
