@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 import time
 from itertools import takewhile
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 from textual import work
@@ -24,11 +23,11 @@ from textual.containers import Container
 from textual.reactive import reactive
 from textual.widgets import Footer
 
+from config.errors import UserError
 from tui.asking import Asking
-from tui.client import Action, AwayError, DaemonClient, InDoubtError, NoConsoleError, RefusedError, Terms
+from tui.client import AwayError, DaemonClient, NoConsoleError, RefusedError
 from tui.debugging import Debugging, replay_bindings
 from tui.dialogs.help import Help
-from tui.figures import words
 from tui.palette import Palette
 from tui.panels.banner import Away, Banner
 from tui.panels.chart import BARS_ASKED, Chart
@@ -43,6 +42,7 @@ from tui.panels.orders import Orders
 from tui.panels.pages import DEBUG, PAGES, Pages
 from tui.panels.positions import Positions
 from tui.panels.strategies import Strategies
+from tui.sending import Sending
 from tui.status import Status
 from tui.stream import Fill, Told
 from tui.theme import DARK, LIGHT
@@ -55,12 +55,9 @@ if TYPE_CHECKING:
     from tui.client import EquityCurve
     from tui.replay import Replay
 
-Severity = Literal["information", "warning", "error"]
-
 _WIDE_COLUMNS = 110
 _TALL_LINES = 32
 _FILLS_MAX = 500
-_AWAITED_MAX = 64
 _EQUITY_POINTS = 500
 
 
@@ -75,11 +72,15 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     """Longest such pause."""
     follow_s: float = 1.0
     """Between two looks at the log, or at bars that have closed."""
+    quiet_s: float = 10.0
+    """After so long a silence of the stream the daemon is asked whether it is there."""
+    patience_s: float = 1.5
+    """A command that takes longer is spoken of meanwhile."""
     sends_max: int = 3
     """How often one command is sent, under one key, until an answer comes."""
 
 
-class Console(Debugging, Asking, App[None]):
+class Console(Debugging, Asking, Sending, App[None]):
     """The console of one daemon.
 
     Args:
@@ -88,6 +89,7 @@ class Console(Debugging, Asking, App[None]):
         pace: how often to ask.
         connector: makes what requests travel over; plain TCP unless given.
         replays: whether it is known beforehand to be a replay; else that is asked.
+        look_up: tells address and token anew, while there is no answer; may raise UserError.
     """
 
     TITLE = "pitboss"
@@ -109,6 +111,7 @@ class Console(Debugging, Asking, App[None]):
         Binding("c", "cancel_order", show=False),
         Binding("x", "close_position", show=False),
         Binding("a", "restart_actor", show=False),
+        Binding("t", "tighten_limit", show=False),
         Binding("P", "of_strategy('pause')", show=False),
         Binding("R", "of_strategy('resume')", show=False),
         Binding("F", "of_strategy('flatten')", show=False),
@@ -148,6 +151,7 @@ class Console(Debugging, Asking, App[None]):
         pace: Pace | None = None,
         connector: Callable[[], aiohttp.BaseConnector] | None = None,
         replays: bool = False,
+        look_up: Callable[[], tuple[str, str]] | None = None,
     ) -> None:
         super().__init__()
         self.replays = replays
@@ -158,8 +162,14 @@ class Console(Debugging, Asking, App[None]):
         self.theme = DARK.name
         self.client = DaemonClient(url, token, connector)
         self._pace = pace or Pace()
+        self._look_up = look_up
         self._wake = asyncio.Event()
         """Set to ask for the status at once."""
+        self._unheard = asyncio.Event()
+        """Set while there is no stream."""
+        self._unheard.set()
+        self._found = asyncio.Event()
+        """Set to try the stream at once: the daemon is back."""
         self._turn = asyncio.Event()
         """Set to ask for what the shown page has of history at once."""
         self._chart = Chart(classes="panel on-trades")
@@ -174,6 +184,8 @@ class Console(Debugging, Asking, App[None]):
         self._sealed_session: str | None = None
         self._answered_s: float | None = None
         """Monotonic time of the last answer."""
+        self._epoch = ""
+        """Of the console that numbers the lines of the log."""
 
     def compose(self) -> ComposeResult:
         """Lay out the panels, each bound to what it shows, and marked with the pages it is on."""
@@ -212,47 +224,65 @@ class Console(Debugging, Asking, App[None]):
 
     @work(exclusive=True, group="status")
     async def watch_daemon(self) -> None:
-        """Listen, or ask where there is no stream, until the console closes."""
-        pace = self._pace
-        pause_s = stream_pause_s = pace.retry_s
-        stream_due_s = 0.0
-        async with self.client:
-            while True:
-                if time.monotonic() >= stream_due_s:
-                    heard = await self._listen()
-                    stream_pause_s = pace.retry_s if heard else min(stream_pause_s * 2, pace.retry_s_max)
-                    stream_due_s = time.monotonic() + stream_pause_s
-                try:
-                    status = await self.client.status()
-                except (AwayError, RefusedError) as error:
-                    self._miss(str(error), pause_s)
-                    await self._pause(pause_s)
-                    pause_s = min(pause_s * 2, pace.retry_s_max)
-                else:
-                    self.hear(status)
-                    pause_s = pace.retry_s
-                    await self._pause(pace.poll_s)
+        """Listen to the stream, and ask where it says nothing, until the console closes."""
+        async with self.client, asyncio.TaskGroup() as both:
+            both.create_task(self._listen())
+            both.create_task(self._inquire())
 
-    async def _listen(self) -> bool:
-        """Listen to the stream until it ends; return whether it said anything."""
-        heard = False
-        try:
-            async with contextlib.aclosing(self.client.stream(self._told)) as stream:
-                async for fills in stream:
-                    if not heard:
-                        self.watch_for_replay()
-                    heard = True
-                    self.without = ""
-                    self.take(fills)
-        except (AwayError, NoConsoleError, RefusedError) as error:
-            self.without = str(error)
-        return heard
+    async def _listen(self) -> None:
+        """Listen to the stream, over and over."""
+        pace = self._pace
+        pause_s = pace.retry_s
+        while True:
+            try:
+                async with contextlib.aclosing(self.client.stream(self._told)) as stream:
+                    async for fills in stream:
+                        if self._unheard.is_set():
+                            self.watch_for_replay()
+                        pause_s = pace.retry_s
+                        self._unheard.clear()
+                        self.without = ""
+                        self.take(fills)
+            except (AwayError, NoConsoleError, RefusedError) as error:
+                self.without = str(error)
+            self._unheard.set()
+            await _at_most(pause_s, self._found)
+            pause_s = min(pause_s * 2, pace.retry_s_max)
+
+    async def _inquire(self) -> None:
+        """Ask for the status while there is no stream, and where the stream has been silent for long."""
+        pace = self._pace
+        pause_s = pace.retry_s
+        while True:
+            heard_s = self._answered_s
+            waits = self.away is None
+            if waits and not await _at_most(pace.quiet_s, self._unheard, clear=False) and self._answered_s != heard_s:
+                continue
+            try:
+                status = await self.client.status()
+            except (AwayError, RefusedError) as error:
+                if self._answered_s == heard_s:
+                    self._miss(error, pause_s)
+                    await _at_most(pause_s, self._wake)
+                    pause_s = min(pause_s * 2, pace.retry_s_max)
+            else:
+                if self.away is not None:
+                    self._found.set()
+                if self._unheard.is_set():
+                    self.hear(status)
+                elif self._answered_s == heard_s:
+                    self._answered_s, self.away = time.monotonic(), None
+                pause_s = pace.retry_s
+                await _at_most(pace.poll_s, self._wake)
 
     def take(self, fills: Iterable[Fill]) -> None:
         """Show what the stream has told, and these executions."""
-        status = self._told.status(time.time_ns())
+        status = self._told.status(self.client.now_ns())
         if status is None:
             return
+        if self._told.epoch != self._epoch:
+            self._epoch = self._told.epoch
+            self._log_tail.begin()
         self.hear(status)
         self.note_fills(fills)
         if self._told.missed:
@@ -264,12 +294,13 @@ class Console(Debugging, Asking, App[None]):
         self._answered_s = now_s = time.monotonic()
         before = self.status
         if before is None and status.heard_wall_ns:
-            now_s -= max(0.0, (time.time_ns() - status.heard_wall_ns) / 1e9)
+            now_s -= max(0.0, (self.client.now_ns() - status.heard_wall_ns) / 1e9)
         if before is None or status.last_input.seq != before.last_input.seq:
             self.heard_s = now_s
         if before is not None and before.session != status.session:
             self._executed.clear()
-            self.fills = ()
+            self.fills, self.curve, self._drawn = (), None, ()
+            self._chart.forget()
         self.sealed = status.session == self._sealed_session or any(
             command.action == "stop" and command.outcome == "done" for command in status.commands
         )
@@ -277,11 +308,7 @@ class Console(Debugging, Asking, App[None]):
         self.status = status
         if self.replay is not None and before is not None and before.bars != status.bars:
             self._turn.set()
-        for command in status.commands:
-            if command.outcome != "pending" and command.command_id in self._awaited:
-                said = f"{command.outcome}: {command.note}" if command.note else command.outcome
-                severity: Severity = "information" if command.outcome == "done" else "warning"
-                self._tell(self._awaited.pop(command.command_id), said, severity)
+        self.tell_outcomes(status)
 
     def note_fills(self, fills: Iterable[Fill]) -> None:
         """Show executions, those that are shown already once."""
@@ -318,9 +345,7 @@ class Console(Debugging, Asking, App[None]):
             except (AwayError, NoConsoleError, RefusedError) as error:
                 self._chart.trouble = self._log_tail.empty = f"not known: {error}"
                 self._log_tail.refresh()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._turn.wait(), self._pace.follow_s)
-            self._turn.clear()
+            await _at_most(self._pace.follow_s, self._turn)
 
     async def _follow_bars(self) -> None:
         chart, status = self._chart, self.status
@@ -339,17 +364,17 @@ class Console(Debugging, Asking, App[None]):
         self._turn.set()
         self._inside.set()
 
-    def _miss(self, reason: str, pause_s: float) -> None:
+    def _miss(self, error: Exception, pause_s: float) -> None:
+        """Show that there is no answer, and look whether the daemon is to be found elsewhere, or by another token."""
+        if self._look_up is not None:
+            with contextlib.suppress(UserError):
+                self.client.move(*self._look_up())
         now_s = time.monotonic()
         since_s = now_s if self._answered_s is None else self._answered_s
         if self.away is not None:
             since_s = self.away.since_s
-        self.away = Away(self.client.url, reason, since_s, now_s + pause_s)
-
-    async def _pause(self, pause_s: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), pause_s)
-        self._wake.clear()
+        refused = isinstance(error, RefusedError)
+        self.away = Away(self.client.url, str(error), since_s, now_s + pause_s, refused=refused)
 
     def watch_away(self, away: Away | None) -> None:
         """Dim what is old."""
@@ -358,56 +383,6 @@ class Console(Debugging, Asking, App[None]):
     def look(self) -> None:
         """Ask for the status now instead of at the end of a pause."""
         self._wake.set()
-
-    # --- what is asked of it ------------------------------------------------------------------------
-
-    def send(self, action: Action, terms: Terms | None = None) -> None:
-        """Send a command, unless the same one is still under way."""
-        what = " ".join([action, *(str(term) for term in (terms or {}).values() if term is not True)])
-        if what not in self._under_way:
-            self._under_way.add(what)
-            self._deliver(action, terms, what)
-
-    @work(group="commands")
-    async def _deliver(self, action: Action, terms: Terms | None, what: str) -> None:
-        """Send one command under one key until an answer comes, and say so where none does."""
-        key = secrets.token_hex(16)
-        in_doubt = False
-        try:
-            for attempt_index in range(self._pace.sends_max):
-                if attempt_index:
-                    await asyncio.sleep(self._pace.retry_s)
-                try:
-                    command_id = await self.client.control(action, key, terms)
-                except AwayError as error:
-                    in_doubt = in_doubt or isinstance(error, InDoubtError)
-                    reason = str(error)
-                else:
-                    self._await(command_id, action, what)
-                    return
-            fate = "in doubt: it may or may not have been taken" if in_doubt else "not sent"
-            self._tell(what, f"{fate} ({reason})", "error")
-        except RefusedError as error:
-            self._tell(what, f"refused: {error}", "error")
-        finally:
-            self._under_way.discard(what)
-            self.look()
-
-    def _await(self, command_id: str, action: Action, what: str) -> None:
-        """Tell of a command's outcome once the status has it."""
-        if action == "stop" and self.status is not None:
-            self._sealed_session = self.status.session
-            self.sealed = True
-        self._awaited[command_id] = what
-        if len(self._awaited) > _AWAITED_MAX:
-            del self._awaited[next(iter(self._awaited))]
-        if self.status is not None:
-            self.hear(self.status)
-
-    def _tell(self, what: str, said: str, severity: Severity) -> None:
-        title = words(what[:1].upper() + what[1:])
-        timeout_s = 10 if severity == "error" else 5
-        self.notify(words(said), title=title, severity=severity, timeout=timeout_s, markup=False)
 
     # --- the console itself -------------------------------------------------------------------------
 
@@ -460,3 +435,15 @@ class Console(Debugging, Asking, App[None]):
         screen = self.screen_stack[0]
         screen.remove_class("-zoomed")
         screen.query(".-zoom").remove_class("-zoom")
+
+
+async def _at_most(seconds: float, event: asyncio.Event, *, clear: bool = True) -> bool:
+    """Wait for an event, but no longer; return whether it came."""
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return False
+    finally:
+        if clear:
+            event.clear()
+    return True

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from textual.content import Content
-
 from tui.dialogs.confirm import Confirm
+from tui.dialogs.tighten import Tighten
 from tui.dialogs.typed import Typed
 from tui.figures import counted, money, quantity, words
 from tui.panels.actors import Actors
+from tui.panels.limits import Limits
 from tui.panels.orders import Orders
 from tui.panels.positions import Positions
 from tui.panels.strategies import Strategies
@@ -58,7 +58,7 @@ class Asking:
             f"Cancels every order of ours and closes every position{held} at the market. "
             "Trading then stays paused until you resume it."
         )
-        self._ask(Typed("Flatten the account?", Content(text), "flatten"), "flatten")
+        self._ask(Typed("Flatten the account?", text, "flatten"), "flatten")
 
     def action_stop(self) -> None:
         """Send a stop, once confirmed."""
@@ -68,7 +68,7 @@ class Asking:
         if status is not None and status.positions:
             held = f" What is open stays as it is: {counted(len(status.positions), 'position')}."
         text = f"Ends the daemon and seals {session}; it cannot be continued.{held}"
-        self._ask(Confirm("Stop the daemon?", Content(text), "Stop"), "stop")
+        self._ask(Confirm("Stop the daemon?", text, "Stop"), "stop")
 
     def action_cancel_order(self) -> None:
         """Cancel the order that is chosen, once confirmed."""
@@ -81,7 +81,7 @@ class Asking:
         """Ask whether an order shall be cancelled."""
         what = words(f"{order.side} {quantity(order.quantity)} {order.symbol} of {order.strategy}, {order.order_id}")
         guard = " It may only reduce: the position it guards stays without it." if order.reduce_only else ""
-        question = Confirm("Cancel this order?", Content(f"{what}.{guard}"), "Cancel it")
+        question = Confirm("Cancel this order?", f"{what}.{guard}", "Cancel it")
         self._ask(question, "cancel", {"order_id": order.order_id})
 
     def action_close_position(self) -> None:
@@ -97,7 +97,7 @@ class Asking:
         profit = "" if held.unrealized_pnl is None else f", {money(held.unrealized_pnl, signed=True)}"
         text = f"Cancels what works in its book and closes {what}{profit}, at the market. Its strategy trades on."
         terms: Terms = {"strategy": held.strategy, "symbol": held.symbol}
-        self._ask(Confirm("Close this position?", Content(text), "Close it"), "close", terms)
+        self._ask(Confirm("Close this position?", text, "Close it"), "close", terms)
 
     def action_restart_actor(self) -> None:
         """Restart the actor that is chosen, once confirmed."""
@@ -114,10 +114,28 @@ class Asking:
         )
         terms: Terms = {"actor": actor.name}
         self._ask(
-            Confirm("Restart this actor?", Content(text), "Restart"),
+            Confirm("Restart this actor?", text, "Restart"),
             "restart",
             terms | ({"anew": True} if anew else {}),
         )
+
+    def action_tighten_limit(self) -> None:
+        """Tighten the limit that is chosen, once its new value is typed."""
+        limit = self._choice(Limits, "strategies", "a limit")
+        if limit:
+            self.ask_tighten(limit)
+
+    def ask_tighten(self, limit: str = "") -> None:
+        """Ask to what a limit shall be tightened, and which one where none is named."""
+
+        def answered(answer: tuple[str, str] | None) -> None:
+            if answer is not None:
+                self.send("tighten", {"limit": answer[0], "value": answer[1]})
+
+        status: Status | None = self.status
+        known = () if status is None else status.risk.limits
+        now = next((value for name, _, value in (known.partition("=") for known in known) if name == limit), "")
+        self.push_screen(Tighten(words(limit), words(now)), answered)
 
     def action_of_strategy(self, action: Action) -> None:
         """Pause, resume or flatten the strategy that is chosen; the last once the word is typed."""
@@ -136,7 +154,7 @@ class Asking:
             f"Cancels every order of {words(strategy)} and closes its positions ({counted(held, 'position')}) at the "
             "market. It then stays paused until you resume it."
         )
-        self._ask(Typed("Flatten this strategy?", Content(text), "flatten"), "flatten", terms)
+        self._ask(Typed("Flatten this strategy?", text, "flatten"), "flatten", terms)
 
     def _ask(self, question: Screen[bool], action: Action, terms: Terms | None = None) -> None:
         def answered(yes: bool | None) -> None:  # noqa: FBT001 - Textual passes it by position

@@ -6,7 +6,9 @@ Given is the address of its control endpoint, or of its console; the one is foun
 from __future__ import annotations
 
 import os
+import time
 from decimal import Decimal
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 from urllib.parse import quote
@@ -22,17 +24,22 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
     from types import TracebackType
 
-Action = Literal["pause", "resume", "flatten", "stop", "close", "cancel", "restart"]
+Action = Literal["pause", "resume", "flatten", "stop", "tighten", "close", "cancel", "restart"]
 Terms = dict[str, str | bool]
-"""What a command is about: ``strategy``, ``symbol``, ``order_id``, ``actor``, ``anew``."""
+"""What a command is about: ``strategy``, ``symbol``, ``limit``, ``value``, ``order_id``, ``actor``, ``anew``."""
 Answer = TypeVar("Answer")
 
 _CONNECT_S = 2.0
 _ANSWER_S = 10.0
 """The daemon itself waits up to five seconds for its disk before it answers."""
-_HEARTBEAT_S = 10.0
+_HEARTBEAT_S = 5.0
+"""A connection whose other end has gone without a word is noticed after half as much again."""
+_CLOCKS_AGREE_S = 2.0
+"""HTTP tells the time in whole seconds; what differs by less is no difference."""
 _MESSAGE_BYTES_MAX = 64 * 1024 * 1024
 _REDIRECTS = range(300, 400)
+_REFUSALS = (HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.SERVICE_UNAVAILABLE)
+"""What is no failure among the answers from 500 on."""
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -136,17 +143,19 @@ class DaemonClient:
 
     def __init__(self, url: str, token: str, connector: Callable[[], aiohttp.BaseConnector] | None = None) -> None:
         self.url = url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {token}"}
+        self._token = token
         self._connector = connector
         self._http: aiohttp.ClientSession | None = None
         self._decode_status = msgspec.json.Decoder(Status).decode
         self._console = ""
         """Where the console is, once it was found."""
+        self._ahead_s = 0.0
+        """How far the daemon's clock is ahead of ours."""
 
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(total=_ANSWER_S, sock_connect=_CONNECT_S)
         connector = None if self._connector is None else self._connector()
-        self._http = aiohttp.ClientSession(headers=self._headers, timeout=timeout, connector=connector)
+        self._http = aiohttp.ClientSession(timeout=timeout, connector=connector)
         return self
 
     async def __aexit__(
@@ -154,6 +163,27 @@ class DaemonClient:
     ) -> None:
         assert self._http is not None
         await self._http.close()
+
+    def move(self, url: str, token: str) -> None:
+        """Speak to this address, with this token, from now on."""
+        if (url.rstrip("/"), token) != (self.url, self._token):
+            self.url, self._token, self._console = url.rstrip("/"), token, ""
+
+    def now_ns(self) -> int:
+        """Return the time by the daemon's clock."""
+        return time.time_ns() + int(self._ahead_s * 1e9)
+
+    @property
+    def _authorization(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._token}"}
+
+    def _note_clock(self, headers: Mapping[str, str]) -> None:
+        """Compare clocks: an answer says when it was given."""
+        try:
+            ahead_s = parsedate_to_datetime(headers.get("Date", "")).timestamp() + 0.5 - time.time()
+        except (ValueError, OverflowError):
+            return
+        self._ahead_s = ahead_s if abs(ahead_s) > _CLOCKS_AGREE_S else 0.0
 
     # --- what is now --------------------------------------------------------------------------------
 
@@ -185,6 +215,7 @@ class DaemonClient:
             async with self._http.ws_connect(
                 f"{console}/api/stream",
                 params={"epoch": told.epoch, "since": told.seq} if told.epoch else {},
+                headers=self._authorization,
                 heartbeat=_HEARTBEAT_S,
                 max_msg_size=_MESSAGE_BYTES_MAX,
             ) as socket:
@@ -194,7 +225,7 @@ class DaemonClient:
                 raise AwayError(_ending(socket))
         except aiohttp.WSServerHandshakeError as error:
             self._console = ""
-            if error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            if error.status == HTTPStatus.UNAUTHORIZED:
                 message = "the stream refuses the token"
                 raise RefusedError(message) from error
             message = f"the console answers {error.status}"
@@ -216,7 +247,8 @@ class DaemonClient:
             return self._console
         assert self._http is not None, "the client is used outside its context"
         try:
-            async with self._http.get(f"{self.url}/", allow_redirects=False) as response:
+            async with self._http.get(f"{self.url}/", allow_redirects=False, headers=self._authorization) as response:
+                self._note_clock(response.headers)
                 to = response.headers.get("Location", "") if response.status in _REDIRECTS else ""
                 if to.startswith(("http://", "https://")):
                     self._console = to.rstrip("/")
@@ -323,16 +355,22 @@ class DaemonClient:
         params: Mapping[str, str | int] | None = None,
     ) -> bytes:
         assert self._http is not None, "the client is used outside its context"
-        headers = {"Content-Type": "application/json", **(headers or {})}
+        headers = {"Content-Type": "application/json", **self._authorization, **(headers or {})}
         try:
             async with self._http.request(method, url, data=body, headers=headers, params=params) as response:
+                self._note_clock(response.headers)
                 answer = await response.read()
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise AwayError(_reason(error)) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise InDoubtError(_reason(error)) from error
+        if response.status == HTTPStatus.UNAUTHORIZED:
+            message = "it does not know our token"
+            raise RefusedError(message, response.status)
         if response.status >= HTTPStatus.BAD_REQUEST:
-            raise RefusedError(_refusal(answer) or f"{response.status} {response.reason}", response.status)
+            refusal = _refusal(answer) or f"{response.status} {response.reason}"
+            failed = response.status >= HTTPStatus.INTERNAL_SERVER_ERROR and response.status not in _REFUSALS
+            raise InDoubtError(refusal) if failed else RefusedError(refusal, response.status)
         return answer
 
 

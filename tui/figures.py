@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 
 NOTHING = "–"  # noqa: RUF001 - a dash, not a minus
 """Stands where there is no value."""
 
 _CENT = Decimal("0.01")
+_DIGITS_MAX = 18
+"""Of a number before or after its point; those of another size are written with an exponent."""
+_EXACT = Context(prec=2 * _DIGITS_MAX)
 _MINUTE_S = 60
 _HOUR_S = 3_600
 _DAY_S = 86_400
+_SECONDS_MAX = 1e10
 _LARGE_PRICE = 100.0
 
 
@@ -24,22 +28,38 @@ def money(amount: Decimal | None, *, signed: bool = False) -> str:
     """
     if amount is None:
         return NOTHING
-    rounded = amount.quantize(_CENT, ROUND_HALF_UP) or Decimal("0.00")
+    if _is_huge(amount):
+        return _short(amount)
+    rounded = amount.quantize(_CENT, ROUND_HALF_UP, _EXACT) or Decimal("0.00")
     return f"{rounded:+,.2f}" if signed and rounded else f"{rounded:,.2f}"
 
 
 def quantity(amount: Decimal) -> str:
     """Write base units with exactly the decimals they have."""
-    return f"{amount:,f}"
+    tiny = amount and amount.adjusted() <= -_DIGITS_MAX
+    return _short(amount) if _is_huge(amount) or tiny else f"{amount:,f}"
 
 
 def price(value: Decimal | float | None) -> str:
     """Write a price with as many decimals as its size calls for."""
     if value is None:
         return NOTHING
+    if _is_huge(value):
+        return _short(value)
     size = abs(float(value))
     decimals = 2 if size >= _LARGE_PRICE else 4 if size >= 1 else 8
     return f"{value:,.{decimals}f}"
+
+
+def _is_huge(value: Decimal | float) -> bool:
+    """Return whether a number is none, or has more digits than a line has room for."""
+    exact = Decimal(value)
+    return not exact.is_finite() or (bool(exact) and exact.adjusted() >= _DIGITS_MAX)
+
+
+def _short(value: Decimal | float) -> str:
+    exact = Decimal(value)
+    return "not a number" if exact.is_nan() else f"{value:.3e}" if exact.is_finite() else "∞" if value > 0 else "-∞"
 
 
 def count(number: int) -> str:
@@ -54,7 +74,9 @@ def counted(number: int, noun: str) -> str:
 
 def duration(seconds: float) -> str:
     """Write a length of time in its two largest units."""
-    whole = max(0, int(seconds))
+    if not seconds < _SECONDS_MAX:
+        return NOTHING
+    whole = max(0, int(seconds)) if seconds > 0 else 0
     if whole < _MINUTE_S:
         return f"{whole} s"
     if whole < _HOUR_S:
@@ -66,12 +88,19 @@ def duration(seconds: float) -> str:
 
 def moment(ts_ns: int) -> str:
     """Write a time of the core as date and time in UTC."""
-    return f"{datetime.fromtimestamp(ts_ns // 1_000_000_000, UTC):%Y-%m-%d %H:%M:%S}"
+    return _time(ts_ns, "%Y-%m-%d %H:%M:%S")
 
 
 def time_of_day(ts_ns: int) -> str:
     """Write a time of the core as the time in UTC alone."""
-    return f"{datetime.fromtimestamp(ts_ns // 1_000_000_000, UTC):%H:%M:%S}"
+    return _time(ts_ns, "%H:%M:%S")
+
+
+def _time(ts_ns: int, form: str) -> str:
+    try:
+        return f"{datetime.fromtimestamp(ts_ns // 1_000_000_000, UTC):{form}}"
+    except (ValueError, OverflowError, OSError):
+        return NOTHING
 
 
 def words(text: str) -> str:

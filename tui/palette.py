@@ -6,6 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
+from textual.markup import escape
 
 from tui.asking import OF_STRATEGY
 from tui.debugging import KEY_NAMES, REPLAY_KEYS
@@ -39,7 +41,10 @@ class Palette(Provider):
         for name, help_text, act in (*self._always(), *self._of_rows()):
             score = matcher.match(name)
             if score > 0:
-                yield Hit(score, matcher.highlight(name), act, help=help_text)
+                shown = Content(name)
+                for offset in matcher.fuzzy_search.match(query, name)[1]:
+                    shown = shown.stylize(matcher.match_style, offset, offset + 1)
+                yield Hit(score, shown, act, text=name, help=escape(help_text))
 
     def _always(self) -> Iterator[Entry]:
         console = self._console
@@ -47,6 +52,7 @@ class Palette(Provider):
         yield "Resume trading", "also after a halt", console.action_resume
         yield "Flatten the account", "cancel every order, close every position, pause", console.action_flatten
         yield "Stop the daemon", "and seal its session", console.action_stop
+        yield "Tighten a limit", "by its name and its new value", console.ask_tighten
         if console.replay is not None:
             for key, deed, _, name in REPLAY_KEYS:
                 if name:
@@ -75,6 +81,9 @@ class Palette(Provider):
         for order in status.orders:
             name = words(f"Cancel order {order.order_id} {order.side} {order.symbol}")
             yield name, words(order.strategy), partial(console.ask_cancel, order)
+        for limit in status.risk.limits:
+            name, _, value = limit.partition("=")
+            yield words(f"Tighten limit {name}"), words(f"is {value}"), partial(console.ask_tighten, name)
         for actor in status.actors:
             if actor.name.startswith("strategy."):
                 for anew in (False, True):

@@ -99,8 +99,8 @@ class LimitUse(msgspec.Struct, frozen=True):
     """How much of a limit is used."""
 
     limit: str
-    used: float
-    most: float
+    used: float | None
+    most: float | None
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -118,6 +118,8 @@ class Rule(msgspec.Struct, frozen=True):
 class Risk(msgspec.Struct, frozen=True):
     """The limits in force, and what their rules have done."""
 
+    limits: tuple[str, ...] = ()
+    """As ``name=value``."""
     tightened: tuple[str, ...] = ()
     uses: tuple[LimitUse, ...] = ()
     rules: tuple[Rule, ...] = ()

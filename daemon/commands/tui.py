@@ -42,21 +42,32 @@ def tui_command(
     if given_words:
         message = f"{given_words[0]} is for a replay: say which tape with --replay"
         raise UserError(message)
-    if url is None:
-        endpoint, token = find_endpoint(state_dir)
-        reachable = endpoint.url if endpoint.url.startswith("http") else endpoint.console
-        if not reachable:
+    if url is not None:
+        _check(url)
+
+    def look_up() -> tuple[str, str]:
+        there, token, _ = _find(state_dir, url, token_file)
+        return there, token
+
+    address, token, of_daemon = _find(state_dir, url, token_file)
+    Console(address, token, connector=_connector(certificate or of_daemon), look_up=look_up).run()
+
+
+def _find(state_dir: Path | None, url: str | None, token_file: Path | None) -> tuple[str, str, Path | None]:
+    """Return address, token and certificate as they are now: all of them may be others after a restart."""
+    token, certificate = "" if token_file is None else _read(token_file), ""
+    if url is None or not token:
+        endpoint, its_token = find_endpoint(state_dir)
+        token = token or its_token
+        if url is None:
+            url, certificate = (
+                endpoint.url if endpoint.url.startswith("http") else endpoint.console,
+                endpoint.certificate,
+            )
+        if not url:
             message = f"the daemon listens at {endpoint.url} alone; the console needs http.tcp, or console.enabled"
             raise UserError(message)
-        url, given = reachable, certificate or (Path(endpoint.certificate) if endpoint.certificate else None)
-    else:
-        _check(url)
-        token, given = "", certificate
-    if token_file is not None:
-        token = _read(token_file)
-    elif not token:
-        _, token = find_endpoint(state_dir)
-    Console(url, token, connector=_connector(given)).run()
+    return url, token, Path(certificate) if certificate else None
 
 
 def debug_command(

@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from email.utils import formatdate
 from typing import Any
 
 import pytest
@@ -267,11 +268,20 @@ class FakeDaemon:
         """(action, idempotency key) of every control request, repeats included."""
         self.refusal: str | None = None
         """When set, every request is refused with it."""
+        self.refusal_status = 503
         self.hang_ups = 0
         """So many control requests are taken, and their connection cut instead of answered."""
+        self.token = TOKEN
+        self.ahead_s = 0.0
+        """How far its clock is ahead."""
         self.answering = asyncio.Event()
         """While it is clear, control requests are taken and their answers held back."""
-        self.answering.set()
+        self.awake = asyncio.Event()
+        """While it is clear, what asks for the status waits."""
+        self.shaking_hands = asyncio.Event()
+        """While it is clear, who asks for the stream waits."""
+        for event in (self.answering, self.awake, self.shaking_hands):
+            event.set()
         self.garbage: bytes | None = None
         """When set, it is what a status request gets."""
         self.asked_s: list[float] = []
@@ -289,6 +299,7 @@ class FakeDaemon:
     async def appear(self) -> None:
         """Listen: on a free port the first time, on the same one after."""
         app = web.Application()
+        app.on_response_prepare.append(self._on_prepare)
         app.router.add_get("/api/live/status", self._on_status)
         app.router.add_post("/api/live/control", self._on_control)
         app.router.add_get("/", self._on_root)
@@ -308,8 +319,12 @@ class FakeDaemon:
             await self._runner.cleanup()
             self._runner = None
 
+    async def _on_prepare(self, _: web.Request, response: web.StreamResponse) -> None:
+        response.headers["Date"] = formatdate(time.time() + self.ahead_s, usegmt=True)
+
     async def _on_status(self, request: web.Request) -> web.Response:
         self.asked_s.append(time.monotonic())
+        await self.awake.wait()
         return self._refused(request) or web.Response(
             body=json.dumps(self.status).encode() if self.garbage is None else self.garbage,
             content_type="application/json",
@@ -369,8 +384,11 @@ class FakeDaemon:
         return await self.replay(request)
 
     async def _on_stream(self, request: web.Request) -> web.WebSocketResponse:
+        await self.shaking_hands.wait()
         if not self.streaming:
             raise web.HTTPNotFound
+        if request.headers.get("Authorization") != f"Bearer {self.token}":
+            raise web.HTTPUnauthorized
         self.resumed.append((request.query.get("epoch", ""), request.query.get("since", "")))
         socket = web.WebSocketResponse()
         await socket.prepare(request)
@@ -390,8 +408,8 @@ class FakeDaemon:
         status = self.status
         summary = {name: status[name] for name in SUMMARY} | {
             "seq": status["last_input"]["seq"],
-            "heard_wall_ns": 0,
-            "started_wall_ns": time.time_ns() - 4_325_250_000_000,
+            "heard_wall_ns": time.time_ns() + int(self.ahead_s * 1e9),
+            "started_wall_ns": time.time_ns() + int((self.ahead_s - 4_325.25) * 1e9),
         }
         rows = {name: {key(row): row for row in status[name]} for name, key in KEY_OF.items()}
         symbols = {
@@ -432,10 +450,10 @@ class FakeDaemon:
         self.sockets.clear()
 
     def _refused(self, request: web.Request) -> web.Response | None:
-        if request.headers.get("Authorization") != f"Bearer {TOKEN}":
+        if request.headers.get("Authorization") != f"Bearer {self.token}":
             return web.json_response({"error": "send the token as 'Authorization: Bearer TOKEN'"}, status=401)
         if self.refusal is not None:
-            return web.json_response({"error": self.refusal}, status=503)
+            return web.json_response({"error": self.refusal}, status=self.refusal_status)
         return None
 
 
@@ -469,10 +487,14 @@ def opened(daemon: FakeDaemon) -> Callable[..., AbstractAsyncContextManager[Pilo
 
     @asynccontextmanager
     async def open_console(
-        size: tuple[int, int] = (80, 24), token: str = TOKEN, *, wait: bool = True
+        size: tuple[int, int] = (80, 24),
+        *,
+        wait: bool = True,
+        look_up: Callable[[], tuple[str, str]] | None = None,
+        **paces: Any,
     ) -> AsyncIterator[Pilot[None]]:
-        pace = Pace(poll_s=3_600, retry_s=0.02, retry_s_max=0.05, follow_s=0.02)
-        console = Console(daemon.url, token, pace=pace)
+        pace = Pace(**({"poll_s": 3_600, "retry_s": 0.02, "retry_s_max": 0.05, "follow_s": 0.02} | paces))
+        console = Console(daemon.url, TOKEN, pace=pace, look_up=look_up)
         async with console.run_test(size=size, notifications=True) as pilot:
             deadline_s = time.monotonic() + DEADLINE_S
             while wait and console.status is None:

@@ -47,7 +47,7 @@ async def test_a_refusal_says_why_in_the_daemons_words(daemon: Any) -> None:
 
 async def test_a_wrong_token_is_refused(daemon: Any) -> None:
     async with DaemonClient(daemon.url, "another") as client:
-        with pytest.raises(RefusedError, match="send the token"):
+        with pytest.raises(RefusedError, match="does not know our token"):
             await client.status()
 
 

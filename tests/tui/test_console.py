@@ -390,7 +390,7 @@ async def test_zoom_gives_the_focused_panel_the_whole_body_and_back(opened: Any,
             panel.focus()
             await pilot.press("z")
             assert panel.region.size == (120, 36)
-            assert panel.choice == ("pb7f3k0001" if kind is Orders else "")
+            assert panel.choice == ("pb7f3k0001" if kind is Orders else "max_position")
             assert not pilot.app.query_one(Actors).display
             strike(pilot, back)
             await until(pilot, lambda panel=panel, before=before: panel.region == before)

@@ -46,6 +46,25 @@ def test_a_price_has_the_decimals_its_size_calls_for(value: Decimal | float | No
 
 
 @pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        ("1E+30", "1.000e+30"),
+        ("-123456789012345678901", "-1.235e+20"),
+        ("NaN", "not a number"),
+        ("Infinity", "∞"),
+        ("-Infinity", "-∞"),
+    ],
+)
+def test_a_number_beyond_all_reason_still_has_room_on_a_line(number: str, text: str) -> None:
+    amount = Decimal(number)
+    assert money(amount) == quantity(amount) == price(amount) == price(float(number)) == text
+    assert money(Decimal("1E-400")) == "0.00"
+    assert (quantity(Decimal("1E-40")), price(1e-300)) == ("1.000e-40", "0.00000000")
+    assert (quantity(Decimal("0E+40")), price(0.0), price(-0.0)) == ("0", "0.00000000", "-0.00000000")
+    assert (duration(float("nan")), duration(1e300), moment(10**30), time_of_day(-(10**30))) == ("–", "–", "–", "–")  # noqa: RUF001
+
+
+@pytest.mark.parametrize(
     ("seconds", "text"),
     [
         (-1.0, "0 s"),

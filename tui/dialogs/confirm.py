@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
-from textual.widgets import Button, Label, Static
+from textual.containers import Horizontal
+from textual.widgets import Button
+
+from tui.dialogs.question import Question
 
 if TYPE_CHECKING:
-    from textual.content import Content
+    from textual.app import ComposeResult
 
 
-class Confirm(ModalScreen[bool]):
+class Confirm(Question[bool]):
     """A question with two answers; the safe one has the focus.
 
     Args:
@@ -23,25 +23,15 @@ class Confirm(ModalScreen[bool]):
         yes: the words on the button that does it.
     """
 
+    AUTO_FOCUS = "#no"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "Yes"),
-        Binding("n,escape", "answer(False)", "No"),
+        Binding("n", "answer(False)", "No"),
         Binding("left,up", "app.focus_previous", show=False),
         Binding("right,down", "app.focus_next", show=False),
     ]
     DEFAULT_CSS = """
     Confirm {
-        align: center middle;
-        & > Vertical {
-            width: 60;
-            max-width: 95%;
-            height: auto;
-            padding: 1 2;
-            background: $panel;
-            border: round $rule-focus;
-        }
-        & #question { text-style: bold; margin-bottom: 1; }
-        & #consequences { color: $foreground; margin-bottom: 1; }
         & Horizontal { height: auto; align-horizontal: right; }
         & Button {
             margin-left: 2;
@@ -53,24 +43,15 @@ class Confirm(ModalScreen[bool]):
     }
     """
 
-    def __init__(self, question: str, consequences: Content, yes: str) -> None:
-        super().__init__()
-        self._question = question
-        self._consequences = consequences
+    def __init__(self, question: str, consequences: str, yes: str) -> None:
+        super().__init__(question, consequences)
         self._yes = yes
 
-    def compose(self) -> ComposeResult:
-        """Lay out question and answers."""
-        with Vertical():
-            yield Label(self._question, id="question", markup=False)
-            yield Static(self._consequences, id="consequences")
-            with Horizontal():
-                yield Button("No (n)", id="no", compact=True)
-                yield Button(f"{self._yes} (y)", id="yes", compact=True)
-
-    def on_mount(self) -> None:
-        """Put the focus where it does no harm."""
-        self.query_one("#no", Button).focus()
+    def answers(self) -> ComposeResult:
+        """Lay out the two buttons."""
+        with Horizontal():
+            yield Button("No (n)", id="no", compact=True)
+            yield Button(f"{self._yes} (y)", id="yes", compact=True)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Take the answer of a button."""

@@ -17,7 +17,7 @@ KEYS = (
     ("f", "flatten: cancel every order, close every position, pause"),
     ("P R F", "the same for the chosen strategy"),
     ("c x", "cancel the chosen order, close the chosen position"),
-    ("a", "restart the chosen actor that was given up"),
+    ("a t", "restart the chosen actor; tighten the chosen limit"),
     ("s", "stop the daemon and seal its session"),
     ("1-5", "pages; tab moves between panels, arrows choose a row"),
     ("n + -", "chart: next symbol, longer or shorter bars; ← → in time"),

@@ -29,6 +29,8 @@ class Away(msgspec.Struct, frozen=True):
     """Monotonic time of the last answer; of the first request without one if there never was any."""
     retry_s: float
     """Monotonic time of the next attempt."""
+    refused: bool = False
+    """Whether somebody is there and says no."""
 
 
 class Banner(Widget):
@@ -47,7 +49,7 @@ class Banner(Widget):
     }
     """
 
-    status: reactive[Status | None] = reactive(None)
+    status: reactive[Status | None] = reactive(None, repaint=False)
     """What the daemon said last."""
     away: reactive[Away | None] = reactive(None)
     """Set while the daemon does not answer."""
@@ -106,13 +108,15 @@ class Banner(Widget):
         wait_s, gone_s = away.retry_s - now_s, now_s - away.since_s
         again = f"trying again in {duration(wait_s)}" if wait_s >= 1 else "trying again"
         if self.status is None:
-            return "away", f"No daemon at {away.url}: {words(away.reason)}; {again}"
+            who = f"The daemon at {away.url} says" if away.refused else f"No daemon at {away.url}"
+            return "away", f"{who}: {words(away.reason)}; {again}"
         if self.sealed:
             return "ended", f"The daemon has stopped; session {words(self.status.session)} is sealed"
         if self.status.state == "stopping":
             return "ended", f"The daemon has stopped; session {words(self.status.session)} stays open"
         since = time_of_day(time.time_ns() - int(gone_s * 1e9))
-        return "away", f"Daemon away, data of {since} UTC, {duration(gone_s)} old: {words(away.reason)}; {again}"
+        what = "Daemon refuses" if away.refused else "Daemon away"
+        return "away", f"{what}, data of {since} UTC, {duration(gone_s)} old: {words(away.reason)}; {again}"
 
 
 def _condition(status: Status) -> tuple[Tone, str]:

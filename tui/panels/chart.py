@@ -72,7 +72,7 @@ class Chart(Widget, can_focus=True):
     Chart { padding: 0 1; }
     """
 
-    status: reactive[Status | None] = reactive(None)
+    status: reactive[Status | None] = reactive(None, repaint=False)
     """What the daemon said last."""
     fills: reactive[tuple[Fill, ...]] = reactive(())
     """Executions, the newest first."""
@@ -115,6 +115,12 @@ class Chart(Widget, can_focus=True):
             told = f" {price(last)} [{colour}]{change:+.2%}[/] [$muted]over {len(bars.rows)} bars[/]"
         symbol = words(bars.symbol).replace("[", "(")
         self.border_title = f"{symbol} {words(bars.timeframe)}{told}"
+
+    def forget(self) -> None:
+        """Show nothing: another session has begun."""
+        self.bars, self.symbol, self.behind = None, "", 0
+        self.border_title = self.HEADING
+        self.post_message(Asked())
 
     def action_next_symbol(self) -> None:
         """Go on to the next symbol."""

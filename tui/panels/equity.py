@@ -53,7 +53,7 @@ class Equity(Widget):
 
     def watch_status(self, status: Status | None) -> None:
         """Remember the equity of a new status."""
-        if status is None:
+        if status is None or not status.equity.is_finite():
             return
         ts_ns = status.clock.ts_ns
         if status.session != self._session or (self.points and ts_ns < self.points[-1][0]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
@@ -29,7 +30,7 @@ class Figure(Widget):
     }
     """
 
-    value: reactive[str] = reactive("", layout=True)
+    value: reactive[str] = reactive("")
     """What is shown."""
     tone: reactive[Tone] = reactive[Tone]("plain")
     """What its colour says."""
@@ -43,6 +44,11 @@ class Figure(Widget):
         if not self._label:
             return Content(self.value)
         return Content.assemble((f"{self._label} ", "$muted"), self.value)
+
+    def watch_value(self, old: str, new: str) -> None:
+        """Ask for other room only where it takes another: a layout draws the whole screen anew."""
+        if cell_len(old) != cell_len(new):
+            self.refresh(layout=True)
 
     def watch_tone(self, old: Tone, new: Tone) -> None:
         """Wear the tone as a class."""

@@ -37,9 +37,9 @@ class Header(Vertical):
     }
     """
 
-    status: reactive[Status | None] = reactive(None)
+    status: reactive[Status | None] = reactive(None, repaint=False)
     """What the daemon said last."""
-    heard_s: reactive[float | None] = reactive(None)
+    heard_s: reactive[float | None] = reactive(None, repaint=False)
     """Monotonic time of the newest input."""
 
     def compose(self) -> ComposeResult:

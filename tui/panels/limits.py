@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from tui.figures import count
+from textual.binding import Binding, BindingType
+
+from tui.figures import NOTHING, count
 from tui.panels.table import Cell, Column, Row, Table
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ _EIGHTHS = "▏▎▍▌▋▊▉█"
 _REST = "·"
 _NEAR = 0.75
 _CENTS_FROM = 1_000.0
+_EXPONENT_FROM = 1e15
+_SHARE_MAX = 99.99
 
 
 class Limits(Table):
@@ -24,6 +28,7 @@ class Limits(Table):
 
     HEADING = "Risk"
     EMPTY = "no limit is set"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("t", "app.tighten_limit", "Tighten")]
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("limit", elides_to=12),
         Column("used"),
@@ -54,14 +59,15 @@ class Limits(Table):
 
 def bar(share: float, width: int) -> str:
     """Draw a share of a whole in eighths of a character; anything above nothing shows."""
-    eighths = min(width * 8, max(1 if share > 0 else 0, round(share * width * 8)))
+    eighths = max(1 if share > 0 else 0, round(min(max(share, 0.0), 1.0) * width * 8))
     whole, rest = divmod(eighths, 8)
     drawn = "█" * whole + (_EIGHTHS[rest - 1] if rest else "")
     return drawn + _REST * (width - len(drawn))
 
 
 def _share(use: LimitUse) -> float:
-    return use.used / use.most if use.most > 0 else float(use.used > 0)
+    used, most = use.used or 0.0, use.most or 0.0
+    return used / most if most > 0 else float(used > 0)
 
 
 def _use_row(use: LimitUse, rule: Rule | None, status: Status) -> Row:
@@ -71,13 +77,14 @@ def _use_row(use: LimitUse, rule: Rule | None, status: Status) -> Row:
         (
             Cell(use.limit, "warn" if use.limit in status.risk.tightened else "plain"),
             Cell(bar(share, BAR_WIDTH), tone if share > 0 else "muted"),
-            Cell(f"{share:.0%}", tone if share >= _NEAR else "plain"),
+            Cell(f"{share:.0%}" if share < _SHARE_MAX else f"> {_SHARE_MAX:.0%}", tone if share >= _NEAR else "plain"),
             Cell(_amount(use.used)),
             Cell(_amount(use.most)),
             *_done(rule),
         ),
         remark="" if rule is None else rule.last_reason,
         tone="muted",
+        key=use.limit,
     )
 
 
@@ -93,6 +100,7 @@ def _rule_row(rule: Rule, status: Status) -> Row:
         ),
         remark=rule.last_reason,
         tone="muted",
+        key=rule.rule,
     )
 
 
@@ -106,6 +114,8 @@ def _done(rule: Rule | None) -> tuple[Cell, Cell, Cell]:
     )
 
 
-def _amount(value: float) -> str:
+def _amount(value: float | None) -> str:
     """Write an amount of whatever unit: short, and with the decimals its size calls for."""
-    return f"{value:,.0f}" if abs(value) >= _CENTS_FROM else f"{value:,.4g}"
+    if value is None:
+        return NOTHING
+    return f"{value:,.0f}" if _EXPONENT_FROM > abs(value) >= _CENTS_FROM else f"{value:,.4g}"

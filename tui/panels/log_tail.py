@@ -58,7 +58,7 @@ class LogTail(Table):
     def take(self, logs: Logs) -> None:
         """Add lines; where numbers begin anew another console speaks."""
         if logs.next < self.after:
-            self._begin()
+            self.begin()
             return
         self.after = logs.next
         if not logs.rows:
@@ -82,7 +82,7 @@ class LogTail(Table):
     def action_level(self) -> None:
         """Show lines from the next level on."""
         self.level = LEVELS[(LEVELS.index(self.level) + 1) % len(LEVELS)]
-        self._begin()
+        self.begin()
 
     def action_filter(self) -> None:
         """Ask for the words that lines shall have."""
@@ -90,11 +90,12 @@ class LogTail(Table):
         def answered(text: str | None) -> None:
             if text is not None:
                 self.text = text
-                self._begin()
+                self.begin()
 
         self.app.push_screen(Filter("Only lines of the log with", self.text), answered)
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Ask anew for all there is."""
         self._kept.clear()
         self.rows, self.after = (), 0
         level = "" if self.level == LEVELS[0] else f" [$warning]{self.level} and above[/]"

@@ -51,6 +51,6 @@ class Positions(Table):
 
 def tone_of_profit(amount: Decimal | None) -> Tone:
     """Return what the colour of a gain or a loss says."""
-    if not amount:
+    if not amount or amount.is_nan():
         return "plain"
     return "good" if amount > 0 else "bad"

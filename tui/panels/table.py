@@ -98,8 +98,8 @@ class Table(ScrollView, can_focus=True):
     }
     """
 
-    status: reactive[Status | None] = reactive(None)
-    """What the daemon said last."""
+    status: reactive[Status | None] = reactive(None, repaint=False)
+    """What the daemon said last; drawn is what is read of it."""
     rows: reactive[tuple[Row, ...]] = reactive(())
     """What is shown."""
     chosen: reactive[int] = reactive(0)
