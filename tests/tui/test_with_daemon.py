@@ -1,28 +1,18 @@
-"""The console on a real daemon: a process of its own, found by its state directory."""
+"""The real console in a real terminal, on a real daemon: a process of its own, found by its state directory."""
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
 import os
-import pty
 import shutil
-import struct
+import signal
 import subprocess
 import sys
-import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-from tui.app import Console, Pace
-from tui.panels.banner import Banner
-from tui.panels.commands import Commands
-from tui.panels.figure import Figure
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
@@ -34,20 +24,18 @@ def wait_for(holds: Callable[[], object]) -> None:
     deadline_s = time.monotonic() + DEADLINE_S
     while not holds():
         assert time.monotonic() < deadline_s, "it never came to hold"
-        time.sleep(0.02)
-
-
-Start = Callable[..., "subprocess.Popen[bytes]"]
+        time.sleep(0.05)
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """Start daemons on paper, each of which has written where it listens."""
+def start(tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+    """Start daemons on paper, on free ports, each of which has written where it listens."""
     running: list[subprocess.Popen[bytes]] = []
 
-    def one(*more: str) -> subprocess.Popen[bytes]:
+    def one() -> subprocess.Popen[bytes]:
         (tmp_path / "endpoint.json").unlink(missing_ok=True)
-        arguments = ["run", "--state-dir", str(tmp_path), "--synthetic", "7", "--speed", "6000", "--port", "0", *more]
+        settings = ["--port", "0", "--set", "console.port=0", "--set", "risk.max_position=5"]
+        arguments = ["run", "--state-dir", str(tmp_path), "--synthetic", "7", "--speed", "6000", *settings]
         with (tmp_path / "log").open("ab") as log:
             started = subprocess.Popen([*PITBOSS, *arguments], cwd=ROOT, stdout=log, stderr=log)
         running.append(started)
@@ -61,20 +49,20 @@ def start(tmp_path: Path) -> Iterator[Start]:
         started.wait()
 
 
-@pytest.fixture
-def process(start: Start) -> subprocess.Popen[bytes]:
-    """A daemon without its console."""
-    return start("--set", "console.enabled=false")
+def children(pid: int) -> list[int]:
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], check=False, capture_output=True, text=True)
+    return [int(line) for line in listed.stdout.split()]
 
 
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
-def test_a_person_at_a_terminal_watches_pauses_flattens_and_sees_it_come_back(start: Start, tmp_path: Path) -> None:
-    """The real console in tmux, on a real daemon with its console process, which is killed and started again."""
-    daemon = start("--set", "console.port=0")
-    endpoint = json.loads((tmp_path / "endpoint.json").read_text())
+def test_a_person_at_a_terminal_watches_commands_and_sees_everything_come_back(
+    start: Callable[[], subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    """The daemon's console process is killed, then the daemon; it comes back at another address with another token."""
+    daemon = start()
     # the size is the terminal's, whatever the tests' own environment says
     server = ["tmux", "-S", str(tmp_path / "tmux"), "-f", os.devnull]
-    program = [*PITBOSS, "tui", "--url", endpoint["url"], "--token-file", endpoint["token_file"]]
+    program = [*PITBOSS, "tui", "--state-dir", str(tmp_path)]
 
     def tmux(*arguments: str) -> str:
         return subprocess.run([*server, *arguments], check=True, capture_output=True, text=True, cwd=ROOT).stdout
@@ -89,100 +77,43 @@ def test_a_person_at_a_terminal_watches_pauses_flattens_and_sees_it_come_back(st
             message = f"{words} never came:\n{screen()}"
             raise AssertionError(message) from error
 
+    def do(keys: str, *words: str) -> None:
+        tmux("send-keys", *keys.split())
+        see(*words)
+
     tmux("new-session", "-d", "-x", "80", "-y", "24", "env", "-u", "COLUMNS", "-u", "LINES", *program)
     try:
         see("● running", "live", "Positions")
-        tmux("send-keys", "2")
+        do("2")
         wait_for(lambda: set(screen()) & set("╹╻┃╿╽"))
-        tmux("send-keys", "5")
-        see("console_started")
-        tmux("send-keys", "4", "p")
-        see("● paused", "Pause", "done")
-        tmux("send-keys", "f")
-        see("Type flatten")
-        tmux("send-keys", "flatten", "Enter")
-        see("Flatten", "done")
+        do("5", "console_started")
+        do("4 p", "● paused", "Pause", "done")
+        do("3 t", "choose a limit")
+        do("t", "Tighten max_position?", "It is 5 now.")
+        do("0.25 Enter", "Tighten max_position 0.25", "done")
+        do("r", "● running")
+        do("f", "Type flatten")
+        do("flatten Enter", "Flatten", "done", "● paused")
+
+        for child in children(daemon.pid):
+            os.kill(child, signal.SIGKILL)
+        see("polled")
+        see("live")
         daemon.kill()
         daemon.wait()
         see("Daemon away, data of", "no answer")
-        start("--set", "console.port=0", "--port", endpoint["url"].rpartition(":")[2])
+        before = json.loads((tmp_path / "endpoint.json").read_text())
+        Path(before["token_file"]).write_text("another-token-for-the-tests-of-the-console")
+        daemon = start()
+        assert json.loads((tmp_path / "endpoint.json").read_text())["url"] != before["url"]
         see("● paused", "run 2", "live")
+
         tmux("resize-window", "-x", "200", "-y", "50")
-        tmux("send-keys", "1")
-        see("Equity", "Strategies", "Risk", "Fills", "Orders")
-        tmux("send-keys", "q")
+        do("1 d", "Equity", "Strategies", "Risk", "Fills", "Orders", "0.25")
+        do("s", "Stop the daemon?")
+        do("y", "The daemon has stopped", "is sealed")
+        assert daemon.wait(DEADLINE_S) == 0
+        do("q")
         wait_for(lambda: subprocess.run([*server, "has-session"], check=False, capture_output=True).returncode)
     finally:
         subprocess.run([*server, "kill-server"], check=False, capture_output=True)
-
-
-@pytest.fixture
-def endpoint(process: subprocess.Popen[bytes], tmp_path: Path) -> dict[str, str]:
-    """Where the daemon listens, and its token."""
-    found: dict[str, str] = json.loads((tmp_path / "endpoint.json").read_text())
-    return {**found, "token": Path(found["token_file"]).read_text().strip()}
-
-
-async def test_from_the_first_look_to_the_stop(
-    process: subprocess.Popen[bytes], endpoint: dict[str, str], until: Any
-) -> None:
-    console = Console(endpoint["url"], endpoint["token"], pace=Pace(poll_s=3_600))
-    async with console.run_test(size=(120, 40)) as pilot:
-
-        def figure(name: str) -> str:
-            return console.screen_stack[0].query_one(f"#{name}", Figure).value
-
-        def outcomes() -> list[tuple[str, ...]]:
-            rows = console.screen_stack[0].query_one(Commands).rows
-            return [tuple(cell.text for cell in row.cells[1:3]) for row in rows]
-
-        await until(pilot, lambda: figure("state") == "● running" and figure("inputs") not in ("", "0"))
-        assert endpoint["session"] in figure("session")
-
-        console.simulate_key("p")
-        await until(pilot, lambda: figure("state") == "● paused" and outcomes() == [("pause", "done")])
-        console.simulate_key("r")
-        await until(pilot, lambda: figure("state") == "● running" and len(outcomes()) == 2)
-        console.simulate_key("f")
-        await until(pilot, lambda: len(console.screen_stack) == 2 and console.focused is not None)
-        await pilot.press(*"flatten", "enter")
-        await until(pilot, lambda: outcomes()[0] == ("flatten", "done") and figure("state") == "● paused")
-
-        console.simulate_key("s")
-        await until(pilot, lambda: len(console.screen_stack) == 2 and console.focused is not None)
-        console.simulate_key("y")
-        await until(pilot, lambda: console.away is not None)
-        assert console.screen_stack[0].query_one(Banner).text.endswith("is sealed")
-    assert process.wait(DEADLINE_S) == 0
-
-
-def test_the_command_opens_it_in_a_terminal_and_q_leaves_the_daemon_running(
-    process: subprocess.Popen[bytes], tmp_path: Path
-) -> None:
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    environment = {**os.environ, "TERM": "xterm-256color"}
-    command = [*PITBOSS, "tui", "--state-dir", str(tmp_path)]
-    console = subprocess.Popen(
-        command, cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
-    )
-    os.close(theirs)
-    os.set_blocking(ours, False)
-    written = bytearray()
-
-    def read() -> bytes:
-        with contextlib.suppress(BlockingIOError, OSError):
-            written.extend(os.read(ours, 65_536))
-        return bytes(written)
-
-    try:
-        wait_for(lambda: b"running" in read() or console.poll() is not None)
-        assert b"running" in written, bytes(written)
-        os.write(ours, b"q")
-        wait_for(lambda: read() and console.poll() is not None)
-        assert console.returncode == 0, bytes(written)
-        assert process.poll() is None
-    finally:
-        console.kill()
-        console.wait()
-        os.close(ours)
