@@ -39,7 +39,7 @@ from tui.panels.header import Header
 from tui.panels.limits import Limits
 from tui.panels.log_tail import LINES_MAX, LogTail
 from tui.panels.orders import Orders
-from tui.panels.pages import DEBUG, PAGES, Pages
+from tui.panels.pages import CONNECTING, DEBUG, PAGES, Pages
 from tui.panels.positions import Positions
 from tui.panels.strategies import Strategies
 from tui.sending import Sending
@@ -136,7 +136,7 @@ class Console(Debugging, Asking, Sending, App[None]):
     """Whether the session shown was told to stop: the daemon's absence is then no trouble."""
     heard_s: reactive[float | None] = reactive(None)
     """Monotonic time at which the newest input is known to have been there."""
-    without: reactive[str] = reactive("connecting")
+    without: reactive[str] = reactive(CONNECTING)
     """Why there is no stream; empty while there is one."""
     replay: reactive[Replay | None] = reactive(None)
     """How the replay stands, where there is one to debug."""
@@ -412,11 +412,8 @@ class Console(Debugging, Asking, Sending, App[None]):
         screen.add_class(f"-page-{new}")
         self.on_asked()
         self.refresh_bindings()
-        self.call_after_refresh(self._focus_first)
-
-    def _focus_first(self) -> None:
-        screen = self.screen_stack[0]
-        shown = [panel for panel in screen.query(".panel").results() if panel.can_focus and panel.region.area]
+        self.stylesheet.update(screen)  # at once, so that the very next key is the new page's
+        shown = [panel for panel in screen.query(f".on-{new}").results() if panel.focusable]
         if screen.focused not in shown and shown:
             screen.set_focus(shown[0])
 

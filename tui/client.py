@@ -383,7 +383,7 @@ def _reason(error: BaseException) -> str:
     """Return a few words for a person about why a request failed."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    if isinstance(error, aiohttp.ServerDisconnectedError):
+    if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionResetError):
         return "it hung up"
     if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
         return os.strerror(error.errno).lower()

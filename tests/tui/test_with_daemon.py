@@ -86,7 +86,6 @@ def test_a_person_at_a_terminal_watches_commands_and_sees_everything_come_back(
         see("● running", "live", "Positions")
         do("2")
         wait_for(lambda: set(screen()) & set("╹╻┃╿╽"))
-        do("5", "console_started")
         do("4 p", "● paused", "Pause", "done")
         do("3 t", "choose a limit")
         do("t", "Tighten max_position?", "It is 5 now.")
@@ -94,11 +93,12 @@ def test_a_person_at_a_terminal_watches_commands_and_sees_everything_come_back(
         do("r", "● running")
         do("f", "Type flatten")
         do("flatten Enter", "Flatten", "done", "● paused")
+        do("5 /", "Only lines of the log with")
+        do("console_ Enter", "with console_", "console_started")
 
         for child in children(daemon.pid):
             os.kill(child, signal.SIGKILL)
-        see("polled")
-        see("live")
+        see("console_ended", "live")  # which the next one tells
         daemon.kill()
         daemon.wait()
         see("Daemon away, data of", "no answer")

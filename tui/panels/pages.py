@@ -17,6 +17,9 @@ from tui.panels.table import elide
 if TYPE_CHECKING:
     from tui.replay import Replay
 
+CONNECTING = "connecting"
+"""Instead of a reason: the stream has not begun, and nothing has gone wrong."""
+
 
 class Page(msgspec.Struct, frozen=True):
     """One page."""
@@ -68,6 +71,8 @@ class Pages(Widget):
         told, colour = "live", "$success"
         if self.away is not None:
             told, colour = "no answer", "$error"
+        elif self.without == CONNECTING:
+            told, colour = CONNECTING, "$muted"
         elif self.without:
             told, colour = elide(f"polled: {words(self.without)}", max(0, room)), "$muted"
         blanks = " " * max(0, room - cell_len(told))
