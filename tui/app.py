@@ -412,8 +412,13 @@ class Console(Debugging, Asking, Sending, App[None]):
         screen.add_class(f"-page-{new}")
         self.on_asked()
         self.refresh_bindings()
-        self.stylesheet.update(screen)  # at once, so that the very next key is the new page's
-        shown = [panel for panel in screen.query(f".on-{new}").results() if panel.focusable]
+        self._focus_first()
+
+    def _focus_first(self) -> None:
+        """Give the focus to the page at once, so that the very next key is its own."""
+        screen = self.screen_stack[0]
+        self.stylesheet.update(screen)
+        shown = [panel for panel in screen.query(f".panel.on-{self.page}").results() if panel.focusable]
         if screen.focused not in shown and shown:
             screen.set_focus(shown[0])
 
