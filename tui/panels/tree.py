@@ -27,6 +27,7 @@ Path = tuple[str, ...]
 _SHOWN_MAX = 100
 """Longer lists show their last ones."""
 _PREVIEW_MAX = 60
+_INNER_MAX = 4
 _OPEN_AT_ONCE = (16, 4)
 """What is first seen is opened where it has no more than so many parts, and what is in it, where it has no more."""
 _REMEMBERED_MAX = 64
@@ -288,10 +289,17 @@ def preview(value: Any) -> str:  # noqa: ANN401 - any JSON
     parts: list[str] = []
     length = 0
     for name, part, _ in _parts(value, _ABSENT):
-        inner = "…" if _opens(part) else _written(Part(name, part, ()))
+        inner = _inner(part) if _opens(part) else _written(Part(name, part, ()))
         text = f"{words(name)}={inner}" if isinstance(value, dict) else inner
         parts.append(text)
         length += len(text) + 1
         if length > _PREVIEW_MAX:
             break
     return elide("  ".join(parts), _PREVIEW_MAX)
+
+
+def _inner(value: Any) -> str:  # noqa: ANN401 - any JSON
+    """Write what is inside a value that is inside another one: a short list of plain values, or that there is more."""
+    if isinstance(value, list) and len(value) <= _INNER_MAX and not any(_opens(part) for part in value):
+        return f"[{' '.join(_written(Part('', part, ())) for part in value)}]"
+    return "…"
