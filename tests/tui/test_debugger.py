@@ -126,7 +126,10 @@ class FakeReplay:
             return web.json_response({"error": f"{name} is an edge: it keeps no state of the replay"}, status=404)
         row = {"name": name, "state": "running", "restarts": 0, "mailbox": 0, "processed": self.inputs}
         closes = [43_000.0 + index for index in range(self.inputs)]
-        state = {"bars": self.inputs, "fast": {"period": 12, "value": 43_000.25}, "closes": closes, "side": None}
+        late = {"warm": True} if self.inputs > 10 else {}
+        state = (
+            {"bars": self.inputs} | late | {"fast": {"period": 12, "value": 43_000.25}, "closes": closes, "side": None}
+        )
         return web.json_response({"row": row, "state": state | {"last_ns": START_NS}, "note": "", "size_bytes": 99})
 
 
@@ -296,7 +299,7 @@ async def test_there_is_room_for_all_of_it_on_a_wide_screen(opened: Any, daemon:
         await until(pilot, lambda: "price 43000.0" in lines(card))
         assert "because of message 2" in lines(card)
         state.focus()
-        await pilot.press("down", "down", "down", "down", "right")
+        await pilot.press("down", "down", "down", "down", "down", "right")
         await pilot.pause()
         assert "the last 100 of 410 values" in " ".join(lines(state))
         compare("debug", (160, 48), pilot.app)
