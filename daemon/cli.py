@@ -16,6 +16,7 @@ from daemon.data_cli import DataDirOption, data_app
 from daemon.features_cli import features_app
 from daemon.replay_options import (
     ConfigOption,
+    FromOption,
     ParamOption,
     SeriesOption,
     SetOption,
@@ -24,6 +25,7 @@ from daemon.replay_options import (
     SyntheticOption,
     TapeOption,
     TimeframeOption,
+    ToOption,
 )
 from daemon.tui_cli import tui
 
@@ -80,6 +82,9 @@ def replay(
     timeframe: TimeframeOption = None,
     series: SeriesOption = None,
     data_dir: DataDirOption = None,
+    *,
+    since: FromOption = None,
+    until: ToOption = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -92,11 +97,12 @@ def replay(
 
     Example: pitboss replay --synthetic 7:100000 --strategy ema_cross -p fast=10 -p slow=20
     """
+    from daemon.commands.inputs import span_from
     from daemon.commands.replay import replay_command
 
     replay_command(
         tape, synthetic, strategy, param, setting, config, timeframe, series, data_dir, out,
-        as_json=as_json, symbols=symbols,
+        as_json=as_json, symbols=symbols, span=span_from(since, until),
     )  # fmt: skip
 
 

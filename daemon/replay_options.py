@@ -32,6 +32,12 @@ SeriesOption = Annotated[
         help="Values beside the bars, each visible from when it was published; repeatable.",
     ),
 ]
+FromOption = Annotated[
+    str | None, typer.Option("--from", metavar="2024-01-31", help="The first bar that is wanted, of the catalogue's.")
+]
+ToOption = Annotated[
+    str | None, typer.Option("--to", metavar="2024-12-31", help="The first one that is not, likewise.")
+]
 StrategyOption = Annotated[
     str | None,
     typer.Option(

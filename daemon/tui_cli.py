@@ -11,6 +11,7 @@ from daemon.ctl_cli import StateDirOption
 from daemon.data_cli import DataDirOption
 from daemon.replay_options import (
     ConfigOption,
+    FromOption,
     ParamOption,
     SeriesOption,
     SetOption,
@@ -18,6 +19,7 @@ from daemon.replay_options import (
     SymbolsOption,
     SyntheticOption,
     TimeframeOption,
+    ToOption,
 )
 
 
@@ -46,13 +48,8 @@ def tui(
     session: Annotated[
         str | None, typer.Option("--session", metavar="ID", help="Which of a daemon's; the newest unless given.")
     ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option("--from", metavar="2024-01-31", help="The first bar that is wanted, of the catalogue's."),
-    ] = None,
-    until: Annotated[
-        str | None, typer.Option("--to", metavar="2024-12-31", help="The first one that is not, likewise.")
-    ] = None,
+    since: FromOption = None,
+    until: ToOption = None,
     synthetic: SyntheticOption = None,
     strategy: StrategyOption = None,
     symbols: SymbolsOption = None,

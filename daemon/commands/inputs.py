@@ -98,6 +98,9 @@ def tape_from(
             span=span,
         )
         return opened.as_contracts() if override.contract else opened, ", ".join(tape)
+    if span is not None:
+        message = "--from and --to play a part of the catalogue's bars: give --tape VENUE:SYMBOL:TIMEFRAME"
+        raise UserError(message)
     spec = default_synthetic if synthetic is None else synthetic
     if spec is None:
         message = "nothing to replay: give --tape FILE, or --synthetic SEED:BARS for made-up bars"

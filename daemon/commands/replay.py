@@ -45,8 +45,9 @@ def replay_command(
     *,
     as_json: bool,
     symbols: str | None = None,
+    span: tuple[int, int] | None = None,
 ) -> None:
-    """Replay a tape and print what it came to."""
+    """Replay a tape, or the bars of it that open within `span`, and print what it came to."""
     from actors.instrument import Instrument
     from replay.driver import replay_tape
     from replay.plan import check_strategies
@@ -64,7 +65,8 @@ def replay_command(
         import_module("polars")  # it reads every file, and its import is no part of the rate reported below
         proof.prove_tapes(files)
     opened_at = perf_counter()
-    opened, name = with_series(*tape_from(tape, synthetic, timeframe, settings, None, data_dir), series, data_dir)
+    played = tape_from(tape, synthetic, timeframe, settings, None, data_dir, span)
+    opened, name = with_series(*played, series, data_dir)
     if opened.rows is None:
         message = f"{name}: never ends; a replay needs SEED:BARS"
         raise UserError(message)

@@ -215,10 +215,30 @@ async def _bars(console: Console, _: web.Request, asked: ChartAsked) -> Backtest
 _UNREADABLE = {HTTPStatus.SERVICE_UNAVAILABLE: "what is kept of backtests cannot be read"}
 _NOBODY = {HTTPStatus.NOT_FOUND: "there is no such backtest", **_UNREADABLE}
 _NO_RESULT = {HTTPStatus.CONFLICT: "it is not done, and has no results", **_NOBODY}
-_LISTS: tuple[tuple[str, str, Any], ...] = (
-    ("fills", "Executions of a backtest, oldest first", Page[t.BacktestFill]),
-    ("orders", "Orders of a backtest, oldest first", Page[t.BacktestOrder]),
-    ("trades", "Round trips of a backtest, in the order they ended", Page[t.BacktestTrade]),
+_RESULTS: tuple[tuple[str, str, Any, Handler, Any], ...] = (
+    ("equity", "The equity curve of a backtest", CurveAsked, _equity, BacktestEquity),
+    ("bars", "Bars of a backtest with the features its strategy was told", ChartAsked, _bars, BacktestBars),
+    ("fills", "Executions of a backtest, oldest first", RowsAsked, _list("fills"), Page[t.BacktestFill]),
+    ("orders", "Orders of a backtest, oldest first", RowsAsked, _list("orders"), Page[t.BacktestOrder]),
+    (
+        "trades",
+        "Round trips of a backtest, in the order they ended",
+        RowsAsked,
+        _list("trades"),
+        Page[t.BacktestTrade],
+    ),
+)
+
+_CHANGES: tuple[tuple[str, Literal["POST", "DELETE"], str, str, Handler, str], ...] = (
+    ("cancel", "POST", "/api/backtests/{id}/cancel", "End a backtest that waits or runs", _cancel, "it has ended"),
+    (
+        "remove",
+        "DELETE",
+        "/api/backtests/{id}",
+        "Remove a backtest that has ended, with its results",
+        _remove,
+        "it has not ended",
+    ),
 )
 
 ROUTES = (
@@ -282,55 +302,20 @@ ROUTES = (
         answer=t.Backtest,
         refusals=_NOBODY,
     ),
-    Route(
-        name="cancel_backtest",
-        method="POST",
-        path="/api/backtests/{id}/cancel",
-        role="control",
-        tag="backtests",
-        summary="End a backtest that waits or runs",
-        asked=BacktestAsked,
-        handler=_cancel,
-        answer=t.BacktestRow,
-        refusals={HTTPStatus.CONFLICT: "it has ended", **_NOBODY},
-    ),
-    Route(
-        name="remove_backtest",
-        method="DELETE",
-        path="/api/backtests/{id}",
-        role="control",
-        tag="backtests",
-        summary="Remove a backtest that has ended, with its results",
-        asked=BacktestAsked,
-        handler=_remove,
-        answer=t.BacktestRow,
-        refusals={HTTPStatus.CONFLICT: "it has not ended", **_NOBODY},
-    ),
-    Route(
-        name="backtest_equity",
-        method="GET",
-        path="/api/backtests/{id}/equity",
-        role="read",
-        tag="backtests",
-        summary="The equity curve of a backtest",
-        asked=CurveAsked,
-        handler=_equity,
-        answer=BacktestEquity,
-        refusals=_NO_RESULT,
-        has_etag=True,
-    ),
-    Route(
-        name="backtest_bars",
-        method="GET",
-        path="/api/backtests/{id}/bars",
-        role="read",
-        tag="backtests",
-        summary="Bars of a backtest with the features its strategy was told",
-        asked=ChartAsked,
-        handler=_bars,
-        answer=BacktestBars,
-        refusals=_NO_RESULT,
-        has_etag=True,
+    *(
+        Route(
+            name=f"{name}_backtest",
+            method=method,
+            path=path,
+            role="control",
+            tag="backtests",
+            summary=summary,
+            asked=BacktestAsked,
+            handler=handler,
+            answer=t.BacktestRow,
+            refusals={HTTPStatus.CONFLICT: conflict, **_NOBODY},
+        )
+        for name, method, path, summary, handler, conflict in _CHANGES
     ),
     *(
         Route(
@@ -340,12 +325,12 @@ ROUTES = (
             role="read",
             tag="backtests",
             summary=summary,
-            asked=RowsAsked,
-            handler=_list(name),
+            asked=asked,
+            handler=handler,
             answer=answer,
             refusals=_NO_RESULT,
             has_etag=True,
         )
-        for name, summary, answer in _LISTS
+        for name, summary, asked, handler, answer in _RESULTS
     ),
 )

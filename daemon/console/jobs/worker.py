@@ -50,7 +50,8 @@ def main() -> None:
         _run(job)
     except UserError as error:
         # a library that gets no memory may say anything of a file
-        _refuse(f"{_without_memory(job)}: {error}" if _is_memory_used_up() else str(error))
+        words = str(error).replace(f" in {job.data_dir}", "").replace(f"{job.data_dir}/", "")
+        _refuse(f"{_without_memory(job)}: {words}" if _is_memory_used_up() else words)
     except CoreError as error:
         _refuse(f"the core failed: {error}")
     except MemoryError:
@@ -122,10 +123,11 @@ def _run(job: JobSpec) -> None:
     if tape.rows is None:
         message = "the tape never ends"
         raise RuntimeError(message)
-    _tell(JobNews(total=tape.rows))
     instruments = {one.symbol: Instrument(one.instrument) for one in tape.series}
     watcher = Watcher(instruments)
-    summary = replay_tape(settings, tape, recorder=watcher, progress=_progress(), opened_at=opened_at)
+    progress = _progress()
+    _tell(JobNews(total=tape.rows))
+    summary = replay_tape(settings, tape, recorder=watcher, progress=progress, opened_at=opened_at)
     result, pieces = stored(summary, tape, watcher, instruments)
     figures = {
         "bars_done": summary.bars,
@@ -145,7 +147,7 @@ def _progress() -> Callable[[int], None]:
 
     def say(done: int) -> None:
         nonlocal said_s
-        if monotonic() - said_s >= _NEWS_S:
+        if done and monotonic() - said_s >= _NEWS_S:
             said_s = monotonic()
             _tell(JobNews(done=done))
 
