@@ -120,10 +120,6 @@ WRONG_TAPES: list[Case] = [
     ),
     (("--tape", "good.csv", "--synthetic", "7:5"), "--tape and --synthetic exclude each other"),
     (("--tape", "good.csv", "--timeframe", "1x"), "'1x' is no timeframe"),
-    (("--tape", "good.csv", "--from", "2024-01-01"), "good.csv: a file is played whole; only of the catalogue's bars"),
-    (("--synthetic", "7:5", "--to", "2024-01-01"), "--from and --to play a part of the catalogue's bars"),
-    (("--tape", "a:b:1m", "--to", "31.1.2024"), "--to 31.1.2024: write a date or a time, such as 2024-01-31"),
-    (("--tape", "a:b:1m", "--from", "2024-02-01", "--to", "2024-01-01"), "there is nothing between them"),
     (("--synthetic", "seven:5"), "--synthetic seven:5: write it as SEED:BARS"),
     (("--synthetic", "7:0"), "--synthetic 7:0: the number of bars must be"),
     (("--synthetic", "7:-5"), "--synthetic 7:-5: "),
@@ -136,6 +132,13 @@ WRONG_TAPES: list[Case] = [
     (("--synthetic", "7:5", "--series", "a=mixed_units.csv"), "mixed_units.csv: row 2: ts '1700000060' is not a time"),
     (("--synthetic", "7:5", "--series", "a=not.parquet"), "not.parquet: neither a CSV nor a Parquet file"),
     (("--tape", "BTCUSDT=good.csv", "--series", "BTCUSDT=values.csv"), "values.csv: BTCUSDT is a symbol of the tape"),
+]
+
+WRONG_SPANS: list[Case] = [
+    (("--tape", "good.csv", "--from", "2024-01-01"), "good.csv: a file is played whole; only of the catalogue's bars"),
+    (("--synthetic", "7:5", "--to", "2024-01-01"), "--from and --to play a part of the catalogue's bars"),
+    (("--tape", "a:b:1m", "--to", "31.1.2024"), "--to 31.1.2024: write a date or a time, such as 2024-01-31"),
+    (("--tape", "a:b:1m", "--from", "2024-02-01", "--to", "2024-01-01"), "there is nothing between them"),
 ]
 
 WRONG_SETTINGS: list[Case] = [
@@ -203,7 +206,7 @@ WRONG_STRATEGIES: list[Case] = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "reason"), WRONG_TAPES + WRONG_SETTINGS + WRONG_STRATEGIES)
+@pytest.mark.parametrize(("arguments", "reason"), WRONG_TAPES + WRONG_SPANS + WRONG_SETTINGS + WRONG_STRATEGIES)
 def test_a_replay_that_is_asked_wrongly_writes_nothing(
     invoke: Callable[..., Run], here: Path, arguments: tuple[str, ...], reason: str
 ) -> None:
