@@ -234,6 +234,7 @@ def all_measures(bars: int) -> tuple[Measure, ...]:
             group="durability",
             title="the core under clients of the console",
             argv=(sys.executable, "-m", "bench.ours.console"),
+            repeat_max=1,
         ),
         imports("polars", "plain polars, scan_csv to sink_parquet"),
         imports("pitboss", "pitboss data import"),
