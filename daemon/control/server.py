@@ -21,6 +21,7 @@ from aiohttp import web
 from actors.control import action_of
 from actors.messages import Sender
 from config.errors import UserError
+from daemon.control.dumps import Dumps
 from daemon.control.guard import Guard, caller_of
 from daemon.control.protocol import JsonRunner, body_of, json_answer
 from daemon.control.refusal import RefusedError
@@ -73,6 +74,7 @@ class ControlServer:
         self._settings = settings
         self._view = view
         self._driver = driver
+        self._dumps = Dumps(view.dump)
         self._listeners = list(listeners)
         self._state_dir = state_dir
         self._port = settings.port
@@ -158,7 +160,7 @@ class ControlServer:
 
     async def _actor(self, request: web.Request) -> web.StreamResponse:
         """Show the state of one actor, as it is written down."""
-        return json_answer(self._view.dump(request.match_info["name"]))
+        return json_answer(await self._dumps.of(request.match_info["name"]))
 
     async def _control(self, request: web.Request) -> web.StreamResponse:
         caller = caller_of(request)

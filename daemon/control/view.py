@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from replay.plan import StrategyRecord
 
 _COMMANDS_SHOWN = 20
-_DUMP_BYTES_MAX = 4 * 1024 * 1024
+_DUMP_BYTES_MAX = 1024 * 1024
 
 
 class StatusView:

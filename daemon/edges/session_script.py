@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,8 @@ _CHUNK = 2_000
 
 def is_session(where: Path) -> bool:
     """Return whether it is a state directory, or the journal of one."""
-    return (where / FILE_NAME).is_file() or (where.name == FILE_NAME and where.is_file())
+    # Path.is_file raises for a name that is too long to exist.
+    return os.path.isfile(where / FILE_NAME) or (where.name == FILE_NAME and os.path.isfile(where))  # noqa: PTH113
 
 
 def open_session_script(where: Path, session_id: str | None) -> tuple[SessionPlan, Script]:
