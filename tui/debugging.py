@@ -108,8 +108,6 @@ class Debugging:
         """Set to look at once."""
         self._seen: tuple[object, ...] = ()
         """What messages and state were asked by."""
-        self._seq_seen = -1
-        """The newest input when the state was asked for."""
         self._pending: dict[Unit, int] = {}
         """Steps asked for while others were under way."""
         self._driving = 0
@@ -126,7 +124,7 @@ class Debugging:
                 try:
                     self.see(await self.client.replay())
                 except RefusedError as error:
-                    if error.status == _NOT_FOUND:
+                    if error.status == _NOT_FOUND or not self.replays:
                         self.replay, self.replays = None, False
                         self.refresh_bindings()
                         return
@@ -170,10 +168,10 @@ class Debugging:
             if name:
                 inside = await self.client.actor(name)
                 if actors.choice == name:
-                    state.show(inside, anew=self._seq_seen != replay.seq)
+                    state.show(inside, replay.seq)
         except RefusedError as error:
             state.miss(name, str(error))
-        self._seen, self._seq_seen = wanted, replay.seq
+        self._seen = wanted
 
     def on_chosen(self, event: Chosen) -> None:
         """Show the message that is chosen."""

@@ -165,6 +165,11 @@ class Desk:
         return [row.cells[index].text for row in self.messages.rows]
 
     @property
+    def changed(self) -> list[str]:
+        """Names of what is marked in the state."""
+        return [node.data.name for node in self.state.root.children if node.data.changed]
+
+    @property
     def complaints(self) -> list[str]:
         """What was told in the corner."""
         return [note.message for note in self.console._notifications]
@@ -202,7 +207,11 @@ async def opens_on_the_debugger(desk: Desk) -> None:
 async def steps(desk: Desk) -> None:
     """What a step has changed is marked; steps asked for while one is under way are sent together."""
     await desk.press("s", until=lambda: "bars 1" in lines(desk.state))
-    assert [node.data.name for node in desk.state.root.children if node.data.changed] == ["bars", "closes"]
+    assert desk.changed == ["bars", "closes"]
+    await desk.press("down", until=lambda: "strategy.bollinger" in str(desk.state.border_title))
+    assert desk.changed == [], "it is looked at for the first time"
+    await desk.press("up", until=lambda: "strategy.ema_cross" in str(desk.state.border_title))
+    assert desk.changed == ["bars", "closes"]
     assert desk.column(2) == ["Bar", "\u00b7FeatureRow"]
     assert desk.stands[1].endswith("a step")
     desk.replay.held.clear()

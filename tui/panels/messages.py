@@ -114,7 +114,7 @@ class Card(Values):
             self.border_title = self.HEADING
             return
         self.border_title = f"{self.HEADING} [$muted]{words(told.kind).replace('[', '(')}[/]"
-        self.tell(told.kind, card_of(told), anew=False)
+        self.tell(told.kind, card_of(told))
 
 
 def card_of(told: Traced) -> dict[str, Any]:

@@ -12,25 +12,25 @@ if TYPE_CHECKING:
 
 
 class State(Values):
-    """The state of one actor; what has changed since the last step is bright."""
+    """The state of one actor; what has changed since the last look is bright."""
 
     HEADING = "State"
 
-    def show(self, inside: Inside, *, anew: bool) -> None:
+    def show(self, inside: Inside, at: int) -> None:
         """Show an actor.
 
         Args:
             inside: what it keeps.
-            anew: whether inputs have been run since.
+            at: the newest input.
         """
         note = f" [$warning]{_plain(inside.note)}[/]" if inside.note else ""
         self.border_title = f"{self.HEADING} [$muted]of[/] {_plain(inside.row.name)}{note}"
-        self.tell(inside.row.name, told_of(inside), anew=anew)
+        self.tell(inside.row.name, told_of(inside), at)
 
     def miss(self, name: str, reason: str) -> None:
         """Say why nothing is known of an actor."""
         self.border_title = f"{self.HEADING} [$muted]of[/] {_plain(name)}"
-        self.fail(name, reason)
+        self.fail(reason)
 
 
 def told_of(inside: Inside) -> dict[str, Any]:

@@ -47,6 +47,16 @@ class Part(msgspec.Struct, frozen=True):
     changed: bool = False
 
 
+class _Seen(msgspec.Struct):
+    """What was looked at."""
+
+    open: set[Path]
+    value: Any
+    at: int
+    before: Any = _ABSENT
+    """What it was at the look before that, at another time."""
+
+
 class Values(Tree[Part], inherit_bindings=False):
     """A panel that shows one JSON document."""
 
@@ -95,69 +105,67 @@ class Values(Tree[Part], inherit_bindings=False):
         self.auto_expand = False
         self.what = ""
         """Whose values they are."""
-        self.value: Any = {}
-        """What is shown."""
-        self.trouble = ""
-        """Why nothing is."""
-        self._before: Any = _ABSENT
-        self._open: dict[str, set[Path]] = {}
-        """Paths that are open, by whose values they are."""
+        self._seen: dict[str, _Seen] = {}
+        """What was looked at, by whose values they are."""
 
     def on_mount(self) -> None:
         """Show the heading before there are values."""
         self.border_title = self.HEADING
 
-    def tell(self, what: str, value: Any, *, anew: bool = True) -> None:  # noqa: ANN401 - any JSON there is
+    def tell(self, what: str, value: Any, at: int = 0) -> None:  # noqa: ANN401 - any JSON there is
         """Show values.
 
         Args:
             what: whose they are; what is open is remembered for each.
             value: the document.
-            anew: whether time has gone on: what differs from before is then marked.
+            at: when; what differs from the last look at another time is marked.
         """
-        self.trouble = ""
-        if what != self.what:
-            self._before = _ABSENT
-        elif anew:
-            self._before = self.value
-        elif value == self.value:
-            return
-        at, top = (self.cursor_node.data.path if self.cursor_node and self.cursor_node.data else ()), self.scroll_offset
         again = what == self.what
-        self.what, self.value = what, value
-        if what not in self._open:
-            self._open[what] = set(_first(value, ()))
-            if len(self._open) > _REMEMBERED_MAX:
-                del self._open[next(iter(self._open))]
+        seen = self._seen.pop(what, None)
+        if seen is None:
+            seen = _Seen(open=set(_first(value, ())), value=value, at=at)
+        elif seen.at != at:
+            seen.before, seen.value, seen.at = seen.value, value, at
+        elif again and value == seen.value:
+            self._seen[what] = seen
+            return
+        else:
+            seen.value = value
+        if len(self._seen) >= _REMEMBERED_MAX:
+            del self._seen[next(iter(self._seen))]
+        self._seen[what], self.what = seen, what
+        at_path = self.cursor_node.data.path if self.cursor_node and self.cursor_node.data else ()
+        top = self.scroll_offset
         self.clear()
-        self._fill(self.root, value, self._before, ())
+        self._fill(self.root, value, seen.before, ())
         self.root.expand()
         if again:
             lines = {line.node.data.path: line.node for line in self._tree_lines if line.node.data}
             self.scroll_to(y=top.y, animate=False, immediate=True)
-            found = next((lines[at[:length]] for length in range(len(at), 0, -1) if at[:length] in lines), None)
+            found = next(
+                (lines[at_path[:length]] for length in range(len(at_path), 0, -1) if at_path[:length] in lines), None
+            )
             if found is not None:
                 self.cursor_line = found.line
         else:
             self.cursor_line = 0 if self.root.children else -1
             self.scroll_to(y=0, animate=False, immediate=True)
 
-    def fail(self, what: str, reason: str) -> None:
+    def fail(self, reason: str) -> None:
         """Say why there are no values."""
-        self.what, self.trouble, self._before = what, reason, _ABSENT
-        self.value = {"": reason}
+        self.what = ""
         self.clear()
         self.root.add_leaf("", Part("", reason, ("",)))
         self.root.expand()
 
     def _fill(self, node: TreeNode[Part], value: Any, before: Any, path: Path) -> None:  # noqa: ANN401 - any JSON
-        opened = self._open.get(self.what, set())
+        seen = self._seen[self.what]
         for name, part_value, part_before in _parts(value, before):
             part_path = (*path, name)
-            changed = self._before is not _ABSENT and (part_before is _ABSENT or part_before != part_value)
+            changed = seen.before is not _ABSENT and (part_before is _ABSENT or part_before != part_value)
             part = Part(name, part_value, part_path, changed)
             if _opens(part_value):
-                child = node.add("", part, expand=part_path in opened)
+                child = node.add("", part, expand=part_path in seen.open)
                 if child.is_expanded:
                     self._fill(child, part_value, part_before, part_path)
             else:
@@ -169,20 +177,20 @@ class Values(Tree[Part], inherit_bindings=False):
     def on_tree_node_expanded(self, event: Tree.NodeExpanded[Part]) -> None:
         """Make the children of a node that is opened, and remember it."""
         part = event.node.data
-        if part is None or not part.path:
+        if part is None or not part.path or self.what not in self._seen:
             return
-        self._open.setdefault(self.what, set()).add(part.path)
+        self._seen[self.what].open.add(part.path)
         if not event.node.children:
             self._fill(event.node, part.value, self._past(part.path), part.path)
 
     def on_tree_node_collapsed(self, event: Tree.NodeCollapsed[Part]) -> None:
         """Remember that it is closed."""
-        if event.node.data is not None:
-            self._open.setdefault(self.what, set()).discard(event.node.data.path)
+        if event.node.data is not None and self.what in self._seen:
+            self._seen[self.what].open.discard(event.node.data.path)
 
     def _past(self, path: Path) -> Any:  # noqa: ANN401 - any JSON
         """Return what stood at a path before."""
-        found = self._before
+        found = self._seen[self.what].before
         for name in path:
             found = next((before for at, _, before in _parts(found, found) if at == name), _ABSENT)
         return found
