@@ -67,9 +67,12 @@ def test_every_fill_is_told_though_the_console_is_killed(start: Nursery, listene
     eventually(lambda: "the console was started again" in str(listener.lines), "the restart is told")
     before = len(told_fills(listener))
     eventually(lambda: len(told_fills(listener)) > before, "fills are told again")
-    answer = client.ask("POST", "/api/live/control", b'{"action": "pause"}')
-    assert answer.status == 202
+    for action in ("pause", "resume"):  # over before anybody looks
+        answer = client.ask("POST", "/api/live/control", b'{"action": "%s"}' % action.encode())
+        assert answer.status == 202
     eventually(lambda: "trading is paused" in str(listener.lines), "the pause is told")
+    eventually(lambda: "trading is running" in str(listener.lines), "its end is told")
+    client.ask("POST", "/api/live/control", b'{"action": "pause"}')
     daemon.wait_for(lambda s: s["state"] == "paused", "it is paused")
     metrics = client.ask("GET", "/metrics").raw.decode()
     shown = client.ask("GET", "/api/live/config").raw.decode()
