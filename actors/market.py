@@ -25,6 +25,7 @@ from actors.messages import (
     TimerFired,
     WarmUp,
 )
+from actors.plans import EDITION
 from actors.runtime.scheduler import WithheldError
 from config.timeframe import opening_ns
 
@@ -45,12 +46,14 @@ class Bucket(msgspec.Struct):
     open_ns: int = -1
     """-1 while there is none."""
     whole: bool = False
-    """Whether its first bar was the first of the bucket."""
+    """Whether its first bar was the first of the bucket, which was not told before."""
     open: float = 0.0
     high: float = 0.0
     low: float = 0.0
     close: float = 0.0
     volume: float = 0.0
+    told_ns: int = -1
+    """When the newest one that was told had begun; -1 before."""
 
 
 class _Kept(msgspec.Struct):
@@ -114,10 +117,12 @@ class Market:
         context: Context,
         series: Iterable[tuple[str, int, Iterable[int]]],
         stale_after_bars: int,
+        *,
+        edition: int = EDITION,
     ) -> None:
         """Watch `series`: (symbol, timeframe in ns, higher timeframes in ns to build).
 
-        Bars of these that end together are closed in their order.
+        Bars of these that end together are closed in their order. `edition` is that of the rules of decision.
         """
         self.name = "market"
         self._context = context
@@ -133,6 +138,7 @@ class Market:
             for symbol, timeframe_ns, above in series
         }
         self._aggregated = tuple(series for series in self._series.values() if series.buckets)
+        self._waits = edition >= 1
 
     @property
     def aggregates(self) -> bool:
@@ -201,8 +207,12 @@ class Market:
         self.on_bar_settled(message.bar)
 
     def on_timer(self, timer: TimerFired) -> None:
-        """Report a silent series, and close buckets whose time has passed."""
-        for series in self._aggregated:
+        """Report a silent series, and close buckets whose time has passed.
+
+        One that comes up late, as after the machine was suspended, closes none: bars of meanwhile are still to come.
+        """
+        late = self._waits and self._context.now_ns > timer.due_ns
+        for series in self._aggregated if not late else ():
             if series.last_close_ns > series.start_ns:
                 self._flush(series, self._context.now_ns)
         if timer.actor == self.name:
@@ -289,6 +299,8 @@ class Market:
             if bucket.open_ns < 0:
                 bucket.open_ns = opening_ns(bar.open_ns, bucket.timeframe_ns)
                 bucket.whole = bar.open_ns == bucket.open_ns or series.entered
+                if self._waits and bucket.open_ns <= bucket.told_ns:
+                    bucket.whole = False
                 bucket.open, bucket.high, bucket.low, bucket.volume = bar.open, bar.high, bar.low, 0.0
             bucket.high = max(bucket.high, bar.high)
             bucket.low = min(bucket.low, bar.low)
@@ -312,6 +324,7 @@ class Market:
                 bucket.volume,
             )
             self._emit(AggregateClosed(whole, whole.close_ns <= self._series[symbol].start_ns))
+            bucket.told_ns = bucket.open_ns
         bucket.open_ns = -1
 
 

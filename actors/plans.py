@@ -20,7 +20,8 @@ EDITION = 1
 """Of the rules of decision. A session goes on by those it began with; what is new holds for new ones.
 
 1: In a pause or a halt nothing opens, not even what an exit given then displaces. Orders that only reduce are kept
-within their books where the venue does not see to that.
+within their books where the venue does not see to that. A timer that comes up late ends no bar of a higher timeframe,
+and none is told twice.
 """
 
 

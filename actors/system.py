@@ -109,6 +109,7 @@ class Core:
             context,
             [(one.symbol, one.timeframe_ns, engine.closing_order(one.symbol, higher[one.symbol])) for one in series],
             settings.market.stale_after_bars,
+            edition=edition,
         )
         self.venue: SimulatedVenue | RemoteVenue = (
             RemoteVenue(

@@ -281,6 +281,23 @@ def test_a_timer_after_its_close_completes_an_aggregate(five: Door) -> None:
     assert five.take() == []
 
 
+@pytest.mark.parametrize(("due", "told"), [(3, 5.0), (30, 2.0)])
+def test_bars_that_were_missed_while_away_are_of_the_aggregate_they_belong_to_once(
+    five: Door, due: int, told: float
+) -> None:
+    """After a sleep a timer comes up late, and then the bars: by the time it is, nothing has ended yet."""
+    for index in (0, 1):
+        five.hear(bar(index))
+    five.context.now_ns = START + 30 * MINUTE
+    five.market.on_timer(m.TimerFired("strategy.a", "x", START + due * MINUTE))
+    said = five.take()
+    for missed in (2, 3, 4, 5):
+        five.market.on_bar(bar(missed))
+        five.market.on_bar_settled(bar(missed))
+        said += five.take()
+    assert [(whole.open_ns, whole.volume) for whole in aggregates(said)] == [(START, told)]
+
+
 def test_a_timer_before_its_close_completes_nothing(five: Door) -> None:
     for index in range(4):
         five.hear(bar(index))
