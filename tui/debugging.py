@@ -192,7 +192,7 @@ class Debugging:
             if not self.replays or deed == ("hold" if replay is None or replay.state != "playing" else "play"):
                 return False
             return action == "replay_quietly" or debugs or deed in ("play", "hold", "step")
-        if action in ("pause", "resume", "flatten", "stop"):
+        if action in ("pause", "resume", "flatten", "stop", "tighten_limit"):
             return not self.replays
         if action in ("restart_actor", "actor_state"):
             return not debugs

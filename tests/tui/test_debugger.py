@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from textual.widgets import Label
 
 from tests.tui.screens import compare
 from tui.dialogs.moment import time_from
 from tui.panels.actors import Actors
+from tui.panels.limits import Limits
 from tui.panels.messages import Card, Messages
 from tui.panels.state import State
 from tui.panels.transport import Transport
@@ -271,7 +273,12 @@ async def goes_on_in_other_ways(desk: Desk) -> None:
     await desk.press(until=lambda: "bars 300" in lines(desk.state))
     await desk.press("space", until=lambda: desk.console.replay.state == "paused")
     assert ("space", "Play") in desk.footer
-    await desk.pilot.press("g", *"+1h", "enter")
+    await desk.pilot.press("g", *"-1h", "enter")
+    hint = desk.console.screen.query_one("#hint", Label)
+    assert str(hint.content).startswith("That is no time.")
+    await desk.pilot.press(*["backspace"] * 3, *"2024-01-04", "enter")
+    assert str(hint.content).startswith("That has been")
+    await desk.pilot.press(*["backspace"] * 10, *"+1h", "enter")
     await desk.press(until=lambda: desk.console.replay.inputs == 360)
 
 
@@ -284,10 +291,13 @@ async def works_on_other_pages(desk: Desk, daemon: Any) -> None:
     await desk.pilot.press("4", "enter")
     assert {"bars 361", "side \u2013"} <= set(lines(desk.console.screen.query_one(Values)))
     await desk.pilot.press("escape")
-    await desk.press("T", until=lambda: desk.console.replay.inputs == 370)
+    await desk.pilot.press("1")
+    desk.screen.query_one(Limits).focus()
+    await desk.press("t", until=lambda: desk.console.replay.inputs == 370)
+    await desk.press("T", until=lambda: desk.console.replay.inputs == 380)
     assert desk.replay.asked[-1] == ("jump", {"to": "trade", "strategy": "ema_cross"})
-    desk.replay.differs_at = 371
-    await desk.press("s", until=lambda: "decides otherwise than recorded from input 371 on" in desk.stands[1])
+    desk.replay.differs_at = 381
+    await desk.press("s", until=lambda: "decides otherwise than recorded from input 381 on" in desk.stands[1])
     await desk.press("p", until=lambda: [action for action, _ in daemon.commands] == ["pause"])
     await desk.pilot.press("6")
     await desk.press("E", until=lambda: desk.console.replay.state == "ended")

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
+from tui.dialogs.question import Question
 from tui.figures import moment
 
 if TYPE_CHECKING:
@@ -22,7 +20,7 @@ _UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _NS_PER_S = 1_000_000_000
 
 
-class Moment(ModalScreen[int | None]):
+class Moment(Question[int]):
     """A time after now, in nanoseconds.
 
     Args:
@@ -30,42 +28,17 @@ class Moment(ModalScreen[int | None]):
         to_ns: its end, where that is known.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Leave")]
-    DEFAULT_CSS = """
-    Moment {
-        align: center middle;
-        & > Vertical {
-            width: 74;
-            max-width: 95%;
-            height: auto;
-            padding: 1 2;
-            background: $panel;
-            border: round $rule-focus;
-        }
-        & #question { text-style: bold; margin-bottom: 1; }
-        & #now { margin-bottom: 1; }
-        & #hint { color: $muted; }
-        & Input { background: $background; }
-    }
-    """
+    DEFAULT_CSS = "Moment > Vertical { width: 74; }"
 
     def __init__(self, now_ns: int, to_ns: int | None) -> None:
-        super().__init__()
+        end = "" if to_ns is None else f"; the tape ends at {moment(to_ns)}"
+        super().__init__("Play to which time (UTC)?", f"It is {moment(now_ns)}{end}.")
         self._now_ns = now_ns
-        self._to_ns = to_ns
 
-    def compose(self) -> ComposeResult:
-        """Lay out question and answer."""
-        end = "" if self._to_ns is None else f"; the tape ends at {moment(self._to_ns)}"
-        with Vertical():
-            yield Label("Play to which time (UTC)?", id="question", markup=False)
-            yield Label(f"It is {moment(self._now_ns)}{end}.", id="now", markup=False)
-            yield Label(HINT, id="hint", markup=False)
-            yield Input(compact=True, max_length=40)
-
-    def on_mount(self) -> None:
-        """Be ready for the time."""
-        self.query_one(Input).focus()
+    def answers(self) -> ComposeResult:
+        """Lay out where the time goes."""
+        yield Label(HINT, id="hint", markup=False)
+        yield from super().answers()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Take the time, or say what is wrong with it."""
@@ -76,10 +49,6 @@ class Moment(ModalScreen[int | None]):
             self.query_one("#hint", Label).update("That has been: a replay goes forward. Start it anew to see it.")
         else:
             self.dismiss(ts_ns)
-
-    def action_leave(self) -> None:
-        """Leave all as it is."""
-        self.dismiss(None)
 
 
 def time_from(text: str, now_ns: int) -> int | None:
