@@ -1,6 +1,6 @@
 // The live tab: who looks, what the account is at, and everything in it kept true by the stream.
 
-import { CSRF, get, logOut, skewMs } from "./api.js";
+import { CSRF, get, logOut, passes, skewMs } from "./api.js";
 import { CandleChart } from "./candles.js";
 import { Commands, confirm, note } from "./commands.js";
 import { byId, make, say, sign } from "./dom.js";
@@ -14,6 +14,7 @@ import { Stream } from "./stream.js";
 
 const NS_PER_MS = 1e6;
 const TICK_MS = 500;
+const RETRY_MS = 2_000;
 const TABS = ["live", "single"];
 
 const store = new Store();
@@ -51,7 +52,7 @@ function showSummary() {
   say(byId("clock-name"), `Time (${summary.clock.kind})`);
   say(byId("clock"), when(summary.clock.ts_ns));
   say(byId("session"), `Session ${summary.session}, run ${summary.run}, input ${summary.seq}`);
-  document.title = `${money(summary.equity)} ${summary.state} · pitboss`;
+  showTitle();
   const reason = byId("reason");
   reason.hidden = !summary.reason || summary.state === "running";
   reason.classList.toggle("bad", summary.state === "halted");
@@ -76,6 +77,13 @@ function showMoney(summary) {
   place.querySelectorAll("dd").forEach((cell, index) => say(cell, money(figures[index])));
 }
 
+/** Say the least in the tab's title, which is read while the page is not. */
+function showTitle() {
+  const summary = store.one("summary");
+  const text = !summary || stream.since !== null ? "no connection" : `${money(summary.equity)} ${summary.state}`;
+  document.title = `${text} · pitboss`;
+}
+
 /** Say how old everything is: twice a second, whether anything comes or not. */
 function showAge() {
   const summary = store.one("summary");
@@ -86,6 +94,7 @@ function showAge() {
   const old = byId("old");
   const lost = stream.since;
   document.body.classList.toggle("old", lost !== null);
+  showTitle();
   old.hidden = lost === null && stale.length === 0;
   if (lost !== null) say(byId("old-text"), `No connection since ${clock(lost)}: what you see is of then. Trying again…`);
   else if (stale.length) say(byId("old-text"), `Bars of ${stale.join(", ")} are overdue.`);
@@ -105,11 +114,29 @@ function showTab() {
   document.dispatchEvent(new Event("tab"));
 }
 
+/** Return who looks; the console may just be started again. */
+async function session() {
+  for (;;) {
+    try {
+      return await get("/api/session");
+    } catch (error) {
+      if (!passes(error)) throw error;
+      tellOld("No connection yet. Trying again…");
+      await new Promise((next) => setTimeout(next, RETRY_MS));
+    }
+  }
+}
+
+function tellOld(text) {
+  byId("old").hidden = false;
+  say(byId("old-text"), text);
+}
+
 async function start() {
-  const who = await get("/api/session");
+  byId("log-out").addEventListener("click", () => logOut().catch((error) => note("log out", error.message)));
+  const who = await session();
   const may = who.role === "control";
   say(byId("who"), [may ? "" : "look only", who.name === "read" ? "" : who.name].filter(Boolean).join(": "));
-  byId("log-out").addEventListener("click", () => logOut().catch((error) => note("log out", error.message)));
   addEventListener("storage", (event) => event.key === CSRF && location.reload()); // another tab is somebody else now
   const commands = new Commands(store);
   for (const button of document.querySelectorAll("[data-do]")) {
@@ -132,8 +159,4 @@ async function start() {
   showTab();
 }
 
-start().catch((error) => {
-  const old = byId("old");
-  old.hidden = false;
-  byId("old-text").textContent = `The dashboard could not start: ${error.message}`;
-});
+start().catch((error) => tellOld(`The dashboard could not start: ${error.message}`));

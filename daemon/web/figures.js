@@ -64,6 +64,7 @@ export function candleFigure({ symbol, bars, trades, features, step, keep }) {
   const candles = {
     type: "candlestick",
     name: plain(symbol),
+    hoverlabel: { namelength: 0 },
     x: times,
     open: bars.map((bar) => bar.open),
     high: bars.map((bar) => bar.high),
@@ -80,7 +81,7 @@ export function candleFigure({ symbol, bars, trades, features, step, keep }) {
     y: bars.map((bar) => bar.features?.[feature.name] ?? null),
     yaxis: feature.isPrice ? "y" : "y2",
     line: { color: palette[index % palette.length], width: 1.4 },
-    hovertemplate: `${plain(feature.name)} %{y:.6~g}<extra></extra>`,
+    hovertemplate: `${plain(feature.name)}: %{y:,.6~g}<extra></extra>`,
   }));
   const shown = trades.filter((trade) => bars.length && trade.executed_ns >= bars[0].open_ns && trade.executed_ns <= bars.at(-1).close_ns);
   return {

@@ -29,6 +29,8 @@ export class Result {
   #made = 0; // trades it made, whether kept or not
   #next = null; // of the trades
   #asked = 0;
+  #reading = 0;
+  #isReading = false; // a second press is about what the first has not brought yet
 
   constructor() {
     this.panels = [...document.querySelectorAll(".result")];
@@ -39,7 +41,7 @@ export class Result {
     byId("result-symbol").addEventListener("change", () => this.#choose());
     byId("result-timeframe").addEventListener("change", () => this.#read(0));
     byId("result-earlier").addEventListener("click", () => this.#earlier());
-    byId("result-later").addEventListener("click", () => this.#read(this.#after.pop() ?? 0));
+    byId("result-later").addEventListener("click", () => this.#later());
     byId("result-more").addEventListener("click", () => this.#more());
   }
 
@@ -126,11 +128,12 @@ export class Result {
   }
 
   async #read(cursor, anew = false) {
-    const asked = this.#asked;
+    const [asked, reading] = [this.#asked, ++this.#reading];
     const timeframe = byId("result-timeframe").value;
+    this.#isReading = true;
     try {
       const found = await get(`/api/backtests/${this.#id}/bars`, { symbol: this.#chart.symbol, timeframe, cursor, limit: BARS });
-      if (asked !== this.#asked) return;
+      if (asked !== this.#asked || reading !== this.#reading) return;
       this.#cursor = cursor;
       if (cursor === 0) this.#after = [];
       this.#bars = found.rows;
@@ -141,10 +144,15 @@ export class Result {
     } catch (error) {
       say(byId("result-note"), error.message);
     }
+    if (reading === this.#reading) this.#isReading = false;
+  }
+
+  #later() {
+    if (!this.#isReading) this.#read(this.#after.pop() ?? 0);
   }
 
   #earlier() {
-    if (!this.#bars.length) return;
+    if (!this.#bars.length || this.#isReading) return;
     this.#after.push(this.#cursor);
     this.#read(this.#bars[0].open_ns);
   }

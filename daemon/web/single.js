@@ -108,7 +108,7 @@ export class Single {
 
   #columns() {
     return [
-      { name: "#", right: true, text: (row) => String(row.id) },
+      { name: "#", right: true, rank: 2, text: (row) => String(row.id) },
       { name: "Strategy", text: (row) => row.strategy, title: (row) => JSON.stringify(row.params) },
       { name: "Bars", rank: 2, wrap: true, text: (row) => row.tape.join(", ") },
       { name: "Asked for", rank: 3, text: (row) => when(row.created_ns, Date.now() * NS_PER_MS) },

@@ -1,6 +1,7 @@
 // What the daemon has told, section by section; whoever looks is called once a frame at most.
 
 const EVENTS_KEPT = 500;
+const HIDDEN_MS = 1_000; // a page that nobody sees has no frames, but its title is read
 
 export class Store {
   #listeners = [];
@@ -13,6 +14,7 @@ export class Store {
     this.epoch = "";
     this.seq = 0;
     this.missed = 0;
+    document.addEventListener("visibilitychange", () => this.#asked && this.#ask());
   }
 
   /** Take a message of the stream over. */
@@ -45,12 +47,17 @@ export class Store {
       this.#events.splice(0, this.#events.length - EVENTS_KEPT);
       this.#dirty.add("missed");
     }
-    if (this.#asked) return;
+    if (!this.#asked) this.#ask();
+  }
+
+  #ask() {
     this.#asked = true;
-    requestAnimationFrame(() => this.#flush());
+    if (document.hidden) setTimeout(() => this.#flush(), HIDDEN_MS);
+    else requestAnimationFrame(() => this.#flush());
   }
 
   #flush() {
+    if (!this.#asked) return;
     this.#asked = false;
     const [dirty, events] = [this.#dirty, this.#events];
     this.#dirty = new Set();

@@ -203,6 +203,13 @@ def test_everything_moves_by_itself(open_page: Opener) -> None:
     assert line == accent, "charts change their colours with the page"
     page.screenshot(path=PICTURES / "wide-dark.png", full_page=True)
 
+    page.evaluate("""() => {
+        Object.defineProperty(document, "hidden", { get: () => true });
+        window.requestAnimationFrame = () => 0;
+        document.dispatchEvent(new Event("visibilitychange"));
+    }""")
+    expect(page, "what nobody looks at still says how it goes").not_to_have_title(page.title())
+
 
 @in_browser
 def test_pause_resume_and_a_flatten_that_has_to_be_typed(open_page: Opener, daemon_client: Client) -> None:
@@ -364,6 +371,8 @@ def test_who_may_only_look_can_press_nothing_and_a_phone_need_not_scroll_sideway
         page.click(f".tabs a[href='#{tab}']")
         expect(page.locator({"live": "#fills tbody tr", "single": "#run-params input"}[tab]).first).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") == 360
+        wide = "[...document.querySelectorAll('.scroll')].filter((e) => e.scrollWidth > e.clientWidth).map((e) => e.id)"
+        assert page.evaluate(wide) == []
         for scheme in ("dark", "light"):
             page.emulate_media(color_scheme=scheme)
             page.screenshot(path=PICTURES / f"phone-{tab}-{scheme}.png", full_page=True)
