@@ -20,6 +20,7 @@ import msgspec
 import structlog
 
 from config.errors import UserError, nearest
+from config.secrets import secrets_of
 from config.symbols import is_contract
 from daemon.edges.direct_path import direct
 from daemon.edges.kline_tap import is_marked, tapped
@@ -414,9 +415,9 @@ def constructor_arguments(
         if not arguments.get(name):
             message = f"{settings.id}: no {name}: set PITBOSS_API_KEY and PITBOSS_API_SECRET, or exchange.file"
             raise UserError(message)
-    for name in _SECRETS:
-        if isinstance(arguments.get(name), str):
-            hide(arguments[name])
+    named = (arguments[name] for name in _SECRETS if isinstance(arguments.get(name), str))
+    for secret in (*named, *secrets_of(arguments)):
+        hide(secret)
     return arguments
 
 

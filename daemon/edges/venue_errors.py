@@ -15,6 +15,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from daemon.log import masked
+
 Request = Literal["submit", "cancel", "question"]
 Outcome = Literal["rejected", "doubt", "refused", "absent", "retry", "halt"]
 
@@ -128,7 +130,7 @@ class RequestError(Exception):
 
     Args:
         outcome: what that means for the request.
-        reason: the error, in words that hold no signature.
+        reason: the error, in words that hold no signature, key or password.
         kind: the name of the error's class.
     """
 
@@ -169,7 +171,7 @@ def meaning_of(error: BaseException) -> Meaning:
 def explain(request: Request, error: BaseException) -> RequestError:
     """Return an error as what it means for a request."""
     kind = type(error).__name__
-    text = _QUERY.sub("", " ".join(str(error).split()))[:_TEXT_CHARS_MAX]
+    text = str(masked(_QUERY.sub("", " ".join(str(error).split()))))[:_TEXT_CHARS_MAX]
     return RequestError(meaning_of(error).of(request), f"{kind}: {text}" if text else kind, kind)
 
 

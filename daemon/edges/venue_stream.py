@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import anyio
 
 from daemon.edges.venue_stops import told
+from daemon.log import hide
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -183,6 +184,9 @@ class _Family(_Owner):
             await self.authenticate()  # type: ignore[attr-defined]
         except KeyError as error:  # ccxt trips over its own tidying up after a refusal
             raise error.__context__ or error from None
+        for options in self.options.values():
+            if isinstance(options, dict) and isinstance(options.get("listenKey"), str):
+                hide(options["listenKey"])  # part of the address that errors quote; whoever has it can read along
 
     def _sources(self) -> list[tuple[Callable[[], Awaitable[Any]], Callable[[Any], None]]]:
         return [(self.watch_orders, lambda order: self._tell(order, None))]  # type: ignore[attr-defined]

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from actors.messages import Halt, OrderReported, SendOrder, TradeReported, VenueLink
+from daemon.edges.venue_stream import _Family
+from daemon.log import masked
 
 Make = Callable[..., SendOrder]
 
@@ -74,6 +76,17 @@ async def test_a_stream_that_breaks_is_told_and_opened_anew(how: str, stub: Any,
 
     assert executed.order_id == "pbtest1"
     assert len(stub.sockets) == 1, "no second socket is left open"
+
+
+async def test_the_key_in_a_streams_address_is_shown_nowhere() -> None:
+    class Known:
+        options = {"future": {"listenKey": "a-key-to-listen-with"}, "recvWindow": 5_000}  # noqa: RUF012 - ccxt's way
+
+        async def authenticate(self) -> None: ...
+
+    assert masked("wss://venue.example/ws/a-key-to-listen-with") == "wss://venue.example/ws/a-key-to-listen-with"
+    await _Family._subscribe(Known())  # type: ignore[arg-type]
+    assert masked("wss://venue.example/ws/a-key-to-listen-with") == "wss://venue.example/ws/[redacted]"
 
 
 @pytest.mark.slow

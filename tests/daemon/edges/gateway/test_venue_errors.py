@@ -10,6 +10,7 @@ import pytest
 from ccxt.base.errors import error_hierarchy
 
 from daemon.edges.venue_errors import MEANINGS, Meaning, broken, explain, meaning_of
+from daemon.log import hide
 
 
 def classes(tree: dict[str, Any]) -> Iterator[str]:
@@ -68,12 +69,14 @@ def test_a_class_that_is_not_in_the_table_means_what_its_parent_means() -> None:
     assert meaning_of(TooSmallError("x")) == MEANINGS["InvalidOrder"]
 
 
-def test_a_reason_shows_no_signature() -> None:
-    error = ccxt.RequestTimeout("binance GET https://127.0.0.1/api/v3/order?symbol=BTCUSDT&signature=abc123")
+def test_a_reason_shows_no_signature_and_nothing_else_that_is_secret() -> None:
+    hide("planted-in-a-path")
+    url = "https://trader:word@127.0.0.1/api/planted-in-a-path/order?symbol=BTCUSDT&signature=abc123"
+    error = ccxt.RequestTimeout(f"binance GET {url}")
 
     failure = explain("question", error)
 
-    assert failure.reason == "RequestTimeout: binance GET https://127.0.0.1/api/v3/order"
+    assert failure.reason == "RequestTimeout: binance GET https://[redacted]@127.0.0.1/api/[redacted]/order"
 
 
 def test_a_key_that_is_refused_is_no_reason_to_slow_down() -> None:
