@@ -95,6 +95,11 @@ class RunOptions(msgspec.Struct, kw_only=True):
     plan: SessionPlan | None = None
     """Of the session that is stepped, where it is one."""
 
+    @property
+    def told_mode(self) -> str:
+        """The mode as people are told it: what is stepped trades nothing, whatever its session did."""
+        return self.mode if self.script is None else "replay"
+
 
 class Outcome(msgspec.Struct, kw_only=True):
     """How a run ended: what the summary is made of."""
@@ -220,7 +225,7 @@ class _Run:
             self._driver,
             self._supervisor,
             session=opened.id,
-            mode=options.mode,
+            mode=options.told_mode,
             clock="tape" if venue is None else settings.exchange.clock,
             run=opened.run,
             exchange=settings.exchange,
@@ -357,7 +362,7 @@ class _Run:
             start(group, msgspec.structs.replace(edge, name="feed", restart="transient"), self._feed.run)
         if self._console is not None:
             options = self._options
-            named = (options.mode, options.tape_name, options.data_dir)
+            named = (options.told_mode, options.tape_name, options.data_dir)
             self._console.know(self._server.url, self._opened, options.state_dir, *named)
             start(group, msgspec.structs.replace(edge, name="console", vital=False), self._console.run)
 

@@ -227,7 +227,6 @@ def _session(words: ReplayWords, folder: Path) -> RunOptions:
         state_dir=folder,
         tape=None,
         tape_name=script.name,
-        mode="real" if plan.real else "paper",
         new_session=True,
         exit_at_end=False,
         script=script,

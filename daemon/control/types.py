@@ -282,6 +282,7 @@ class Status(Answer, frozen=True):
     session: str
     run: int
     mode: str
+    """``paper``, ``real``, or ``replay`` where nothing is traded at all."""
     uptime_s: float
     clock: Clock
     tape_ended: bool
@@ -327,6 +328,7 @@ class Summary(Answer, frozen=True):
     session: str
     run: int
     mode: str
+    """``paper``, ``real`` or ``replay``."""
     started_wall_ns: int
     heard_wall_ns: int
     """When the newest input was seen: its age is the feed's."""

@@ -137,6 +137,7 @@ def test_a_tape_is_stepped_looked_into_and_ends_as_its_replay_does(folder: Path)
         status = debugger.get("/api/live/status")
 
     summary = replay(synthetic_tape(f"7:{BARS}"), HOLDER, settings=dict(each.split("=") for each in terms)).summary
+    assert status["mode"] == "replay", "nobody is to take it for what trades"
     assert status["digest"] == summary.digest
     assert status["equity"] == float(summary.final_equity)
     wait_gone(pid)
