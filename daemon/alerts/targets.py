@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
+from threading import Thread
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -16,8 +17,6 @@ from daemon.alerts.secret import secret_of
 from daemon.log import masked
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
     from apprise.logger import NotifyLogEntry
 
     from config.alerts import AlertTarget
@@ -60,16 +59,27 @@ class Target:
         if not self._service.add(url):
             message = f"alerts: target {settings.name}: apprise knows no such service, or something is missing"
             raise UserError(message)
-        self._threads = ThreadPoolExecutor(1, thread_name_prefix=f"alert-{self.name}")
         self._hanging: Future[bool] | None = None
+
+    @property
+    def hangs(self) -> bool:
+        """Whether a message is still under way."""
+        return self._hanging is not None and not self._hanging.done()
 
     async def send(self, title: str, body: str, level: str) -> bool:
         """Return whether the target has taken a message."""
-        if self._hanging is not None and not self._hanging.done():
+        if self.hangs:
             self.reason = f"it has not answered the last message for more than {self._timeout_s:g} s"
             await asyncio.sleep(0)
             return False
-        self._hanging = sending = self._threads.submit(self._send, title, body, level)
+        self._hanging = sending = Future[bool]()
+        try:
+            Thread(
+                target=self._send, args=(sending, title, body, level), name=f"alert-{self.name}", daemon=True
+            ).start()
+        except RuntimeError as error:  # the system has no more threads
+            self._hanging, self.reason = None, str(error)
+            return False
         try:
             async with asyncio.timeout(self._timeout_s):  # `wait_for` may forget that it was cancelled
                 return await asyncio.shield(asyncio.wrap_future(sending))
@@ -77,15 +87,15 @@ class Target:
             self.reason = f"it has not answered within {self._timeout_s:g} s"
             return False
 
-    def _send(self, title: str, body: str, level: str) -> bool:
+    def _send(self, sending: Future[bool], title: str, body: str, level: str) -> None:
         self._said = ""
         try:
             taken = bool(self._service.notify(body, title, _TYPES[level]))
         except Exception as error:  # noqa: BLE001 - a hundred services' code: whatever it raises is no answer
-            self.reason = type(error).__name__
-            return False
-        self.reason = "" if taken else self._masked(self._said) or "it was not taken"
-        return taken
+            self.reason, taken = type(error).__name__, False
+        else:
+            self.reason = "" if taken else self._masked(self._said) or "it was not taken"
+        sending.set_result(taken)
 
     def _hear(self, entry: NotifyLogEntry, _: object) -> None:
         self._said = entry.message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -36,6 +37,8 @@ def test_command(names: Sequence[str], config: Path | None, setting: Sequence[st
     targets = [Target(one, alerts.timeout_s) for one in alerts.targets if not names or one.name in names]
     taken = [asyncio.run(_tell(target)) for target in targets]
     sys.stdout.flush()
+    if any(target.hangs for target in targets):
+        os._exit(EXIT_FAULT)  # its thread would keep us until it has an answer
     if not all(taken):
         raise SystemExit(EXIT_FAULT)
 

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sqlite3
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -120,3 +121,15 @@ def test_a_test_says_what_came_of_it(invoke: Callable[..., Run], listener: Liste
         "alerts: there is no target phonne (did you mean 'phone'?)"
     )
     assert invoke("alerts", "test").refusal == ("there is nobody to be told: the settings have no [[alerts.targets]]")
+
+
+def test_a_test_of_a_target_that_hangs_ends(pitboss: Callable[..., Run], listener: Listener, tmp_path: Path) -> None:
+    listener.gate.clear()
+    config = configured(tmp_path, ("phone", listener.url + "?rto=60"), more="timeout_s = 0.5")
+    started_s = time.monotonic()
+
+    run = pitboss("alerts", "test", "--config", str(config))
+
+    assert run.output == "phone: NOT told: it has not answered within 0.5 s (0.5 s)\n"
+    assert (run.code, run.errors) == (1, "")
+    assert time.monotonic() - started_s < 25, "the listener takes 30 s"

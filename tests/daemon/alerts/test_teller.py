@@ -13,8 +13,10 @@ from structlog.testing import capture_logs
 from config.alerts import Alerts, AlertTarget
 from config.schema import Settings
 from daemon.alerts import teller as telling
+from daemon.alerts.news import Watcher
 from daemon.alerts.store import FILE_NAME, Store
 from daemon.alerts.teller import Teller
+from daemon.console import app
 from daemon.log import hide
 from tests.daemon.alerts.test_delivery import until
 from tests.daemon.alerts.test_news import World, mirror_of
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     import pytest
 
     from config.alerts import AlertKind
+    from daemon.alerts.news import Alert
     from tests.daemon.alerts.conftest import Listener
 
 
@@ -95,3 +98,31 @@ async def test_that_a_full_disk_halts_trading_is_told_at_once_and_again_when_it_
 
     assert listener.lines[1:] == ["trading is [redacted] #1"]
     assert [line["event"] for line in logs] == ["alerts_delayed"]
+
+
+async def test_whatever_fails_people_are_told_again_from_where_it_was(
+    listener: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "_TELL_AGAIN_S", 0.01)
+    look, looks = Watcher.look, 0
+
+    async def broken(watcher: Watcher) -> list[Alert]:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            raise KeyError("nobody thought of it")
+        return await look(watcher)
+
+    monkeypatch.setattr(Watcher, "look", broken)
+    world = World(tmp_path)
+    targets = (AlertTarget(name="phone", url=listener.url, kinds=("fill",)),)
+    settings = msgspec.structs.replace(Settings(), alerts=Alerts(targets=targets))
+    server = app.ConsoleServer(world.hello(settings=settings), mirror_of())
+    with capture_logs() as logs:
+        task = asyncio.create_task(server._tell())
+        await until(lambda: len(set(listener.lines)) >= world.fills)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    assert [line["event"] for line in logs] == ["alerts_failed"]
