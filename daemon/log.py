@@ -82,6 +82,11 @@ def bind(newest_seq: Callable[[], int] | None = None, **subject: object) -> None
     _subject.update(subject)
 
 
+def newest_seq() -> int | None:
+    """Return the number of the input in hand, or else of the newest; None before there is a core."""
+    return None if _newest_seq is None else _newest_seq()
+
+
 def _about(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Say what a line is about: programs read one line without those before it."""
     for key, value in _subject.items():

@@ -7,6 +7,7 @@ program, this module is that child.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import shutil
 import signal
@@ -19,11 +20,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+import structlog
 
 from config.alerts import Alerts
 from config.errors import UserError
+from config.schema import Log
 from daemon.commands.ctl import find_endpoint
 from daemon.commands.inputs import settings_from, tape_from, with_series
+from daemon.log import configure_logging, newest_seq
 from daemon.state_dir import ENDPOINT_NAME
 
 if TYPE_CHECKING:
@@ -39,6 +43,9 @@ _SAID = "pitboss: "
 _EXIT_USER = 2
 _END_S = 6.0
 _POLL_S = 0.02
+_REMOVED_WITHIN_S = 1.0
+_STDIN = 0
+_LINE_CHARS_MAX = 1_000
 _FRAME_S = 0.05
 """Between two looks at the core: who steps wants to see it at once."""
 _OPTIONS = {
@@ -54,6 +61,8 @@ _OPTIONS = {
 }
 _FOREIGN = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "CREDENTIALS_DIRECTORY", "STATE_DIRECTORY")
 """Variables that are meant for a daemon of another kind."""
+
+log = structlog.get_logger()
 
 
 class ReplayWords(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,12 +123,12 @@ def replay_server(
     )
     folder = Path(tempfile.mkdtemp(prefix="pitboss-replay-"))
     try:
-        with (folder / _LOG_NAME).open("wb") as log:
+        with (folder / _LOG_NAME).open("wb") as errors:
             child = subprocess.Popen(  # noqa: S603 - our own words
                 [sys.executable, "-P", "-c", _PROGRAM, str(folder)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
-                stderr=log,
+                stderr=errors,
                 start_new_session=True,  # Ctrl-C is for us
                 env={name: value for name, value in os.environ.items() if name not in _FOREIGN},
             )
@@ -128,7 +137,15 @@ def replay_server(
         finally:
             _end(child)
     finally:
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a directory in which somebody who is just ending may still make files."""
+    deadline_s = time.monotonic() + _REMOVED_WITHIN_S
+    while folder.exists() and time.monotonic() < deadline_s:
         shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(0.0 if not folder.exists() else _POLL_S)
 
 
 def _ready(child: subprocess.Popen[bytes], folder: Path, words: ReplayWords) -> tuple[str, str]:
@@ -176,29 +193,51 @@ def main() -> None:
     try:
         words = msgspec.json.decode(sys.stdin.buffer.readline() or b"null", type=ReplayWords | None)
         threading.Thread(target=_watch_parent, daemon=True).start()
-        if words is not None:
-            code = _serve(words, folder)
+        configure_logging(Log(format="json"))  # a strategy's file may print when it is imported
+        with open(os.devnull) as nothing, contextlib.redirect_stdout(_Printed()):  # noqa: PTH123 - no path of ours
+            sys.stdin = nothing  # a strategy that asks is answered that there is nobody
+            if words is not None:
+                code = _serve(words, folder)
     except UserError as error:
         sys.stderr.write(f"{_SAID}{error}\n")
         code = _EXIT_USER
     finally:
         if _parent_gone.is_set():
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
     sys.exit(code)
 
 
 def _watch_parent() -> None:
     """End this process when nobody holds the other end of its standard input any more."""
-    while os.read(sys.stdin.fileno(), 1):
+    while os.read(_STDIN, 1):
         pass
     _parent_gone.set()
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+class _Printed(io.TextIOBase):
+    """Standard output whose lines go to the log: a strategy that prints is heard at the input it does so."""
+
+    def __init__(self) -> None:
+        self._line = ""
+
+    def writable(self) -> bool:
+        """Return that it is."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Take text; a line that is whole becomes a line of the log."""
+        *lines, rest = (self._line + text).split("\n")
+        self._line = rest[-_LINE_CHARS_MAX:]
+        for line in lines:
+            seq = newest_seq()
+            log.info("printed", text=line[:_LINE_CHARS_MAX], **({} if seq is None else {"seq": seq}))
+        return len(text)
+
+
 def _serve(words: ReplayWords, folder: Path) -> int:
     from daemon.commands.run import run_to_end
     from daemon.edges.session_script import is_session
-    from daemon.log import configure_logging
 
     recorded = len(words.tape) == 1 and is_session(Path(words.tape[0]))
     options = (_session if recorded else _tape)(words, folder)

@@ -48,6 +48,15 @@ class Holder(Strategy):
         self.updates[update.state] = self.updates.get(update.state, 0) + 1
 
 
+class Talker(Holder):
+    """Does as the holder, and says so."""
+
+    def on_bar(self, bar: Bar, f: Any, /) -> None:
+        """Count aloud."""
+        print(f"bar {self.bars}", "at", bar.close)
+        super().on_bar(bar, f)
+
+
 class Keeper(Strategy):
     """Buys once and has one order rest far below, each asked for again only where it was refused."""
 

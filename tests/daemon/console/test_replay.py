@@ -19,7 +19,7 @@ from config.errors import UserError
 from daemon.commands.replay_server import replay_server
 from pitboss import replay
 from replay.tape import synthetic_tape
-from tests.daemon.conftest import HOLDER, PATIENCE_S, QUIET, REPOSITORY, Answer, eventually
+from tests.daemon.conftest import PATIENCE_S, QUIET, REPOSITORY, STRATEGIES, Answer, eventually
 from tests.daemon.console.conftest import wait_gone
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from tests.daemon.console.conftest import Client
 
+TALKER = f"{STRATEGIES}:Talker"
 pytestmark = pytest.mark.slow
 
 BARS = 400
@@ -83,7 +84,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def test_a_tape_is_stepped_looked_into_and_ends_as_its_replay_does(folder: Path) -> None:
     terms = ["account.cash=50000", "risk.max_position=1.1", "http.wrong_tokens_max=1000"]
-    with replay_server(synthetic=f"7:{BARS}", strategy=HOLDER, setting=terms) as (url, token):
+    with replay_server(synthetic=f"7:{BARS}", strategy=TALKER, setting=terms) as (url, token):
         debugger = Debugger(url, token)
         (state_dir,) = folder.iterdir()
         reader = (state_dir / "read.token").read_text().strip()
@@ -91,11 +92,11 @@ def test_a_tape_is_stepped_looked_into_and_ends_as_its_replay_does(folder: Path)
 
         stands = debugger.get("/api/replay")
         assert (stands["state"], stands["inputs"], stands["total"]) == ("paused", 0, BARS)
-        assert (stands["tape"], stands["strategies"]) == (f"synthetic 7:{BARS}", ["Holder"])
+        assert (stands["tape"], stands["strategies"]) == (f"synthetic 7:{BARS}", ["Talker"])
         assert stands["to_ns"] - stands["from_ns"] == BARS * 60 * 10**9
         assert debugger.told("step", count=2)["inputs"] == 2
         stands = debugger.told("jump", to="trade")
-        assert stands["stopped_by"].startswith("Holder bought ")
+        assert stands["stopped_by"].startswith("Talker bought ")
         story = debugger.get(f"/api/replay/messages?order={stands['order_id']}")["rows"]
         kinds = [row["kind"] for row in story]
         chain = ("Intent", "OrderRequest", "SubmitOrder", "Fill")
@@ -104,11 +105,15 @@ def test_a_tape_is_stepped_looked_into_and_ends_as_its_replay_does(folder: Path)
         fill, *earlier = debugger.get("/api/live/fills")["rows"]
         assert fill["seq"] == stands["seq"], "what it stopped at is in the journal by then"
 
-        actor = debugger.get("/api/live/actors/strategy.Holder")
-        assert actor["row"]["name"] == "strategy.Holder"
+        actor = debugger.get("/api/live/actors/strategy.Talker")
+        assert actor["row"]["name"] == "strategy.Talker"
         assert actor["state"]["checkpoint"]["strategy"]["fills"] == [each["price"] for each in (*earlier, fill)]
         assert actor["state"]["checkpoint"]["reference_bar"]["kind"] == "Bar"
         assert (actor["note"], actor["size_bytes"] > 100) == ("", True)
+        said = eventually(lambda: debugger.get("/api/live/logs?text=printed")["rows"], "what it printed is in the log")
+        assert [(line["fields"]["seq"], line["fields"]["text"].split(" at ")[0]) for line in said] == [
+            (bar + 1, f"bar {bar}") for bar in range(stands["inputs"])
+        ]
         ledger = debugger.get("/api/live/actors/ledger")["state"]
         assert ledger["start_atoms"] == 50_000 * 10**8
         for name, words in (("ledgers", "did you mean 'ledger'"), ("console", "an edge around the core has no state")):
@@ -121,7 +126,7 @@ def test_a_tape_is_stepped_looked_into_and_ends_as_its_replay_does(folder: Path)
             ("step", {"count": 0}, "count"),
             ("step", {"unit": "hour"}, "unit"),
             ("jump", {"to": "time"}, "'time_ns' goes with to = 'time'"),
-            ("jump", {"to": "trade", "strategy": "Holdr"}, "did you mean 'Holder'"),
+            ("jump", {"to": "trade", "strategy": "Talkr"}, "did you mean 'Talker'"),
             ("speed", {"speed": -1}, "speed"),
             ("play", {"sped": 1}, "sped"),
         ):
@@ -136,7 +141,7 @@ def test_a_tape_is_stepped_looked_into_and_ends_as_its_replay_does(folder: Path)
         assert debugger.ask("POST", "/api/replay/step", {}).status == 409
         status = debugger.get("/api/live/status")
 
-    summary = replay(synthetic_tape(f"7:{BARS}"), HOLDER, settings=dict(each.split("=") for each in terms)).summary
+    summary = replay(synthetic_tape(f"7:{BARS}"), TALKER, settings=dict(each.split("=") for each in terms)).summary
     assert status["mode"] == "replay", "nobody is to take it for what trades"
     assert status["digest"] == summary.digest
     assert status["equity"] == float(summary.final_equity)
