@@ -38,6 +38,7 @@ class Target:
         timeout_s: longest wait for an answer.
 
     Attributes:
+        chars_max: longest message the service takes.
         reason: why the last message was not taken; empty if it was.
 
     Raises:
@@ -59,6 +60,7 @@ class Target:
         if not self._service.add(url):
             message = f"alerts: target {settings.name}: apprise knows no such service, or something is missing"
             raise UserError(message)
+        self.chars_max = min(int(service.body_maxlen) for service in self._service)
         self._hanging: Future[bool] | None = None
 
     @property

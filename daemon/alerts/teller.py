@@ -42,6 +42,10 @@ _LOOK_S = 1.0
 _MINUTE_S = 60.0
 _LINES_MAX = 20
 """Alerts in one message."""
+_FRAME_CHARS = 200
+"""Of a message, for its title and what was given up before."""
+_NUMBER_CHARS = 40
+"""Of a line, for how often it happened and its number."""
 _PAUSE_S = 1.0
 _PAUSE_MAX_S = 300.0
 _LEVELS = ("info", "warning", "error")
@@ -133,8 +137,9 @@ class Courier:
             return True
         await self._turn()
         telling = dict(list(self._unqueued.items())[:_LINES_MAX])
+        body = "\n".join(telling.values())[: max(1, self.target.chars_max - _FRAME_CHARS)]
         self._sent_s.append(time.monotonic())
-        if not await self.target.send(f"{self._name}: error", "\n".join(telling.values()), "error"):
+        if not await self.target.send(f"{self._name}: error", body, "error"):
             if self._failures == 0:
                 log.warning("alert_not_told", target=self.target.name, reason=self.target.reason)
             return False
@@ -164,8 +169,10 @@ class Courier:
     async def _deliver(self, waiting: Sequence[Waiting]) -> bool:
         name = self.target.name
         lost = await self._ask(lambda: self._store.lost(name))
+        room = max(1, self.target.chars_max - _FRAME_CHARS)
+        waiting = _fitting(waiting, room)
         level = max((each.level for each in waiting), key=_LEVELS.index)
-        lines = [_line(each) for each in sorted(waiting, key=lambda each: each.id)]
+        lines = [_line(each, room) for each in sorted(waiting, key=lambda each: each.id)]
         if lost:
             lines.insert(0, f"{lost} alerts before these could not be told")
         title = f"{self._name}: {level}" if len(waiting) == 1 else f"{self._name}: {len(waiting)} alerts, {level}"
@@ -182,9 +189,22 @@ class Courier:
         return False
 
 
-def _line(waiting: Waiting) -> str:
+def _fitting(waiting: Sequence[Waiting], room: int) -> Sequence[Waiting]:
+    """Return as many of these, and at least one, as have room in a message: a service refuses one that is too long."""
+    used = 0
+    for number, each in enumerate(waiting):
+        used += len(_line(each, room)) + 1
+        if used > room:
+            return waiting[: max(1, number)]
+    return waiting
+
+
+def _line(waiting: Waiting, room: int) -> str:
     times = f" ({waiting.count} times)" if waiting.count > 1 else ""
-    return f"{waiting.text}{times} #{waiting.id}"
+    text = " ".join(waiting.text.split())
+    longest = max(1, room - _NUMBER_CHARS)
+    text = text if len(text) <= longest else f"{text[: longest - 1]}…"
+    return f"{text}{times} #{waiting.id}"
 
 
 class Ask:

@@ -274,7 +274,8 @@ class Jobs:
         def on_news(news: t.JobNews) -> None:
             row = self._rows[number]
             done, total = news.done or row.bars_done, news.total or row.bars_total
-            self._show(msgspec.structs.replace(row, bars_done=done, bars_total=total))
+            if (done, total) != (row.bars_done, row.bars_total):
+                self._show(msgspec.structs.replace(row, bars_done=done, bars_total=total))
 
         running.child = Child(on_start, on_news)
         error = await running.child.run(encode(job), timeout_s)

@@ -80,6 +80,26 @@ async def test_what_waits_is_told_together_and_once(listener: Listener, tmp_path
     assert (courier.counts.failed, courier.counts.dropped, store.waiting("phone")) == (0, 0, 0)
 
 
+async def test_no_message_is_longer_than_its_service_takes_it(listener: Listener, tmp_path: Path) -> None:
+    settings = settings_of()
+    store = store_at(tmp_path, settings)
+    add(
+        store,
+        settings,
+        *(alert(f"fill {number}", "x" * 60) for number in range(7)),
+        alert("a\nlong one", "one\n" * 900),
+    )
+
+    async with telling(store, listener.url, settings) as courier:
+        courier.target.chars_max = 500
+        await until(lambda: not store.waiting("phone"))
+
+    assert all(len(message["title"] + message["message"]) <= 500 for message in listener.heard)
+    assert [line.rpartition(" #")[2] for line in listener.lines] == [str(number) for number in range(1, 9)]
+    assert listener.lines[-1].startswith("one one one")
+    assert "one… #8" in listener.lines[-1]
+
+
 async def test_what_happens_again_within_the_window_is_counted_and_told_as_one(
     listener: Listener, tmp_path: Path
 ) -> None:
