@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import msgspec
 
+from actors import messages as m
 from actors.messages import FeatureRow
 from daemon.console.events import HEARD, event_of
 from daemon.console.frames import encode, packed
@@ -35,7 +36,11 @@ if TYPE_CHECKING:
     from daemon.edges.venue_limits import LimitStatistics
     from daemon.live import LiveDriver
 
+Released = tuple[int, int, int, "Message"]
+"""Its place among all, the input that caused it, when, and what was said."""
+
 _EVENTS_MAX = 512
+_STATES = (m.TradingStateChanged, m.StrategyStateChanged, m.LimitBreached, m.FeedStale, m.FeedResumed)
 _ROWS_MAX = 256
 """Of each strategy and symbol in one frame."""
 _LINES_MAX = 200
@@ -67,7 +72,10 @@ class Publisher:
         """Whether there is a console: else nothing is kept."""
         self._said: deque[tuple[int, int, Message]] = deque()
         """What waits for its input to be durable."""
-        self._events: deque[tuple[int, int, Message]] = deque()
+        self._events: deque[Released] = deque()
+        self._states: deque[Released] = deque()
+        """States that have changed: no flood of orders and fills pushes these out."""
+        self._released = 0
         self._missed = 0
         self._rows: dict[tuple[str, str], deque[tuple[int, FeatureRow]]] = {}
         self._newest: dict[str, BarRow] = {}
@@ -120,10 +128,20 @@ class Publisher:
                     rows = self._rows[key] = deque(maxlen=_ROWS_MAX)
                 rows.append((seq, message))
                 continue
-            if len(self._events) == _EVENTS_MAX:
-                self._events.popleft()
+            events = self._states if isinstance(message, _STATES) else self._events
+            if len(events) == _EVENTS_MAX:
+                events.popleft()
                 self._missed += 1
-            self._events.append((seq, ts_ns, message))
+            self._released += 1
+            events.append((self._released, seq, ts_ns, message))
+
+    def take(self) -> tuple[list[Released], int]:
+        """Return what was released since, in order, and how much of it was given up because it was too much."""
+        events, missed = sorted((*self._events, *self._states)), self._missed
+        self._events.clear()
+        self._states.clear()
+        self._missed = 0
+        return events, missed
 
     async def publish(self, end: socket, hello: Hello) -> None:
         """Write to `end`, which does not block, until it is closed.
@@ -152,10 +170,9 @@ class Publisher:
 
     def _reset(self) -> None:
         self._said.clear()
-        self._events.clear()
+        self.take()
         self._rows.clear()
         self._sent.clear()
-        self._missed = 0
         self._counting.forget()
         self._slow_due_s = self._rare_due_s = 0.0
         self._seq = -1
@@ -172,9 +189,8 @@ class Publisher:
         meters = self._counting.news() if slow else None  # how far the disk is behind, before it is waited for
         sections = self._changed(seq, slow=slow)
         await self._durable(seq)
-        events, self._events = self._events, deque()
+        events, missed = self.take()
         rows, self._rows = self._rows, {}
-        missed, self._missed = self._missed, 0
         lines = [self._lines.popleft() for _ in range(min(len(self._lines), _LINES_MAX))]
         self._told.extend(lines)
         if not (sections or events or rows or lines or full or meters):
@@ -187,7 +203,7 @@ class Publisher:
             {
                 "full": full,
                 "sections": sections,
-                "events": [event_of(*said, self._core.instruments) for said in events],
+                "events": [event_of(*said[1:], self._core.instruments) for said in events],
                 "rows": told,
                 "lines": lines,
                 "missed": missed,
