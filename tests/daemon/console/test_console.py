@@ -73,6 +73,16 @@ def test_it_says_which_daemon_it_is_of(client: Client) -> None:
     assert set(about["event_kinds"]) == {"fill", "order", "veto", "trading", "note"}
 
 
+def test_a_daemon_that_trades_has_its_actors_looked_into_and_cannot_be_stepped(client: Client) -> None:
+    for method, path in (("GET", ""), ("GET", "/messages"), ("POST", "/step"), ("POST", "/pause")):
+        refused = client.ask(method, f"/api/replay{path}")
+        assert (refused.status, "this daemon replays nothing" in refused.body["error"]) == (404, True), refused
+
+    actor = client.get("/api/live/actors/strategy.ema_cross")
+    assert (actor["row"]["state"], actor["note"]) == ("running", "")
+    assert actor["state"]["abandoned"] is False
+
+
 def test_the_core_points_to_it_under_the_name_it_was_asked_by(client: Client) -> None:
     answer = client.daemon.ask("GET", "/", headers={"Host": "localhost:1"}, token=None)
 
