@@ -86,7 +86,7 @@ async def test_no_secret_of_the_settings_is_written_or_served(start: Nursery, in
         "broker": {"signKey": "[redacted]", "list": ["wss://[redacted]@venue.example"]},
     }
     assert daemon.replayed().equal
-    again = start(*WITH_CONSOLE, "--config", str(config), strategy=None)
+    again = start("--config", str(config), strategy=None)
     assert again.status()["run"] == 2, "it goes on"
 
 
