@@ -56,8 +56,10 @@ async def body_of(request: web.Request) -> bytes:
     """Return the body of a request.
 
     Raises:
-        RefusedError: it does not come within `BODY_WITHIN_S`, or is not what its headers say.
+        RefusedError: it does not come within `BODY_WITHIN_S`, is packed, or is not what its headers say.
     """
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise RefusedError(HTTPStatus.BAD_REQUEST, "a body is sent as it is, without a Content-Encoding")
     try:
         async with asyncio.timeout(BODY_WITHIN_S):
             return await request.read()
@@ -89,7 +91,12 @@ class JsonRunner(web.AppRunner):
         connections_max: int = CONNECTIONS_MAX,
     ) -> None:
         super().__init__(
-            app, access_log=None, handle_signals=False, shutdown_timeout=1.0, keepalive_timeout=_KEEPALIVE_S
+            app,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=1.0,
+            keepalive_timeout=_KEEPALIVE_S,
+            auto_decompress=False,  # a small body of nobody's could unpack to one that holds the loop up
         )
         self._outermost = outermost
         self._connections_max = connections_max

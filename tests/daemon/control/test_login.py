@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import zlib
 from collections.abc import AsyncIterator
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.compression_utils import ZLibDecompressor
 
 from daemon.control.guard import Guard, caller_of
 from daemon.control.keys import Keyring, rotate
@@ -283,6 +285,28 @@ async def test_bodies_that_do_not_come_make_room_and_are_not_waited_for(
     assert "failed" not in capsys.readouterr().out
     for writer in writers:
         writer.close()
+
+
+async def test_nothing_that_anybody_sends_is_unpacked(
+    browser: Browser, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 60 kB that unpack to 60 MB every request, also one that is refused at once, would hold the loop up."""
+    unpacked: list[int] = []
+    unpack = ZLibDecompressor.decompress_sync
+
+    def record(self: ZLibDecompressor, data: Any, *rest: Any) -> bytes:
+        unpacked.append(len(data))
+        return unpack(self, data, *rest)
+
+    monkeypatch.setattr(ZLibDecompressor, "decompress_sync", record)
+    bomb = zlib.compress(bytes(1_000_000))
+    sent = {"Origin": server.origin, "Content-Type": "application/json", "Content-Encoding": "deflate"}
+    for path, status in (("/do", 401), ("/api/login", 400)):
+        async with browser.http.post(server.url + path, data=bomb, headers=sent) as answer:
+            assert answer.status == status
+            told = await answer.json()
+    assert told == {"error": "a body is sent as it is, without a Content-Encoding"}
+    assert unpacked == []
 
 
 async def test_a_login_that_is_no_text_is_refused_like_any_other(browser: Browser) -> None:

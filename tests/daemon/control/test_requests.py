@@ -225,18 +225,10 @@ def test_a_body_of_64_kib_is_read(live: Daemon) -> None:
     assert "resume" in refused(live.ask("POST", CONTROL, command.ljust(BODY_MAX)), 400)
 
 
-def test_a_body_that_unpacks_to_more_than_64_kib_is_refused(live: Daemon) -> None:
-    bomb = gzip.compress(b" " * 20_000_000)
-    assert len(bomb) < BODY_MAX
-
-    assert refused(live.ask("POST", CONTROL, bomb, {"Content-Encoding": "gzip"}), 413)
-
-
-@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
-def test_a_body_that_is_not_encoded_as_it_says_is_refused(live: Daemon, encoding: str) -> None:
-    answer = live.ask("POST", CONTROL, b'{"action": "pause"}', {"Content-Encoding": encoding})
-
-    assert refused(answer, 400)
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "?"])
+def test_a_body_that_is_packed_is_refused(live: Daemon, encoding: str) -> None:
+    for body in (b'{"action": "pause"}', gzip.compress(b'{"action": "pause"}')):
+        assert "as it is" in refused(live.ask("POST", CONTROL, body, {"Content-Encoding": encoding}), 400)
 
 
 @pytest.mark.parametrize("key", ["x" * 201, "tab\there", "\u00a0", "\u00ff\u0080"])
