@@ -81,7 +81,8 @@ class Opener:
         """Close what was opened; nothing else may have been complained of."""
         for context in self.browser.contexts:
             context.close()
-        assert [text for text in self.complaints if not any(words in text for words in self.expected)] == []
+        others = [text for text in self.complaints if not any(words in text for words in self.expected)]
+        assert not others, others
 
 
 def hostile(start: Nursery) -> Client:

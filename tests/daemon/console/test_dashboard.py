@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 CHROMIUM = shutil.which("chromium")
 PICTURES = REPOSITORY / "build" / "dashboard"
+LINES = "#price-chart .scatterlayer .trace.scatter:has(.js-line)"  # a line has a part on each side of what is not known
 FOCUS = """(() => {
     const { activeElement: e } = document;
     return [e.id || e.dataset.do || e.textContent, getComputedStyle(e).outlineStyle, e.getBoundingClientRect().x];
@@ -182,13 +183,12 @@ def test_everything_moves_by_itself(open_page: Opener) -> None:
     page.select_option("#whose", "ema_cross")
     expect(page.locator("#features .chip")).to_have_text(["fast", "slow"])
     expect(page.locator("#price-chart .trace.boxes")).to_have_count(1)
-    lines = page.locator("#price-chart .scatterlayer .js-line")
-    expect(lines).to_have_count(2)
-    choose = """async () => {
+    expect(page.locator(LINES)).to_have_count(2)
+    choose = f"""async () => {{
         document.querySelector("#features .chip").click();
         await new Promise((next) => setTimeout(next));
-        return document.querySelectorAll("#price-chart .scatterlayer .js-line").length;
-    }"""
+        return document.querySelectorAll("{LINES}").length;
+    }}"""
     assert [page.evaluate(choose), page.evaluate(choose)] == [1, 2], "who chooses waits for nothing"
     expect(page.locator("#equity-chart .scatterlayer .js-line")).to_have_count(1)
     page.screenshot(path=PICTURES / "wide-light.png", full_page=True)
@@ -335,25 +335,35 @@ def test_a_backtest_with_parameters_and_its_chart(open_page: Opener, daemon_clie
 @in_browser
 def test_while_the_connection_is_gone_it_says_since_when(open_page: Opener) -> None:
     sockets: list[WebSocketRoute] = []
-    is_up = True
+    is_up, is_silent = True, False
 
     def serve(socket: WebSocketRoute) -> None:
         sockets.append(socket)
-        if is_up:
-            socket.connect_to_server()
-        else:
+        if not is_up:
             socket.close()
+            return
+        server = socket.connect_to_server()
+        server.on_message(lambda message: None if is_silent and socket is sockets[0] else socket.send(message))
 
-    page = open_page(before=lambda page: page.route_web_socket(re.compile("/api/stream"), serve))
+    def prepare(page: Page) -> None:
+        page.clock.install()
+        page.route_web_socket(re.compile("/api/stream"), serve)
+
+    page = open_page(before=prepare)
     expect(page.locator("#old")).to_be_hidden()
-    is_up = False
+    is_silent = True  # as where a machine has slept, and the network has forgotten the connection
+    page.clock.fast_forward(60_000)
+    before = page.inner_text("#clock")
+    open_page.expected.append("signal timed out")  # what was asked before has waited for a minute
+    expect(page.locator("#clock"), "a silent connection is made anew").not_to_have_text(before)
+    assert len(sockets) > 1
+    is_silent = is_up = False
     sockets[-1].close()
     expect(page.locator("#old")).to_contain_text(re.compile(r"No connection since \d\d:\d\d:\d\d UTC"))
     is_up = True
     expect(page.locator("#old")).to_be_hidden()
     assert "since=" in sockets[-1].url, "it goes on where it was"
-    before = page.inner_text("#clock")
-    expect(page.locator("#clock")).not_to_have_text(before)
+    expect(page.locator("#clock")).not_to_have_text(page.inner_text("#clock"))
 
 
 @in_browser
@@ -479,6 +489,7 @@ def test_a_page_that_stays_open_outlives_the_console_and_follows_its_session(bro
     expect(page.locator("#state")).to_have_text("halted")
     for place in ("#reason", "#actors", "#dead", "#strategies", "#whose", "#log"):
         expect(page.locator(place)).to_contain_text(HOSTILE)
+    expect(page.locator("#price-chart .boxes")).to_have_count(1)
     assert page.evaluate("[window.harm, document.querySelectorAll('main img').length]") == [None, 0]
     page.screenshot(path=PICTURES / "halted.png", full_page=True)
     client.daemon.wait_for(lambda status: status["last_input"]["seq"] > 20, "better times")
@@ -499,8 +510,7 @@ def test_a_page_that_stays_open_outlives_the_console_and_follows_its_session(bro
     expect(page.locator("#old"), "wherever one has scrolled to").to_be_in_viewport()
     page.screenshot(path=PICTURES / "old.png")
     expect(page.locator("#old")).to_be_hidden()
-    before = page.inner_text("#clock")
-    expect(page.locator("#clock")).not_to_have_text(before)
+    expect(page.locator("#clock")).not_to_have_text(page.inner_text("#clock"))
     page.click("[data-do=pause]")
     expect(page.locator("#state"), "nobody had to log in again").to_have_text("paused")
 
