@@ -46,6 +46,7 @@ _CONTROL_PATH = "/api/live/control"
 _REPLAY_PATHS = "/api/replay/"
 _DURABLE_WITHIN_S = 5.0
 _KEY_CHARS_MAX = 200
+_HANDSHAKES_PER_S = 50.0
 
 log = structlog.get_logger()
 
@@ -102,7 +103,7 @@ class ControlServer:
         for listener in self._listeners:
             is_unix = listener.family == socket.AF_UNIX
             certificate = None if is_unix else self._certificate
-            await site_of(self._runner, listener, certificate).start()
+            await site_of(self._runner, listener, certificate, per_s=_HANDSHAKES_PER_S).start()
             if not is_unix:
                 host, self._port = listener.getsockname()[:2]
                 scheme = "http" if certificate is None else "https"

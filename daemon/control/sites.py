@@ -23,17 +23,33 @@ _NO_ROOM_S = 1.0
 log = structlog.get_logger()
 
 
-def site_of(runner: web.AppRunner, listener: socket.socket, certificate: Certificate | None) -> web.BaseSite:
-    """Return what takes connections at `listener`, over TLS where there is a certificate."""
+def site_of(
+    runner: web.AppRunner, listener: socket.socket, certificate: Certificate | None, *, per_s: float | None = None
+) -> web.BaseSite:
+    """Return what takes connections at `listener`, over TLS where there is a certificate.
+
+    Args:
+        runner: of the server.
+        listener: where it listens.
+        certificate: if there is one.
+        per_s: so many handshakes are begun in a second, beyond the first `HANDSHAKES_MAX`, for each costs the loop
+            about a millisecond; None for a loop that nobody else needs.
+    """
     if certificate is None:
         return web.SockSite(runner, listener)
-    return _TlsSite(runner, listener, ssl_context=certificate.context)
+    return _TlsSite(runner, listener, certificate.context, per_s)
 
 
 class _TlsSite(web.SockSite):
     """Takes connections itself: asyncio's own server keeps no account of those that have yet to shake hands."""
 
-    __slots__ = ()
+    __slots__ = ("_per_s",)
+
+    def __init__(
+        self, runner: web.AppRunner, listener: socket.socket, context: ssl.SSLContext, per_s: float | None
+    ) -> None:
+        super().__init__(runner, listener, ssl_context=context)
+        self._per_s = per_s
 
     async def start(self) -> None:
         """Begin to listen."""
@@ -42,17 +58,22 @@ class _TlsSite(web.SockSite):
         assert self._runner.server is not None
         self._sock.settimeout(0)
         self._sock.listen(self._backlog)
-        self._server = cast("asyncio.AbstractServer", _Door(self._sock, self._runner.server, self._ssl_context))
+        self._server = cast(
+            "asyncio.AbstractServer", _Door(self._sock, self._runner.server, self._ssl_context, self._per_s)
+        )
 
 
 class _Door:
     """Accepts, and shakes hands with several at once; the one that takes longest makes room."""
 
-    def __init__(self, listener: socket.socket, server: web.Server, context: ssl.SSLContext) -> None:
+    def __init__(
+        self, listener: socket.socket, server: web.Server, context: ssl.SSLContext, per_s: float | None
+    ) -> None:
         self.sockets: tuple[socket.socket, ...] = (listener,)
         self._listener = listener
         self._protocol = server
         self._context = context
+        self._pause_s = 0.0 if per_s is None else 1.0 / per_s
         self._shaking: dict[asyncio.Task[None], None] = {}
         """Oldest first."""
         self._accepting = asyncio.create_task(self._accept())
@@ -66,7 +87,10 @@ class _Door:
 
     async def _accept(self) -> None:
         loop = asyncio.get_running_loop()
+        due_s = 0.0
         while True:
+            due_s = max(due_s, loop.time() - HANDSHAKES_MAX * self._pause_s) + self._pause_s
+            await asyncio.sleep(due_s - loop.time())
             try:
                 connection, _ = await loop.sock_accept(self._listener)
             except OSError as error:

@@ -7,6 +7,7 @@ import shutil
 import socket
 import ssl
 import threading
+import time
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -131,7 +132,8 @@ async def _crowd(pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> No
     runner = JsonRunner(app, outermost)
     await runner.setup()
     listener = socket.create_server(("127.0.0.1", 0))
-    await site_of(runner, listener, Certificate(*pair)).start()
+    await site_of(runner, listener, Certificate(*pair), per_s=100.0).start()
+    began_s = time.monotonic()
     assert runner.addresses == [listener.getsockname()]
     port = listener.getsockname()[1]
 
@@ -139,6 +141,7 @@ async def _crowd(pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> No
     gone = await asyncio.wait_for(asyncio.gather(*(reader.read() for reader, _ in silent[:8])), 10)
     assert set(gone) == {b""}, "the oldest are cut off"
     assert len(asyncio.all_tasks()) < 10
+    assert time.monotonic() - began_s > 0.07, "four at once, eight more at a hundred a second"
     connector = TCPConnector(ssl=client_context(pair[0]))
     async with ClientSession(f"https://127.0.0.1:{port}", connector=connector) as http, http.get("/") as answer:
         assert answer.status == HTTPStatus.OK
