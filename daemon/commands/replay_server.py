@@ -319,5 +319,5 @@ def _settings(settings: Settings) -> Settings:
         http=replace(settings.http, **ours, tcp=True, unix_socket=False, certificate=None, key=None),
         console=replace(settings.console, **ours, enabled=True, frame_s=_FRAME_S),
         alerts=Alerts(),
-        log=replace(settings.log, format="json"),
+        log=replace(settings.log, format="json", level="debug" if settings.log.level == "debug" else "info"),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
@@ -73,7 +74,7 @@ async def _actor(console: Console, request: web.Request, asked: ActorAsked) -> w
         return passed_on(status, body)
     dump = _decode_dump(body)
     row = console.mirror.rows("actors")[dump.name]
-    state, note = tree_of(dump.state) if dump.state else (None, dump.note)
+    state, note = await asyncio.to_thread(tree_of, dump.state) if dump.state else (None, dump.note)
     return ActorState(row=_decode_actor(row), state=state, size_bytes=dump.size_bytes, note=note)
 
 

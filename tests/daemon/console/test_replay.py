@@ -81,7 +81,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def test_a_tape_is_stepped_looked_into_and_ends_as_its_replay_does(folder: Path) -> None:
-    terms = ["account.cash=50000", "risk.max_position=1.1", "http.wrong_tokens_max=1000"]
+    terms = ["account.cash=50000", "risk.max_position=1.1", "log.level=warning"]
     with replay_server(synthetic=f"7:{BARS}", strategy=TALKER, setting=terms) as (url, token):
         debugger = Debugger(url, token)
         (state_dir,) = folder.iterdir()
