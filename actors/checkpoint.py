@@ -84,8 +84,9 @@ def of_given_up(strategy: StrategyPort, desk: Desk, *, recovered: bool) -> tuple
     if recovered:
         with contextlib.suppress(TypeError):  # it knows what cannot be kept
             return take(strategy, desk), True
-    desk.exits.load(b"")
-    return bare(desk), False
+    else:
+        desk.exits.load(b"")  # they were half told again
+    return msgspec.structs.replace(bare(desk), exits=desk.exits.dump()), False
 
 
 def last_good(checkpoint: Checkpoint, desk: Desk) -> Checkpoint:

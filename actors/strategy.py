@@ -436,7 +436,7 @@ class StrategyActor:
         kept = last_good(self._checkpoint, self.desk)
         if message.anew:
             assert self._pristine is not None, "it was asked for before"
-            kept = msgspec.structs.replace(kept, strategy=self._pristine, exits=b"")
+            kept = msgspec.structs.replace(kept, strategy=self._pristine)
         self.desk.armed.clear()
         give_back(kept, self._strategy, self.desk)
         self.desk.count = max(kept.ref, self._count_max)

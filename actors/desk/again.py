@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from actors.desk.exit_plan import whole_steps
+from actors.desk.exits import STOP
+
 if TYPE_CHECKING:
     from actors.desk.desk import Desk
     from actors.desk.exits import Exits
@@ -21,8 +24,11 @@ def keep_up(desk: Desk, message: Message) -> None:
 def take_up(desk: Desk, exits: Exits, message: BeginAgain) -> list[int]:
     """Bring exits up to what works now, and to the state of trading; return the orders that are none of them.
 
-    A stop that only reduces is never one of these: whatever has become of its strategy, it protects.
+    A stop that only reduces is never one of these: whatever has become of its strategy, it protects. Who begins anew
+    knows nothing of his positions, so their stops stay as they are until he says otherwise.
     """
+    if message.anew:
+        _keep_stops(desk, exits)
     exits.on_trading(message.trading, message.own)
     working = {ref: (lots, filled_lots, ticks) for ref, lots, filled_lots, ticks, _ in message.working}
     known: list[int] = []
@@ -37,3 +43,12 @@ def take_up(desk: Desk, exits: Exits, message: BeginAgain) -> list[int]:
             desk.armed.append((exits.timer, symbol, max(desk.now_ns, plan.due_ns)))
     exits.links = [kept for refs in exits.links if len(kept := [ref for ref in refs if ref in working]) > 1]
     return [ref for ref, *_, protects in message.working if ref not in known and not protects]
+
+
+def _keep_stops(desk: Desk, exits: Exits) -> None:
+    """Forget all exits but the stops of what is held, which follow no price any more."""
+    plans, exits.plans, exits.links = exits.plans, {}, []
+    for symbol, plan in plans.items():
+        if plan.stop_ticks and whole_steps(desk.standings[symbol], plan.side):
+            exits.plans[symbol] = bare = plan.bare(plan.stop_ticks)
+            bare.entries, bare.legs = [], [leg for leg in plan.legs if leg.key == STOP]

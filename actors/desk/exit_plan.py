@@ -137,6 +137,12 @@ class ExitPlan(msgspec.Struct):
             self.stop_ticks or self.trail_ticks or self.trail_percent or self.takes or self.bars or self.life_ns
         ) or bool(self.closing or self.asked_lots or self.even_ticks)
 
+    def bare(self, stop_ticks: int = 0) -> ExitPlan:
+        """Return a plan of the same position and orders that does nothing with them, unless there is to be a stop."""
+        bare = ExitPlan(self.side, stop_ticks, entries=self.entries, legs=self.legs, opened_ns=self.opened_ns)
+        bare.last_ticks, bare.seen_ns, bare.seen_tick_ns = self.last_ticks, self.seen_ns, self.seen_tick_ns
+        return bare
+
     # --- refusals -----------------------------------------------------------------------------------
 
     def hold_back(self, key: str) -> None:

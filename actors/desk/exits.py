@@ -169,9 +169,7 @@ class Exits:
         plan = self.plans.get(standing.symbol)
         if plan is None:
             return False
-        bare = ExitPlan(plan.side, entries=plan.entries, legs=plan.legs, opened_ns=plan.opened_ns)
-        bare.last_ticks, bare.seen_ns, bare.seen_tick_ns = plan.last_ticks, plan.seen_ns, plan.seen_tick_ns
-        self.plans[standing.symbol] = bare
+        self.plans[standing.symbol] = plan.bare()
         return True
 
     def _plan(self, standing: Standing, side: int) -> ExitPlan:

@@ -554,6 +554,39 @@ def test_a_profit_that_was_taken_meanwhile_is_not_taken_again(rig: Any, scripted
     assert other.core.digest.value == bench.core.digest.value
 
 
+@pytest.mark.parametrize("unkept", [False, True], ids=["", "unkept"])
+@pytest.mark.parametrize("safe_state", ["halt", "cancel_all"])
+def test_of_exits_the_stop_outlives_a_beginning_anew(
+    rig: Any, scripted: Scripted, safe_state: str, unkept: bool
+) -> None:
+    """Whoever knows nothing of its position protects nothing: the position would be left to itself."""
+
+    def act(strategy: Any, bar: m.Bar) -> None:
+        if bar.open == 100:
+            strategy.bracket(10, stop=50, trail=45, take_profit=200)
+        elif bar.open == 101 and unkept:
+            strategy.file = object()
+        elif bar.open == 103:
+            raise ValueError("poison")
+        elif bar.open == 130:
+            strategy.close()
+
+    settings = FREE | {"supervision": {"restarts_max": 0, "safe_state": safe_state, "checkpoint_inputs": 1_000}}
+    bench = rig(scripted(every_bar=act), settings=settings, long_only=True)
+    for price in (100, 101, 102, 103):
+        bench.bar(price)
+    if not unkept:
+        bench = always(bench, lambda: rig(scripted(every_bar=act), settings=settings, long_only=True))
+    bench.post(m.RestartActor("c", "strategy.a", anew=True))
+    bench.post(m.Resume("d"))
+    bench.flat(120, 3)
+    (order,) = bench.core.execution.orders.values()
+    request = order.request
+    assert (request.kind, request.quantity_lots, request.stop_ticks) == ("stop", 10, 57), "it follows no price any more"
+    bench.flat(130, 3)
+    assert (lots(bench), open_orders(bench)) == (0, []), "it is not in the way of a close"
+
+
 def test_what_it_goes_on_with_is_the_same_in_a_session_that_was_continued(rig: Any, scripted: Scripted) -> None:
     """A continued session has other checkpoints than one that never ended."""
     settings = FREE | {"supervision": {"restarts_max": 0, "safe_state": "halt", "checkpoint_inputs": 3}}
