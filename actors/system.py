@@ -391,6 +391,7 @@ class Core:
                 *heeding,
                 *(s.on_fill for s in strategies if s.hears_fills),
                 risk.on_heard,
+                *([venue.untold.on_heard] if isinstance(venue, SimulatedVenue) else []),
             ],
             m.Adopted: [decided, ledger.on_fill, *heeding],
             m.FeeInBase: [

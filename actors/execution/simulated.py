@@ -36,6 +36,7 @@ from actors.execution.matching import (
 from actors.execution.resting import Resting, drop_amend
 from actors.execution.tick_matching import WOULD_TAKE, TickMarket, TickMatching
 from actors.execution.ties import Link, Ties
+from actors.execution.untold import Untold
 from actors.instrument import Rate
 from actors.margin import INSUFFICIENT
 from actors.messages import (
@@ -114,6 +115,7 @@ class SimulatedVenue:
         self._replaced: set[str] = set()
         """Orders that were amended with the input in hand: to cancel one is asked again under its new id."""
         self.ties = Ties(self._resting, instruments)
+        self.untold = Untold(context)
         self.ticks = TickMatching(context, instruments, ticks, self)
         self.margin: Liquidator | None = None
         """Only where contracts are held on margin; it goes on where a bar has been matched."""
@@ -163,7 +165,7 @@ class SimulatedVenue:
                     if resting.until_ns:
                         drop_amend(resting, orders)
                     self.ties.forget(resting.request)
-                    self._emit(Cancelled(*resting.identity(), "as requested"))
+                    self.untold.withdrawn(resting)
                     return
         if command.order_id in self._replaced:
             return
@@ -427,7 +429,7 @@ class SimulatedVenue:
             self.margin.account.fill(request.symbol, request.side, price_ticks, quantity_lots, fee_atoms)
         self._positions[book] = position_lots + request.side * quantity_lots
         remaining_lots = resting.open_lots - quantity_lots
-        self._emit(
+        self.untold.executed(
             Fill(
                 resting.order_id,
                 request.strategy,

@@ -34,6 +34,9 @@ class Floor:
     def say(self) -> list[Any]:
         said = list(self.context.outbox)
         self.context.outbox.clear()
+        for fill in said:
+            if isinstance(fill, m.Fill):
+                self.venue.untold.on_heard(fill)
         return said
 
     def at(self, ms: int) -> Floor:
@@ -581,3 +584,25 @@ def test_queues_and_parts_are_those_of_a_market_told_lot_by_lot(events: list[tup
                 slow.submit(f"o{floor.count}", side, count, limit)
         lots += [(name, price) for name, price, count, _ in fills(said) for _ in range(count)]
         assert sorted(lots) == sorted(slow.filled)
+
+
+def test_an_order_may_be_withdrawn_on_the_news_of_another_that_one_trade_filled_with_it(
+    rig: Any, scripted: Any
+) -> None:
+    """Three are bought at 99, and two of nine at 98: what is done about the first is done before the second is told."""
+    heard: list[Any] = []
+
+    def on_fill(strategy: Any, execution: Any) -> None:
+        heard.append((execution.ref, execution.quantity, execution.done))
+        strategy.cancel(2)
+
+    plan = {0: lambda s: (s.buy(3, limit=99), s.buy(9, limit=98))}
+    bench = rig(scripted(plan, on_fill=on_fill, on_order=lambda _, news: heard.append(news.state)), ticks=("X",))
+    now_ns = bench.now_ns
+    bench.post(m.Trade("X", 1, 100.0, 1.0, m.BUY, now_ns))
+    bench.flat(100)
+    heard.clear()
+    bench.core.scheduler.post(bench.now_ns + 1, m.Trade("X", 2, 97.0, 5.0, m.SELL, bench.now_ns + 1))
+    assert heard == [(1, 3.0, True), (2, 2.0, False), "cancelled"]
+    assert bench.core.execution.orders == {}
+    assert bench.core.risk._working == {}
