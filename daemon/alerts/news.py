@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
+import structlog
 
 from actors import messages as m
 from actors.instrument import from_atoms
@@ -39,6 +40,8 @@ _EVENTS_S = 3.0
 """So long a state that an event has told is not compared: what is shown may be older."""
 
 Row = TypeVar("Row", bound=msgspec.Struct)
+
+log = structlog.get_logger()
 
 
 class Alert(msgspec.Struct, frozen=True):
@@ -216,7 +219,10 @@ class Watcher:
                 self._instruments[session] = (await self._history.numbered(session)).instruments
             for number, effects in rows:
                 if effects is not None:
-                    alerts += self.decided(session, decode_effects(effects))
+                    try:
+                        alerts += self.decided(session, decode_effects(effects))
+                    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError) as error:
+                        log.warning("alerts_input_unreadable", session=session, seq=number, error=str(error))
                 seen.seq = number
             if len(rows) < _INPUTS_MAX and session >= self._hello.number:
                 break

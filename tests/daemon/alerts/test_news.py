@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from actors import messages as m
 from actors.runtime.journal import FILE_NAME
@@ -268,6 +269,20 @@ async def test_a_journal_that_lies_in_the_place_of_another_is_read_from_its_begi
         later = world.watcher()
         assert await begun(later, kept(watcher, seq=10**9, **changed)) == []
         assert [each for each in await later.look() if each.kind == "fill"] == fills
+
+
+async def test_one_input_that_cannot_be_read_keeps_no_other_from_being_told(world: World) -> None:
+    with closing(sqlite3.connect(world.state_dir / FILE_NAME)) as db, db:
+        db.execute("UPDATE inputs SET effects = x'c1' WHERE seq = (SELECT min(seq) FROM fills)")
+    watcher = world.watcher()
+    await watcher.begin(None)
+
+    with capture_logs() as logs:
+        fills = [each for each in await watcher.look() if each.kind == "fill"]
+
+    assert 0 < len(fills) < world.fills
+    assert [line["event"] for line in logs] == ["alerts_input_unreadable"]
+    assert await watcher.look() == []
 
 
 async def test_a_clock_that_is_set_back_over_midnight_ends_no_day_twice(

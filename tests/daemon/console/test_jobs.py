@@ -235,31 +235,37 @@ async def test_two_consoles_of_one_directory_agree_on_what_became_of_a_backtest(
 
 
 @pytest.mark.slow
-async def test_results_are_whole_or_absent_when_their_process_is_killed_while_it_writes_them(
+async def test_results_are_whole_or_absent_when_their_process_is_killed_while_or_after_it_writes_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     finish = f"""
-import os, sys
+import os, sys, time
 sys.path[:0] = {sys.path!r}
 from pathlib import Path
 from daemon.console.backtest_types import BacktestResult, Kept
 from daemon.console.jobs import store
-before_the_end = @
-if before_the_end:
+number = @
+if number == 1:
     store.encode = lambda _: os.kill(os.getpid(), 9)  # the pieces are in, the row is not
 none = Kept(rows=0, kept=0)
 lists = {{"fills": none, "orders": none, "trades": none}}
 result = BacktestResult(summary={{}}, charts=(), features=(), features_timeframe="", **lists)
-pieces = [store.Piece("fills", number, bytes(100_000)) for number in range(50)]
-store.Store(Path({str(tmp_path)!r}) / store.FILE_NAME).finish(2 - before_the_end, {{"fills": 50}}, result, pieces)
-os.kill(os.getpid(), 9)
+pieces = [store.Piece("fills", place, bytes(100_000)) for place in range(50)]
+store.Store(Path({str(tmp_path)!r}) / store.FILE_NAME).finish(number, {{"fills": 50}}, result, pieces)
+if number == 2:
+    os.kill(os.getpid(), 9)
+time.sleep(60)
 """
-    absent, whole = queue(tmp_path, finish.replace("@", "True"), finish.replace("@", "False"))
-    async with opened(tmp_path, monkeypatch) as jobs:
-        await until(lambda: jobs.row(whole).state not in {"queued", "running"}, "both have ended")
+    absent, whole, slow = queue(tmp_path, *(finish.replace("@", str(number)) for number in (1, 2, 3)))
+    async with opened(tmp_path, monkeypatch, running_max=3) as jobs:
+        await until(lambda: {jobs.row(one).state for one in (absent, whole)} == {"failed", "done"}, "both have ended")
+        await until(lambda: stored(tmp_path, slow) == "done", "the third has all but ended")
+        late = await jobs.cancel(slow)
 
         assert (jobs.row(absent).state, "SIGKILL" in jobs.row(absent).error) == ("failed", True)
         assert (jobs.row(whole).state, jobs.row(whole).fills, jobs.row(whole).error) == ("done", 50, "")
+        assert late == jobs.row(slow)
+        assert (late.state, late.pid, late.error) == ("done", None, ""), "too late to cancel it"
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as db:
-        assert db.execute("SELECT backtest, count(*) FROM pieces GROUP BY 1").fetchall() == [(whole, 50)]
+        assert db.execute("SELECT backtest, count(*) FROM pieces GROUP BY 1").fetchall() == [(whole, 50), (slow, 50)]
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
