@@ -45,7 +45,7 @@ from tui.panels.strategies import Strategies
 from tui.sending import Sending
 from tui.status import Status
 from tui.stream import Fill, Told
-from tui.theme import DARK, LIGHT
+from tui.theme import shades
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -59,6 +59,7 @@ _WIDE_COLUMNS = 110
 _TALL_LINES = 32
 _FILLS_MAX = 500
 _EQUITY_POINTS = 500
+_MANY_COLOURS = ("256", "truecolor")
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +90,7 @@ class Console(Debugging, Asking, Sending, App[None]):
         pace: how often to ask.
         connector: makes what requests travel over; plain TCP unless given.
         replays: whether it is known beforehand to be a replay; else that is asked.
+        few_colours: whether the terminal has sixteen colours at most; unless given that is asked of its TERM.
         look_up: tells address and token anew, while there is no answer; may raise UserError.
     """
 
@@ -152,14 +154,18 @@ class Console(Debugging, Asking, Sending, App[None]):
         connector: Callable[[], aiohttp.BaseConnector] | None = None,
         replays: bool = False,
         look_up: Callable[[], tuple[str, str]] | None = None,
+        few_colours: bool | None = None,
     ) -> None:
         super().__init__()
         self.replays = replays
         if replays:
             self.set_reactive(Console.page, DEBUG.name)
-        for theme in (DARK, LIGHT):
+        if few_colours is None:
+            few_colours = self.console.color_system not in _MANY_COLOURS
+        self._dark, self._light = shades(few=few_colours, grey=self.no_color)
+        for theme in (self._dark, self._light):
             self.register_theme(theme)
-        self.theme = DARK.name
+        self.theme = self._dark.name
         self.client = DaemonClient(url, token, connector)
         self._pace = pace or Pace()
         self._look_up = look_up
@@ -396,7 +402,7 @@ class Console(Debugging, Asking, Sending, App[None]):
 
     def action_shade(self) -> None:
         """Change between dark and light."""
-        self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
+        self.theme = (self._light if self.theme == self._dark.name else self._dark).name
 
     def action_page(self, name: str) -> None:
         """Show another page."""

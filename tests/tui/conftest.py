@@ -491,10 +491,11 @@ def opened(daemon: FakeDaemon) -> Callable[..., AbstractAsyncContextManager[Pilo
         *,
         wait: bool = True,
         look_up: Callable[[], tuple[str, str]] | None = None,
+        few_colours: bool = False,
         **paces: Any,
     ) -> AsyncIterator[Pilot[None]]:
         pace = Pace(**({"poll_s": 3_600, "retry_s": 0.02, "retry_s_max": 0.05, "follow_s": 0.02} | paces))
-        console = Console(daemon.url, TOKEN, pace=pace, look_up=look_up)
+        console = Console(daemon.url, TOKEN, pace=pace, look_up=look_up, few_colours=few_colours)
         async with console.run_test(size=size, notifications=True) as pilot:
             deadline_s = time.monotonic() + DEADLINE_S
             while wait and console.status is None:

@@ -238,7 +238,7 @@ async def jumps_to_a_trade(desk: Desk) -> None:
     assert "trade: buy 0.5" in desk.stands[1]
     await desk.pilot.press("tab", "tab")
     assert desk.console.focused is desk.messages
-    compare("debug", (80, 24), desk.console)
+    compare("debug", desk.console)
     await desk.pilot.press("enter")
     assert "note [red] [2J" in lines(desk.console.screen.query_one(Values))
     await desk.pilot.press("escape")
@@ -321,7 +321,7 @@ async def test_there_is_room_for_all_of_it_on_a_wide_screen(opened: Any, daemon:
         await pilot.press("down", "down", "down", "down", "down", "right")
         await pilot.pause()
         assert "the last 100 of 410 values" in " ".join(lines(state))
-        compare("debug", (160, 48), pilot.app)
+        compare("debug", pilot.app)
 
 
 @pytest.mark.parametrize(

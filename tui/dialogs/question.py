@@ -39,6 +39,7 @@ class Question(ModalScreen[Answer]):
             background: $panel;
             border: round $rule-focus;
         }
+        & Label { width: 100%; }
         & #question { text-style: bold; margin-bottom: 1; }
         & #consequences { color: $foreground; margin-bottom: 1; }
         & #hint { color: $muted; }

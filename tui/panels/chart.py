@@ -38,7 +38,7 @@ _GLYPHS: dict[tuple[Half, Half], str] = {
     ("wick", "body"): "╽",
 }
 """By the upper and the lower half of a line."""
-_STYLES = {"rise": "$success", "fall": "$error", "buy": "bold $success", "sell": "bold $error", "": ""}
+_STYLES = {"rise": "$rise", "fall": "$fall", "buy": "bold $success", "sell": "bold $error", "": ""}
 _TIMES = (1, 5, 15, 60, 240, 1_440)
 """Longer bars that are offered, in bars of the session's own."""
 _LINES_MIN = 4
