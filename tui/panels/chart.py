@@ -61,8 +61,8 @@ class Chart(Widget, can_focus=True):
 
     HEADING: ClassVar[str] = "Chart"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("n", "next_symbol", "Next symbol"),
-        Binding("plus,equals_sign", "longer(1)", "Longer bars", key_display="+ -"),
+        Binding("n", "next_symbol", "Symbol"),
+        Binding("plus,equals_sign", "longer(1)", "Bars", key_display="+ -"),
         Binding("minus", "longer(-1)", show=False),
         Binding("left", "back(1)", show=False),
         Binding("right", "back(-1)", show=False),
