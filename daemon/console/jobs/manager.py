@@ -91,12 +91,18 @@ class Jobs:
         return rows
 
     async def _insist(self, write: Callable[[], Found], nobody_waits: asyncio.Event) -> Found | None:
-        """Return what `write` returns once the database lets it; None if nobody waits for it any more."""
+        """Return what `write` returns once the database lets it; None if nobody waits for it any more.
+
+        Raises:
+            sqlite3.DatabaseError: what it needs is damaged; not while there is nothing yet, for the file may be mended.
+        """
         pause_s = _PAUSE_S
         while not nobody_waits.is_set():
             try:
                 return await asyncio.to_thread(write)
             except sqlite3.Error as error:
+                if not self._trouble and not isinstance(error, sqlite3.OperationalError):
+                    raise
                 if pause_s == _PAUSE_S:
                     log.warning("backtests_delayed", error=str(error))
                 if self._trouble:
@@ -303,10 +309,10 @@ class Jobs:
             running.row = ended
             self._show(ended)
             running.over.set()
-            kept = await self._insist(lambda: self.store.put(ended), self._closing)
-            if kept is None or number not in self._rows:
+            with suppress(sqlite3.DatabaseError):
+                running.row = await self._insist(lambda: self.store.put(ended), self._closing) or ended
+            if number not in self._rows:
                 return
-            running.row = kept
         self._show(running.row)
 
     async def _trim(self) -> None:

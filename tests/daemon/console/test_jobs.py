@@ -198,11 +198,13 @@ def _trouble(jobs: Jobs) -> str:
 async def test_one_whose_job_cannot_be_read_fails_and_many_that_wait_hold_nobody_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (number,) = queue(tmp_path, WAITS)
-    spoil(tmp_path, "UPDATE backtests SET job = '{}'")  # as an older version may have left it
+    number, damaged = queue(tmp_path, WAITS, WAITS)
+    spoil(tmp_path, "UPDATE backtests SET job = '{}' WHERE id = 1")  # as an older version may have left it
+    spoil(tmp_path, "UPDATE backtests SET asked = x'00' WHERE id = 2")
     many = queue(tmp_path, *[WAITS] * 1_000)
     async with opened(tmp_path, monkeypatch, queued_max=1_000, kept_max=5) as jobs:
-        await until(lambda: jobs.row(number).error, "it has ended")
+        await until(lambda: jobs.row(damaged).error, "they have ended")
+        assert "it cannot be run: what is kept is damaged" in jobs.row(damaged).error
         assert "it cannot be run: Object missing required field" in jobs.row(number).error
         await until(lambda: jobs.row(many[0]).pid, "the next one runs")
         started_s = asyncio.get_running_loop().time()
