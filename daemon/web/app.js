@@ -15,7 +15,6 @@ import { Stream } from "./stream.js";
 const NS_PER_MS = 1e6;
 const TICK_MS = 500;
 const RETRY_MS = 2_000;
-const TABS = ["live", "single"];
 
 const store = new Store();
 let stream;
@@ -101,13 +100,16 @@ function showAge() {
   say(byId("old-age"), lost === null ? "" : span(Date.now() - lost));
 }
 
-/** Show the tab that the address names. */
+/** Show the tab that the address names; one that has no panels yet is not there for anybody. */
 function showTab() {
-  const wanted = location.hash.slice(1);
-  const name = TABS.includes(wanted) ? wanted : TABS[0];
-  for (const each of TABS) byId(each).hidden = each !== name;
-  for (const link of document.querySelectorAll(".tabs a")) {
-    if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
+  const links = [...document.querySelectorAll(".tabs a")];
+  const tab = (link) => byId(link.hash.slice(1));
+  const chosen = links.find((link) => link.hash === location.hash && tab(link).childElementCount) ?? links[0];
+  const name = tab(chosen).id;
+  for (const link of links) {
+    link.hidden = tab(link).childElementCount === 0;
+    tab(link).hidden = link !== chosen;
+    if (link === chosen) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   byId("skip").hash = name;

@@ -32,6 +32,15 @@ FOCUS = """(() => {
     const { activeElement: e } = document;
     return [e.id || e.dataset.do || e.textContent, getComputedStyle(e).outlineStyle, e.getBoundingClientRect().x];
 })()"""
+HARM = """async (text) => {
+    const { plain, plotly } = await import("/web/plot.js");
+    const place = document.createElement("div");
+    document.body.append(place);
+    await (await plotly()).newPlot(place, [], { title: { text: plain(text) } });
+    const shown = place.querySelector(".gtitle").textContent;
+    place.remove();
+    return [window.harm ?? null, document.querySelectorAll("main img").length, shown];
+}"""
 EMPTY_HASH = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
 
 CONFIG = f"""
@@ -170,6 +179,7 @@ def test_a_wrong_token_is_told_so_and_the_right_one_opens_a_session_no_script_ca
 @in_browser
 def test_everything_moves_by_itself(open_page: Opener) -> None:
     page = open_page()
+    assert page.locator(".tabs a:visible").all_inner_texts() == ["Live", "Single"], "others have nothing in them yet"
     before = page.inner_text("#equity")
     expect(page.locator("#equity")).not_to_have_text(before)
 
@@ -490,7 +500,7 @@ def test_a_page_that_stays_open_outlives_the_console_and_follows_its_session(bro
     for place in ("#reason", "#actors", "#dead", "#strategies", "#whose", "#log"):
         expect(page.locator(place)).to_contain_text(HOSTILE)
     expect(page.locator("#price-chart .boxes")).to_have_count(1)
-    assert page.evaluate("[window.harm, document.querySelectorAll('main img').length]") == [None, 0]
+    assert page.evaluate(HARM, f"<b>{HOSTILE}</b> &lt;") == [None, 0, f"<b>{HOSTILE}</b> &lt;"]
     page.screenshot(path=PICTURES / "halted.png", full_page=True)
     client.daemon.wait_for(lambda status: status["last_input"]["seq"] > 20, "better times")
     expect(page.locator("#actors tbody tr").first, "the one to look at").to_contain_text("failed")
