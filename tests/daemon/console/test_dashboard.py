@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 from playwright.sync_api import Page, Request, WebSocketRoute, expect, sync_playwright
 
+from daemon.console.pages import read
 from daemon.control.keys import rotate
 from replay.tape import synthetic_tape
 from replay.tape.catalogue import Catalogue, Provenance, SeriesKey
@@ -133,6 +134,26 @@ def test_the_bundle_of_the_charts_is_kept_and_the_rest_asked_for_again(daemon_cl
     assert gzip.decompress(bundle.raw).startswith(b"/**\n* plotly.js")
     assert (module.headers["Cache-Control"], again.status, again.raw) == ("no-cache", 304, b"")
     assert module.headers["Content-Type"].startswith("text/javascript")
+
+
+def test_its_colours_can_be_told_apart_in_light_and_dark() -> None:
+    """As WCAG 2 asks of text: 4.5 to 1."""
+
+    def light(colour: str) -> float:
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        red, green, blue = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    schemes = re.findall(r":root \{(.*?)\}", read("look.css", is_open=True).body.decode(), re.DOTALL)
+    assert len(schemes) == 2
+    for scheme in schemes:
+        colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", scheme))
+        signs = ("up", "down", "warn", "accent")
+        pairs = [(text, ground) for text in ("ink", "dim", *signs) for ground in ("ground", "card", "raised")]
+        pairs += [(sign, f"{sign}-soft") for sign in signs] + [("on-accent", "accent"), ("card", "down")]
+        for pair in pairs:
+            low, high = sorted(light(colours[name]) for name in pair)
+            assert (high + 0.05) / (low + 0.05) >= 4.5, pair
 
 
 # --- what a person sees and does -----------------------------------------------------------------------
