@@ -167,7 +167,7 @@ class SimulatedVenue:
                     self.ties.forget(resting.request)
                     self.untold.withdrawn(resting)
                     return
-        if command.order_id in self._replaced:
+        if command.order_id in self._replaced or command.order_id in self.untold.leaving:
             return
         ended = self._ended.get(command.order_id)
         assert ended is not None, f"{command.order_id} was never at the venue"

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 
 class Untold:
-    """Speaks as the venue, of what happens to its orders."""
+    """Speaks as the venue, of what happens to its orders.
+
+    Attributes:
+        leaving: orders that were withdrawn, which is not said yet.
+    """
 
     name = "venue"
     isolated = False
@@ -26,7 +30,7 @@ class Untold:
         self._emit = context.emit
         self._fills: dict[str, int] = {}
         """Of each order, how many in part that are not heard yet."""
-        self._withdrawn: dict[str, Resting] = {}
+        self.leaving: dict[str, Resting] = {}
 
     def executed(self, fill: Fill) -> None:
         """Say that an order was executed."""
@@ -37,7 +41,7 @@ class Untold:
     def withdrawn(self, order: Resting) -> None:
         """Say that an order was withdrawn, as soon as that can be heard."""
         if order.order_id in self._fills:
-            self._withdrawn[order.order_id] = order
+            self.leaving[order.order_id] = order
         else:
             self._emit(Cancelled(*order.identity(), "as requested"))
 
@@ -46,5 +50,5 @@ class Untold:
         left = self._fills.pop(fill.order_id, 0) - 1
         if left > 0:
             self._fills[fill.order_id] = left
-        elif order := self._withdrawn.pop(fill.order_id, None):
+        elif order := self.leaving.pop(fill.order_id, None):
             self.withdrawn(order)

@@ -528,14 +528,16 @@ class Slow:
             for order in [each for each in self.unseen if each[1] == side and side * (each[3] - price) > 0]:
                 self.unseen.remove(order)
                 self.lines.setdefault((side, order[3]), []).extend([order[0]] * order[2])
-            keys = [key for key in self.lines if key[0] == side and side * (key[1] - price) > 0]
-            for key in sorted(keys, key=lambda key: -side * key[1]):
-                line = self.lines[key] = sorted(
-                    (name for name in self.lines[key] if name), key=lambda name: int(name[1:])
-                )
-                while line and lots:
-                    self.filled.append((line.pop(0), key[1]))
-                    lots -= 1
+        through = {key: line for key, line in self.lines.items() if key[0] * (key[1] - price) > 0}
+        met = [
+            (-abs(key[1] - price), int(name[1:]), key, name) for key, line in through.items() for name in line if name
+        ]
+        for line in through.values():
+            line[:] = sorted((name for name in line if name), key=lambda name: int(name[1:]))
+        for _, _, key, name in sorted(met)[:lots]:
+            self.filled.append((name, key[1]))
+            through[key].remove(name)
+        lots = max(0, lots - len(met))
         line = self.lines.get((-taker, price), [])
         while line and lots:
             if name := line.pop(0):
@@ -606,3 +608,23 @@ def test_an_order_may_be_withdrawn_on_the_news_of_another_that_one_trade_filled_
     assert heard == [(1, 3.0, True), (2, 2.0, False), "cancelled"]
     assert bench.core.execution.orders == {}
     assert bench.core.risk._working == {}
+
+
+def test_an_order_may_be_withdrawn_on_the_news_of_its_change_though_it_was_filled_with_that(
+    rig: Any, scripted: Any
+) -> None:
+    heard: list[Any] = []
+
+    def on_order(strategy: Any, news: Any) -> None:
+        heard.append((news.ref, news.state))
+        if news.state == "amended":
+            strategy.cancel(news.ref)
+
+    plan = {0: lambda s: s.buy(9, limit=95), 1: lambda s: s.amend(1, limit=98)}
+    bench = rig(scripted(plan, on_order=on_order, on_fill=lambda _, fill: heard.append(fill.quantity)), ticks=("X",))
+    bench.post(m.Trade("X", 1, 100.0, 1.0, m.BUY, bench.now_ns))
+    bench.flat(100, 2)
+    heard.clear()
+    bench.core.scheduler.post(bench.now_ns + 1, m.Trade("X", 2, 97.0, 2.0, m.SELL, bench.now_ns + 1))
+    assert heard == [(1, "amended"), 2.0, (1, "cancelled")]
+    assert bench.core.execution.orders == bench.core.risk._working == {}
