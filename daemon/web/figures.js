@@ -32,7 +32,7 @@ export function equityFigure({ times, values, start, keep }) {
     layout: layout(colour, {
       uirevision: keep,
       xaxis: axis(colour, { type: "date", showgrid: false }),
-      yaxis: axis(colour, { side: "right", tickformat: ",.6~g", fixedrange: true, nticks: 6 }),
+      yaxis: axis(colour, { side: "right", tickformat: ",.8~g", fixedrange: true, nticks: 6 }),
       shapes: near ? [{ ...begun, line: { color: colour.edge, width: 1, dash: "dot" } }] : [],
     }),
     label: `Equity curve: ${money(values.at(-1))} at the end, between ${money(low)} and ${money(high)}`,
@@ -89,7 +89,7 @@ export function candleFigure({ symbol, bars, trades, features, step, keep }) {
     layout: layout(colour, {
       uirevision: keep,
       xaxis: axis(colour, { type: "date", showgrid: false, rangeslider: { visible: false }, anchor: below ? "y2" : "y" }),
-      yaxis: axis(colour, { side: "right", domain: below ? [0.3, 1] : [0, 1], tickformat: ",.6~g", fixedrange: true }),
+      yaxis: axis(colour, { side: "right", domain: below ? [0.3, 1] : [0, 1], tickformat: ",.8~g", fixedrange: true }),
       yaxis2: axis(colour, { side: "right", domain: [0, 0.24], visible: below, tickformat: "~g", nticks: 4, fixedrange: true }),
     }),
     label: `Candlesticks of ${symbol}: ${bars.length} bars, the last close ${price(bars.at(-1)?.close, step)}, ${shown.length} trades`,
