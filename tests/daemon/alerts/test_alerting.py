@@ -130,6 +130,6 @@ def test_a_test_of_a_target_that_hangs_ends(pitboss: Callable[..., Run], listene
 
     run = pitboss("alerts", "test", "--config", str(config))
 
-    assert run.output == "phone: NOT told: it has not answered within 0.5 s (0.5 s)\n"
+    assert run.output.startswith("phone: NOT told: it has not answered within 0.5 s (")
     assert (run.code, run.errors) == (1, "")
     assert time.monotonic() - started_s < 25, "the listener takes 30 s"
