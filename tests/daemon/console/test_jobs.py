@@ -131,10 +131,9 @@ async def test_while_the_database_is_anothers_nothing_is_lost_and_nothing_runs_t
     first, second, third = queue(tmp_path, WAITS, WAITS, WAITS)
     with locked(tmp_path):
         opening = Jobs(tmp_path, Backtests(running_max=0), "", Mirror(10))
-        monkeypatch.setattr(manager, "_OPEN_S", 0.3)
+        monkeypatch.setattr(manager, "_OPEN_S", 0.05)
         await opening.open()
-        with pytest.raises(RefusedError, match="database is locked"):
-            opening.rows()
+        await until(lambda: "database is locked" in _trouble(opening), "it says so")
     await until(lambda: not opening._trouble, "it is read once that is possible")
     await opening.close()
 
@@ -211,7 +210,7 @@ async def test_one_whose_job_cannot_be_read_fails_and_many_that_wait_hold_nobody
         for each in many[1:]:
             if each % 100 == 0:
                 assert (await jobs.cancel(each)).state == "cancelled"
-        assert asyncio.get_running_loop().time() - started_s < 5, "with a thousand that wait"
+        assert asyncio.get_running_loop().time() - started_s < 15, "with a thousand that wait"
         assert sum(row.state == "cancelled" for row in jobs.rows()) == 5, "they do not pile up"
         with monkeypatch.context() as broken:
             broken.setattr(jobs.store, "trim", _full)
