@@ -119,8 +119,8 @@ def played(place: Place) -> Tape:
     return open_tape([NAME], data_dir=place.data)
 
 
-async def told_of(place: Place, body: Any) -> int:
-    """Return a backtest that is done, of which the stream has told what it has to."""
+async def told_of(place: Place, body: Any) -> tuple[int, list[int]]:
+    """Return a backtest that is done, and how far the stream has said it was."""
     states: list[str] = []
     bars: list[int] = []
     async with place.stream() as stream:
@@ -140,14 +140,17 @@ async def told_of(place: Place, body: Any) -> int:
                 bars.append(row["bars_done"])
     assert states in (["queued", "running", "done"], ["running", "done"])
     assert bars == sorted(bars)
-    assert any(0 < done < BARS for done in bars), "how far it is, is told while it runs"
-    return number
+    return number, bars
 
 
 @pytest.mark.slow
 async def test_its_numbers_are_those_of_a_replay(place: Place, invoke: Callable[..., Run]) -> None:
     settings = {"account": {"cash": 50_000}, "venue": {"slippage_bps": 2.5}, "risk": {"max_position": 0.07}}
-    number = await told_of(place, EMA | {"settings": settings})
+    for _ in range(3):  # on a busy machine we may hear of it when it is over
+        number, told = await told_of(place, EMA | {"settings": settings})
+        if any(0 < done < BARS for done in told):
+            break
+    assert any(0 < done < BARS for done in told), "how far it is, is told while it runs"
 
     words = ("account.cash=50000", "venue.slippage_bps=2.5", "risk.max_position=0.07")
     run = invoke(
