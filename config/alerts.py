@@ -48,9 +48,9 @@ class Alerts(Section, frozen=True):
     per_minute: Count = 20
     """Messages to one target in a minute, at most; what waits meanwhile goes together in one."""
     window_s: Seconds = 60.0
-    """What happens again within this time after it was told is counted, and told as one."""
+    """What happens again within this time after it was told is counted, and told as one; an error is told at once."""
     queue_max: Count = 1_000
-    """Alerts that wait for one target; beyond, the oldest are given up, which is told."""
+    """Alerts that wait for one target; beyond, the least severe and of these the oldest are given up, which is told."""
     tries_max: Count = 20
     """Attempts, with pauses that double up to five minutes, before an alert is given up."""
     timeout_s: Seconds = 15.0
