@@ -21,7 +21,6 @@ from textual.binding import Binding, BindingType
 from textual.command import Provider
 from textual.containers import Container
 from textual.reactive import reactive
-from textual.widgets import Footer
 
 from config.errors import UserError
 from tui.asking import Asking
@@ -36,6 +35,7 @@ from tui.panels.dead_letters import DeadLetters
 from tui.panels.equity import Equity
 from tui.panels.fills import Fills
 from tui.panels.header import Header
+from tui.panels.keys import Keys
 from tui.panels.limits import Limits
 from tui.panels.log_tail import LINES_MAX, LogTail
 from tui.panels.orders import Orders
@@ -218,7 +218,7 @@ class Console(Debugging, Asking, Sending, App[None]):
                 yield DeadLetters(classes="panel on-system").data_bind(Console.status)
                 yield self._messages
                 yield self._card
-        yield Footer(show_command_palette=False)
+        yield Keys()
 
     def on_mount(self) -> None:
         """Begin to listen."""

@@ -22,6 +22,7 @@ from tui.panels.dead_letters import DeadLetters
 from tui.panels.equity import Equity
 from tui.panels.figure import Figure
 from tui.panels.fills import Fills
+from tui.panels.keys import Keys
 from tui.panels.limits import Limits
 from tui.panels.log_tail import LogTail
 from tui.panels.orders import Orders
@@ -200,6 +201,8 @@ async def test_a_key_sends_its_command_once(
         assert texts(pilot, Commands)[0][1:3] == (action, "done")
         assert [sent for sent, _ in daemon.commands] == [action]
         assert complaints(pilot) == []
+        await pilot.click(Keys, offset=(3, 0))
+        await until(pilot, lambda: [sent for sent, _ in daemon.commands] == [action, "pause"])
 
 
 async def test_flatten_and_stop_are_sent_once_confirmed(opened: Any, daemon: Any, until: Any) -> None:
