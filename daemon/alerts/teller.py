@@ -84,6 +84,7 @@ class Courier:
         self._unqueued: dict[str, str] = {}
         """What is urgent and could not be queued, by key."""
         self._told_unqueued: set[str] = set()
+        self._urgent = asyncio.Event()
 
     def wake(self) -> None:
         """Say that there may be something."""
@@ -95,6 +96,7 @@ class Courier:
             if alert.key not in self._told_unqueued and len(self._told_unqueued) < self._settings.queue_max:
                 self._told_unqueued.add(alert.key)
                 self._unqueued[alert.key] = alert.text
+                self._urgent.set()
                 self.wake()
 
     def forget_unqueued(self) -> None:
@@ -118,7 +120,10 @@ class Courier:
                 if self._failures == 0:
                     log.warning("alerts_delayed", target=self.target.name, error=str(error))
             self._failures += 1
-            await asyncio.sleep(min(_PAUSE_MAX_S, pause_s * 2 ** min(self._failures - 1, 16)))
+            with suppress(TimeoutError):  # what is urgent and has just come is tried at once
+                async with asyncio.timeout(min(_PAUSE_MAX_S, pause_s * 2 ** min(self._failures - 1, 16))):
+                    await self._urgent.wait()
+            self._urgent.clear()
 
     async def _deliver_waiting(self) -> bool:
         """Tell what may be told now, or wait for news; return whether all is well."""

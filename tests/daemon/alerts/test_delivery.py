@@ -46,10 +46,10 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 @asynccontextmanager
-async def telling(store: Store, url: str, settings: Alerts) -> AsyncIterator[Courier]:
+async def telling(store: Store, url: str, settings: Alerts, pause_s: float = 0.02) -> AsyncIterator[Courier]:
     target = Target(AlertTarget(name="phone", url=url), settings.timeout_s)
     courier = Courier(target, store, Ask(), settings, "pitboss")
-    task = asyncio.create_task(courier.run(pause_s=0.02))
+    task = asyncio.create_task(courier.run(pause_s=pause_s))
     yield courier
     task.cancel()
     with suppress(asyncio.CancelledError):
@@ -226,6 +226,28 @@ async def test_what_the_disk_does_not_let_go_of_is_not_told_over_and_over(
 
     assert (listener.lines, courier.counts.sent) == (["about fill 1 #1"], 1)
     assert [line["event"] for line in logs] == ["alerts_delayed"]
+
+
+async def test_what_is_urgent_waits_for_no_pause_of_a_queue_that_cannot_be_read(
+    listener: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of()
+    store = store_at(tmp_path, settings)
+    refused = 0
+
+    def locked(*_: object) -> None:
+        nonlocal refused
+        refused += 1
+        raise sqlite3.OperationalError("database is locked")
+
+    monkeypatch.setattr(store, "waiting", locked)
+    async with telling(store, listener.url, settings, pause_s=60) as courier:
+        await until(lambda: refused)
+        for _ in range(2):
+            courier.tell_unqueued([alert("state halted", "trading is halted", "halt", "error")])
+        await until(lambda: listener.lines)
+
+    assert listener.lines == ["trading is halted"]
 
 
 def test_the_queue_is_bounded_survives_and_keeps_how_far_it_came_what_is_worst_and_its_counts(tmp_path: Path) -> None:
