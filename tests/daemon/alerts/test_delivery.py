@@ -219,12 +219,12 @@ async def test_what_the_disk_does_not_let_go_of_is_not_told_over_and_over(
 
     with monkeypatch.context() as broken, capture_logs() as logs:
         broken.setattr(store, "confirm", full)
-        async with telling(store, listener.url, settings) as courier:
+        async with telling(store, listener.url, settings):
             await until(lambda: refused >= 3)
             broken.undo()
             await until(lambda: not store.waiting("phone"))
 
-    assert (listener.lines, courier.counts.sent) == (["about fill 1 #1"], 1)
+    assert (listener.lines, store.counts("phone").sent) == (["about fill 1 #1"], 1)
     assert [line["event"] for line in logs] == ["alerts_delayed"]
 
 
