@@ -40,6 +40,20 @@ class Heeded:
         self.message = message
 
 
+class Seen:
+    """The newest bars that a desk was shown: it knows the market even where its strategy stumbled over it."""
+
+    __slots__ = ("bars",)
+
+    def __init__(self, desk: Desk) -> None:
+        self.bars = [standing.bar for standing in desk.standings.values()]
+
+    def show(self, desk: Desk) -> None:
+        """Have a desk know them."""
+        for standing, bar in zip(desk.standings.values(), self.bars, strict=True):
+            standing.bar = bar
+
+
 class Kept(msgspec.Struct):
     """What a snapshot keeps of a strategy's actor."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from actors.checkpoint import Checkpoint, Heeded, Kept, give_back, last_good, of_given_up, take
+from actors.checkpoint import Checkpoint, Heeded, Kept, Seen, give_back, last_good, of_given_up, take
 from actors.desk.again import keep_up, take_up
 from actors.desk.desk import Desk
 from actors.desk.news import UPDATES, OrderNews, execution_of, forced_execution_of, update_of
@@ -388,8 +388,7 @@ class StrategyActor:
             raise RuntimeError(message)
         desk = self.desk
         self._count_max = max(self._count_max, desk.count)
-        seen = [standing.bar for standing in self._standings.values()]
-        tell = self._tellers()
+        seen, tell = Seen(desk), self._tellers()
         self._since.pop()
         desk.begin_again()
         try:
@@ -403,12 +402,12 @@ class StrategyActor:
                 else:
                     desk.past_ns = when
                     tell[type(what)](what)
-                if desk.armed and not isinstance(what, PositionChanged):
+                if desk.armed and not isinstance(what, (PositionChanged, Seen)):
                     desk.settle()
         finally:
             desk.end_again()
-            for standing, bar in zip(self._standings.values(), seen, strict=True):
-                standing.bar = bar  # the desk knows the market even where the strategy stumbled over it
+            seen.show(desk)
+            self._since.append((desk.now_ns, seen))
 
     def abandon(self, *, recovered: bool) -> None:
         """Take no further messages, and keep what it knew, if that is to be had."""
@@ -469,6 +468,7 @@ class StrategyActor:
             Fill: self._tell_fill,
             Liquidated: self._tell_liquidated,
             TimerFired: self._tell_timer,
+            Seen: lambda seen: seen.show(self.desk),
             Heeded: lambda heeded: self.desk.exits.heed(heeded.message),
             TradingStateChanged: self._follow_trading,
             StrategyStateChanged: self._follow_trading,

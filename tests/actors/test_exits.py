@@ -548,6 +548,30 @@ def test_exits_survive_a_restart_between_any_two_bars(rig: Any, scripted: Script
         assert second.snapshot() == whole.snapshot(), cut
 
 
+def test_a_strategy_that_fails_twice_has_the_exits_it_would_have(rig: Any, scripted: Scripted) -> None:
+    """What it did after its first failure, at the price of the bar it failed on, is told again with that price."""
+
+    def fail(_: Any, bar: m.Bar) -> None:
+        if bar.open in (96, 95):
+            raise ValueError("poison")
+
+    def on_fill(strategy: Any, _: Any) -> None:
+        strategy.protect(stop=90)
+        strategy.bracket(1, take_profit=98)
+
+    bench = rig(scripted({0: lambda s: s.buy(1, limit=94)}, every_bar=fail, on_fill=on_fill), settings=FREE)
+    bench.flat(100)
+    bench.flat(96)
+    bench.bar(97, 97, 93, 97)
+    assert len(work(bench)) == 3
+    bench.flat(95)
+    assert len(bench.core.scheduler.dead_letters.letters) == 2
+    (plan,) = bench.core.strategies[0].desk.exits.plans.values()
+    requests = [order.request for order in bench.core.execution.orders.values()]
+    assert sorted(leg.ref for leg in plan.legs) == sorted(each.ref for each in requests if each.reduce_only)
+    assert plan.entries == [each.ref for each in requests if not each.reduce_only]
+
+
 class Touchy(Strategy):
     """Keeps brackets, and cannot stand one of its messages: it fails on it, or looks away."""
 
