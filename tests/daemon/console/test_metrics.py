@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from actors.runtime.journal import FILE_NAME as JOURNAL
 from daemon.console.app import Console
-from daemon.console.metrics import Metrics
+from daemon.console.metrics import Metrics, _histogram
 from daemon.histogram import Histogram
 from daemon.live import Latencies
 from tests.daemon.alerts.test_news import World, mirror_of
@@ -193,3 +194,16 @@ def test_a_bucket_holds_its_own_bound(duration_ns: int, index: int) -> None:
         row = histogram.row()
         assert [at for at, count in enumerate(row.buckets) if count] == [index]
         assert row.sum_ns == duration_ns
+
+
+def test_a_duration_counts_in_every_bucket_that_is_at_least_as_long() -> None:
+    histogram = Histogram()
+    for duration_ns in (1, 1_024, 1_025, 2**34, 2**34 + 1, 2**40):
+        histogram.add(duration_ns)
+    family = HistogramMetricFamily("x", "x", labels=("until",))
+
+    _histogram(family, "now", histogram.row(), (10, 34))
+
+    upto = {sample.labels.get("le", sample.name): sample.value for sample in family.samples}
+    assert (upto["1.024e-06"], upto["2.048e-06"], upto["17.179869184"], upto["+Inf"]) == (2, 3, 4, 6)
+    assert (upto["x_count"], upto["x_sum"]) == (6, (1 + 1_024 + 1_025 + 2**35 + 1 + 2**40) / 1e9)
