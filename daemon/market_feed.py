@@ -13,10 +13,10 @@ import structlog
 
 from actors.ticks import TICKS
 from daemon.control.types import StreamRow
-from daemon.edges.exchange_feed import ExchangeFeed
-from daemon.edges.feed_requests import FeedRequests
-from daemon.edges.market_data import MarketStreams
-from daemon.edges.streams import Pace
+from daemon.edges.feed.exchange import ExchangeFeed
+from daemon.edges.feed.market_data import MarketStreams
+from daemon.edges.feed.requests import FeedRequests
+from daemon.edges.feed.streams import Pace
 from strategies.features.needs import STREAMS
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from actors.system import Core
     from config.schema import Exchange
-    from daemon.edges.streams import PumpStatistics
-    from daemon.edges.venue_client import VenueClient
-    from daemon.edges.venue_limits import Limits
+    from daemon.edges.feed.streams import PumpStatistics
+    from daemon.edges.venue.client import VenueClient
+    from daemon.edges.venue.limits import Limits
     from daemon.live import LiveDriver
 
 log = structlog.get_logger()

@@ -22,19 +22,19 @@ from actors.messages import AccountReported, ForcedTrade, TradeReported
 from actors.runtime.journal import FILE_NAME, JournalReader, decode_input
 from config.errors import UserError
 from config.schema import Exchange as ExchangeSettings
-from daemon.edges.contract_client import ContractClient
-from daemon.edges.venue_errors import RequestError
-from daemon.edges.venue_limits import Limits, Priority
-from daemon.edges.venue_questions import Caller, Names, Questions
-from daemon.edges.venue_reports import decimal, exact
-from daemon.edges.venue_weights import POSITION, SEND
+from daemon.edges.venue.contract_client import ContractClient
+from daemon.edges.venue.errors import RequestError
+from daemon.edges.venue.limits import Limits, Priority
+from daemon.edges.venue.questions import Caller, Names, Questions
+from daemon.edges.venue.reports import decimal, exact
+from daemon.edges.venue.weights import POSITION, SEND
 from daemon.state_dir import SNAPSHOT_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from daemon.edges.venue_client import VenueClient
+    from daemon.edges.venue.client import VenueClient
 
 _ROUNDS = 6
 _AHEAD_S = 1.0

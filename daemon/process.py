@@ -32,13 +32,13 @@ from daemon.control.security import LOOPBACK_NAMES, Gate
 from daemon.control.server import ControlServer, reserve_addresses
 from daemon.control.view import StatusView, utc
 from daemon.edges.console import ConsoleEdge, reserve_console
+from daemon.edges.feed.tape import TapeFeed
 from daemon.edges.journal import JournalWriter, open_journal
-from daemon.edges.message_trace import MessageTrace
 from daemon.edges.outbox import Outbox, joined
 from daemon.edges.reporter import Reporter
 from daemon.edges.snapshot import SnapshotFile
-from daemon.edges.stepped_feed import SteppedFeed
-from daemon.edges.tape_feed import TapeFeed
+from daemon.edges.stepped.feed import SteppedFeed
+from daemon.edges.stepped.trace import MessageTrace
 from daemon.live import LiveDriver
 from daemon.log import bind, hide, hide_those_of
 from daemon.notify import notify, watchdog_interval_s
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
     from config.schema import Settings
     from daemon.control.types import Status
-    from daemon.edges.stepped_feed import Script
+    from daemon.edges.stepped.feed import Script
     from daemon.venue import VenueEdges
     from replay.plan import Markets, SessionPlan
     from replay.tape import Tape

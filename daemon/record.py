@@ -19,13 +19,13 @@ import structlog
 from actors.runtime.clock import LiveClock, VenueClock
 from actors.runtime.supervision import ChildSpec
 from config.errors import UserError
-from daemon.edges.exchange_feed import ExchangeFeed
-from daemon.edges.feed_requests import FeedRequests
-from daemon.edges.market_data import MarketStreams
+from daemon.edges.feed.exchange import ExchangeFeed
+from daemon.edges.feed.market_data import MarketStreams
+from daemon.edges.feed.requests import FeedRequests
+from daemon.edges.feed.streams import Pace
 from daemon.edges.recorder import Recorder
-from daemon.edges.streams import Pace
-from daemon.edges.venue_client import connect
-from daemon.edges.venue_limits import Limits
+from daemon.edges.venue.client import connect
+from daemon.edges.venue.limits import Limits
 from daemon.market_feed import stream_rows
 from daemon.supervisor import Supervisor
 from daemon.venue import venue_markets
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup, TaskStatus
 
     from config.schema import Settings
-    from daemon.edges.venue_client import VenueClient
+    from daemon.edges.venue.client import VenueClient
     from replay.plan import MarketSeries
     from replay.tape.catalogue import Catalogue
 

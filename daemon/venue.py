@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from actors.system import Core
     from config.schema import Settings
     from daemon.control.types import StreamRow
-    from daemon.edges.dead_man import DeadMan
-    from daemon.edges.gateway import Gateway
-    from daemon.edges.venue_client import VenueClient
-    from daemon.edges.venue_limits import Limits, LimitStatistics
+    from daemon.edges.venue.client import VenueClient
+    from daemon.edges.venue.dead_man import DeadMan
+    from daemon.edges.venue.gateway import Gateway
+    from daemon.edges.venue.limits import Limits, LimitStatistics
     from daemon.live import LiveDriver
     from daemon.market_feed import MarketFeed
 
@@ -129,7 +129,7 @@ class VenueEdges:
 
     def attach(self, core: Core, driver: LiveDriver, began_ns: int) -> None:
         """Make the edges of a recovered core, whose session began at a time."""
-        from daemon.edges.venue_limits import Limits
+        from daemon.edges.venue.limits import Limits
         from daemon.market_feed import MarketFeed
 
         self._driver = driver
@@ -140,7 +140,7 @@ class VenueEdges:
             limits.observe((None if client is None else client.used_weight()) or 0)  # by the start, and who was before
         self._feed = MarketFeed(self._feed_client, core, driver, exchange, limits)
         if self._gateway_client is not None:
-            from daemon.edges.gateway import Gateway
+            from daemon.edges.venue.gateway import Gateway
 
             own_prefix = PREFIX + core.execution.nonce
             self._gateway = Gateway(
@@ -212,9 +212,9 @@ class VenueEdges:
 
 
 def _dead_man(client: VenueClient, settings: Settings, limits: Limits, driver: LiveDriver) -> DeadMan:
-    from daemon.edges.contract_client import ContractClient
-    from daemon.edges.dead_man import DeadMan
-    from daemon.edges.venue_questions import Caller
+    from daemon.edges.venue.contract_client import ContractClient
+    from daemon.edges.venue.dead_man import DeadMan
+    from daemon.edges.venue.questions import Caller
 
     assert isinstance(client, ContractClient)  # `open_venue` has seen to that
     symbols, seconds = settings.exchange.symbols, settings.live.dead_man_s
@@ -233,7 +233,7 @@ async def open_venue(settings: Settings, *, real: bool, kept: Mapping[str, Instr
     Raises:
         UserError: it cannot be reached, does not know a symbol, or refuses the key.
     """
-    from daemon.edges.venue_client import connect
+    from daemon.edges.venue.client import connect
 
     feed_client = await connect(settings.exchange, needs_keys=False, symbols=())
     gateway_client: VenueClient | None = None
@@ -254,7 +254,7 @@ async def open_venue(settings: Settings, *, real: bool, kept: Mapping[str, Instr
 
 
 def _check_dead_man(settings: Settings, client: VenueClient) -> None:
-    from daemon.edges.contract_client import ContractClient
+    from daemon.edges.venue.contract_client import ContractClient
 
     if settings.live.dead_man_s and not isinstance(client, ContractClient):
         message = f"live.dead_man_s: {client.exchange.id} has such a switch for none of these symbols; set it to 0"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from config.schema import Settings
-    from daemon.edges.download import DownloadReport
+    from daemon.edges.download.series import DownloadReport
     from replay.tape.catalogue import Catalogue
 
 _OFFERS = {
@@ -83,7 +83,7 @@ def _key(kind: str, venue: str, symbol: str, timeframe_ns: int | None, name: str
     Raises:
         UserError: it cannot be downloaded, or the name says too little or too much.
     """
-    from daemon.edges.download import KINDS
+    from daemon.edges.download.series import KINDS
 
     if kind not in KINDS:
         what = f"{kind!r} cannot be downloaded{nearest(kind, KINDS)}" if kind else f"{name}: of what kind?"
@@ -108,9 +108,9 @@ async def _download(
     progress: Callable[[int], None],
     period_ns: int | None,
 ) -> DownloadReport:
-    from daemon.edges.download import Download
-    from daemon.edges.venue_client import connect
-    from daemon.edges.venue_limits import Limits
+    from daemon.edges.download.series import Download
+    from daemon.edges.venue.client import connect
+    from daemon.edges.venue.limits import Limits
 
     exchange = msgspec.structs.replace(settings.exchange, symbols=(key.symbol,), direct=False)
     client = await connect(exchange, needs_keys=False, symbols=())

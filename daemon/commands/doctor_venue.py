@@ -12,17 +12,17 @@ import anyio
 from config.errors import UserError, nearest
 from config.symbols import is_contract
 from daemon.commands.doctor import Finding
-from daemon.edges.clock_skew import ClockSkew
-from daemon.edges.contract_client import ContractClient
-from daemon.edges.venue_client import connect, keys_origin
-from daemon.edges.venue_reports import OffGridError, decimal, exact
+from daemon.edges.feed.clock_skew import ClockSkew
+from daemon.edges.venue.client import connect, keys_origin
+from daemon.edges.venue.contract_client import ContractClient
+from daemon.edges.venue.reports import OffGridError, decimal, exact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from actors.instrument import InstrumentSpec
     from config.schema import Settings
-    from daemon.edges.venue_client import VenueClient
+    from daemon.edges.venue.client import VenueClient
 
 _AHEAD_MS = 1_000
 """A venue refuses requests that come from further in its future than this."""

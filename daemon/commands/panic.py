@@ -16,9 +16,9 @@ from config.errors import UserError
 from config.schema import Exchange as ExchangeSettings
 from config.secrets import gaps_in
 from daemon.commands.inputs import settings_from
-from daemon.edges.venue_client import connect
-from daemon.edges.venue_errors import RequestError
-from daemon.edges.venue_reports import OffGridError, UnknownFeeError, exact
+from daemon.edges.venue.client import connect
+from daemon.edges.venue.errors import RequestError
+from daemon.edges.venue.reports import OffGridError, UnknownFeeError, exact
 from daemon.log import configure_logging
 from daemon.panic import Books, Deed, Flattener, Look, lived_s_ago, read_books, window_s
 from daemon.state_dir import StateLock, default_state_dir
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from daemon.edges.venue_client import VenueClient
+    from daemon.edges.venue.client import VenueClient
 
 EXIT_FAULT = 1
 _PATIENCE_S = 180.0

@@ -237,7 +237,7 @@ class _Printed(io.TextIOBase):
 
 def _serve(words: ReplayWords, folder: Path) -> int:
     from daemon.commands.run import run_to_end
-    from daemon.edges.session_script import is_session
+    from daemon.edges.stepped.session import is_session
 
     recorded = len(words.tape) == 1 and is_session(Path(words.tape[0]))
     options = (_session if recorded else _tape)(words, folder)
@@ -252,7 +252,7 @@ def _session(words: ReplayWords, folder: Path) -> RunOptions:
     Raises:
         UserError: there is none, or something else was asked for.
     """
-    from daemon.edges.session_script import open_session_script
+    from daemon.edges.stepped.session import open_session_script
     from daemon.process import RunOptions
 
     given = {name for name, value in msgspec.structs.asdict(words).items() if value} - {"tape", "session", "data_dir"}
@@ -279,7 +279,7 @@ def _tape(words: ReplayWords, folder: Path) -> RunOptions:
     Raises:
         UserError: a strategy or a tape that does not exist, or cannot be played.
     """
-    from daemon.edges.stepped_feed import script_of
+    from daemon.edges.stepped.feed import script_of
     from daemon.process import RunOptions
     from replay.plan import check_strategies
     from replay.tape import proof

@@ -13,13 +13,13 @@ from config.errors import nearest
 from daemon.control.protocol import body_of, json_answer
 from daemon.control.refusal import RefusedError
 from daemon.control.replay_types import JumpOrder, MessagesAsked, PlayOrder, SpeedOrder, StepOrder
-from daemon.edges.stepped_feed import BeyondError
+from daemon.edges.stepped.feed import BeyondError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from daemon.edges.message_trace import MessageTrace
-    from daemon.edges.stepped_feed import SteppedFeed
+    from daemon.edges.stepped.feed import SteppedFeed
+    from daemon.edges.stepped.trace import MessageTrace
     from daemon.live import LiveDriver
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from actors.runtime.scheduler import Table
     from actors.system import Core
-    from daemon.edges.venue_limits import LimitStatistics
+    from daemon.edges.venue.limits import LimitStatistics
     from daemon.live import LiveDriver
 
 

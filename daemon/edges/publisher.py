@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from daemon.console.frames import Hello
     from daemon.console.types import BarRow
     from daemon.control.view import StatusView
-    from daemon.edges.venue_limits import LimitStatistics
+    from daemon.edges.venue.limits import LimitStatistics
     from daemon.live import LiveDriver
 
 Released = tuple[int, int, int, "Message"]

@@ -17,7 +17,7 @@ from actors.runtime.journal import CHAIN_GENESIS, Record, decode_effects, decode
 from actors.runtime.scheduler import CoreError
 from actors.system import CoreSnapshot
 from config.load import load_settings
-from daemon.edges.tape_feed import TapeFeed
+from daemon.edges.feed.tape import TapeFeed
 from daemon.live import LiveDriver
 from replay.plan import build_core, plan_session, start_core
 from replay.run import replay

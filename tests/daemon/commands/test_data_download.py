@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from daemon.commands import progress
-from daemon.edges import download_work
+from daemon.edges.download import work
 from replay.tape.catalogue import Catalogue, Provenance, SeriesKey
 from tests.daemon.commands.conftest import BARS, CONTRACT, MINUTE_MS, SYMBOL, Loopback, candles, moment
 
@@ -114,7 +114,7 @@ def test_bars_are_what_the_exchange_lists_and_are_not_asked_for_twice(
 def test_a_download_that_was_cut_off_goes_on_where_it_stood(
     fetch: Any, catalogue: Catalogue, listing: Loopback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download_work, "BATCH_ROWS", 1_000)
+    monkeypatch.setattr(work, "BATCH_ROWS", 1_000)
     calls = 0
 
     def cut_off(_: int, __: str) -> None:
@@ -169,8 +169,8 @@ def test_a_venue_that_stays_away_is_named_and_what_came_before_is_kept(
     span: tuple[int, int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(download_work, "BACKOFF_S", 0.001)
-    listing.fault("maintenance", 1.0, on="klines", times=download_work.TRIES)
+    monkeypatch.setattr(work, "BACKOFF_S", 0.001)
+    listing.fault("maintenance", 1.0, on="klines", times=work.TRIES)
     done = invoke(
         "data", "download", f"binance:{SYMBOL}:1m", "--since", moment(span[0]), "--until", moment(span[1]),
         "--data-dir", str(catalogue.root), "--set", f"exchange.file={listing.file}",
@@ -183,7 +183,7 @@ def test_bars_the_exchange_does_not_have_are_counted(
     fetch: Any, catalogue: Catalogue, listing: Loopback, span: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A client that loses two bars of each first listing, and one of the second: they come with the third question."""
-    from daemon.edges.venue_client import VenueClient
+    from daemon.edges.venue.client import VenueClient
 
     ask, told = VenueClient.question, []
 

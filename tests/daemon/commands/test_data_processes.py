@@ -31,7 +31,7 @@ PITBOSS = (sys.executable, "-m", "daemon.cli")
 OFTEN = (
     sys.executable,
     "-c",
-    "from daemon.edges import download_work; download_work.BATCH_ROWS = 900; from daemon.cli import main; main()",
+    "from daemon.edges.download import work; work.BATCH_ROWS = 900; from daemon.cli import main; main()",
 )
 """The command, writing after 900 rows where it would after 50,000, so that a small market is many writes."""
 ROWS = 250_000

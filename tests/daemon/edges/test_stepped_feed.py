@@ -16,9 +16,9 @@ from actors.runtime.clock import TapeClock
 from actors.runtime.journal import CHAIN_GENESIS, JournalReader
 from config.load import load_settings
 from daemon.control.replay_types import JumpOrder, MessagesAsked, StepOrder
-from daemon.edges.message_trace import MessageTrace
-from daemon.edges.session_script import open_session_script
-from daemon.edges.stepped_feed import BeyondError, SteppedFeed, script_of
+from daemon.edges.stepped.feed import BeyondError, SteppedFeed, script_of
+from daemon.edges.stepped.session import open_session_script
+from daemon.edges.stepped.trace import MessageTrace
 from daemon.live import LiveDriver
 from replay.driver import replay_tape
 from replay.journal import replay_journal
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from daemon.control.replay_types import MessageRow, Replay
-    from daemon.edges.stepped_feed import Script
+    from daemon.edges.stepped.feed import Script
     from replay.plan import SessionPlan
     from replay.tape import Tape
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
-from daemon.edges import download_work
-from daemon.edges.download_listed import _side
+from daemon.edges.download import work
+from daemon.edges.download.listed import _side
 from replay.tape.catalogue import Catalogue, SeriesKey
 from tests.daemon.edges.download.other_venues import END_MS, HOUR_MS, PAGE, START_MS, OtherVenues, history
 
@@ -78,7 +78,7 @@ def test_trades_are_all_there_were_and_what_is_whole_is_not_asked_for_again(
     fetch: Any, catalogue: Catalogue, others: OtherVenues, venue: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Forward and backward, in pages of sixty; a part in the middle was there before."""
-    monkeypatch.setattr(download_work, "BATCH_ROWS", 150)
+    monkeypatch.setattr(work, "BATCH_ROWS", 150)
     part = fetch(
         f"{venue}:{SYMBOL}", "--kind", "trades", since_ms=START_MS + 3 * HOUR_MS, until_ms=START_MS + 5 * HOUR_MS
     )
@@ -101,8 +101,8 @@ def test_a_download_that_was_cut_off_goes_on_where_it_stood(
     venue: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(download_work, "BATCH_ROWS", 150)
-    monkeypatch.setattr(download_work, "BACKOFF_S", 0.001)
+    monkeypatch.setattr(work, "BATCH_ROWS", 150)
+    monkeypatch.setattr(work, "BACKOFF_S", 0.001)
     others.answers_left = 50
     done = invoke(
         "data", "download", f"{venue}:{SYMBOL}", "--kind", "trades",
@@ -135,7 +135,7 @@ def test_trades_without_numbers_are_told_apart_by_how_often_they_are_there(
     fetch: Any, catalogue: Catalogue, others: OtherVenues, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However the pages cut the trades of one millisecond, none is lost and none is there twice."""
-    monkeypatch.setattr(download_work, "BATCH_ROWS", 100)
+    monkeypatch.setattr(work, "BATCH_ROWS", 100)
     twice = [each._replace(id=each.id + 10**6) for each in others.trades[::5]]
     others.trades = sorted([*others.trades, *twice])
     others.numbered = False

@@ -15,9 +15,9 @@ from aiohttp import WSCloseCode, web
 
 from actors.messages import Bar, Message
 from config.schema import Exchange
-from daemon.edges.bar_builder import NS_PER_MS
-from daemon.edges.direct_path import direct
-from daemon.edges.kline_tap import tapped
+from daemon.edges.feed.bar_builder import NS_PER_MS
+from daemon.edges.venue.direct_path import direct
+from daemon.edges.venue.kline_tap import tapped
 
 STEP = 60_000
 START = 1_700_000_040_000

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.messages import Bar
-from daemon.edges.bar_builder import NS_PER_MS, BarBuilder, Row, Span
+from daemon.edges.feed.bar_builder import NS_PER_MS, BarBuilder, Row, Span
 
 STEP = 60_000
 START = 1_700_000_040_000

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from actors.messages import Bar
-from daemon.edges.bar_merge import BarMerge
+from daemon.edges.feed.bar_merge import BarMerge
 
 MINUTE = 60_000_000_000
 

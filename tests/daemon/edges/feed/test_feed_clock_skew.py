@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.edges.clock_skew import ClockSkew
+from daemon.edges.feed.clock_skew import ClockSkew
 
 
 class World:

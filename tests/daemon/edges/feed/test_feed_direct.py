@@ -12,9 +12,9 @@ import pytest
 from actors.messages import BUY, SELL, Trade
 from config.errors import UserError
 from config.schema import Exchange
-from daemon.edges.direct_path import direct
-from daemon.edges.kline_tap import tapped
-from daemon.edges.venue_client import connect as connect_to
+from daemon.edges.venue.client import connect as connect_to
+from daemon.edges.venue.direct_path import direct
+from daemon.edges.venue.kline_tap import tapped
 from replay.exchange.server import running
 
 pytestmark = pytest.mark.slow

@@ -14,8 +14,8 @@ from ccxt.base.errors import OnMaintenance
 from actors.messages import WarmUp
 from actors.system import History
 from config.schema import Exchange
-from daemon.edges.bar_merge import BarMerge
-from daemon.edges.exchange_feed import ExchangeFeed
+from daemon.edges.feed.bar_merge import BarMerge
+from daemon.edges.feed.exchange import ExchangeFeed
 
 pytestmark = pytest.mark.slow
 MARKS = pytest.mark.parametrize("marks", [True, False], ids=["marked", "plain"])

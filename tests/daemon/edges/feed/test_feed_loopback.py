@@ -15,9 +15,9 @@ import pytest
 
 from actors.messages import Bar
 from config.schema import Exchange as ExchangeSettings
-from daemon.edges.direct_path import direct
-from daemon.edges.exchange_feed import ExchangeFeed
-from daemon.edges.kline_tap import tapped
+from daemon.edges.feed.exchange import ExchangeFeed
+from daemon.edges.venue.direct_path import direct
+from daemon.edges.venue.kline_tap import tapped
 from replay.exchange.model import Market
 from replay.exchange.server import running
 from replay.tape import synthetic_tape

@@ -13,10 +13,10 @@ import pytest
 
 from actors.messages import BookSnapshot, Funding, Mark, Quote, Trade
 from config.schema import Exchange as ExchangeSettings
-from daemon.edges.exchange_feed import ExchangeFeed
-from daemon.edges.kline_tap import tapped
-from daemon.edges.market_data import MarketStreams
-from daemon.edges.streams import Pace
+from daemon.edges.feed.exchange import ExchangeFeed
+from daemon.edges.feed.market_data import MarketStreams
+from daemon.edges.feed.streams import Pace
+from daemon.edges.venue.kline_tap import tapped
 from replay.exchange.model import Event, Market, Printed
 from replay.exchange.server import Exchange, running
 from replay.tape import synthetic_tape

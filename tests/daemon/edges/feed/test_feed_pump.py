@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from ccxt.base.errors import ChecksumError, NetworkError
 
-from daemon.edges.streams import Pump
+from daemon.edges.feed.streams import Pump
 
 STREAM = "btcusdt@kline_1m"
 slow = pytest.mark.slow

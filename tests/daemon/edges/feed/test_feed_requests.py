@@ -6,8 +6,8 @@ import anyio
 import pytest
 from ccxt.base.errors import DDoSProtection, ExchangeError, RateLimitExceeded
 
-from daemon.edges.feed_requests import FeedRequests
-from daemon.edges.venue_limits import Limits, Priority
+from daemon.edges.feed.requests import FeedRequests
+from daemon.edges.venue.limits import Limits, Priority
 
 
 class Venue:

@@ -14,10 +14,10 @@ import pytest
 
 from actors.messages import BookSnapshot, Funding, Mark, Quote, Trade
 from config.schema import Exchange
-from daemon.edges.bar_builder import NS_PER_MS
-from daemon.edges.exchange_feed import ExchangeFeed
-from daemon.edges.market_data import MarketStreams
-from daemon.edges.streams import BACKOFF_MAX_S, BACKOFF_MIN_S, Pace, backoff_s
+from daemon.edges.feed.bar_builder import NS_PER_MS
+from daemon.edges.feed.exchange import ExchangeFeed
+from daemon.edges.feed.market_data import MarketStreams
+from daemon.edges.feed.streams import BACKOFF_MAX_S, BACKOFF_MIN_S, Pace, backoff_s
 
 SYMBOL = "BTC/USDT"
 PERPETUAL = "BTC/USDT:USDT"

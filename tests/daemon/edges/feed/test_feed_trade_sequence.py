@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.messages import Trade
-from daemon.edges.trade_sequence import TradeSequence
+from daemon.edges.feed.trade_sequence import TradeSequence
 
 
 def trade(number: int) -> Trade:

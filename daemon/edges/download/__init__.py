@@ -1,0 +1,1 @@
+"""History from a venue into the catalogue, page by page, going on where it broke off."""
