@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from textual.command import CommandList
 
 from tests.tui.test_console import asked, banner, complaints, figure, strike, texts, told
 from tui.dialogs.typed import Typed
@@ -128,42 +129,42 @@ async def test_the_chosen_row_stays_chosen_while_others_come_and_go(opened: Any,
         assert len(pilot.app.screen_stack) == 1
 
 
-@pytest.mark.parametrize(
-    ("kind", "keys", "answer", "sent"),
-    [
-        (Orders, ["down", "c"], ["y"], ("cancel", {"order_id": "pb7f3k0002"})),
-        (Positions, ["x"], ["y"], ("close", {"strategy": "ema_cross", "symbol": "BTC/USDT"})),
-        (Actors, ["a"], ["y"], ("restart", {"actor": "strategy.ema_cross"})),
-        (Strategies, ["down", "P"], [], ("pause", {"strategy": "bollinger_reversion"})),
-        (Strategies, ["down", "R"], [], ("resume", {"strategy": "bollinger_reversion"})),
-        (Strategies, ["F"], [*"flatten", "enter"], ("flatten", {"strategy": "ema_cross"})),
-    ],
-)
-async def test_what_is_chosen_is_what_a_key_commands(
-    opened: Any, daemon: Any, until: Any, kind: Any, keys: list[str], answer: list[str], sent: tuple[str, Any]
-) -> None:
+async def test_what_is_chosen_is_what_a_key_commands(opened: Any, daemon: Any, until: Any) -> None:
     daemon.status["actors"] = daemon.status["actors"][4:]
+    flatten = [*"flatten", "enter"]
     async with opened() as pilot:
-        await pilot.press("3" if kind is Strategies else "4" if kind is Actors else "1")
-        pilot.app.query_one(kind).focus()
-        await pilot.press(*keys)
-        if answer:
-            assert daemon.commands == []
-            await until(pilot, lambda: asked(pilot))
-            await pilot.press(*answer)
-        await until(pilot, lambda: daemon.commands and not pilot.app._under_way)
-        assert (daemon.commands[0][0], daemon.terms[0]) == sent
+        for page, kind, keys, answer, action, terms in (
+            ("1", Orders, ["down", "c"], ["y"], "cancel", {"order_id": "pb7f3k0002"}),
+            ("1", Positions, ["x"], ["y"], "close", {"strategy": "ema_cross", "symbol": "BTC/USDT"}),
+            ("4", Actors, ["a"], ["y"], "restart", {"actor": "strategy.ema_cross"}),
+            ("3", Strategies, ["F"], flatten, "flatten", {"strategy": "ema_cross"}),
+            ("3", Strategies, ["down", "P"], [], "pause", {"strategy": "bollinger_reversion"}),
+            ("3", Strategies, ["R"], [], "resume", {"strategy": "bollinger_reversion"}),
+        ):
+            daemon.commands.clear()
+            daemon.terms.clear()
+            await pilot.press(page)
+            pilot.app.query_one(kind).focus()
+            await pilot.press(*keys)
+            if answer:
+                assert daemon.commands == []
+                await until(pilot, lambda: asked(pilot))
+                await pilot.press(*answer)
+            await until(pilot, lambda: daemon.commands and not pilot.app._under_way)
+            assert (daemon.commands[0][0], daemon.terms[0]) == (action, terms)
 
 
-@pytest.mark.parametrize(("key", "kind", "page"), [("c", Orders, "account"), ("a", Actors, "system")])
-async def test_a_key_without_a_choice_brings_its_panel_up(
-    opened: Any, daemon: Any, until: Any, key: str, kind: Any, page: str
-) -> None:
+async def test_a_key_without_a_choice_brings_its_panel_up(opened: Any, daemon: Any, until: Any) -> None:
     async with opened() as pilot:
-        await pilot.press("3", key)
-        await until(pilot, lambda: isinstance(pilot.app.focused, kind))
-        assert pilot.app.page == page
-        assert len(pilot.app.screen_stack) == 1
+        for key, kind, page in (("c", Orders, "account"), ("a", Actors, "system")):
+            await pilot.press("3", key)
+            await until(pilot, lambda kind=kind: isinstance(pilot.app.focused, kind))
+            assert pilot.app.page == page
+            assert len(pilot.app.screen_stack) == 1
+        await pilot.press("d")
+        assert not pilot.app.current_theme.dark
+        await pilot.press("d")
+        assert pilot.app.current_theme.dark
         assert daemon.commands == []
 
 
@@ -192,19 +193,13 @@ async def test_the_palette_finds_what_there_is_by_name(opened: Any, daemon: Any,
     async with opened() as pilot:
         await pilot.press("colon")
         await until(pilot, lambda: len(pilot.app.screen_stack) == 2 and pilot.app.focused is not None)
-        await pilot.press(*"flatten strategy ema")
-        await pilot.pause(0.3)
+        await pilot.press(*"flat ema")
+        found = pilot.app.screen.query_one(CommandList)
+        await until(
+            pilot, lambda: [str(option.prompt)[:26] for option in found.options] == ["Flatten strategy ema_cross"]
+        )
         await pilot.press("down", "enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, Typed))
         await pilot.press(*"flatten", "enter")
         await until(pilot, lambda: daemon.commands and not pilot.app._under_way)
         assert (daemon.commands[0][0], daemon.terms) == ("flatten", [{"strategy": "ema_cross"}])
-
-
-async def test_dark_and_light_are_one_key_apart(opened: Any) -> None:
-    async with opened() as pilot:
-        assert pilot.app.current_theme.dark
-        await pilot.press("d")
-        assert not pilot.app.current_theme.dark
-        await pilot.press("d")
-        assert pilot.app.current_theme.dark
