@@ -59,7 +59,11 @@ class ByHand:
         table[m.TradingStateChanged] = [core.risk.on_trading_state, *(s.on_trading_state for s in strategies)]
         table[m.Flattened] = [control.on_flattened]
         table[m.ActorFailed] = [control.on_actor_failed]
-        table[m.StrategyStateChanged] = [core.risk.on_strategy_state, *(s.on_strategy_state for s in strategies)]
+        table[m.StrategyStateChanged] = [
+            core.risk.on_strategy_state,
+            *(s.on_strategy_state for s in strategies),
+            core.risk.on_strategy_state_heard,
+        ]
         table[m.BooksClosed] = [control.on_books_closed]
         table[m.CommandAnswered] = [control.on_answered]
         table[m.BeginAgain] = [s.on_begin_again for s in strategies]

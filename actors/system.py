@@ -340,6 +340,7 @@ class Core:
         heeding = [s.heed for s in strategies if s.heeds]
         to_strategies = [*heeding, *(s.on_order_event for s in strategies if s.hears_orders)]
         to_paper = [venue.ties.on_tied] if isinstance(venue, SimulatedVenue) else []
+        told = [venue.untold.on_heard] if isinstance(venue, SimulatedVenue) else []
         late = [self.paper_funding.on_execution] if self.paper_funding is not None and self.margin is not None else []
         wishes = [decided, risk.on_intent, *([risk.on_intent_answered] if "answers" in needs else [])]
         table: dict[type[m.Message], list[Any]] = {
@@ -381,7 +382,7 @@ class Core:
                 execution.on_amended_heard,
                 risk.on_heard,
             ],
-            m.AmendRejected: [decided, execution.on_amend_rejected, risk.on_amend_rejected, *to_strategies],
+            m.AmendRejected: [decided, execution.on_amend_rejected, risk.on_amend_rejected, *to_strategies, *told],
             m.Fill: [
                 decided,
                 execution.on_fill,
@@ -391,7 +392,7 @@ class Core:
                 *heeding,
                 *(s.on_fill for s in strategies if s.hears_fills),
                 risk.on_heard,
-                *([venue.untold.on_heard] if isinstance(venue, SimulatedVenue) else []),
+                *told,
             ],
             m.Adopted: [decided, ledger.on_fill, *heeding],
             m.FeeInBase: [

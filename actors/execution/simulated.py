@@ -429,7 +429,7 @@ class SimulatedVenue:
             self.margin.account.fill(request.symbol, request.side, price_ticks, quantity_lots, fee_atoms)
         self._positions[book] = position_lots + request.side * quantity_lots
         remaining_lots = resting.open_lots - quantity_lots
-        self.untold.executed(
+        self.untold.say(
             Fill(
                 resting.order_id,
                 request.strategy,

@@ -37,6 +37,7 @@ from actors.messages import BUY, SELL, AmendRejected, Expired, Rejected
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from actors.execution.untold import Untold
     from actors.instrument import Instrument
     from actors.messages import BookSnapshot, Quote, Trade
     from actors.runtime.scheduler import Context
@@ -49,6 +50,8 @@ WOULD_TAKE = "post-only, and it would take liquidity"
 
 class Desk(Protocol):
     """What the venue does with an order that is matched."""
+
+    untold: Untold
 
     def begin_input(self) -> None:
         """Forget what ended with the input before."""
@@ -235,7 +238,7 @@ class TickMatching:
         if new.open_lots <= 0:
             orders.remove(new)
             old.until_ns = 0
-            self._emit(AmendRejected(*old.identity(), "as much is filled already"))
+            self._desk.untold.say(AmendRejected(*old.identity(), "as much is filled already"))
             return False
         return self._desk.replace(old, new, market_ticks, orders)
 

@@ -1,18 +1,18 @@
-"""Executions that were said and are not heard yet: several orders are met at once, and told of one after the other.
+"""What was said and is not heard yet: several orders are met at once, and told of one after the other.
 
-Who hears of the first may withdraw another that was executed in part with it. The order is gone at once; that it is,
-is said once everybody has heard of its execution, which came before.
+Who hears of the first may withdraw another that was executed in part with it, or whose change was refused. The order is
+gone at once; that it is, is said once everybody has heard of what came before.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.messages import Cancelled
+from actors.messages import AmendRejected, Cancelled
 
 if TYPE_CHECKING:
     from actors.execution.resting import Resting
-    from actors.messages import Fill
+    from actors.messages import Fill, Message
     from actors.runtime.scheduler import Context
 
 
@@ -28,27 +28,30 @@ class Untold:
 
     def __init__(self, context: Context) -> None:
         self._emit = context.emit
-        self._fills: dict[str, int] = {}
-        """Of each order, how many in part that are not heard yet."""
+        self._said: dict[str, list[Message]] = {}
+        """What left an order at work and is not heard yet, by order."""
         self.leaving: dict[str, Resting] = {}
 
-    def executed(self, fill: Fill) -> None:
-        """Say that an order was executed."""
-        if fill.remaining_lots:
-            self._fills[fill.order_id] = self._fills.get(fill.order_id, 0) + 1
-        self._emit(fill)
+    def say(self, event: Fill | AmendRejected) -> None:
+        """Say that an order was executed, or works on as it was."""
+        if isinstance(event, AmendRejected) or event.remaining_lots:
+            self._said.setdefault(event.order_id, []).append(event)
+        self._emit(event)
 
     def withdrawn(self, order: Resting) -> None:
         """Say that an order was withdrawn, as soon as that can be heard."""
-        if order.order_id in self._fills:
+        if order.order_id in self._said:
             self.leaving[order.order_id] = order
         else:
             self._emit(Cancelled(*order.identity(), "as requested"))
 
-    def on_heard(self, fill: Fill) -> None:
-        """Go on once everybody has heard of an execution."""
-        left = self._fills.pop(fill.order_id, 0) - 1
-        if left > 0:
-            self._fills[fill.order_id] = left
-        elif order := self.leaving.pop(fill.order_id, None):
-            self.withdrawn(order)
+    def on_heard(self, event: Fill | AmendRejected) -> None:
+        """Go on once everybody has heard."""
+        said = self._said.get(event.order_id)
+        if not said or said[0] is not event:
+            return  # an order that ended with it, or a change that never came here
+        del said[0]
+        if not said:
+            del self._said[event.order_id]
+            if order := self.leaving.pop(event.order_id, None):
+                self.withdrawn(order)

@@ -97,18 +97,22 @@ class Commanded:
     _working: dict[tuple[str, int], Working]
 
     def on_strategy_state(self, message: StrategyStateChanged) -> None:
-        """Withdraw what a strategy's new state forbids; close its books if that is asked for."""
+        """Be bound by a strategy's new state."""
         strategy, scope = message.strategy, (message.strategy, "")
-        self._clearing.states[strategy] = message.state
+        if message.state == "running":
+            self._clearing.states.pop(strategy, None)
+        else:
+            self._clearing.states[strategy] = message.state
+        if message.state != "flattening" and scope in self._clearing.scopes:
+            self._clearing.scopes.remove(scope)
+
+    def on_strategy_state_heard(self, message: StrategyStateChanged) -> None:
+        """Once all know of the state, do what may end it: withdraw what it forbids, close the books if asked to."""
+        strategy = message.strategy
         if message.state == "flattening":
             self._cancel(self._clearing.begin(strategy))
             self._clearing.go_on()
-            return
-        if scope in self._clearing.scopes:
-            self._clearing.scopes.remove(scope)
-        if message.state == "running":
-            del self._clearing.states[strategy]
-        else:
+        elif message.state != "running":
             kept = exits(self._working, self._positions)
             self._cancel([key for key in self._working if key[0] == strategy and key not in kept])
 

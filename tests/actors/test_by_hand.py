@@ -317,6 +317,10 @@ def test_what_the_venue_refuses_to_close_is_said_and_the_exits_come_back(rig: An
     assert last(bench) == ("flatten a", "refused", "the venue refuses to close 10 X (a)")
     assert states(bench) == ("running", "paused")
     assert bench.core.control.held["a"].reason == "the venue refuses to close 10 X (a)"
+    del venue.on_submit
+    bench.core._rewire()
+    bench.flat(100)
+    assert open_orders(bench) == [("a", "stop", -10)]
 
 
 # --- one position -----------------------------------------------------------------------------------

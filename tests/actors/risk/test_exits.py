@@ -151,7 +151,9 @@ def test_in_a_pause_nothing_opens_that_an_exit_displaces(state: str) -> None:
     desk = Desk(("a", "X", 10), cancel_on_halt=False)
     six, four = (passed(desk.order(SELL, lots, kind="limit", limit_price=200.0)).ref for lots in (6, 4))
     if state == "paused alone":
-        desk.risk.on_strategy_state(m.StrategyStateChanged("a", "paused", "because"))
+        changed = m.StrategyStateChanged("a", "paused", "because")
+        desk.risk.on_strategy_state(changed)
+        desk.risk.on_strategy_state_heard(changed)
         assert desk.said() == []
     else:
         assert desk.state(state) == []
