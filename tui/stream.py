@@ -6,7 +6,7 @@ What is kept is the rows that are there now; an event is handed on once and forg
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -26,9 +26,14 @@ from tui.status import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 _NS_PER_S = 1_000_000_000
+_ORDER: dict[str, Callable[[Any], int]] = {
+    "commands": lambda command: command.ts_ns,
+    "dead_letters": lambda letter: letter.seq,
+}
+"""By what the rows of some sections are sorted; others stay as they came."""
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -144,6 +149,8 @@ class Told:
         self.seq = 0
         self.missed = True
         self._sections = Sections()
+        self._rows: dict[str, tuple[Any, ...]] = {}
+        """Of sections that have not changed since, what a status says of them."""
         self._decode = msgspec.json.Decoder(Snapshot | Delta).decode
 
     def take(self, message: str | bytes) -> list[Fill]:
@@ -155,6 +162,7 @@ class Told:
         told = self._decode(message)
         if isinstance(told, Snapshot):
             self._sections, self.missed = told.data, True
+            self._rows.clear()
         else:
             for name in Sections.__struct_fields__:
                 self._merge(name, getattr(told.set, name), told.gone.get(name, ()))
@@ -163,10 +171,19 @@ class Told:
         return [event.fill() for event in told.events if event.kind == "fill"]
 
     def _merge(self, name: str, changed: Mapping[str, object], gone: tuple[str, ...]) -> None:
+        if changed or gone:
+            self._rows.pop(name, None)
         rows = getattr(self._sections, name)
         rows.update(changed)
         for key in gone:
             rows.pop(key, None)
+
+    def _all(self, name: str) -> tuple[Any, ...]:
+        """Return the rows of a section; the very same tuple until one of them changes."""
+        if name not in self._rows:
+            rows = getattr(self._sections, name).values()
+            self._rows[name] = tuple(sorted(rows, key=_ORDER[name]) if name in _ORDER else rows)
+        return self._rows[name]
 
     def status(self, now_wall_ns: int) -> Status | None:
         """Return what is known, at a time by the wall; None while there is nothing."""
@@ -188,16 +205,16 @@ class Told:
             realized_pnl=summary.realized_pnl,
             fees=summary.fees,
             day_profit=summary.day_profit,
-            positions=tuple(kept.positions.values()),
-            orders=tuple(kept.orders.values()),
-            strategies=tuple(kept.strategies.values()),
-            actors=tuple(kept.actors.values()),
+            positions=self._all("positions"),
+            orders=self._all("orders"),
+            strategies=self._all("strategies"),
+            actors=self._all("actors"),
             risk=kept.risk.get("", Risk()),
             stale=tuple(row.symbol for row in kept.symbols.values() if row.stale),
-            commands=tuple(sorted(kept.commands.values(), key=lambda command: command.ts_ns)),
+            commands=self._all("commands"),
             last_input=LastInput(summary.seq),
-            dead_letters=tuple(sorted(kept.dead_letters.values(), key=lambda letter: letter.seq)),
+            dead_letters=self._all("dead_letters"),
             symbols=tuple(kept.symbols),
             heard_wall_ns=summary.heard_wall_ns,
-            bars=tuple(kept.bars.values()),
+            bars=self._all("bars"),
         )

@@ -26,6 +26,7 @@ class Actors(Table):
     """The core's actors and the edges in their order, those in trouble first, each with its last error below it."""
 
     HEADING = "Actors"
+    PART = "actors"
     EMPTY = "none yet"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "app.actor_state", "State"),

@@ -18,6 +18,7 @@ class Commands(Table):
     """Commands of this session, from any client, the newest first."""
 
     HEADING = "Commands"
+    PART = "commands"
     EMPTY = "none yet"
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("time", worth=5),

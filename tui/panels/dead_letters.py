@@ -15,6 +15,7 @@ class DeadLetters(Table):
     """The newest dead letters first, each with its error, and where that arose, below it."""
 
     HEADING = "Dead letters"
+    PART = "dead_letters"
     EMPTY = "none"
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("time", worth=4),

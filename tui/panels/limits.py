@@ -27,6 +27,7 @@ class Limits(Table):
     """Every limit that is an amount, as a bar of what is used; below them the rules that are not."""
 
     HEADING = "Risk"
+    PART = "risk"
     EMPTY = "no limit is set"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("t", "app.tighten_limit", "Tighten")]
     COLUMNS: ClassVar[tuple[Column, ...]] = (

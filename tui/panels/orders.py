@@ -19,6 +19,7 @@ class Orders(Table):
     """Open orders, the oldest first."""
 
     HEADING = "Orders"
+    PART = "orders"
     EMPTY = "no open order"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("c", "app.cancel_order", "Cancel order")]
     COLUMNS: ClassVar[tuple[Column, ...]] = (

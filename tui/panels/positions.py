@@ -20,6 +20,7 @@ class Positions(Table):
     """Open positions, one row for each strategy and symbol."""
 
     HEADING = "Positions"
+    PART = "positions"
     EMPTY = "flat: no open position"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("x", "app.close_position", "Close position")]
     COLUMNS: ClassVar[tuple[Column, ...]] = (

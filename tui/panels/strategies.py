@@ -20,6 +20,7 @@ class Strategies(Table):
     """The account's strategies in their order, each with why it is held back."""
 
     HEADING = "Strategies"
+    PART = "strategies"
     EMPTY = "none"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("P", "app.of_strategy('pause')", "The same for it", key_display="P R F"),

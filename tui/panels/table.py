@@ -73,6 +73,8 @@ class Table(ScrollView, can_focus=True):
 
     COLUMNS: ClassVar[tuple[Column, ...]] = ()
     HEADING: ClassVar[str] = ""
+    PART: ClassVar[str] = ""
+    """The one part of a status that is read, by its name; it is read again once it is another."""
     EMPTY: ClassVar[str] = "none"
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "table--heading",
@@ -110,6 +112,7 @@ class Table(ScrollView, can_focus=True):
         self.empty = self.EMPTY
         """Stands where there are no rows."""
         self._title = ""
+        self._part: object = None
         self._chosen_key = ""
         self._lines: list[tuple[int, bool]] = []
         """(index of the row, whether it is its remark) of every line."""
@@ -130,7 +133,9 @@ class Table(ScrollView, can_focus=True):
 
     def watch_status(self, status: Status | None) -> None:
         """Read the rows out of a new status."""
-        if status is not None:
+        part = getattr(status, self.PART, None)
+        if status is not None and (part is None or part is not self._part):
+            self._part = part
             self.rows = tuple(self.read(status))
             note = self.note(status)
             title = f"{self.HEADING} [$muted]{note}[/]" if note else self.HEADING
