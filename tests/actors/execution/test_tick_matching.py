@@ -628,3 +628,29 @@ def test_an_order_may_be_withdrawn_on_the_news_of_its_change_though_it_was_fille
     bench.core.scheduler.post(bench.now_ns + 1, m.Trade("X", 2, 97.0, 2.0, m.SELL, bench.now_ns + 1))
     assert heard == [(1, "amended"), 2.0, (1, "cancelled")]
     assert bench.core.execution.orders == bench.core.risk._working == {}
+
+
+def test_an_order_may_be_withdrawn_on_the_news_of_another_though_its_own_change_was_refused_just_now(
+    rig: Any, scripted: Any
+) -> None:
+    heard: list[Any] = []
+
+    def on_order(strategy: Any, news: Any) -> None:
+        heard.append((news.ref, news.state))
+        if news.state == "amended":
+            strategy.cancel(2)
+
+    def change(strategy: Any) -> None:
+        strategy.amend(1, limit=91)
+        strategy.amend(2, quantity=3)
+
+    plan = {0: lambda s: (s.buy(9, limit=90), s.buy(9, limit=98)), 1: change}
+    bench = rig(scripted(plan, on_order=on_order), ticks=("X",), settings={"venue": {"latency_ms": 250}})
+    bench.post(m.Trade("X", 1, 100.0, 1.0, m.BUY, bench.now_ns))
+    bench.flat(100, 2)
+    heard.clear()
+    for number, ms in ((2, 100), (3, 300)):  # the second is on its way while three are bought
+        now_ns = bench.now_ns + ms * MS
+        bench.core.scheduler.post(now_ns, m.Trade("X", number, 97.0, 3.0, m.SELL, now_ns))
+    assert heard == [(1, "amended"), (2, "amend_rejected"), (2, "cancelled")]
+    assert [order.request.ref for order in bench.core.execution.orders.values()] == [1]
