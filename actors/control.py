@@ -414,7 +414,9 @@ class Control:
         now_ns = self._context.now_ns
         command = Command(message.command_id, action_of(message), message.idempotency_key, now_ns, by=message.by)
         self.commands.append(command)
-        del self.commands[: -self._commands_kept]
+        ended = [each for each in self.commands[:-1] if each.outcome != "pending"]
+        for old in ended[: max(0, len(self.commands) - self._commands_kept)]:
+            self.commands.remove(old)
         self.news[command.command_id] = command
         return command
 

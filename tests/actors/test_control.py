@@ -196,6 +196,16 @@ def test_only_so_many_commands_are_remembered(context: Context) -> None:
     assert control.find("k1") is None
 
 
+def test_a_command_under_way_is_remembered_until_it_has_ended(context: Context) -> None:
+    control = make(context, commands_kept=2)
+    command(control, "flatten", "f")
+    for number in range(5):
+        command(control, "pause", f"c{number}")
+    assert [each.command_id for each in control.commands] == ["f", "c4"]
+    control.on_flattened(m.Flattened())
+    assert outcomes(control) == [("flatten", "done"), ("pause", "done")]
+
+
 def test_the_requested_action_is_the_last_one_until_resume(control: Control) -> None:
     seen = []
     for action in ("pause", "flatten", "resume", "stop"):
