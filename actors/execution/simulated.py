@@ -196,8 +196,8 @@ class SimulatedVenue:
         orders.append(new)
         if self._latency_ns == 0 and request.symbol not in self.ticks.markets:
             last = self._lanes[request.symbol].bar
-            assert last is not None, "an order before the first bar"
-            self.replace(old, new, self._ticks(last.close, last.symbol), orders)
+            if last is not None:  # else it meets the market with the first one
+                self.replace(old, new, self._ticks(last.close, last.symbol), orders)
 
     # --- market data --------------------------------------------------------------------------------
 

@@ -244,3 +244,16 @@ def test_a_restored_venue_knows_an_amend_that_travels() -> None:
     for each in (floor, other):
         assert names(each.bar(100, 104, 90, 100)) == [("Amended", "o1")]
         assert fills(each.bar(84, 84, 84, 84)) == [("p1", 85, "maker")]
+
+
+def test_an_order_is_changed_before_its_market_has_been_seen(rig: Any, scripted: Any) -> None:
+    """A strategy of two symbols may order one of them while it has only seen the other."""
+
+    def begin(strategy: Any) -> None:
+        strategy.first = strategy.buy(5, limit=90, symbol="Y")
+
+    bench = rig((scripted({0: begin, 1: lambda s: s.amend(s.first, limit=95)}), ("X", "Y")), symbols=("X", "Y"))
+    bench.flat(100, 2)
+    bench.bar(100, 100, 94, 100, symbol="Y", skip=2)
+    (held,) = [each for each in bench.core.ledger.holdings.values() if each.quantity_lots]
+    assert (held.symbol, held.quantity_lots, held.cost_atoms) == ("Y", 5, 5 * 95 * 10**8)
