@@ -73,7 +73,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     """Longest such pause."""
     follow_s: float = 1.0
     """Between two looks at the log, or at bars that have closed."""
-    quiet_s: float = 10.0
+    quiet_s: float = 5.0
     """After so long a silence of the stream the daemon is asked whether it is there."""
     patience_s: float = 1.5
     """A command that takes longer is spoken of meanwhile."""
@@ -261,8 +261,9 @@ class Console(Debugging, Asking, Sending, App[None]):
         pause_s = pace.retry_s
         while True:
             heard_s = self._answered_s
+            quiet_s = pace.quiet_s if heard_s is None else max(0.0, heard_s + pace.quiet_s - time.monotonic())
             waits = self.away is None
-            if waits and not await _at_most(pace.quiet_s, self._unheard, clear=False) and self._answered_s != heard_s:
+            if waits and not await _at_most(quiet_s, self._unheard, clear=False) and self._answered_s != heard_s:
                 continue
             try:
                 status = await self.client.status()
