@@ -129,6 +129,7 @@ def _theme(name: str, of: _Colours, *, grey: bool) -> Theme:
             "chosen": of.chosen,
             "rule": of.rule,
             "rule-focus": of.rule_focus,
+            "old": "100%" if of in (_DARK_OF_16, _LIGHT_OF_16) else "60%",
             "rise": of.text if grey else of.good,
             "fall": of.muted if grey else of.bad,
             "button-foreground": of.text,

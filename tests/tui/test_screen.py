@@ -112,7 +112,12 @@ async def test_a_terminal_of_sixteen_colours_shows_all_there_is(opened: Any, dae
             assert faint(pilot.app, ColorSystem.STANDARD) == set()
             wear(pilot.app, pilot.app._light if pilot.app.current_theme.dark else pilot.app._dark)
             assert faint(pilot.app, ColorSystem.STANDARD) == set()
-        wear(pilot.app, pilot.app._dark)
+        await daemon.vanish()
+        await until(pilot, lambda: pilot.app.away is not None)
+        await pilot.pause()
+        for shade in (pilot.app._light, pilot.app._dark):
+            wear(pilot.app, shade)
+            assert faint(pilot.app, ColorSystem.STANDARD) == set(), "what is old can still be read"
         good, chosen = (
             Color.parse(pilot.app.theme_variables[name]).downgrade(ColorSystem.STANDARD).number
             for name in ("success", "chosen")
