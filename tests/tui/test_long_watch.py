@@ -21,12 +21,12 @@ from textual.cache import FIFOCache, LRUCache
 from tui.panels.equity import Equity
 
 pytestmark = pytest.mark.slow
-UPDATES = int(os.environ.get("LONG_WATCH_UPDATES", "600"))
+UPDATES = int(os.environ.get("LONG_WATCH_UPDATES", "450"))
 """More of them on purpose: 108,000 are six hours."""
-BLOCKS_MAX = 400
+BLOCKS_MAX = 350
 """That all of them may leave behind: what settles is that coarse. One object kept with every update is more."""
-GROWTH_KB_MAX = 1_500
-"""Of what is too large to be counted in blocks; a message kept with every update is as much again."""
+GROWTH_KB_MAX = 3 * UPDATES
+"""Of what is too large to be counted in blocks, three kilobytes an update."""
 POINTS, FILLS = 128, 40
 """What is kept of the equity and of executions, here: so little that it has filled up when counting begins."""
 
@@ -94,7 +94,7 @@ async def test_memory_stays_flat_over_hours_of_updates(
             blocks, kept_kb = sys.getallocatedblocks() - blocks, resident_kb() - kept_kb
             return blocks, kept_kb
 
-        await left_behind(300, lambda: None)
+        await left_behind(200, lambda: None)
         blocks, kept_kb = await left_behind(UPDATES, lambda: None)
         assert blocks < BLOCKS_MAX, f"{blocks} blocks after {UPDATES} updates"
         assert kept_kb < GROWTH_KB_MAX

@@ -24,7 +24,7 @@ def wait_for(holds: Callable[[], object]) -> None:
     deadline_s = time.monotonic() + DEADLINE_S
     while not holds():
         assert time.monotonic() < deadline_s, "it never came to hold"
-        time.sleep(0.05)
+        time.sleep(0.1)
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def start(tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
     def one() -> subprocess.Popen[bytes]:
         (tmp_path / "endpoint.json").unlink(missing_ok=True)
         settings = ["--port", "0", "--set", "console.port=0", "--set", "risk.max_position=5"]
-        arguments = ["run", "--state-dir", str(tmp_path), "--synthetic", "7", "--speed", "6000", *settings]
+        arguments = ["run", "--state-dir", str(tmp_path), "--synthetic", "7", "--speed", "1200", *settings]
         with (tmp_path / "log").open("ab") as log:
             started = subprocess.Popen([*PITBOSS, *arguments], cwd=ROOT, stdout=log, stderr=log)
         running.append(started)
