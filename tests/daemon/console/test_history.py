@@ -36,7 +36,9 @@ def walk(client: Client, path: str, cursor: int, limit: int, pages: int) -> list
 
 @pytest.mark.slow
 def test_fills_and_orders_are_told_page_by_page_newest_first(client: Client) -> None:
-    client.daemon.wait_for(lambda s: sum(book["fills"] for book in s["books"]) >= 12, "fills")
+    client.daemon.wait_for(
+        lambda s: sum(book["fills"] for book in s["books"] if book["strategy"] == "ema_cross") >= 12, "fills"
+    )
     path = "/api/live/fills?strategy=ema_cross"
     start = client.get(f"{path}&limit=1")["next"]
     many = walk(client, path, start, 6, 1)
