@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 _CONNECT_S = 2.0
 _ANSWER_S = 10.0
 _CONNECTIONS_MAX = 8
-_STATUS_S = 0.2
+_STATUS_S = 1.0
+"""One answer serves everybody for so long: to make it holds the core up for a millisecond."""
 
 
 class CoreClient:

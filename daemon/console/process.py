@@ -42,6 +42,7 @@ def main() -> None:
         end.set_inheritable(False)  # a backtest that outlives us would keep the daemon waiting for our end
     with suppress(OSError):
         os.nice(_NICENESS)
+        leave_one_processor()
     with suppress(ImportError):
         import uvloop
 
@@ -52,6 +53,17 @@ def main() -> None:
     # what a thread still computes is nobody's any more
     sys.stderr.flush()
     os._exit(0)
+
+
+def leave_one_processor() -> None:
+    """Have the core find a processor on which neither the console nor its backtests run, if there are two.
+
+    A low priority alone is not enough: whoever runs is let run for a millisecond before anybody takes the turn from it.
+    """
+    if sys.platform == "linux":
+        _, *others = sorted(os.sched_getaffinity(0))
+        if others:
+            os.sched_setaffinity(0, others)
 
 
 def _failed(_: type[BaseException], error: BaseException, __: TracebackType | None) -> None:
