@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-JOBS ?= 3
+JOBS ?= 4
 
 # Tests start hundreds of processes: each would compile the sources anew where writing bytecode is switched off.
 export PYTHONDONTWRITEBYTECODE =

@@ -38,7 +38,7 @@ from actors.runtime.journal import FILE_NAME
 from actors.runtime.supervision import ChildSpec
 from bench.ours.flip import SIGNAL
 from config.load import load_settings
-from daemon.console.process import leave_one_processor
+from daemon.console.processors import leave_one_processor
 from daemon.control.keys import Keyring
 from daemon.control.security import Gate
 from daemon.control.server import ControlServer, reserve_addresses

@@ -18,6 +18,7 @@ from daemon.alerts.secret import secret_of
 from daemon.console.app import ConsoleServer
 from daemon.console.frames import decode_frame, decode_hello, read_document
 from daemon.console.mirror import Mirror
+from daemon.console.processors import leave_one_processor
 from daemon.log import bind, configure_logging, hide, hide_those_of
 
 if TYPE_CHECKING:
@@ -53,17 +54,6 @@ def main() -> None:
     # what a thread still computes is nobody's any more
     sys.stderr.flush()
     os._exit(0)
-
-
-def leave_one_processor() -> None:
-    """Have the core find a processor on which neither the console nor its backtests run, if there are two.
-
-    A low priority alone is not enough: whoever runs is let run for a millisecond before anybody takes the turn from it.
-    """
-    if sys.platform == "linux":
-        _, *others = sorted(os.sched_getaffinity(0))
-        if others:
-            os.sched_setaffinity(0, others)
 
 
 def _failed(_: type[BaseException], error: BaseException, __: TracebackType | None) -> None:
