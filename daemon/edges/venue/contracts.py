@@ -7,6 +7,7 @@ has the payment at once. Where the list was asked for before the word came, the 
 
 from __future__ import annotations
 
+from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -27,12 +28,14 @@ if TYPE_CHECKING:
     from actors.messages import FundingPaid, Message
     from daemon.edges.venue.contract_client import ContractClient
     from daemon.edges.venue.questions import Caller
+    from daemon.edges.venue.stream import FundingWord
 
 _TRIES = 10
 _FIRST_S = 0.2
 _APART_NS = 60_000_000_000
 """Most time between a payment and the word of it, by the venue's clock; two payments are at least an hour apart."""
 _EARLY_MAX = 1_000
+_HEARD_MAX = 100
 _NS_PER_MS = 1_000_000
 
 log = structlog.get_logger()
@@ -62,6 +65,8 @@ class Contracts:
         self._after: dict[str, int] = {}
         """Since when the core wants to know, by symbol."""
         self._seen: set[tuple[str, int]] = set()
+        self._heard: deque[str] = deque(maxlen=_HEARD_MAX)
+        """The newest words, as they were said."""
         self._words: list[int] = []
         """Times of the payments we have word of, but which no list has shown."""
         self._early: list[int] = []
@@ -108,8 +113,12 @@ class Contracts:
 
     # --- funding ------------------------------------------------------------------------------------
 
-    def told(self, paid_ns: int) -> None:
-        """Take word that something was paid, by the venue's clock."""
+    def told(self, word: FundingWord) -> None:
+        """Take word that something was paid."""
+        if word.said in self._heard:
+            return  # it is said twice
+        self._heard.append(word.said)
+        paid_ns = word.paid_ns
         for early_ns in self._early:
             if abs(early_ns - paid_ns) <= _APART_NS:
                 self._early.remove(early_ns)

@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from actors.messages import InstrumentChanged, OrderRequest
     from config.schema import Exchange as ExchangeSettings
     from daemon.edges.venue.client import VenueClient
+    from daemon.edges.venue.stream import FundingWord
 
 Command = SendOrder | SendCancel | SendAmend | AskOrder | AskAccount
 
@@ -478,9 +479,9 @@ class Gateway:
         if self._account is not None:
             self._account.cancel()
 
-    def _funding_paid(self, paid_ns: int) -> None:
+    def _funding_paid(self, word: FundingWord) -> None:
         if self._contracts is not None:
-            self._contracts.told(paid_ns)
+            self._contracts.told(word)
 
     async def _post_all(self, trades: list[TradeReported], report: OrderReported) -> None:
         for trade in trades:

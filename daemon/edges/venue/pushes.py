@@ -51,7 +51,7 @@ class Pushes:
         post: takes what the venue says.
         ask: takes a question about an order of which an event says too little.
         on_down: called when the stream is gone.
-        on_funding: called when funding was paid, with when.
+        on_funding: called when the venue says that funding was paid.
         stall_s: longest silence about an order that the venue has taken.
     """
 
@@ -64,7 +64,7 @@ class Pushes:
         post: Callable[[Message], Awaitable[None]],
         ask: Callable[[Message], None],
         on_down: Callable[[], None],
-        on_funding: Callable[[int], None],
+        on_funding: Callable[[FundingWord], None],
         stall_s: float,
     ) -> None:
         self.up = False
@@ -176,7 +176,7 @@ class Pushes:
         """Return what an event says: nothing of strangers' orders, executions first of ours."""
         order, trade = push
         if isinstance(trade, FundingWord):
-            self._on_funding(trade.paid_ns)
+            self._on_funding(trade)
             return []
         row = trade if order is None else order
         symbol = str(row.get("symbol"))

@@ -29,6 +29,8 @@ class FundingWord(NamedTuple):
     """That funding was paid: how much, and on what, the venue tells only who asks."""
 
     paid_ns: int
+    said: str
+    """The event itself: the venue may say it twice, and may say another at the very same time."""
 
 
 _EXECUTIONS = ("TRADE", "CALCULATED")
@@ -218,7 +220,8 @@ class _Family(_Owner):
             self._break(client, "the listen key expired")
             return
         if event.get("e") == "ACCOUNT_UPDATE" and (event.get("a") or {}).get("m") == "FUNDING_FEE":
-            self._tell(None, FundingWord(int(event.get("T") or event.get("E") or 0) * 1_000_000))
+            paid_ns = int(event.get("T") or event.get("E") or 0) * 1_000_000
+            self._tell(None, FundingWord(paid_ns, repr(event)))
         super().handle_message(client, message)  # type: ignore[misc]
 
 

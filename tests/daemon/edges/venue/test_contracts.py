@@ -324,6 +324,8 @@ async def test_word_of_funding_that_comes_after_the_comparison_that_listed_it_ho
         await desk.until(lambda: len(words) == 2)
         tell(*words[1])
         await compare(trader, desk)
+        tell(*words[1])  # the venue says it twice
+        await compare(trader, desk)
         assert len(trader.all(m.FundingShared)) == 2
     assert not trader.halted
 
