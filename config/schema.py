@@ -282,6 +282,8 @@ class Console(Section, frozen=True):
     """A client of the stream that takes nothing for so long is let go."""
     events_kept: Count = 1_000
     """Newest events kept for clients that come back."""
+    own_processor: bool = True
+    """Whether the core keeps to one of two processors and the console to the other; not for several daemons at once."""
 
 
 class Backtests(Section, frozen=True):

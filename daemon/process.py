@@ -42,6 +42,7 @@ from daemon.edges.stepped.trace import MessageTrace
 from daemon.live import LiveDriver
 from daemon.log import bind, hide, hide_those_of
 from daemon.notify import notify, watchdog_interval_s
+from daemon.processors import console_processors, core_apart
 from daemon.recovery import Opened, close_run, open_instruments, open_planned, open_session
 from daemon.state_dir import ENDPOINT_NAME, TOKEN_BYTES, Endpoint, StateLock, load_token, write_atomically
 from daemon.supervisor import Supervisor
@@ -122,10 +123,12 @@ async def run_daemon(options: RunOptions) -> Outcome:
     hide_those_of(settings)
     for target in settings.alerts.targets:
         secret_of(target)
+    for_console = console_processors(settings.console)
     with (
         StateLock(options.state_dir),
         ExitStack() as stack,
         reserve_console(settings.console) as console_listener,
+        core_apart(for_console),
     ):
         listeners = [stack.enter_context(each) for each in reserve_addresses(settings.http, options.state_dir)]
         token, token_path = load_token(options.state_dir)
@@ -139,7 +142,9 @@ async def run_daemon(options: RunOptions) -> Outcome:
         try:
             reporter = Reporter()
             outbox = Outbox("gateway", EFFECTS, lambda _, message: venue.send(message) if venue else None)
-            console = None if console_listener is None else ConsoleEdge(console_listener, settings, internal)
+            console = (
+                None if console_listener is None else ConsoleEdge(console_listener, settings, internal, for_console)
+            )
             observers = joined(reporter, outbox, *(() if console is None else (console.publisher,)))
             if options.plan is not None:
                 opened = await open_planned(db, options.plan, observers)

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import socket
 import statistics
 import subprocess
@@ -38,7 +37,6 @@ from actors.runtime.journal import FILE_NAME
 from actors.runtime.supervision import ChildSpec
 from bench.ours.flip import SIGNAL
 from config.load import load_settings
-from daemon.console.processors import leave_one_processor
 from daemon.control.keys import Keyring
 from daemon.control.security import Gate
 from daemon.control.server import ControlServer, reserve_addresses
@@ -47,13 +45,14 @@ from daemon.edges.console import ConsoleEdge, reserve_console
 from daemon.edges.journal import JournalWriter, open_journal
 from daemon.live import LiveDriver
 from daemon.log import configure_logging
+from daemon.processors import console_processors, core_apart, step_aside
 from daemon.recovery import open_session
 from daemon.state_dir import TOKEN_NAME, load_token
 from daemon.supervisor import Supervisor
 from daemon.venue import venue_markets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from actors.messages import Message
     from config.schema import Settings
@@ -142,9 +141,8 @@ def settings_of(case: str) -> Settings:
     )
 
 
-async def serve(folder: Path, case: str) -> None:
+async def serve(folder: Path, settings: Settings, for_console: Collection[int]) -> None:
     """Host the core until the feeder hangs up; write what was measured."""
-    settings = settings_of(case)
     configure_logging(settings.log)
     spec = InstrumentSpec(symbol=_SYMBOL, tick=Decimal("0.01"), lot=Decimal("0.00001"), base="BTC", quote="USDT")
     path = folder / FILE_NAME
@@ -154,7 +152,7 @@ async def serve(folder: Path, case: str) -> None:
     keyring = Keyring(folder)
     with reserve_console(settings.console) as listener, ExitStack() as stack:
         endpoints = [stack.enter_context(each) for each in reserve_addresses(settings.http, folder)]
-        edge = None if listener is None else ConsoleEdge(listener, settings, _INTERNAL)
+        edge = None if listener is None else ConsoleEdge(listener, settings, _INTERNAL, for_console)
         observers = {} if edge is None else dict(edge.publisher.observers())
         observers[m.OrderRequest] = [waits.on_order]
         markets = venue_markets(settings, {_SYMBOL: spec}, time.time_ns())
@@ -365,12 +363,16 @@ def main() -> None:
             options = {"use_uvloop": True}
         except ImportError:
             options = {}
-        anyio.run(serve, Path(words[1]), words[2], backend_options=options)
+        settings = settings_of(words[2])
+        for_console = console_processors(settings.console)
+        with core_apart(for_console):
+            anyio.run(serve, Path(words[1]), settings, for_console, backend_options=options)
     elif words[:1] == ["feed"]:
         feed(int(words[1]))
     elif words[:1] == ["load"]:
-        os.nice(10)
-        leave_one_processor()  # the machines they stand for take none of the core's time
+        step_aside(
+            console_processors(settings_of("loaded").console)
+        )  # the machines they stand for leave the core alone
         asyncio.run(load(words[1], Path(words[2])))
     else:
         off = measure("off")

@@ -18,7 +18,6 @@ from daemon.alerts.secret import secret_of
 from daemon.console.app import ConsoleServer
 from daemon.console.frames import decode_frame, decode_hello, read_document
 from daemon.console.mirror import Mirror
-from daemon.console.processors import leave_one_processor
 from daemon.log import bind, configure_logging, hide, hide_those_of
 
 if TYPE_CHECKING:
@@ -27,23 +26,18 @@ if TYPE_CHECKING:
     from daemon.console.frames import Hello
 
 _PR_SET_PDEATHSIG = 1
-_NICENESS = 10
-"""The core's needs come first where there are few processors."""
 _BUFFER_BYTES = 1 << 20
 
 log = structlog.get_logger()
 
 
 def main() -> None:
-    """Serve until the daemon is gone; the arguments are the numbers of two sockets."""
+    """Serve until the daemon is gone; the first arguments are the numbers of two sockets."""
     if sys.platform == "linux":  # elsewhere the end of the pipe says so, too, only a little later
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     pipe, listener = (socket(fileno=int(number)) for number in sys.argv[1:3])
     for end in (pipe, listener):
         end.set_inheritable(False)  # a backtest that outlives us would keep the daemon waiting for our end
-    with suppress(OSError):
-        os.nice(_NICENESS)
-        leave_one_processor()
     with suppress(ImportError):
         import uvloop
 

@@ -25,13 +25,20 @@ from daemon.control.server import reserve_address
 from daemon.edges.publisher import Publisher
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from config.schema import Console, Settings
     from daemon.recovery import Opened
 
 _ROOT = Path(__file__).resolve().parents[2]
-_PROGRAM = f"import sys; sys.path.insert(0, {str(_ROOT)!r}); from daemon.console.process import main; main()"
+_PROGRAM = f"""
+import sys
+sys.path.insert(0, {str(_ROOT)!r})
+from daemon.processors import step_aside
+step_aside([int(number) for number in sys.argv[3:]])
+from daemon.console.process import main
+main()
+"""
 _END_S = 0.6
 _POLL_S = 0.01
 _PREDECESSOR_S = 1.0
@@ -47,6 +54,7 @@ class ConsoleEdge:
         listener: what it listens on.
         settings: all of them.
         token: the internal one, by which the control endpoint knows the console.
+        processors: where it runs; anywhere if empty.
 
     Attributes:
         publisher: who writes its frames.
@@ -54,7 +62,9 @@ class ConsoleEdge:
         url: the same for people.
     """
 
-    def __init__(self, listener: socket.socket, settings: Settings, token: str) -> None:
+    def __init__(
+        self, listener: socket.socket, settings: Settings, token: str, processors: Collection[int] = ()
+    ) -> None:
         self.publisher = Publisher(settings.console.frame_s)
         host, self.port = listener.getsockname()[:2]
         scheme = "http" if settings.http.certificate is None else "https"
@@ -62,6 +72,7 @@ class ConsoleEdge:
         self._listener = listener
         self._settings = settings
         self._token = token
+        self._processors = processors
         self._hello: Hello | None = None
 
     def know(
@@ -107,7 +118,7 @@ class ConsoleEdge:
     def _start(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
         pipes = (theirs.fileno(), self._listener.fileno())
         return subprocess.Popen(  # noqa: S603 - our own words
-            [sys.executable, "-P", "-c", _PROGRAM, *map(str, pipes)],
+            [sys.executable, "-P", "-c", _PROGRAM, *map(str, (*pipes, *self._processors))],
             pass_fds=pipes,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
