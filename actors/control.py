@@ -244,7 +244,7 @@ class Control:
     def on_limit_changed(self, message: LimitChanged) -> None:
         """Note what became of a command to tighten a limit."""
         for command in self._pending(message.command_id):
-            self._end(command, "refused" if message.refused else "done")
+            self._end(command, "refused" if message.refused else "done", message.refused)
 
     def on_breached(self, message: LimitBreached) -> None:
         """Do about a limit what its configuration asks for; every order is withdrawn by risk itself."""

@@ -49,6 +49,8 @@ _SAFE = ("GET", "HEAD", "OPTIONS")
 _SAME_SITE = ("same-origin", "none")
 _CALLER = re.compile(r"(read|control);([A-Za-z0-9_-]{1,40});([0-9A-Za-z:.%_-]{0,64})")
 _COOKIES_MAX = 8
+_TOLD_MAX = 100
+"""Refusals of what would change something that are written down in a minute, whoever they came from."""
 _PORT = re.compile(r":([0-9]{1,5})$")
 _NO_TOKEN = "send the token as 'Authorization: Bearer TOKEN'; it lies in the token file of the state directory"  # noqa: S105 - a sentence
 
@@ -97,6 +99,7 @@ class Gate:
         self._internal = internal.encode()
         self._failures_max = failures_max
         self._failures = Failures(failures_max, now_s)
+        self._told = Failures(_TOLD_MAX, now_s)
         self.sessions = Sessions(keyring, session_s, wall_s, sessions_kept)
 
     # --- names --------------------------------------------------------------------------------------
@@ -126,17 +129,32 @@ class Gate:
         Raises:
             RefusedError: it is not let in.
         """
+        try:
+            self._check_names(headers)
+            caller = None if needed == "open" else self._caller(method, headers, address, upgrade=upgrade)
+        except RefusedError as refused:
+            if needed == "control":
+                self._tell(refused.reason, "", "", address)
+            raise
+        if caller is not None and needed == "control" and caller.role != "control":
+            reason = f"the token {caller.name} may read, and this changes something"
+            self._tell(reason, caller.role, caller.name, caller.address)
+            raise RefusedError(HTTPStatus.FORBIDDEN, reason)
+        return caller
+
+    def _check_names(self, headers: Mapping[str, str]) -> None:
         if not self.host_allowed(headers.get("Host")):
             raise RefusedError(HTTPStatus.FORBIDDEN, "the Host header names another machine")
         if not self.origin_allowed(headers.get("Origin")):
             raise RefusedError(HTTPStatus.FORBIDDEN, "the Origin header names another site")
-        if needed == "open":
-            return None
-        caller = self._caller(method, headers, address, upgrade=upgrade)
-        if needed == "control" and caller.role != "control":
-            log.warning("not_allowed", role=caller.role, name=caller.name, address=caller.address, needed=needed)
-            raise RefusedError(HTTPStatus.FORBIDDEN, f"the token {caller.name} may read, and this changes something")
-        return caller
+
+    def _tell(self, reason: str, role: str, name: str, address: str) -> None:
+        """Write down who was not let in to change something; only so many a minute, whoever they are."""
+        count, wait_s = self._told.note("")
+        if not wait_s:
+            log.warning("not_allowed", role=role, name=name, address=address, needed="control", reason=reason)
+        elif count == _TOLD_MAX + 1:
+            log.warning("more_not_allowed", untold_for_s=wait_s)
 
     def _caller(self, method: str, headers: Mapping[str, str], address: str, *, upgrade: bool) -> Caller:
         authorization = headers.get("Authorization")

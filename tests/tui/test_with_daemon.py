@@ -6,18 +6,23 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+
+from actors.runtime.journal import FILE_NAME
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 PITBOSS = [sys.executable, "-c", "from daemon.cli import main; main()"]
 DEADLINE_S = 30.0
+ASKED = ("pause", "tighten max_position to 0.25", "resume", "flatten", "stop")
 
 
 def wait_for(holds: Callable[[], object]) -> None:
@@ -52,6 +57,11 @@ def start(tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
 def children(pid: int) -> list[int]:
     listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], check=False, capture_output=True, text=True)
     return [int(line) for line in listed.stdout.split()]
+
+
+def audit(folder: Path) -> list[tuple[str, ...]]:
+    with closing(sqlite3.connect(folder / FILE_NAME)) as journal:
+        return journal.execute("SELECT action, outcome, role, name, address FROM commands ORDER BY seq").fetchall()
 
 
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
@@ -113,6 +123,7 @@ def test_a_person_at_a_terminal_watches_commands_and_sees_everything_come_back(
         do("s", "Stop the daemon?")
         do("y", "The daemon has stopped", "is sealed")
         assert daemon.wait(DEADLINE_S) == 0
+        assert audit(tmp_path) == [(action, "done", "control", "control", "127.0.0.1") for action in ASKED]
         do("q")
         wait_for(lambda: subprocess.run([*server, "has-session"], check=False, capture_output=True).returncode)
     finally:

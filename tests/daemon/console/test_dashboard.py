@@ -271,7 +271,9 @@ def test_pause_resume_and_a_flatten_that_has_to_be_typed(open_page: Opener, daem
     status = _trading(daemon_client, "paused")
     assert (status["orders"], [row for row in status["positions"] if row["quantity"]]) == ([], [])
     command = status["commands"][-1]
+    (audit,) = daemon_client.get("/api/live/audit?limit=1")["rows"]
     assert (command["action"], command["by"]["name"]) == ("flatten", "control")
+    assert (audit["command_id"], audit["name"], audit["outcome"]) == (command["command_id"], "control", "done")
     page.click("[data-do=resume]")
     _trading(daemon_client, "running")
 

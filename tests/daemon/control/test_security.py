@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from config.errors import UserError
 from daemon.control.keys import Keyring, revoke, rotate
@@ -216,6 +217,29 @@ def test_many_addresses_are_remembered_within_a_bound(gate: Gate) -> None:
 )
 def test_a_host_with_many_addresses_is_one(address: str, stands_for: str) -> None:
     assert network(address) == stands_for
+
+
+def test_who_was_not_let_in_to_change_something_is_written_down_so_many_times_a_minute(
+    gate: Gate, clock: Clock
+) -> None:
+    read, wrong = {"Authorization": bearer(READ)}, {"Authorization": bearer("wrong")}
+    with capture_logs() as lines:
+        for shown in (read, wrong, {}, {"Cookie": f"{COOKIE}=old"}, wrong | {"Host": "evil.example"}):
+            assert status(ask(gate, "control", "POST", **shown)) in (401, 403)
+        assert status(ask(gate, **wrong)) == status(ask(gate, "read")) == 401, "who only looks"
+    lines = [line for line in lines if line["event"] == "not_allowed"]
+    assert [(line["role"], line["name"]) for line in lines] == [("read", "read"), *[("", "")] * 4]
+    assert {(line["address"], line["needed"]) for line in lines} == {("203.0.113.5", "control")}
+    assert [line["reason"].partition(" ")[0] for line in lines] == ["the", "send", "send", "send", "the"]
+    assert "wrong" not in str(lines)
+
+    with capture_logs() as lines:
+        for number in range(200):
+            ask(gate, "control", "POST", address=f"198.51.100.{number}")
+        clock.now_s += 60
+        ask(gate, "control", "POST", **read)
+    events = [line["event"] for line in lines]
+    assert (events.count("not_allowed"), events.count("more_not_allowed")) == (100 - 5 + 1, 1)
 
 
 # --- the console ------------------------------------------------------------------------------------
