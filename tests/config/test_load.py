@@ -168,7 +168,7 @@ def test_a_mistake_on_the_command_line_is_one_line_that_names_it(override: str, 
     assert refused(overrides=[override]) == line
 
 
-@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "-1", "1e30"])
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "-1", "1e30", "1e999999999"])
 @pytest.mark.parametrize(
     "name",
     [

@@ -94,6 +94,13 @@ def test_a_limit_does_not_become_looser(name: str, value: str, before: Any, word
         ("max_net", "much", "max_net: much cannot be its value: "),
         ("max_net", "-1", "max_net: -1 cannot be its value: max_net must be a number of at least 1E-12, not -1"),
         ("max_net", "NaN", "max_net: NaN cannot be its value: max_net must be a number"),
+        (
+            "max_net",
+            "1e999999999",
+            "max_net: 1e999999999 cannot be its value: max_net must be a number of at least 1E-12 and",
+        ),
+        ("max_position", "1e31", "max_position: 1e31 cannot be its value: max_position must be a number of at least"),
+        ("max_open_orders", "9" * 30, f"max_open_orders: {'9' * 30} cannot be its value: Expected `int` <= "),
         ("max_open_orders", "2.5", "max_open_orders: 2.5 cannot be its value: Expected `int"),
         ("trading_hours", "mon 9-17", "trading_hours: mon 9-17 cannot be its value: trading_hours: 'mon 9-17' is no"),
     ],

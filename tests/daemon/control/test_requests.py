@@ -204,6 +204,11 @@ def test_an_answer_is_neither_cached_nor_sniffed(live: Daemon) -> None:
         (b'{"action": "tighten", "limit": "max_nett", "value": 5}', "no limit max_nett (did you mean 'max_net'?)"),
         (b'{"action": "tighten", "limit": "max_net", "value": 0}', "max_net must be a number of at least 1E-12, not 0"),
         (b'{"action": "tighten", "limit": "max_net", "value": "NaN"}', "max_net must be a number"),
+        (
+            b'{"action": "tighten", "limit": "max_net", "value": "1e999999999"}',
+            "and at most 1000000000000000000000000000000, not 1",
+        ),
+        (b'{"action": "tighten", "limit": "max_open_orders", "value": "' + b"9" * 900 + b'"}', "Expected `int` <= "),
         (b'{"action": "tighten", "limit": "symbols.SYN.max_position", "value": 5}', "did you mean 'SYN/USDT'?"),
     ],
 )
