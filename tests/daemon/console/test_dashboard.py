@@ -29,6 +29,16 @@ if TYPE_CHECKING:
 CHROMIUM = shutil.which("chromium")
 PICTURES = REPOSITORY / "build" / "dashboard"
 LINES = "#price-chart .scatterlayer .trace.scatter:has(.js-line)"  # a line has a part on each side of what is not known
+EDGES = """() => {
+    const named = document.createElement("hr");
+    named.style.color = "var(--field)";
+    document.body.append(named);
+    const wanted = getComputedStyle(named).color;
+    named.remove();
+    const places = [...document.querySelectorAll("input:not([type=checkbox]), select, textarea")];
+    const others = places.filter((place) => getComputedStyle(place).borderColor !== wanted);
+    return [places.length, others.map((place) => place.id)];
+}"""
 FOCUS = """(() => {
     const { activeElement: e } = document;
     return [e.id || e.dataset.do || e.textContent, getComputedStyle(e).outlineStyle, e.getBoundingClientRect().x];
@@ -137,7 +147,7 @@ def test_the_bundle_of_the_charts_is_kept_and_the_rest_asked_for_again(daemon_cl
 
 
 def test_its_colours_can_be_told_apart_in_light_and_dark() -> None:
-    """As WCAG 2 asks of text: 4.5 to 1."""
+    """As WCAG 2 asks of text, 4.5 to 1; and of the edge that shows where one may write, 3 to 1."""
 
     def light(colour: str) -> float:
         parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
@@ -151,9 +161,10 @@ def test_its_colours_can_be_told_apart_in_light_and_dark() -> None:
         signs = ("up", "down", "warn", "accent")
         pairs = [(text, ground) for text in ("ink", "dim", *signs) for ground in ("ground", "card", "raised")]
         pairs += [(sign, f"{sign}-soft") for sign in signs] + [("on-accent", "accent"), ("card", "down")]
-        for pair in pairs:
+        edges = [("field", ground) for ground in ("ground", "card", "raised")]
+        for pair in pairs + edges:
             low, high = sorted(light(colours[name]) for name in pair)
-            assert (high + 0.05) / (low + 0.05) >= 4.5, pair
+            assert (high + 0.05) / (low + 0.05) >= (3.0 if pair in edges else 4.5), pair
 
 
 # --- what a person sees and does -----------------------------------------------------------------------
@@ -459,6 +470,8 @@ def test_a_keyboard_is_enough_and_shows_where_it_is(open_page: Opener) -> None:
         return [document.activeElement.textContent, place.querySelector("tbody").textContent];
     }"""
     assert page.evaluate(lost) == ["b", "bcd"], "what goes on above a row takes nothing from it"
+    count, others = page.evaluate(EDGES)
+    assert (count > 10, others) == (True, []), "where one may write has an edge that can be seen"
 
 
 @in_browser
