@@ -29,6 +29,19 @@ def ctl_status(state_dir: StateDirOption = None, as_json: JsonOption = False) ->
     status_command(state_dir, as_json=as_json)
 
 
+@ctl_app.command("profit")
+def ctl_profit(
+    by: Annotated[str, typer.Option("--by", metavar="day|week|month", help="How long a row is, in UTC.")] = "day",
+    last: Annotated[int, typer.Option("--last", metavar="N", help="So many of the newest.")] = 14,
+    state_dir: StateDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what was gained by day, week or month, and what each strategy made of each symbol."""
+    from daemon.commands.profit import profit_command
+
+    profit_command(state_dir, by, last, as_json=as_json)
+
+
 def _send(state_dir: Path | None, action: str, key: str | None, as_json: bool, **terms: str | bool) -> None:  # noqa: FBT001 - an option, handed on
     from daemon.commands.ctl import control_command
 

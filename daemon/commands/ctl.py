@@ -115,7 +115,7 @@ class _UnixConnection(http.client.HTTPConnection):
 def status_command(state_dir: Path | None, *, as_json: bool) -> None:
     """Print the daemon's status."""
     endpoint, token = find_endpoint(state_dir)
-    status = _checked(*call(endpoint, token, "GET", "/api/live/status"))
+    status = checked(*call(endpoint, token, "GET", "/api/live/status"))
     if as_json:
         sys.stdout.write(msgspec.json.encode(status).decode() + "\n")
     else:
@@ -127,7 +127,7 @@ def control_command(
 ) -> None:
     """Send a command, with its terms if it has any, and wait for what becomes of it."""
     endpoint, token = find_endpoint(state_dir)
-    answer = _checked(*call(endpoint, token, "POST", "/api/live/control", {"action": action} | (terms or {}), key))
+    answer = checked(*call(endpoint, token, "POST", "/api/live/control", {"action": action} | (terms or {}), key))
     if action in _WAITED_FOR:
         answer |= _wait_for_outcome(endpoint, token, answer["command_id"], done=_WAITED_FOR[action])
     if as_json:
@@ -165,7 +165,7 @@ def _wait_for_outcome(endpoint: Endpoint, token: str, command_id: str, *, done: 
     deadline_s = time.monotonic() + _DONE_WITHIN_S
     row: dict[str, str] = {}
     while time.monotonic() < deadline_s:
-        status = _checked(*call(endpoint, token, "GET", "/api/live/status"))
+        status = checked(*call(endpoint, token, "GET", "/api/live/status"))
         row = next((row for row in status["commands"] if row["command_id"] == command_id), {"outcome": "forgotten"})
         if row["outcome"] != "pending":
             break
@@ -173,7 +173,12 @@ def _wait_for_outcome(endpoint: Endpoint, token: str, command_id: str, *, done: 
     return {"outcome": done if row["outcome"] == "done" else row["outcome"], "note": row.get("note", "")}
 
 
-def _checked(status: int, answer: dict[str, Any]) -> dict[str, Any]:
+def checked(status: int, answer: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer that is no refusal.
+
+    Raises:
+        UserError: it is one; says why.
+    """
     if status >= http.client.BAD_REQUEST:
         message = f"the daemon refused ({status}): {answer.get('error', answer)}"
         raise UserError(message)
@@ -199,7 +204,8 @@ def _print_status(status: dict[str, Any]) -> None:
     from rich.table import Table
 
     from actors.risk import RuleReport
-    from daemon.commands.replay import print_rules
+    from daemon.commands.replay import print_books, print_rules
+    from replay.books import Book
 
     console = Console(emoji=False)
     table = Table(title=f"Session {status['session']}", title_justify="left", show_header=False, min_width=56)
@@ -211,6 +217,8 @@ def _print_status(status: dict[str, Any]) -> None:
     table.add_row("clock", status["clock"]["utc"])
     table.add_row("inputs", f"{status['last_input']['seq']:,}, durable {status['durable_seq']:,}")
     table.add_row("equity", f"{status['equity']:,.2f}")
+    if status["day_profit"] is not None:
+        table.add_row("day's profit", f"{status['day_profit']:+,.2f}")
     table.add_row("cash", f"{status['cash']:,.2f}")
     for position in status["positions"]:
         profit = f"{position['unrealized_pnl']:+,.2f}"
@@ -222,9 +230,11 @@ def _print_status(status: dict[str, Any]) -> None:
             table.add_row("strategy", f"{row['strategy']} {row['state']}{reason}")
     for order in status["orders"]:
         price = order["limit_price"] or order["stop_price"] or "market"
-        table.add_row("order", f"{order['side']} {order['quantity']} {order['symbol']} at {price}, {order['state']}")
+        what = f"{order['side']} {order['quantity']} {order['symbol']} at {price}, {order['state']}"
+        table.add_row(f"order {order['order_id']}", f"{what} ({order['strategy']})")
     table.add_row("digest", status["digest"])
     console.print(table)
+    print_books(console, msgspec.convert(status["books"], list[Book]))
     print_rules(console, msgspec.convert(status["risk"]["rules"], list[RuleReport]))
     actors = Table(title="Actors", title_justify="left", min_width=56)
     for heading in ("name", "state", "restarts", "mailbox", "processed", "last error"):

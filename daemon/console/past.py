@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from daemon.console.app import Console
     from daemon.console.history import SessionFacts
 
-_NOBODY = {
+NOBODY = {
     HTTPStatus.NOT_FOUND: "there is no such session",
     HTTPStatus.SERVICE_UNAVAILABLE: "the journal cannot be read",
 }
@@ -270,7 +270,7 @@ ROUTES = tuple(
         handler=handler,
         asked=asked,
         answer=answer,
-        refusals=_NOBODY,
+        refusals=NOBODY,
         has_etag=True,
     )
     for name, path, summary, handler, asked, answer in _ROWS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daemon.console import about, backtests, bars, live, metrics, pages, past, replay, session, setup, stream
+from daemon.console import about, backtests, bars, live, metrics, pages, past, profit, replay, session, setup, stream
 
 ROUTES = (
     *about.ROUTES,
@@ -10,6 +10,7 @@ ROUTES = (
     *session.ROUTES,
     *live.ROUTES,
     *past.ROUTES,
+    *profit.ROUTES,
     *replay.ROUTES,
     *bars.ROUTES,
     *setup.ROUTES,

@@ -279,6 +279,37 @@ class Equity(Answer, frozen=True):
     points: tuple[EquityPoint, ...]
 
 
+class ProfitRow(Answer, frozen=True):
+    """What the account gained in one day, week or month."""
+
+    start_ns: int
+    """When it began: 00:00 UTC."""
+    date: str
+    """The same for people: its first day."""
+    start_equity: Decimal
+    """What it began with: the last close before it, that of the session before included; of a month, this session's."""
+    equity: Decimal
+    """At its last close so far."""
+    profit: Decimal
+    share: float | None
+    """The profit as a fraction of what it began with; none where that was nothing."""
+    fills: int
+    """Executions of this session in it."""
+    fees: Decimal
+    """Theirs, in quote units."""
+
+
+class Profit(Answer, frozen=True):
+    """What the account gained, by periods, the newest first."""
+
+    session: str
+    by: Literal["day", "week", "month"]
+    rows: tuple[ProfitRow, ...]
+    """Those in which a bar closed."""
+    next: int | None
+    """`cursor` of the periods before these; none if there are none."""
+
+
 class Candle(Answer, frozen=True):
     """A bar of a chart."""
 

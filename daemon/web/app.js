@@ -9,6 +9,7 @@ import { clock, money, span, when } from "./format.js";
 import { Log } from "./log.js";
 import { Single } from "./single.js";
 import { buildPanels } from "./panels.js";
+import { Profit } from "./profit.js";
 import { Store } from "./store.js";
 import { Stream } from "./stream.js";
 
@@ -153,6 +154,7 @@ async function start() {
   buildPanels(store, commands, may);
   new EquityChart(store);
   new CandleChart(store);
+  new Profit(store);
   stream = new Stream(store, showAge);
   setInterval(showAge, TICK_MS);
   new Log();

@@ -57,6 +57,12 @@ export function percent(value) {
   return `${withMinus(decimals(value < 0.1 ? 1 : 0).format(value * 100))}\u00a0%`;
 }
 
+/** What was gained, as a percentage with its sign; null where there was nothing to gain from. */
+export function gain(value) {
+  if (value === null) return NONE;
+  return `${value > 0 ? "+" : ""}${withMinus(decimals(2).format(value * 100))}\u00a0%`;
+}
+
 export function date(ns) {
   return new Date(ns / NS_PER_MS);
 }

@@ -90,6 +90,19 @@ export function buildPanels(store, commands, may) {
   );
   follow("strategies", "strategies", strategyColumns(commands, may), "No strategy trades.");
   follow(
+    "books",
+    "books",
+    [
+      symbolOf(2),
+      { name: "Strategy", text: (row) => row.strategy, rank: 2 },
+      { name: "Trades", right: true, text: (row) => count(row.round_trips), title: (row) => `${count(row.fills)} fills` },
+      { name: "Realised", right: true, rank: 3, text: (row) => money(row.realized_pnl, true) },
+      { name: "Fees", right: true, rank: 2, text: (row) => money(row.fees) },
+      { name: "Profit", right: true, text: (row) => money(row.profit, true), of: (row) => row.profit },
+    ],
+    "Nothing is traded.",
+  );
+  follow(
     "risk",
     "risk",
     [

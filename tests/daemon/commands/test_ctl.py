@@ -54,6 +54,7 @@ def test_a_token_that_does_not_fit_is_refused(invoke: Callable[..., Run], live: 
 
 
 def test_status_is_the_endpoints_own(invoke: Callable[..., Run], live: Daemon) -> None:
+    orders = live.wait_for(lambda s: len(s["orders"]) > 1 and s["day_profit"] is not None, "orders")["orders"]
     run = invoke("ctl", "status", "--state-dir", str(live.state_dir), "--json")
     people = invoke("ctl", "status", "--state-dir", str(live.state_dir))
 
@@ -61,6 +62,8 @@ def test_status_is_the_endpoints_own(invoke: Callable[..., Run], live: Daemon) -
     assert people.code == 0
     assert run.json["session"] in people.output
     assert "Actors" in people.output
+    assert all(f"order {order['order_id']} " in people.output for order in orders), "what `ctl cancel` is given"
+    assert "day's profit" in people.output
 
 
 def test_the_four_commands_do_what_they_say(invoke: Callable[..., Run], start: Nursery) -> None:

@@ -220,6 +220,12 @@ def test_everything_moves_by_itself(open_page: Opener) -> None:
     expect(page.locator("#orders tbody tr", has_text="Steady")).to_have_count(1)
     assert page.locator("#strategies tbody tr").count() == 2
     expect(page.locator("#day")).to_have_text(re.compile(r"\d"))
+    expect(page.locator("#books tbody tr")).to_have_text([re.compile(r"SYN/USDT.*Steady"), re.compile("ema_cross")])
+    today = re.compile(r"2024-01-01[\d,.]+\D[\d,.]+\D[\d.]+\s%")
+    expect(page.locator("#profit tbody tr").last).to_have_text(today)
+    with page.expect_response(lambda answer: "/profit?by=week" in answer.url):
+        page.select_option("#period", "week")
+    expect(page.locator("#profit tbody tr")).to_have_text([today])
     expect(page.locator("#risk tbody tr")).to_contain_text("max open orders")
     expect(page.locator("#log li").first).to_be_visible()
     page.select_option("#whose", "ema_cross")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from contextlib import closing
 from itertools import pairwise
@@ -20,6 +21,10 @@ from strategies.library import BUILT_IN
 from tests.daemon.conftest import eventually
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.daemon.conftest import Run
     from tests.daemon.console.conftest import Client
 
 
@@ -93,6 +98,11 @@ def test_cursors_of_ones_own_making_and_absurd_ranges_are_answered(client: Clien
         for cursor in (1, far, -1, 2**63, "x", "1.5", "%00", "9" * 400):
             expected = 200 if cursor in (1, far) else 400
             assert client.ask("GET", f"/api/live/{path}?cursor={cursor}").status == expected, (path, cursor)
+    assert [client.ask("GET", f"/api/live/profit?cursor={c}").status for c in (far, -far - 1, far + 1)] == [
+        200,
+        200,
+        400,
+    ]
     for asked in (f"from_ns={far}&to_ns={-far - 1}", f"from_ns={-far - 1}&to_ns={far}", f"from_ns={far}"):
         for path in ("fills?limit=2", "equity?points=2"):
             assert client.ask("GET", f"/api/live/{path}&{asked}").status == 200, (path, asked)
@@ -116,6 +126,39 @@ def test_the_equity_curve_is_thinned_and_keeps_its_ends_and_extremes(client: Cli
     assert max(point["high"] for point in points) == max(point["high"] for point in whole["points"])
     assert whole["start_cash"] == 100_000
     assert client.get(f"/api/live/equity?from_ns={to_ns + 10**15}")["points"] == []
+
+
+@pytest.mark.slow
+def test_what_was_gained_is_told_by_periods_and_on_the_command_line(
+    client: Client, invoke: Callable[..., Run], tmp_path: Path
+) -> None:
+    def fills_count() -> int:
+        return sum(book["fills"] for book in client.daemon.status()["books"])
+
+    client.daemon.wait_for(lambda s: sum(book["fills"] for book in s["books"]) > 3, "fills")
+    before = fills_count()
+    days = client.get("/api/live/profit")
+    after = fills_count()
+    where = ("--state-dir", str(client.daemon.state_dir))
+    months = invoke("ctl", "profit", *where, "--by", "month", "--json").json
+    people = invoke("ctl", "profit", *where, "--last", "1").output
+
+    assert (days["by"], days["rows"][0]["date"], days["rows"][-1]["start_equity"]) == ("day", "2024-01-01", 100_000)
+    assert sum(row["profit"] for row in days["rows"]) == pytest.approx(days["rows"][0]["equity"] - 100_000)
+    assert before <= sum(row["fills"] for row in days["rows"]) <= after
+    assert days["rows"][0]["fees"] > 0 > days["rows"][0]["share"]
+    (month,) = months["rows"]
+    assert month["profit"] == pytest.approx(month["equity"] - 100_000)
+    assert {book["strategy"] for book in months["books"]} == {"Holder", "ema_cross"}
+    assert re.search(r"2024-01-01 +\S +-[\d,.]+ +\S +-", people), people
+    assert "ema_cross" in people
+    assert invoke("ctl", "profit", *where, "--by", "dya").refusal == (
+        "--by dya: one of day, week, month (did you mean 'day'?)"
+    )
+    assert invoke("ctl", "profit", *where, "--last", "0").refusal == "--last 0: from 1 to 1,000"
+    endpoint = json.loads((client.daemon.state_dir / "endpoint.json").read_bytes())
+    (tmp_path / "endpoint.json").write_text(json.dumps(endpoint | {"console": ""}))
+    assert "this daemon has none" in invoke("ctl", "profit", "--state-dir", str(tmp_path)).refusal
 
 
 @pytest.mark.slow
@@ -185,6 +228,7 @@ def test_sessions_are_listed_with_their_runs(client: Client) -> None:
         ("/api/live/bars?timeframe=90s", 400, "90s is no multiple of 1m"),
         ("/api/live/bars?timeframe=often", 400, "is no timeframe"),
         ("/api/live/bars?limit=0", 400, "`limit`"),
+        ("/api/live/profit?by=year", 400, "`by`"),
         ("/api/live/logs?level=loud", 400, "`level`"),
     ],
 )
