@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from daemon.options import ConfigOption, SetOption
 
 alerts_app = typer.Typer(help="Tell people what happens, through apprise.", no_args_is_help=True)
 
@@ -18,11 +19,8 @@ def alerts() -> None:
 @alerts_app.command("test")
 def alerts_test(
     target: Annotated[list[str] | None, typer.Argument(metavar="[TARGET]...", help="All of them unless given.")] = None,
-    config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Your settings, as TOML.")] = None,
-    setting: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="One setting, for example alerts.timeout_s=5."),
-    ] = None,
+    config: ConfigOption = None,
+    setting: SetOption = None,
 ) -> None:
     """Send every target of [alerts] a message, and say what came of it."""
     from daemon.commands.alerts import test_command

@@ -11,15 +11,22 @@ import typer
 from config.errors import UserError
 from config.secrets import without_logins
 from daemon.alerts_cli import alerts_app
-from daemon.ctl_cli import StateDirOption, ctl_app
-from daemon.data_cli import DataDirOption, data_app
+from daemon.ctl_cli import ctl_app
+from daemon.data_cli import data_app
 from daemon.features_cli import features_app
-from daemon.replay_options import (
+from daemon.options import (
     ConfigOption,
+    DataDirOption,
+    EndingSyntheticOption,
     FromOption,
+    JsonOption,
+    NewSessionOption,
     ParamOption,
+    PortOption,
     SeriesOption,
+    SessionOption,
     SetOption,
+    StateDirOption,
     StrategyOption,
     SymbolsOption,
     SyntheticOption,
@@ -50,7 +57,6 @@ app.add_typer(features_app, name="features")
 ModeOption = Annotated[
     str, typer.Option("--mode", metavar="paper|real", help="Whose venue takes the orders: ours, or a real one.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - the shape typer calls it in
@@ -125,16 +131,11 @@ def run(
     data_dir: DataDirOption = None,
     *,
     mode: ModeOption = "paper",
-    port: Annotated[
-        int | None,
-        typer.Option("--port", metavar="P", help="Of the control endpoint, and the next of the console; 0: free."),
-    ] = None,
+    port: PortOption = None,
     exit_at_end: Annotated[
         bool, typer.Option("--exit-at-end", help="End when the tape ends, instead of staying up.")
     ] = False,
-    new_session: Annotated[
-        bool, typer.Option("--new-session", help="Leave an open session behind and begin a new one from its account.")
-    ] = False,
+    new_session: NewSessionOption = False,
     loosen: Annotated[
         bool, typer.Option("--loosen", help="Take every limit as configured, also what was tightened while it ran.")
     ] = False,
@@ -281,13 +282,8 @@ def demo(
     strategy: StrategyOption = None,
     param: ParamOption = None,
     setting: SetOption = None,
-    port: Annotated[
-        int | None,
-        typer.Option("--port", metavar="P", help="Of the control endpoint, and the next of the console; 0: free."),
-    ] = None,
-    new_session: Annotated[
-        bool, typer.Option("--new-session", help="Leave an open session behind and begin a new one from its account.")
-    ] = False,
+    port: PortOption = None,
+    new_session: NewSessionOption = False,
 ) -> None:
     """See the real path at work: start the loopback exchange, and the daemon trading on it through ccxt.pro.
 
@@ -345,7 +341,7 @@ app.command("tui")(tui)
 @journal_app.command("replay")
 def journal_replay(
     state_dir: StateDirOption = None,
-    session: Annotated[str | None, typer.Option("--session", metavar="ID", help="The newest unless given.")] = None,
+    session: SessionOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Replay a session's journal and compare every decision: exit 0 if equal, 1 if not or if nothing is stored."""
@@ -357,7 +353,7 @@ def journal_replay(
 @journal_app.command("diff")
 def journal_diff(
     state_dir: StateDirOption = None,
-    session: Annotated[str | None, typer.Option("--session", metavar="ID", help="The newest unless given.")] = None,
+    session: SessionOption = None,
     tape: Annotated[
         list[str] | None,
         typer.Option(
@@ -366,9 +362,7 @@ def journal_diff(
             help="Bars for the simulated venue; the session's own unless given.",
         ),
     ] = None,
-    synthetic: Annotated[
-        str | None, typer.Option("--synthetic", metavar="SEED:BARS", help="Made-up bars from a seed instead of a file.")
-    ] = None,
+    synthetic: EndingSyntheticOption = None,
     timeframe: TimeframeOption = None,
     data_dir: DataDirOption = None,
     setting: Annotated[
@@ -398,7 +392,7 @@ def journal_diff(
 def journal_export(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write to.")],
     state_dir: StateDirOption = None,
-    session: Annotated[str | None, typer.Option("--session", metavar="ID", help="The newest unless given.")] = None,
+    session: SessionOption = None,
 ) -> None:
     """Write a session's inputs with their decisions (JSON lines) and its fills, orders and equity (Parquet)."""
     from daemon.commands.journal import export_command

@@ -7,12 +7,10 @@ from typing import Annotated
 
 import typer
 
+from daemon.options import JsonOption, StateDirOption
+
 ctl_app = typer.Typer(help="Steer a running daemon.", no_args_is_help=True)
 
-StateDirOption = Annotated[
-    Path | None, typer.Option("--state-dir", metavar="DIR", help="Where a daemon keeps its journal and token.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 KeyOption = Annotated[
     str | None, typer.Option("--key", metavar="KEY", help="Idempotency key: the same key is the same command.")
 ]

@@ -8,13 +8,10 @@ from typing import Annotated
 import typer
 
 from config.errors import UserError
+from daemon.options import ConfigOption, DataDirOption, JsonOption
 
 data_app = typer.Typer(help="Import, check and keep market data.", no_args_is_help=True)
 
-DataDirOption = Annotated[
-    Path | None,
-    typer.Option("--data-dir", metavar="DIR", help="Where series are kept; $PITBOSS_DATA_DIR, or a place of its own."),
-]
 KindOption = Annotated[
     str | None, typer.Option("--kind", metavar="KIND", help="bars, trades, funding, ...; where the name leaves doubt.")
 ]
@@ -27,7 +24,6 @@ ConflictOption = Annotated[
         "--on-conflict", metavar="fail|keep|replace", help="Rows that differ from those there: stop, keep, or replace."
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
 @data_app.command("import")
@@ -223,7 +219,7 @@ def data_download(
         list[str] | None,
         typer.Option("--set", metavar="SECTION.KEY=VALUE", help="A setting, such as exchange.file=...; repeatable."),
     ] = None,
-    config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Your settings, as TOML.")] = None,
+    config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Download bars, mark, index or premium bars, trades, funding, open interest or liquidations through ccxt.

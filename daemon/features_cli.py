@@ -7,39 +7,23 @@ from typing import Annotated
 
 import typer
 
-from daemon.data_cli import DataDirOption, JsonOption
+from daemon.options import (
+    DataDirOption,
+    EndingSyntheticOption,
+    JsonOption,
+    ParamOption,
+    SeriesOption,
+    TapeOption,
+)
 
 features_app = typer.Typer(help="Compute features over a tape, and check them.", no_args_is_help=True)
 
-TapeOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--tape",
-        metavar="[SYMBOL=]FILE|SERIES",
-        help="Parquet or CSV of bars, or VENUE:SYMBOL:TIMEFRAME of `pitboss data list`; repeat for several series.",
-    ),
-]
-SyntheticOption = Annotated[
-    str | None, typer.Option("--synthetic", metavar="SEED:BARS", help="Made-up bars from a seed instead of a file.")
-]
-SeriesOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--series",
-        metavar="NAME=FILE[,delay=8h]",
-        help="Values beside the bars, each visible from when it was published; repeatable.",
-    ),
-]
 DeclareOption = Annotated[
     Path | None, typer.Option("--declare", metavar="FILE.toml", help="Expressions by name in a table [features].")
 ]
 StrategyOption = Annotated[
     str | None,
     typer.Option("--strategy", "-s", metavar="NAME|FILE.py:CLASS", help="The features a strategy declares."),
-]
-ParamOption = Annotated[
-    list[str] | None,
-    typer.Option("-p", "--param", metavar="NAME=VALUE", help="A parameter of the strategy; repeatable."),
 ]
 SymbolOption = Annotated[
     str | None, typer.Option("--symbol", metavar="S", help="Whose bars the rows are; the first tape's without.")
@@ -53,7 +37,7 @@ RowsOption = Annotated[
 def features_build(
     out: Annotated[Path, typer.Option("--out", metavar="FRAME.parquet", help="Where the frame goes.")],
     tape: TapeOption = None,
-    synthetic: SyntheticOption = None,
+    synthetic: EndingSyntheticOption = None,
     series: SeriesOption = None,
     preset: Annotated[
         str | None, typer.Option("--preset", metavar="NAME", help="pipeline15, unless something else is declared.")
@@ -103,7 +87,7 @@ def features_build(
 @features_app.command("check")
 def features_check(
     tape: TapeOption = None,
-    synthetic: SyntheticOption = None,
+    synthetic: EndingSyntheticOption = None,
     series: SeriesOption = None,
     strategy: StrategyOption = None,
     param: ParamOption = None,

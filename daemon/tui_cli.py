@@ -7,14 +7,15 @@ from typing import Annotated
 
 import typer
 
-from daemon.ctl_cli import StateDirOption
-from daemon.data_cli import DataDirOption
-from daemon.replay_options import (
+from daemon.options import (
     ConfigOption,
+    DataDirOption,
     FromOption,
     ParamOption,
     SeriesOption,
+    SessionOption,
     SetOption,
+    StateDirOption,
     StrategyOption,
     SymbolsOption,
     SyntheticOption,
@@ -45,9 +46,7 @@ def tui(
             "several series. The options below are for it; most are those of `pitboss replay`.",
         ),
     ] = None,
-    session: Annotated[
-        str | None, typer.Option("--session", metavar="ID", help="Which of a daemon's; the newest unless given.")
-    ] = None,
+    session: SessionOption = None,
     since: FromOption = None,
     until: ToOption = None,
     synthetic: SyntheticOption = None,

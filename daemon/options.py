@@ -1,4 +1,4 @@
-"""The options by which a replay, a run and the debugger are told what to play and how."""
+"""The options that several commands have; what only one has stands with that."""
 
 from __future__ import annotations
 
@@ -6,6 +6,22 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+StateDirOption = Annotated[
+    Path | None, typer.Option("--state-dir", metavar="DIR", help="Where a daemon keeps its journal and token.")
+]
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option("--data-dir", metavar="DIR", help="Where series are kept; $PITBOSS_DATA_DIR, or a place of its own."),
+]
+ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Your settings, as TOML.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="A setting, for example account.cash=50000; repeatable."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+# --- what is played, and who trades on it ------------------------------------------------------------
 
 TapeOption = Annotated[
     list[str] | None,
@@ -20,6 +36,9 @@ SyntheticOption = Annotated[
     typer.Option(
         "--synthetic", metavar="SEED:BARS", help="Made-up bars from a seed instead of a file; SEED alone never ends."
     ),
+]
+EndingSyntheticOption = Annotated[
+    str | None, typer.Option("--synthetic", metavar="SEED:BARS", help="Made-up bars from a seed instead of a file.")
 ]
 TimeframeOption = Annotated[
     str | None, typer.Option("--timeframe", metavar="5m", help="Length of a bar, where the file leaves doubt.")
@@ -54,8 +73,16 @@ ParamOption = Annotated[
     list[str] | None,
     typer.Option("-p", "--param", metavar="NAME=VALUE", help="A parameter of the strategy; repeatable."),
 ]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="A setting, for example account.cash=50000; repeatable."),
+
+# --- a daemon's run, and what is left of it ----------------------------------------------------------
+
+PortOption = Annotated[
+    int | None,
+    typer.Option("--port", metavar="P", help="Of the control endpoint, and the next of the console; 0: free."),
 ]
-ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Your settings, as TOML.")]
+NewSessionOption = Annotated[
+    bool, typer.Option("--new-session", help="Leave an open session behind and begin a new one from its account.")
+]
+SessionOption = Annotated[
+    str | None, typer.Option("--session", metavar="ID", help="Which of a daemon's; the newest unless given.")
+]
