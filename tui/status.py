@@ -147,8 +147,8 @@ class LastInput(msgspec.Struct, frozen=True):
     seq: int = 0
 
 
-class Status(msgspec.Struct, frozen=True):
-    """A daemon at one moment: an answer of ``GET /api/live/status``, or what the stream has told so far."""
+class Standing(msgspec.Struct, frozen=True):
+    """How the account stands and who says so: a row of the stream, and the head of every status."""
 
     state: str
     session: str
@@ -157,7 +157,6 @@ class Status(msgspec.Struct, frozen=True):
     reason: str = ""
     mode: str = ""
     run: int = 1
-    uptime_s: float = 0.0
     clock: Clock = Clock()
     tape_ended: bool = False
     realized_pnl: Decimal = Decimal(0)
@@ -165,6 +164,14 @@ class Status(msgspec.Struct, frozen=True):
     fees: Decimal = Decimal(0)
     day_profit: Decimal | None = None
     """What the equity has gained since 00:00 UTC; None where that is not known."""
+    heard_wall_ns: int = 0
+    """When the newest input was seen, by the daemon's clock; 0 where that is not known."""
+
+
+class Status(Standing, frozen=True):
+    """A daemon at one moment: an answer of ``GET /api/live/status``, or what the stream has told so far."""
+
+    uptime_s: float = 0.0
     positions: tuple[Position, ...] = ()
     orders: tuple[Order, ...] = ()
     strategies: tuple[Strategy, ...] = ()
@@ -176,7 +183,5 @@ class Status(msgspec.Struct, frozen=True):
     dead_letters: tuple[DeadLetter, ...] = ()
     symbols: tuple[str, ...] = ()
     """What is traded; empty where only the core was asked."""
-    heard_wall_ns: int = 0
-    """When the newest input was seen, by the daemon's clock; 0 where that is not known."""
     bars: tuple[Bar, ...] = ()
     """The newest bars that have closed."""

@@ -13,13 +13,13 @@ import msgspec
 from tui.status import (
     Actor,
     Bar,
-    Clock,
     Command,
     DeadLetter,
     LastInput,
     Order,
     Position,
     Risk,
+    Standing,
     Status,
     Strategy,
     Symbol,
@@ -36,23 +36,10 @@ _ORDER: dict[str, Callable[[Any], int]] = {
 """By what the rows of some sections are sorted; others stay as they came."""
 
 
-class Summary(msgspec.Struct, frozen=True):
+class Summary(Standing, frozen=True):
     """The daemon in one row."""
 
-    state: str
-    session: str
-    equity: Decimal
-    cash: Decimal
-    reason: str = ""
-    mode: str = ""
-    run: int = 1
     started_wall_ns: int = 0
-    heard_wall_ns: int = 0
-    clock: Clock = Clock()
-    tape_ended: bool = False
-    fees: Decimal = Decimal(0)
-    realized_pnl: Decimal = Decimal(0)
-    day_profit: Decimal | None = None
     seq: int = 0
 
 
@@ -87,17 +74,7 @@ class Event(msgspec.Struct, frozen=True):
 
     def fill(self) -> Fill:
         """Return what a fill tells."""
-        return Fill(
-            self.order_id,
-            self.strategy,
-            self.symbol,
-            self.trade_id,
-            self.side,
-            self.price,
-            self.quantity,
-            self.fee,
-            self.executed_ns,
-        )
+        return msgspec.convert(self, Fill, from_attributes=True)
 
 
 class Sections(msgspec.Struct, frozen=True):
@@ -192,19 +169,8 @@ class Told:
         if summary is None:
             return None
         return Status(
-            state=summary.state,
-            session=summary.session,
-            equity=summary.equity,
-            cash=summary.cash,
-            reason=summary.reason,
-            mode=summary.mode,
-            run=summary.run,
+            **{name: getattr(summary, name) for name in Standing.__struct_fields__},
             uptime_s=max(0.0, (now_wall_ns - summary.started_wall_ns) / _NS_PER_S),
-            clock=summary.clock,
-            tape_ended=summary.tape_ended,
-            realized_pnl=summary.realized_pnl,
-            fees=summary.fees,
-            day_profit=summary.day_profit,
             positions=self._all("positions"),
             orders=self._all("orders"),
             strategies=self._all("strategies"),
@@ -215,6 +181,5 @@ class Told:
             last_input=LastInput(summary.seq),
             dead_letters=self._all("dead_letters"),
             symbols=tuple(kept.symbols),
-            heard_wall_ns=summary.heard_wall_ns,
             bars=self._all("bars"),
         )

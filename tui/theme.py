@@ -39,63 +39,25 @@ class _Colours(msgspec.Struct, frozen=True, kw_only=True):
     rule_focus: str
 
 
-_DARK = _Colours(
-    ground="#14171b",
-    surface="#191d22",
-    panel="#22272e",
-    text="#ccd3da",
-    muted="#87919c",
-    key="#8ab4d8",
-    good="#7fbf7f",
-    warn="#e0b25c",
-    bad="#ea6f6f",
-    chosen="#1d2f42",
-    rule="#343b44",
-    rule_focus="#6c7f94",
-)
-_LIGHT = _Colours(
-    ground="#fafbfc",
-    surface="#f1f3f5",
-    panel="#e6eaee",
-    text="#1d2329",
-    muted="#56616b",
-    key="#1f5f99",
-    good="#1d6b25",
-    warn="#754b00",
-    bad="#b3261e",
-    chosen="#cfe0f1",
-    rule="#c3cad1",
-    rule_focus="#5d6872",
-)
-# The sixteen colours every terminal has, as they are told apart: what stands here arrives as it is. Green and yellow
-# cannot be read on white, so a light screen says it in blue and magenta.
-_DARK_OF_16 = _Colours(
-    ground="#000000",
-    surface="#000000",
-    panel="#000000",
-    text="#ffffff",
-    muted="#aaaaaa",
-    key="#55ffff",
-    good="#55ff55",
-    warn="#ffff55",
-    bad="#ff5555",
-    chosen="#0000aa",
-    rule="#555555",
-    rule_focus="#aaaaaa",
-)
-_LIGHT_OF_16 = _Colours(
-    ground="#ffffff",
-    surface="#ffffff",
-    panel="#ffffff",
-    text="#000000",
-    muted="#555555",
-    key="#0000aa",
-    good="#0000aa",
-    warn="#aa00aa",
-    bad="#aa0000",
-    chosen="#55ffff",
-    rule="#aaaaaa",
-    rule_focus="#555555",
+_SHADES = {
+    "ground": ("#14171b", "#fafbfc", "#000000", "#ffffff"),
+    "surface": ("#191d22", "#f1f3f5", "#000000", "#ffffff"),
+    "panel": ("#22272e", "#e6eaee", "#000000", "#ffffff"),
+    "text": ("#ccd3da", "#1d2329", "#ffffff", "#000000"),
+    "muted": ("#87919c", "#56616b", "#aaaaaa", "#555555"),
+    "key": ("#8ab4d8", "#1f5f99", "#55ffff", "#0000aa"),
+    "good": ("#7fbf7f", "#1d6b25", "#55ff55", "#0000aa"),
+    "warn": ("#e0b25c", "#754b00", "#ffff55", "#aa00aa"),
+    "bad": ("#ea6f6f", "#b3261e", "#ff5555", "#aa0000"),
+    "chosen": ("#1d2f42", "#cfe0f1", "#0000aa", "#55ffff"),
+    "rule": ("#343b44", "#c3cad1", "#555555", "#aaaaaa"),
+    "rule_focus": ("#6c7f94", "#5d6872", "#aaaaaa", "#555555"),
+}
+"""Of a dark screen and of a light one; of both where a terminal has the sixteen colours every one has, as they are told
+apart: what stands here arrives as it is. Green and yellow cannot be read on white, so a light screen then says it in
+blue and magenta."""
+_DARK, _LIGHT, _DARK_OF_16, _LIGHT_OF_16 = (
+    _Colours(**dict(zip(_SHADES, column, strict=True))) for column in zip(*_SHADES.values(), strict=True)
 )
 
 

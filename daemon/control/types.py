@@ -273,8 +273,8 @@ class Latency(Answer, frozen=True):
     released_p99: float | None
 
 
-class Status(Answer, frozen=True):
-    """Everything about a running daemon at one moment."""
+class Standing(Answer, frozen=True):
+    """How the account stands, and who says so."""
 
     state: str
     """``starting``, ``running``, ``paused``, ``flattening``, ``halted`` or ``stopping``."""
@@ -283,7 +283,6 @@ class Status(Answer, frozen=True):
     run: int
     mode: str
     """``paper``, ``real``, or ``replay`` where nothing is traded at all."""
-    uptime_s: float
     clock: Clock
     tape_ended: bool
     equity: Decimal
@@ -294,6 +293,14 @@ class Status(Answer, frozen=True):
     realized_pnl: Decimal
     """Before fees."""
     funding: Decimal
+    requested_action: str | None
+    digest: str
+
+
+class Status(Standing, frozen=True):
+    """Everything about a running daemon at one moment."""
+
+    uptime_s: float
     positions: tuple[Position, ...]
     books: tuple[Book, ...]
     """What each strategy ordered, filled, earned and holds, by symbol."""
@@ -307,9 +314,7 @@ class Status(Answer, frozen=True):
     stale: tuple[str, ...]
     """Symbols whose bars are overdue."""
     streams: tuple[StreamRow, ...]
-    requested_action: str | None
     commands: tuple[Command, ...]
-    digest: str
     last_input: LastInput
     durable_seq: int
     """Every input up to this one survives anything."""
@@ -320,34 +325,16 @@ class Status(Answer, frozen=True):
 # --- rows of the stream that the status does not have ------------------------------------------------
 
 
-class Summary(Answer, frozen=True):
+class Summary(Standing, frozen=True):
     """The daemon in one row: what changes with every input."""
 
-    state: str
-    reason: str
-    session: str
-    run: int
-    mode: str
-    """``paper``, ``real`` or ``replay``."""
     started_wall_ns: int
     heard_wall_ns: int
     """When the newest input was seen: its age is the feed's."""
-    clock: Clock
-    tape_ended: bool
-    equity: Decimal
-    day_profit: Decimal | None
-    """Since 00:00 UTC by the core's clock; none before the first bar has closed."""
-    cash: Decimal
-    fees: Decimal
-    realized_pnl: Decimal
-    """Before fees."""
-    funding: Decimal
-    requested_action: str | None
     seq: int
     """Inputs run so far."""
     durable_seq: int
     """When this was read. It is told once all of it is durable, unless the state is halted because nothing can be."""
-    digest: str
 
 
 class Symbol(Answer, frozen=True):

@@ -85,24 +85,9 @@ class StatusView:
     def status(self) -> t.Status:
         """Return everything a person or a program may want to know."""
         core = self._driver.core
-        state, reason = self.state()
-        now_ns = core.context.now_ns
-        holdings = core.ledger.holdings.values()
         return t.Status(
-            state=state,
-            reason=reason,
-            session=self._session,
-            run=self._run,
-            mode=self._mode,
+            **msgspec.structs.asdict(self._standing()),
             uptime_s=round(time.monotonic() - self._started_s, 3),
-            clock=self._time(),
-            tape_ended=self._driver.tape_ended,
-            equity=from_atoms(core.ledger.equity_atoms),
-            day_profit=self.day_profit(),
-            cash=from_atoms(core.ledger.cash_atoms),
-            fees=from_atoms(sum(held.fees_atoms for held in holdings)),
-            realized_pnl=from_atoms(sum(held.realized_atoms for held in holdings)),
-            funding=from_atoms(sum(held.funding_atoms for held in holdings)),
             positions=self.positions(),
             books=self.books(),
             margin=self.margin(),
@@ -114,10 +99,10 @@ class StatusView:
             risk=self.risk(),
             stale=tuple(core.market.stale_symbols()),
             streams=tuple(self.streams()),
-            requested_action=core.control.requested_action,
             commands=self.commands(),
-            digest=core.digest.value.hex(),
-            last_input=t.LastInput(seq=core.scheduler.seq, ts=now_ns // 1_000_000, ts_ns=now_ns),
+            last_input=t.LastInput(
+                seq=core.scheduler.seq, ts=core.context.now_ns // 1_000_000, ts_ns=core.context.now_ns
+            ),
             durable_seq=self._driver.journal.durable_seq,
             dead_letters=self.dead_letters(),
             latency_us=self.latency(),
@@ -125,17 +110,24 @@ class StatusView:
 
     def summary(self, heard_wall_ns: int) -> t.Summary:
         """Return what changes with every input; `heard_wall_ns` is when the newest was seen."""
+        return t.Summary(
+            **msgspec.structs.asdict(self._standing()),
+            started_wall_ns=self.started_wall_ns,
+            heard_wall_ns=heard_wall_ns,
+            seq=self._driver.core.scheduler.seq,
+            durable_seq=self._driver.journal.durable_seq,
+        )
+
+    def _standing(self) -> t.Standing:
         core = self._driver.core
         state, reason = self.state()
         holdings = core.ledger.holdings.values()
-        return t.Summary(
+        return t.Standing(
             state=state,
             reason=reason,
             session=self._session,
             run=self._run,
             mode=self._mode,
-            started_wall_ns=self.started_wall_ns,
-            heard_wall_ns=heard_wall_ns,
             clock=self._time(),
             tape_ended=self._driver.tape_ended,
             equity=from_atoms(core.ledger.equity_atoms),
@@ -145,8 +137,6 @@ class StatusView:
             realized_pnl=from_atoms(sum(held.realized_atoms for held in holdings)),
             funding=from_atoms(sum(held.funding_atoms for held in holdings)),
             requested_action=core.control.requested_action,
-            seq=core.scheduler.seq,
-            durable_seq=self._driver.journal.durable_seq,
             digest=core.digest.value.hex(),
         )
 
