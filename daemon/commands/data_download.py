@@ -108,7 +108,8 @@ async def _download(
     progress: Callable[[int], None],
     period_ns: int | None,
 ) -> DownloadReport:
-    from daemon.edges.download.series import Download
+    from daemon.edges.download.series import download
+    from daemon.edges.download.work import Work
     from daemon.edges.venue.client import connect
     from daemon.edges.venue.limits import Limits
 
@@ -117,7 +118,7 @@ async def _download(
     try:
         _check_offered(client.exchange, key)
         limits = Limits(client.weight_per_minute)
-        return await Download(client, limits, catalogue, key, since_ns, until_ns, progress, period_ns).run()
+        return await download(Work(client, limits, catalogue, key, since_ns, until_ns, progress), period_ns)
     finally:
         await client.close()
 

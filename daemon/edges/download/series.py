@@ -18,14 +18,11 @@ from daemon.edges.download.chain import all_trades_by_time
 from daemon.edges.download.grid import INTEREST_PERIOD_NS, PRICES, all_bars, all_interest
 from daemon.edges.download.listed import all_funding, all_liquidations
 from daemon.edges.download.numbered import all_trades
-from daemon.edges.download.work import NS_PER_MS, Work
+from daemon.edges.download.work import NS_PER_MS
 from daemon.edges.venue.client import is_family
 
 if TYPE_CHECKING:
-    from daemon.edges.download.work import OnProgress
-    from daemon.edges.venue.client import VenueClient
-    from daemon.edges.venue.limits import Limits
-    from replay.tape.catalogue import Catalogue, SeriesKey
+    from daemon.edges.download.work import Work
 
 _OF_BARS = (
     "every bar that is absent behind the first one was asked for again; the exchange has not what is still absent"
@@ -65,74 +62,50 @@ class DownloadReport(msgspec.Struct, frozen=True, kw_only=True):
     """Requests that were in vain."""
 
 
-class Download:
-    """One series, from one time to another.
+async def download(work: Work, period_ns: int | None = None) -> DownloadReport:
+    """Fetch what is missing of a series, then verify that nothing is.
 
     Args:
-        client: the venue.
-        limits: whose turn it is to ask.
-        catalogue: where it is kept.
-        key: which series.
-        since_ns: the first time that is wanted.
-        until_ns: the first one that is not.
-        progress: called with the time in ns up to which all is there.
+        work: which series, of what time.
         period_ns: between two figures of open interest; five minutes unless given.
+
+    Raises:
+        UserError: the venue refuses, or has nothing; what was written before stays.
     """
+    key, wanted_ms = work.key, work.since_ms
+    missing = await _all(work, period_ns or INTEREST_PERIOD_NS)
+    rows = work.stored("ts").height
+    if not rows:
+        message = f"{key}: {key.venue} lists nothing of this time"
+        raise UserError(message)
+    return DownloadReport(
+        name=key.name,
+        kind=key.kind,
+        since_ns=wanted_ms * NS_PER_MS,
+        until_ns=work.until_ms * NS_PER_MS,
+        rows=rows,
+        rows_new=work.rows_new,
+        missing=missing,
+        unlisted=work.unlisted,
+        verified=_BY_TIME if _is_chain(work) else VERIFIED[key.kind],
+        requests=work.requests,
+        tries_again=work.in_vain,
+    )
 
-    def __init__(
-        self,
-        client: VenueClient,
-        limits: Limits,
-        catalogue: Catalogue,
-        key: SeriesKey,
-        since_ns: int,
-        until_ns: int,
-        progress: OnProgress,
-        period_ns: int | None = None,
-    ) -> None:
-        self._key = key
-        self._period_ns = period_ns or INTEREST_PERIOD_NS
-        self._wanted_ns = since_ns
-        self._work = Work(client, limits, catalogue, key, since_ns, until_ns, progress)
 
-    async def run(self) -> DownloadReport:
-        """Fetch what is missing, then verify that nothing is.
+async def _all(work: Work, period_ns: int) -> int:
+    """Return how much the venue has not."""
+    if work.key.kind in PRICES:
+        return await all_bars(work)
+    if work.key.kind == "open_interest":
+        return await all_interest(work, period_ns)
+    if work.key.kind == "trades":
+        return await (all_trades_by_time if _is_chain(work) else all_trades)(work)
+    if work.key.kind == "liquidations":
+        return await all_liquidations(work)
+    return await all_funding(work)
 
-        Raises:
-            UserError: the venue refuses, or has nothing; what was written before stays.
-        """
-        work = self._work
-        missing = await self._all()
-        rows = work.stored("ts").height
-        if not rows:
-            message = f"{self._key}: {self._key.venue} lists nothing of this time"
-            raise UserError(message)
-        return DownloadReport(
-            name=self._key.name,
-            kind=self._key.kind,
-            since_ns=-(-self._wanted_ns // NS_PER_MS) * NS_PER_MS,
-            until_ns=work.until_ms * NS_PER_MS,
-            rows=rows,
-            rows_new=work.rows_new,
-            missing=missing,
-            unlisted=work.unlisted,
-            verified=_BY_TIME if self._is_chain() else VERIFIED[self._key.kind],
-            requests=work.requests,
-            tries_again=work.in_vain,
-        )
 
-    async def _all(self) -> int:
-        """Return how much the venue has not."""
-        if self._key.kind in PRICES:
-            return await all_bars(self._work)
-        if self._key.kind == "open_interest":
-            return await all_interest(self._work, self._period_ns)
-        if self._key.kind == "trades":
-            return await (all_trades_by_time if self._is_chain() else all_trades)(self._work)
-        if self._key.kind == "liquidations":
-            return await all_liquidations(self._work)
-        return await all_funding(self._work)
-
-    def _is_chain(self) -> bool:
-        """Return whether these are trades whose numbers may have holes: all but Binance's."""
-        return self._key.kind == "trades" and not is_family(self._work.exchange)
+def _is_chain(work: Work) -> bool:
+    """Return whether these are trades whose numbers may have holes: all but Binance's."""
+    return work.key.kind == "trades" and not is_family(work.exchange)

@@ -21,6 +21,7 @@ from daemon.edges.venue.contract_client import ContractClient
 from daemon.edges.venue.errors import RequestError
 from replay.exchange.server import Exchange, running
 from replay.margin_view import describe_told_margin
+from tests.daemon.edges.venue import storms
 from tests.daemon.edges.venue.trader import Trader
 
 pytestmark = pytest.mark.slow
@@ -497,33 +498,12 @@ async def test_a_stream_that_cannot_be_had_is_had_later(
         assert not trader.halted
 
 
-RATES = {
-    "request_lost": 0.05,
-    "reply_lost": 0.05,
-    "reply_empty": 0.05,
-    "reply_broken": 0.05,
-    "status_unknown": 0.05,
-    "maintenance": 0.03,
-    "bad_gateway": 0.03,
-    "event_before_reply": {"rate": 0.1, "seconds": 0.05},
-    "reply_before_event": {"rate": 0.1, "seconds": 0.05},
-    "order_rejected": 0.03,
-    "partial_fill": 0.3,
-    "close": {"rate": 0.02, "on": "user"},
-    "abort": {"rate": 0.02, "on": "user"},
-    "truncated_frame": {"rate": 0.02, "on": "user"},
-    "duplicate": {"rate": 0.05, "on": "user"},
-    "out_of_order": {"rate": 0.05, "on": "user"},
-    "message_lost": {"rate": 0.05, "on": "user"},
-}
-
-
 @pytest.mark.parametrize("seed", range(3))
 async def test_a_storm_of_faults_leaves_equal_books(exchange: Exchange, trade: Any, seed: int) -> None:
     draw = random.Random(seed)
     price = 100.0
     async with trade() as (trader, desk):
-        exchange.faults.update(RATES)
+        exchange.faults.update(storms.OF_CONTRACTS)
         for number in range(1, 51):
             side = draw.choice([1, -1])
             terms = draw.choice(
@@ -543,7 +523,7 @@ async def test_a_storm_of_faults_leaves_equal_books(exchange: Exchange, trade: A
             price = round(price + draw.uniform(-0.4, 0.4), 2)
             await exchange.print_trade(SYMBOL, f"{price:.2f}", "1")
             await anyio.sleep(0.02)
-        exchange.faults.update(dict.fromkeys(RATES, 0.0))
+        exchange.faults.update(dict.fromkeys(storms.OF_CONTRACTS, 0.0))
         await desk.until(lambda: trader.venue.ready, within_s=20.0)
         await compare(trader, desk)
         for ref in range(1, 51):

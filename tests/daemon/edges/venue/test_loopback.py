@@ -28,6 +28,7 @@ from actors.messages import (
 )
 from config.schema import Exchange as ExchangeSettings
 from replay.exchange.server import Exchange, running
+from tests.daemon.edges.venue import storms
 
 pytestmark = pytest.mark.slow
 
@@ -292,30 +293,6 @@ async def test_a_peer_that_answers_no_pings_is_left(
         assert [each.up for each in desk.all(VenueLink)] == [True, False, True]
 
 
-RATES = {
-    "request_lost": 0.05,
-    "reply_lost": 0.05,
-    "reply_empty": 0.05,
-    "reply_broken": 0.05,
-    "status_unknown": 0.05,
-    "maintenance": 0.03,
-    "bad_gateway": 0.03,
-    "latency": {"rate": 0.1, "seconds": 0.05},
-    "event_before_reply": {"rate": 0.1, "seconds": 0.05},
-    "reply_before_event": {"rate": 0.1, "seconds": 0.05},
-    "order_rejected": 0.03,
-    "partial_fill": 0.3,
-    "close": {"rate": 0.02, "on": "user"},
-    "abort": {"rate": 0.02, "on": "user"},
-    "reset": {"rate": 0.02, "on": "user"},
-    "truncated_frame": {"rate": 0.02, "on": "user"},
-    "duplicate": {"rate": 0.05, "on": "user"},
-    "out_of_order": {"rate": 0.05, "on": "user"},
-    "message_lost": {"rate": 0.05, "on": "user"},
-    "user_stream_terminated": {"rate": 0.01, "on": "user"},
-}
-
-
 @pytest.mark.parametrize("seed", range(3))
 async def test_a_storm_of_faults_leaves_equal_books(
     seed: int,
@@ -329,7 +306,7 @@ async def test_a_storm_of_faults_leaves_equal_books(
     clerk = Clerk()
     price_ticks = 10_000
     async with open_desk(loopback, keys=keys, clerk=clerk, window_s=2.0) as desk:
-        exchange.faults.update(RATES)
+        exchange.faults.update(storms.OF_SPOT)
         for number in range(1, 61):
             kind = draw.choice(["market", "limit", "limit"])
             side = draw.choice([1, -1])
@@ -349,7 +326,7 @@ async def test_a_storm_of_faults_leaves_equal_books(
             price_ticks += draw.randint(-30, 30)
             await exchange.print_trade(SYMBOL, str(Decimal(price_ticks) / 100), "1")
         counts = dict(exchange.faults.counts)
-        exchange.faults.update(dict.fromkeys(RATES, 0.0))
+        exchange.faults.update(dict.fromkeys(storms.OF_SPOT, 0.0))
         await desk.until(lambda: "sent" not in clerk.state.values(), 30.0)
         await exchange.print_trade(SYMBOL, str(Decimal(price_ticks) / 100), "1")
         for name in clerk.open():

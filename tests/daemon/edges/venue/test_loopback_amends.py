@@ -16,6 +16,7 @@ from actors.instrument import Instrument
 from config.schema import Exchange as ExchangeSettings
 from daemon.edges.venue.client import connect
 from replay.exchange.server import Exchange, running
+from tests.daemon.edges.venue import storms
 from tests.daemon.edges.venue.trader import Trader
 
 pytestmark = pytest.mark.slow
@@ -226,24 +227,6 @@ async def test_a_gateway_that_is_started_again_finds_out_what_became_of_an_amend
         assert trader.filled() == Decimal("0.15")
 
 
-STORM = {
-    "request_lost": 0.05,
-    "reply_lost": 0.05,
-    "reply_empty": 0.05,
-    "reply_broken": 0.03,
-    "status_unknown": 0.05,
-    "maintenance": 0.03,
-    "latency": {"rate": 0.1, "seconds": 0.05},
-    "event_before_reply": {"rate": 0.1, "seconds": 0.05},
-    "reply_before_event": {"rate": 0.1, "seconds": 0.05},
-    "order_rejected": 0.05,
-    "partial_fill": 0.4,
-    "duplicate": {"rate": 0.05, "on": "user"},
-    "message_lost": {"rate": 0.05, "on": "user"},
-    "close": {"rate": 0.02, "on": "user"},
-}
-
-
 @pytest.mark.parametrize("symbol", [SPOT, CONTRACT])
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_a_storm_of_amends_executes_no_more_than_was_asked_for(
@@ -253,7 +236,7 @@ async def test_a_storm_of_amends_executes_no_more_than_was_asked_for(
     most: dict[int, float] = {}
     price = 100.0
     async with trade(symbol) as (trader, desk):
-        exchange.faults.update(STORM)
+        exchange.faults.update(storms.OF_AMENDS)
         for step in range(60):
             if draw.random() < 0.4 or not trader.orders():
                 quantity, limit = draw.randint(1, 4) / 10, round(price - draw.randint(-5, 60) / 100, 2)
@@ -268,7 +251,7 @@ async def test_a_storm_of_amends_executes_no_more_than_was_asked_for(
             await exchange.print_trade(symbol, str(price), "1")
             if step % 20 == 19:
                 await desk.restart()
-        exchange.faults.update(dict.fromkeys(STORM, 0.0))
+        exchange.faults.update(dict.fromkeys(storms.OF_AMENDS, 0.0))
         await desk.until(lambda: trader.venue.ready, 30.0)
         await desk.until(trader.is_settled, 30.0)
         await trader.take(m.Flatten("c1"))
