@@ -71,7 +71,7 @@ def examine(state_dir: Path, config: Path | None, setting: Sequence[str], *, rea
     findings.append(_guarded("state directory", lambda: f"{prepare_state_dir(state_dir)} can be written"))
     if findings[-1].verdict == "ok":
         findings += [_disk(state_dir, settings), _token(state_dir), _journal(state_dir)]
-    findings += [_kernel_cache(), _port(settings), _strategies(settings), _clock(), *_alerts(settings)]
+    findings += [_kernel_cache(), *_ports(settings), _strategies(settings), _clock(), *_alerts(settings)]
     if settings.feed.source == "exchange" or real:
         findings += _venue(state_dir, settings, real=real or settings.live.armed)
     return findings
@@ -167,20 +167,24 @@ def _kernel_cache() -> Finding:
     return _guarded("kernel cache", lambda: f"{find_cache_directory()} can be written")
 
 
-def _port(settings: Settings) -> Finding:
+def _ports(settings: Settings) -> list[Finding]:
+    http, console = settings.http, settings.console
+    found = [_port("port", http.host, http.port)] if http.tcp else []
+    return [*found, *([_port("console port", console.host, console.port)] if console.enabled else [])]
+
+
+def _port(check: str, host: str, port: int) -> Finding:
     import socket
 
-    host, port = settings.http.host, settings.http.port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
-            return Finding(
-                "port", "warning", f"{host} port {port}: {os.strerror(error.errno or 0)}; perhaps a daemon runs"
-            )
-    return Finding("port", "ok", f"{host} port {port} is free")
+            why = f"{host} port {port}: {os.strerror(error.errno or 0)}; perhaps a daemon runs"
+            return Finding(check, "warning", why)
+    return Finding(check, "ok", f"{host} port {port} is free")
 
 
 def _strategies(settings: Settings) -> Finding:

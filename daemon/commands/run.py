@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -146,10 +147,10 @@ def _print(outcome: Outcome) -> None:
     table.add_row("ended by", outcome.why)
     table.add_row("session", f"{kept} (run {outcome.run})")
     table.add_row("inputs", f"{status['last_input']['seq']:,} up to {status['clock']['utc']}")
-    table.add_row("equity", f"{float(status['equity']):,.2f}")
-    table.add_row("cash", f"{float(status['cash']):,.2f}")
-    table.add_row("realised profit, before fees", f"{float(status['realized_pnl']):,.2f}")
-    table.add_row("fees", f"{float(status['fees']):,.2f}")
+    table.add_row("equity", f"{Decimal(status['equity']):,.2f}")
+    table.add_row("cash", f"{Decimal(status['cash']):,.2f}")
+    table.add_row("realised profit, before fees", f"{Decimal(status['realized_pnl']):,.2f}")
+    table.add_row("fees", f"{Decimal(status['fees']):,.2f}")
     for position in status["positions"]:
         table.add_row("position", f"{position['quantity']} {position['symbol']} ({position['strategy']})")
     table.add_row("working orders", str(len(status["orders"])))

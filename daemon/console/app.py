@@ -13,6 +13,7 @@ import structlog
 from aiohttp import web
 
 from actors.runtime.journal import FILE_NAME
+from config.errors import nearest
 from daemon.console.backfill import Backfill
 from daemon.console.bars import Rows
 from daemon.console.core import CoreClient
@@ -113,7 +114,7 @@ class ConsoleServer:
         mirror.on_rows = self._console.rows.take
         self._certificate = certificate_of(hello.settings.http)
         self._tasks: list[asyncio.Task[None]] = []
-        guard = Guard(self._console.gate, settings.body_bytes_max, _needed)
+        guard = Guard(self._console.gate, settings.body_bytes_max, _needed, _hint)
         app = web.Application(middlewares=[guard.guard], client_max_size=settings.body_bytes_max)
         for route in ROUTES:
             app.router.add_route(route.method, route.path, self._handler(route))
@@ -191,7 +192,13 @@ def _tagged(request: web.Request, response: web.Response) -> web.Response:
     return response
 
 
+_PATH_COMPARED = 200
+"""Of a path that is none of ours, so much is compared with those that are."""
 _NEEDED: dict[tuple[str, str], Needed] = {(route.method, route.path): route.role for route in ROUTES}
+
+
+def _hint(request: web.Request) -> str:
+    return nearest(request.path[:_PATH_COMPARED], [route.path for route in ROUTES])
 
 
 def _needed(request: web.Request) -> Needed:

@@ -28,12 +28,20 @@ class Guard:
         gate: who decides.
         body_bytes_max: largest request body, as it is told.
         needed: returns which role a request takes.
+        hint: returns what is said to a path that is none of ours, about where it may be.
     """
 
-    def __init__(self, gate: Gate, body_bytes_max: int, needed: Callable[[web.Request], Needed]) -> None:
+    def __init__(
+        self,
+        gate: Gate,
+        body_bytes_max: int,
+        needed: Callable[[web.Request], Needed],
+        hint: Callable[[web.Request], str] = lambda _: "",
+    ) -> None:
         self._gate = gate
         self._body_bytes_max = body_bytes_max
         self._needed = needed
+        self._hint = hint
 
     async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Call the application, whatever becomes of it: the outermost layer."""
@@ -51,9 +59,9 @@ class Guard:
             return json_answer({"error": reason}, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         except web.HTTPException as error:
             headers = {name: value for name, value in error.headers.items() if name.lower() == "allow"}
-            return json_answer(
-                {"error": f"{request.method} {request.path}: {error.reason}"}, HTTPStatus(error.status), headers
-            )
+            hint = self._hint(request) if error.status == HTTPStatus.NOT_FOUND else ""
+            reason = f"{request.method} {request.path}: {error.reason}{hint}"
+            return json_answer({"error": reason}, HTTPStatus(error.status), headers)
 
     @web.middleware
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -52,6 +52,7 @@ _COOKIES_MAX = 8
 _TOLD_MAX = 100
 """Refusals of what would change something that are written down in a minute, whoever they came from."""
 _PORT = re.compile(r":([0-9]{1,5})$")
+_WRONG_TOKEN = "this token opens nothing here; the right ones lie in the token files of the state directory"  # noqa: S105 - a sentence
 _NO_TOKEN = "send the token as 'Authorization: Bearer TOKEN'; it lies in the token file of the state directory"  # noqa: S105 - a sentence
 
 log = structlog.get_logger()
@@ -193,7 +194,8 @@ class Gate:
         if wait_s:
             reason = f"too many wrong tokens; the right one is let in, for another wait {wait_s} s"
             raise RefusedError(HTTPStatus.TOO_MANY_REQUESTS, reason, {"Retry-After": str(wait_s)})
-        raise RefusedError(HTTPStatus.UNAUTHORIZED, _NO_TOKEN, {"WWW-Authenticate": "Bearer"})
+        reason = _WRONG_TOKEN if token else _NO_TOKEN
+        raise RefusedError(HTTPStatus.UNAUTHORIZED, reason, {"WWW-Authenticate": "Bearer"})
 
     # --- pages --------------------------------------------------------------------------------------
 

@@ -80,7 +80,7 @@ class ControlServer:
         self._state_dir = state_dir
         self._port = settings.port
         self._certificate = certificate_of(settings)
-        guard = Guard(gate, settings.body_bytes_max, self._needed)
+        guard = Guard(gate, settings.body_bytes_max, self._needed, self._hint)
         app = web.Application(middlewares=[guard.guard], client_max_size=settings.body_bytes_max)
         app.router.add_get("/", self._root)
         app.router.add_get("/healthz", self._healthz)
@@ -133,14 +133,23 @@ class ControlServer:
         steers = request.path == _CONTROL_PATH or (request.path.startswith(_REPLAY_PATHS) and request.method == "POST")
         return "control" if steers else "read"
 
-    async def _root(self, request: web.Request) -> web.StreamResponse:
-        """Point to the console, under the name by which we were found."""
+    def _hint(self, request: web.Request) -> str:
         if self.console_port is None:
-            raise web.HTTPNotFound
+            return ""
+        return f"; most of the API is at the console, {self._console_of(request)}"
+
+    def _console_of(self, request: web.Request) -> str:
+        """Return where the console is, under the name by which we were found."""
         name = urlsplit(f"//{request.host}").hostname or ""
         host = f"[{name}]" if ":" in name else name
         scheme = "http" if self._certificate is None else "https"
-        headers = {"Location": f"{scheme}://{host}:{self.console_port}/"}
+        return f"{scheme}://{host}:{self.console_port}/"
+
+    async def _root(self, request: web.Request) -> web.StreamResponse:
+        """Point to the console."""
+        if self.console_port is None:
+            raise web.HTTPNotFound
+        headers = {"Location": self._console_of(request)}
         return json_answer({"console": headers["Location"]}, HTTPStatus.TEMPORARY_REDIRECT, headers)
 
     async def _healthz(self, _: web.Request) -> web.StreamResponse:
@@ -272,7 +281,7 @@ def reserve_address(settings: Http | Console, port: int | None = None, section: 
             raise
     except OSError as error:
         reason = error.strerror or str(error)
-        another = "--port" if section == "http" else f"--set {section}.port=..."
+        another = "--port" if section == "http" else f"--port, which moves both, or --set {section}.port=..."
         remedy = f"; choose another with {another}" if wanted else ""
         message = f"{section}: cannot listen on {settings.host} port {wanted}: {reason}{remedy}"
         raise UserError(message) from error

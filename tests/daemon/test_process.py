@@ -145,6 +145,16 @@ def play(invoke: Callable[..., Run], tmp_path: Path) -> Callable[..., Run]:
     return play
 
 
+def test_money_is_rounded_as_a_replay_of_the_same_rounds_it(
+    play: Callable[..., Run], invoke: Callable[..., Run]
+) -> None:
+    half = ("--set", "account.cash=100000.005")
+    lived, replayed = play(*half, strategy="Quiet"), invoke("replay", "--synthetic", "7:50", "-s", "grid", *half)
+
+    assert re.findall(r"equity .*?(\d+,\d+\.\d+) +\S$", lived.output, re.MULTILINE) == ["100,000.00"]
+    assert " 100,000.00 -> " in replayed.output
+
+
 def snapshot(tmp_path: Path) -> Any:
     return json.loads((tmp_path / "state" / "snapshot.json").read_bytes())
 

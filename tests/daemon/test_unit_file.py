@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from replay.tape.catalogue.keys import DATA_DIR_VARIABLE
+
 UNIT = Path(__file__).parents[2] / "daemon" / "systemd" / "pitboss.service"
 
 
@@ -30,6 +32,7 @@ def test_the_unit_waits_for_readiness_and_watches() -> None:
     assert int(unit["TimeoutStopSec"][0]) > 5
     assert unit["StateDirectory"] == ["pitboss"]
     assert unit["StateDirectoryMode"] == ["0700"]
+    assert unit["Environment"] == [f"{DATA_DIR_VARIABLE}=%S/pitboss/data"]
 
 
 def test_a_users_mistake_is_not_tried_again() -> None:

@@ -119,10 +119,12 @@ def test_a_port_that_is_taken_is_a_warning(diagnose: Diagnose) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 
-        code, findings = diagnose("--set", f"http.port={port}")
+        for check, section in (("port", "http"), ("console port", "console")):
+            code, findings = diagnose("--set", f"{section}.port={port}", "--set", "console.enabled=true")
 
-    assert (code, findings["port"][0]) == (0, "warning")
-    assert f"127.0.0.1 port {port}" in findings["port"][1]
+            assert (code, findings[check][0]) == (0, "warning")
+            assert f"127.0.0.1 port {port}" in findings[check][1]
+        assert "console port" not in diagnose("--set", "console.enabled=false")[1]
 
 
 def test_a_token_that_others_can_read_is_a_warning(diagnose: Diagnose, tmp_path: Path) -> None:

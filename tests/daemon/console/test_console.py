@@ -261,5 +261,5 @@ def test_the_consoles_port_is_the_next_one_and_refused_if_it_is_taken(
 
     assert run.refusal == (
         f"console: cannot listen on 127.0.0.1 port {port}: Address already in use;"
-        " choose another with --set console.port=..."
+        " choose another with --port, which moves both, or --set console.port=..."
     )

@@ -72,6 +72,11 @@ def test_every_route_lets_in_whom_its_role_says_and_nobody_else(client: Client) 
                 sessions[shown] = log_in(client, token)
     assert client.ask("GET", "/nowhere", token=None).status == 401
     assert client.ask("GET", "/nowhere").status == 404
+    assert client.ask("GET", "/api/live/posititions").body["error"].endswith("(did you mean '/api/live/positions'?)")
+    there = client.daemon.get("/api/live/positions")
+    assert (there.status, there.body["error"].endswith(f"at the console, {client.url}/")) == (404, True), there
+    wrong = client.ask("GET", "/api/meta", token="none-of-ours")
+    assert (wrong.status, wrong.body["error"].startswith("this token opens nothing")) == (401, True), wrong
     assert client.daemon.status()["commands"] == commands
 
 

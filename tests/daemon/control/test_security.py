@@ -230,7 +230,7 @@ def test_who_was_not_let_in_to_change_something_is_written_down_so_many_times_a_
     lines = [line for line in lines if line["event"] == "not_allowed"]
     assert [(line["role"], line["name"]) for line in lines] == [("read", "read"), *[("", "")] * 4]
     assert {(line["address"], line["needed"]) for line in lines} == {("203.0.113.5", "control")}
-    assert [line["reason"].partition(" ")[0] for line in lines] == ["the", "send", "send", "send", "the"]
+    assert [line["reason"].partition(" ")[0] for line in lines] == ["the", "this", "send", "send", "the"]
     assert "wrong" not in str(lines)
 
     with capture_logs() as lines:
