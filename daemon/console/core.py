@@ -44,6 +44,7 @@ class CoreClient:
         self._asking = asyncio.Lock()
         self._status: tuple[int, bytes] | None = None
         self._status_s = 0.0
+        self._commands = 0
 
     async def open(self) -> None:
         """Get ready."""
@@ -69,15 +70,19 @@ class CoreClient:
     async def status(self, caller: Caller) -> tuple[int, bytes]:
         """Return what the core says of itself, asked for once for all who ask at the same time.
 
+        Who has sent a command looks at what became of it: none is kept that was asked for before the answer to one.
+
         Raises:
             RefusedError: no answer came.
         """
         async with self._asking:
-            if self._status is None or time.monotonic() - self._status_s > _STATUS_S:
-                self._status = None
-                self._status = await self.ask(caller, "GET", "/api/live/status")
-                self._status_s = time.monotonic()
-            return self._status
+            if self._status is not None and time.monotonic() - self._status_s <= _STATUS_S:
+                return self._status
+            commands = self._commands
+            found = await self.ask(caller, "GET", "/api/live/status")
+            self._status = found if commands == self._commands else None
+            self._status_s = time.monotonic()
+            return found
 
     async def ask(
         self,
@@ -93,8 +98,6 @@ class CoreClient:
             RefusedError: no answer came; a command may have been taken.
         """
         assert self._http is not None, "the client is not open"
-        if method != "GET":
-            self._status = None  # who sends a command looks at what became of it
         told_of = {CALLER_HEADER: told(caller), **(headers or {})}
         try:
             async with self._http.request(method, path, data=body, headers=told_of) as response:
@@ -102,3 +105,7 @@ class CoreClient:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             reason = f"the core does not answer ({type(error).__name__}); a command that was sent may have been taken"
             raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, reason) from error
+        finally:
+            if method != "GET":
+                self._commands += 1
+                self._status = None

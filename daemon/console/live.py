@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from daemon.console.app import Console
 
 _READY_WITHIN_S = 2.0
-STARTING = {HTTPStatus.SERVICE_UNAVAILABLE: "nothing has been heard of the daemon yet"}
+_NOTHING_YET = "nothing has been heard of the daemon yet"
+STARTING = {HTTPStatus.SERVICE_UNAVAILABLE: _NOTHING_YET}
 AWAY = "the core does not answer; a command that was sent may have been taken"
 _SINGLE = ("summary", "venue", "risk", "margin", "latency")
 _PATHS = {
@@ -52,7 +53,7 @@ async def ready(console: Console) -> None:
         async with asyncio.timeout(_READY_WITHIN_S):
             await console.mirror.ready.wait()
     except TimeoutError as error:
-        raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, "nothing has been heard of the daemon yet") from error
+        raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, _NOTHING_YET) from error
 
 
 def _section(name: str) -> Handler:
@@ -100,7 +101,10 @@ ROUTES = (
         role="read",
         tag="live",
         summary="Everything about the daemon at this moment",
-        doc="Asked of the core itself at most five times a second, and answered once all it shows is durable.",
+        doc=(
+            "Asked of the core itself, once a second for all who ask here, and anew after each command; answered once"
+            " all it shows is durable."
+        ),
         handler=_status,
         answer=Status,
         refusals={HTTPStatus.SERVICE_UNAVAILABLE: AWAY},

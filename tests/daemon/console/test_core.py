@@ -1,0 +1,64 @@
+"""The console's way to the core: what is kept of its answers, and for whom."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from daemon.console.core import CoreClient
+from daemon.control.security import Caller
+
+TRADER = Caller("control", "desk", "127.0.0.1")
+
+
+class Core:
+    """Counts commands; it answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.commands = 0
+        self.came = asyncio.Event()
+        self.goes = asyncio.Event()
+
+    async def status(self, _: web.Request) -> web.Response:
+        body = b"%d" % self.commands
+        self.came.set()
+        await self.goes.wait()
+        return web.Response(body=body)
+
+    async def control(self, _: web.Request) -> web.Response:
+        self.came.set()
+        await self.goes.wait()
+        self.commands += 1
+        return web.Response(status=202)
+
+
+async def test_who_has_sent_a_command_is_shown_no_status_from_before_it() -> None:
+    core, app = Core(), web.Application()
+    app.router.add_get("/api/live/status", core.status)
+    app.router.add_post("/api/live/control", core.control)
+    async with TestServer(app) as server:
+        client = CoreClient(str(server.make_url("")), "a-token")
+        await client.open()
+        try:
+            looking = asyncio.create_task(client.status(TRADER))
+            await core.came.wait()
+            core.goes, held = asyncio.Event(), core.goes
+            core.goes.set()
+            await client.ask(TRADER, "POST", "/api/live/control", b"{}")
+            held.set()
+            assert (await looking)[1] == b"0", "it was on its way when the command came"
+            assert (await client.status(TRADER))[1] == b"1"
+
+            core.came, core.goes = asyncio.Event(), asyncio.Event()
+            sending = asyncio.create_task(client.ask(TRADER, "POST", "/api/live/control", b"{}"))
+            await core.came.wait()
+            core.goes, held = asyncio.Event(), core.goes
+            core.goes.set()
+            assert (await client.status(TRADER))[1] == b"1", "the command is still on its way"
+            held.set()
+            assert (await sending)[0] == 202
+            assert (await client.status(TRADER))[1] == b"2"
+        finally:
+            await client.close()
