@@ -29,7 +29,8 @@ from daemon.alerts.secret import secret_of
 from daemon.control.keys import Keyring
 from daemon.control.replay import Debugger
 from daemon.control.security import LOOPBACK_NAMES, Gate
-from daemon.control.server import ControlServer, reserve_addresses
+from daemon.control.server import ControlServer
+from daemon.control.sites import reserve_addresses
 from daemon.control.view import StatusView, utc
 from daemon.edges.console import ConsoleEdge, reserve_console
 from daemon.edges.feed.tape import TapeFeed

@@ -39,7 +39,8 @@ from bench.ours.flip import SIGNAL
 from config.load import load_settings
 from daemon.control.keys import Keyring
 from daemon.control.security import Gate
-from daemon.control.server import ControlServer, reserve_addresses
+from daemon.control.server import ControlServer
+from daemon.control.sites import reserve_addresses
 from daemon.control.view import StatusView
 from daemon.edges.console import ConsoleEdge, reserve_console
 from daemon.edges.journal import JournalWriter, open_journal

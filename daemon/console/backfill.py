@@ -159,7 +159,7 @@ def rows_of(journal: Path, session_id: str) -> Iterable[BarRow]:
     """Run a session of a journal again, and return what its strategies were told, the newest of each."""
     from actors.messages import FeatureRow
     from actors.runtime.journal import JournalReader
-    from daemon.console.rows import bar_row
+    from daemon.console.bar_row import bar_row
     from replay.journal import apply_record, decode_plan
     from replay.plan import build_core, start_core
 

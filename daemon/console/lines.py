@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
+from daemon.console.routes import Route
 from daemon.console.types import LogLine, Logs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from aiohttp import web
+
+    from daemon.console.app import Console
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
 _OWN = ("number", "wall_ns", "level", "event", "timestamp")
@@ -66,3 +72,35 @@ class Lines:
 
 def _text(line: LogLine) -> str:
     return f"{line.event} {_encode(line.fields).decode()}".lower()
+
+
+class LogsAsked(msgspec.Struct, frozen=True):
+    """Which lines."""
+
+    after: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
+    """Only what came after: `next` of the answer before."""
+    level: Literal["debug", "info", "warning", "error", "critical"] = "debug"
+    """Of this level and above; what the daemon does not log is not there."""
+    text: Annotated[str, Meta(max_length=200)] = ""
+    """Only lines with this in their event or fields, in whatever case."""
+    limit: Annotated[int, Meta(ge=1, le=1_000)] = 200
+    """The newest so many."""
+
+
+async def _logs(console: Console, _: web.Request, asked: LogsAsked) -> Logs:
+    return console.logs.find(asked.after, asked.level, asked.text, asked.limit)
+
+
+ROUTES = (
+    Route(
+        name="logs",
+        method="GET",
+        path="/api/live/logs",
+        role="read",
+        tag="live",
+        summary="The newest lines of the daemon's log",
+        asked=LogsAsked,
+        handler=_logs,
+        answer=Logs,
+    ),
+)

@@ -1,25 +1,20 @@
-"""Routes of the replay debugger, and what an actor remembers in any daemon."""
+"""Routes of the replay debugger, passed on to the core."""
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import quote, urlencode
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import msgspec
 from aiohttp import web
-from msgspec import Meta
 
-from daemon.console.actor_tree import tree_of
-from daemon.console.live import AWAY, passed_on, ready
+from daemon.console.live import AWAY, passed_on
 from daemon.console.routes import Nothing, Route
 from daemon.control.guard import caller_of
 from daemon.control.protocol import body_of
 from daemon.control.replay_types import (
-    ActorState,
-    Dump,
     JumpOrder,
     Messages,
     MessagesAsked,
@@ -28,24 +23,15 @@ from daemon.control.replay_types import (
     SpeedOrder,
     StepOrder,
 )
-from daemon.control.types import Actor
 
 if TYPE_CHECKING:
     from daemon.console.app import Console
 
 _PATH = "/api/replay"
-_decode_dump = msgspec.json.Decoder(Dump).decode
-_decode_actor = msgspec.json.Decoder(Actor).decode
 
 _NO_REPLAY = "this daemon is no replay"
 _REFUSALS = {HTTPStatus.NOT_FOUND: _NO_REPLAY, HTTPStatus.SERVICE_UNAVAILABLE: AWAY}
 _LATE = "the tape has ended, or is beyond that time"
-
-
-class ActorAsked(msgspec.Struct, frozen=True):
-    """Which actor."""
-
-    name: Annotated[str, Meta(min_length=1, max_length=200)]
 
 
 async def _stands(console: Console, request: web.Request, _: Nothing) -> web.Response:
@@ -63,19 +49,6 @@ async def _tell(name: str, console: Console, request: web.Request, _: Nothing) -
     body = await body_of(request)
     headers = {"Content-Type": "application/json"}
     return passed_on(*await console.core.ask(caller_of(request), "POST", f"{_PATH}/{name}", body, headers))
-
-
-async def _actor(console: Console, request: web.Request, asked: ActorAsked) -> web.Response | ActorState:
-    await ready(console)
-    async with console.dumping:  # one at a time: what the core is asked for here costs it a moment
-        path = f"/api/core/actors/{quote(asked.name, safe='')}"
-        status, body = await console.core.ask(caller_of(request), "GET", path)
-    if status != HTTPStatus.OK:
-        return passed_on(status, body)
-    dump = _decode_dump(body)
-    row = console.mirror.rows("actors")[dump.name]
-    state, note = await asyncio.to_thread(tree_of, dump.state) if dump.state else (None, dump.note)
-    return ActorState(row=_decode_actor(row), state=state, size_bytes=dump.size_bytes, note=note)
 
 
 def _order(name: str, summary: str, doc: str, body: Any, late: str = "") -> Route:  # noqa: ANN401 - a type
@@ -130,20 +103,4 @@ ROUTES = (
     _order("pause", "Stay there", "", None),
     _order("speed", "Play at another speed", "", SpeedOrder),
     _order("jump", "Go on until something has happened, then pause", _WAITS, JumpOrder, _LATE),
-    Route(
-        name="actor",
-        method="GET",
-        path="/api/live/actors/{name}",
-        role="read",
-        tag="live",
-        summary="One actor of the core, and what it remembers",
-        doc="Its state as a snapshot would keep it, at this moment; what is large is cut, and said so.",
-        handler=_actor,
-        asked=ActorAsked,
-        answer=ActorState,
-        refusals={
-            HTTPStatus.NOT_FOUND: "there is no such actor in the core",
-            HTTPStatus.SERVICE_UNAVAILABLE: f"{AWAY}; or nothing has been heard of the daemon yet",
-        },
-    ),
 )

@@ -1,14 +1,13 @@
-"""Routes to how it is set up: the log, the settings, the strategies there are."""
+"""Routes to how it is set up: the settings, the strategies there are."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import Meta
 
 from config.load import describe_settings
 from daemon.console import types as t
@@ -22,23 +21,6 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from daemon.console.app import Console
-
-
-class LogsAsked(msgspec.Struct, frozen=True):
-    """Which lines."""
-
-    after: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
-    """Only what came after: `next` of the answer before."""
-    level: Literal["debug", "info", "warning", "error", "critical"] = "debug"
-    """Of this level and above; what the daemon does not log is not there."""
-    text: Annotated[str, Meta(max_length=200)] = ""
-    """Only lines with this in their event or fields, in whatever case."""
-    limit: Annotated[int, Meta(ge=1, le=1_000)] = 200
-    """The newest so many."""
-
-
-async def _logs(console: Console, _: web.Request, asked: LogsAsked) -> t.Logs:
-    return console.logs.find(asked.after, asked.level, asked.text, asked.limit)
 
 
 async def _config(console: Console, _: web.Request, __: Nothing) -> t.Config:
@@ -69,17 +51,6 @@ def _described(name: str) -> t.Registered:
 
 
 ROUTES = (
-    Route(
-        name="logs",
-        method="GET",
-        path="/api/live/logs",
-        role="read",
-        tag="live",
-        summary="The newest lines of the daemon's log",
-        asked=LogsAsked,
-        handler=_logs,
-        answer=t.Logs,
-    ),
     Route(
         name="config",
         method="GET",

@@ -10,7 +10,7 @@ import anyio
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from daemon.control.replay_types import Dump
+    from daemon.control.types import Dump
 
 _REST = 20
 """After a dump the core has its time to itself for so many times as long as that took."""

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from daemon.control.types import Actor, Answer
+from daemon.control.types import Answer
 
 StepUnit = Literal["input", "bar"]
 JumpTo = Literal["trade", "order", "veto", "error", "time", "end"]
@@ -135,26 +135,3 @@ class Messages(Answer, frozen=True):
     """The `cursor` of what came before; null if nothing of it is kept."""
     newest: int
     """Number of the newest message there is: to be asked with `since` for what comes."""
-
-
-class Dump(Answer, frozen=True):
-    """The state of one actor as the core writes it down."""
-
-    name: str
-    size_bytes: int
-    state: bytes
-    """MessagePack; empty where there is none, or where it is too large."""
-    note: str
-    """Why it is empty, in words."""
-
-
-class ActorState(Answer, frozen=True):
-    """One actor, and what it remembers."""
-
-    row: Actor
-    state: Any
-    """As it would be kept in a snapshot; null where there is none."""
-    size_bytes: int
-    """Of all of it, as it is kept."""
-    note: str
-    """What is missing of it and why, in words; empty if nothing is."""

@@ -20,22 +20,21 @@ from aiohttp import web
 
 from actors.control import action_of
 from actors.messages import Sender
-from config.errors import UserError
 from daemon.control.dumps import Dumps
 from daemon.control.guard import Guard, caller_of
 from daemon.control.protocol import JsonRunner, body_of, json_answer
 from daemon.control.refusal import RefusedError
 from daemon.control.replay import ReplayRoutes
 from daemon.control.requests import read_command
-from daemon.control.sites import site_of
+from daemon.control.sites import reserve_addresses, site_of
 from daemon.control.tls import REFRESH_S, certificate_of
-from daemon.control.unix import SCHEME, reserve_unix
+from daemon.control.unix import SCHEME
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from config.schema import Console, Http
+    from config.schema import Http
     from daemon.control.replay import Debugger
     from daemon.control.security import Caller, Gate, Needed
     from daemon.control.view import StatusView
@@ -240,49 +239,3 @@ class ControlServer:
             with anyio.move_on_after(_DURABLE_WITHIN_S):
                 while self._driver.journal.durable_seq < seq and self._driver.journal.trouble() is None:
                     await self._driver.journal.progress()
-
-
-def reserve_addresses(settings: Http, state_dir: Path, port: int | None = None) -> list[socket.socket]:
-    """Return the sockets the endpoint listens on, TCP and Unix, as configured.
-
-    Raises:
-        UserError: one of them cannot be had, or none is configured.
-    """
-    if not settings.tcp and not settings.unix_socket:
-        message = "http.tcp and http.unix_socket are both false: nobody could steer the daemon"
-        raise UserError(message)
-    found = [reserve_address(settings, port)] if settings.tcp else []
-    try:
-        if settings.unix_socket:
-            found.append(reserve_unix(state_dir))
-    except UserError:
-        for listener in found:
-            listener.close()
-        raise
-    return found
-
-
-def reserve_address(settings: Http | Console, port: int | None = None, section: str = "http") -> socket.socket:
-    """Return a socket that listens on an endpoint's address; who connects is answered once its server runs.
-
-    Raises:
-        UserError: the port is taken, or the address is not ours.
-    """
-    wanted = settings.port if port is None else port
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(settings.host, wanted, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            listener.listen()
-        except OSError:
-            listener.close()
-            raise
-    except OSError as error:
-        reason = error.strerror or str(error)
-        another = "--port" if section == "http" else f"--port, which moves both, or --set {section}.port=..."
-        remedy = f"; choose another with {another}" if wanted else ""
-        message = f"{section}: cannot listen on {settings.host} port {wanted}: {reason}{remedy}"
-        raise UserError(message) from error
-    return listener

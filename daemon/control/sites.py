@@ -9,9 +9,14 @@ from typing import TYPE_CHECKING, cast
 import structlog
 from aiohttp import web
 
+from config.errors import UserError
+from daemon.control.unix import reserve_unix
+
 if TYPE_CHECKING:
     import ssl
+    from pathlib import Path
 
+    from config.schema import Console, Http
     from daemon.control.tls import Certificate
 
 HANDSHAKES_MAX = 32
@@ -21,6 +26,52 @@ _GOODBYE_WITHIN_S = 2.0
 _NO_ROOM_S = 1.0
 
 log = structlog.get_logger()
+
+
+def reserve_addresses(settings: Http, state_dir: Path, port: int | None = None) -> list[socket.socket]:
+    """Return the sockets the endpoint listens on, TCP and Unix, as configured.
+
+    Raises:
+        UserError: one of them cannot be had, or none is configured.
+    """
+    if not settings.tcp and not settings.unix_socket:
+        message = "http.tcp and http.unix_socket are both false: nobody could steer the daemon"
+        raise UserError(message)
+    found = [reserve_address(settings, port)] if settings.tcp else []
+    try:
+        if settings.unix_socket:
+            found.append(reserve_unix(state_dir))
+    except UserError:
+        for listener in found:
+            listener.close()
+        raise
+    return found
+
+
+def reserve_address(settings: Http | Console, port: int | None = None, section: str = "http") -> socket.socket:
+    """Return a socket that listens on an endpoint's address; who connects is answered once its server runs.
+
+    Raises:
+        UserError: the port is taken, or the address is not ours.
+    """
+    wanted = settings.port if port is None else port
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(settings.host, wanted, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen()
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        another = "--port" if section == "http" else f"--port, which moves both, or --set {section}.port=..."
+        remedy = f"; choose another with {another}" if wanted else ""
+        message = f"{section}: cannot listen on {settings.host} port {wanted}: {reason}{remedy}"
+        raise UserError(message) from error
+    return listener
 
 
 def site_of(

@@ -6,7 +6,7 @@ core's, which over a tape is the tape's. The OpenAPI document is made of these, 
 """
 
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -153,6 +153,29 @@ class Actor(Answer, frozen=True):
     """Messages that wait for it."""
     processed: int
     last_error: str | None
+
+
+class Dump(Answer, frozen=True):
+    """The state of one actor as the core writes it down."""
+
+    name: str
+    size_bytes: int
+    state: bytes
+    """MessagePack; empty where there is none, or where it is too large."""
+    note: str
+    """Why it is empty, in words."""
+
+
+class ActorState(Answer, frozen=True):
+    """One actor, and what it remembers."""
+
+    row: Actor
+    state: Any
+    """As it would be kept in a snapshot; null where there is none."""
+    size_bytes: int
+    """Of all of it, as it is kept."""
+    note: str
+    """What is missing of it and why, in words; empty if nothing is."""
 
 
 class Reconciliation(Answer, frozen=True):

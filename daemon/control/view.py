@@ -16,7 +16,6 @@ from config.errors import nearest
 from config.timeframe import format_timeframe
 from daemon.control import types as t
 from daemon.control.refusal import RefusedError
-from daemon.control.replay_types import Dump
 from daemon.control.uses import limit_uses
 from daemon.log import masked
 from replay.books import books_of
@@ -257,7 +256,7 @@ class StatusView:
         )
         return tuple(rows)
 
-    def dump(self, name: str) -> Dump:
+    def dump(self, name: str) -> t.Dump:
         """Return the state of one actor as it is written down.
 
         Raises:
@@ -272,9 +271,9 @@ class StatusView:
         try:
             state = core.dump(name)
         except (TypeError, ValueError) as error:  # it holds what cannot be kept
-            return Dump(name=name, size_bytes=0, state=b"", note=f"it cannot be kept: {error}")
+            return t.Dump(name=name, size_bytes=0, state=b"", note=f"it cannot be kept: {error}")
         note = "" if len(state) <= _DUMP_BYTES_MAX else f"{len(state):,} bytes are too many to be shown"
-        return Dump(name=name, size_bytes=len(state), state=b"" if note else state, note=note)
+        return t.Dump(name=name, size_bytes=len(state), state=b"" if note else state, note=note)
 
     def margin(self) -> t.Margin | None:
         """Return how contracts stand on margin: at the simulated venue as it is, at a real one as told last."""

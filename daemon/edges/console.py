@@ -21,7 +21,7 @@ import structlog
 
 from config.errors import UserError
 from daemon.console.frames import Hello
-from daemon.control.server import reserve_address
+from daemon.control.sites import reserve_address
 from daemon.edges.publisher import Publisher
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ import msgspec
 
 from actors import messages as m
 from actors.messages import FeatureRow
+from daemon.console.bar_row import bar_row
 from daemon.console.events import HEARD, event_of
 from daemon.console.frames import encode, packed
-from daemon.console.rows import bar_row
 from daemon.edges.counting import Counting
 from daemon.log import keep_lines
 
