@@ -20,13 +20,12 @@ from daemon.console.jobs.points import thinned
 from daemon.console.routes import Handler, Route
 from daemon.console.types import BacktestBars, BacktestEquity, Page
 from daemon.control.guard import caller_of
-from daemon.control.protocol import body_of
+from daemon.control.protocol import body_of, idempotency_key
 from daemon.control.refusal import RefusedError
 
 if TYPE_CHECKING:
     from daemon.console.app import Console
 
-_KEY_CHARS_MAX = 200
 _TIME_MAX = 2**63 - 1
 _POINTS_MAX = 5_000
 
@@ -110,10 +109,7 @@ async def _series(console: Console, _: web.Request, asked: SeriesAsked) -> Page[
 
 
 async def _run(console: Console, request: web.Request, _: object) -> t.BacktestTaken:
-    key = request.headers.get("Idempotency-Key", "")
-    if len(key) > _KEY_CHARS_MAX or not key.isprintable():
-        reason = f"Idempotency-Key: at most {_KEY_CHARS_MAX} printable characters"
-        raise RefusedError(HTTPStatus.BAD_REQUEST, reason)
+    key = idempotency_key(request)
     return await console.jobs.ask(read_request(await body_of(request)), key, caller_of(request).name)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,10 +40,7 @@ class CoreClient:
         self._certificate = certificate
         self._headers = {"Authorization": f"Bearer {token}"}
         self._http: aiohttp.ClientSession | None = None
-        self._asking = asyncio.Lock()
-        self._status: tuple[int, bytes] | None = None
-        self._status_s = 0.0
-        self._commands = 0
+        self._status: asyncio.Task[tuple[int, bytes]] | None = None
 
     async def open(self) -> None:
         """Get ready."""
@@ -75,14 +71,21 @@ class CoreClient:
         Raises:
             RefusedError: no answer came.
         """
-        async with self._asking:
-            if self._status is not None and time.monotonic() - self._status_s <= _STATUS_S:
-                return self._status
-            commands = self._commands
-            found = await self.ask(caller, "GET", "/api/live/status")
-            self._status = found if commands == self._commands else None
-            self._status_s = time.monotonic()
-            return found
+        if self._status is None:
+            self._status = asyncio.create_task(self.ask(caller, "GET", "/api/live/status"))
+            self._status.add_done_callback(self._keep)
+        return await asyncio.shield(self._status)
+
+    def _keep(self, asked: asyncio.Task[tuple[int, bytes]]) -> None:
+        """Have an answer serve for a while yet; that there was none is told those alone who waited for it."""
+        if asked.cancelled() or asked.exception() is not None:
+            self._forget(asked)
+        else:
+            asyncio.get_running_loop().call_later(_STATUS_S, self._forget, asked)
+
+    def _forget(self, asked: asyncio.Task[tuple[int, bytes]]) -> None:
+        if self._status is asked:
+            self._status = None
 
     async def ask(
         self,
@@ -107,5 +110,4 @@ class CoreClient:
             raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, reason) from error
         finally:
             if method != "GET":
-                self._commands += 1
                 self._status = None

@@ -11,7 +11,7 @@ from aiohttp import web
 from daemon.console import types as t
 from daemon.console.routes import Handler, Nothing, Route
 from daemon.control.guard import caller_of
-from daemon.control.protocol import body_of
+from daemon.control.protocol import body_of, idempotency_key
 from daemon.control.refusal import RefusedError
 from daemon.control.security import SECURE_HEADERS
 from daemon.control.types import Status
@@ -73,8 +73,8 @@ async def _status(console: Console, request: web.Request, _: Nothing) -> web.Res
 async def _control(console: Console, request: web.Request, _: Nothing) -> web.Response:
     body = await body_of(request)
     headers = {"Content-Type": "application/json"}
-    if "Idempotency-Key" in request.headers:
-        headers["Idempotency-Key"] = request.headers["Idempotency-Key"]
+    if key := idempotency_key(request):
+        headers["Idempotency-Key"] = key
     return passed_on(*await console.core.ask(caller_of(request), "POST", "/api/live/control", body, headers))
 
 

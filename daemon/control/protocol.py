@@ -29,6 +29,8 @@ CONNECTIONS_MAX = 128
 BODY_WITHIN_S = 10.0
 """A body that takes longer to come is not waited for."""
 _KEEPALIVE_S = 75.0
+_KEY = "Idempotency-Key"
+_KEY_CHARS_MAX = 200
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -50,6 +52,20 @@ def json_answer(
 def address_of(request: web.Request) -> str:
     """Return where a request comes from; what comes through the Unix socket has no address."""
     return request.remote or "unix"
+
+
+def idempotency_key(request: web.Request) -> str:
+    """Return the key a command is sent under; empty if it has none.
+
+    Raises:
+        RefusedError: it is too long, has what cannot be passed on as it is, or there are several.
+    """
+    keys = request.headers.getall(_KEY, [])
+    if any(len(key) > _KEY_CHARS_MAX or not key.isprintable() for key in keys):
+        raise RefusedError(HTTPStatus.BAD_REQUEST, f"{_KEY}: at most {_KEY_CHARS_MAX} printable characters, as UTF-8")
+    if len(keys) > 1:
+        raise RefusedError(HTTPStatus.BAD_REQUEST, f"{_KEY} is given more than once")
+    return keys[0] if keys else ""
 
 
 async def body_of(request: web.Request) -> bytes:

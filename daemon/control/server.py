@@ -22,7 +22,7 @@ from actors.control import action_of
 from actors.messages import Sender
 from daemon.control.dumps import Dumps
 from daemon.control.guard import Guard, caller_of
-from daemon.control.protocol import JsonRunner, body_of, json_answer
+from daemon.control.protocol import JsonRunner, body_of, idempotency_key, json_answer
 from daemon.control.refusal import RefusedError
 from daemon.control.replay import ReplayRoutes
 from daemon.control.requests import read_command
@@ -44,7 +44,6 @@ _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 _CONTROL_PATH = "/api/live/control"
 _REPLAY_PATHS = "/api/replay/"
 _DURABLE_WITHIN_S = 5.0
-_KEY_CHARS_MAX = 200
 _HANDSHAKES_PER_S = 50.0
 
 log = structlog.get_logger()
@@ -181,10 +180,7 @@ class ControlServer:
             raise
 
     async def _command(self, request: web.Request, caller: Caller) -> web.StreamResponse:
-        key = request.headers.get("Idempotency-Key", "")
-        if len(key) > _KEY_CHARS_MAX or not key.isprintable():
-            reason = f"Idempotency-Key: at most {_KEY_CHARS_MAX} printable characters"
-            raise RefusedError(HTTPStatus.BAD_REQUEST, reason)
+        key = idempotency_key(request)
         wanted = read_command(await body_of(request))
         action = wanted.words
         if not self._view.ready or self._view.ending:

@@ -83,6 +83,17 @@ def test_a_daemon_that_trades_has_its_actors_looked_into_and_cannot_be_stepped(c
     assert actor["state"]["abandoned"] is False
 
 
+@pytest.mark.parametrize("key", [b"cl\xe9", b"\xff", b"x" * 201, b"tab\there"])
+def test_a_key_that_cannot_be_passed_on_as_it_is_is_refused(client: Client, key: bytes) -> None:
+    commands = client.daemon.status()["commands"]
+    headers = {"Idempotency-Key": key.decode("latin-1")}
+
+    refused = client.ask("POST", "/api/live/control", b'{"action": "resume"}', headers)
+
+    assert (refused.status, "printable characters" in refused.body["error"]) == (400, True), refused
+    assert client.daemon.status()["commands"] == commands
+
+
 def test_the_core_points_to_it_under_the_name_it_was_asked_by(client: Client) -> None:
     answer = client.daemon.ask("GET", "/", headers={"Host": "localhost:1"}, token=None)
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from daemon.console import core as core_module
 from daemon.console.core import CoreClient
+from daemon.control.refusal import RefusedError
 from daemon.control.security import Caller
 
 TRADER = Caller("control", "desk", "127.0.0.1")
@@ -18,11 +21,13 @@ class Core:
 
     def __init__(self) -> None:
         self.commands = 0
+        self.looks = 0
         self.came = asyncio.Event()
         self.goes = asyncio.Event()
 
     async def status(self, _: web.Request) -> web.Response:
         body = b"%d" % self.commands
+        self.looks += 1
         self.came.set()
         await self.goes.wait()
         return web.Response(body=body)
@@ -61,4 +66,25 @@ async def test_who_has_sent_a_command_is_shown_no_status_from_before_it() -> Non
             assert (await sending)[0] == 202
             assert (await client.status(TRADER))[1] == b"2"
         finally:
+            await client.close()
+
+
+async def test_a_core_that_is_silent_is_waited_for_once_whoever_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core_module, "_ANSWER_S", 0.2)
+    core, app = Core(), web.Application()
+    app.router.add_get("/api/live/status", core.status)
+    async with TestServer(app) as server:
+        client = CoreClient(str(server.make_url("")), "a-token")
+        await client.open()
+        try:
+            failures = await asyncio.gather(*(client.status(TRADER) for _ in range(20)), return_exceptions=True)
+
+            assert core.looks == 1
+            for failure in failures:
+                assert isinstance(failure, RefusedError)
+                assert (failure.status, "the core does not answer" in failure.reason) == (503, True)
+            core.goes.set()
+            assert (await client.status(TRADER))[1] == b"0", "the next who asks is answered"
+        finally:
+            core.goes.set()
             await client.close()
