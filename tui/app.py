@@ -322,7 +322,8 @@ class Console(Debugging, Asking, Sending, App[None]):
         told = {(fill.order_id, fill.symbol, fill.trade_id): fill for fill in fills}
         if told.keys() - self._executed.keys():
             self._executed |= told
-            newest = sorted(self._executed.values(), key=lambda fill: fill.executed_ns, reverse=True)[:_FILLS_MAX]
+            oldest_first = sorted(self._executed.values(), key=lambda fill: (fill.executed_ns, fill.trade_id))
+            newest = oldest_first[: -_FILLS_MAX - 1 : -1]
             self._executed = {(fill.order_id, fill.symbol, fill.trade_id): fill for fill in newest}
             self.fills = tuple(newest)
 

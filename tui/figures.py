@@ -17,6 +17,10 @@ _HOUR_S = 3_600
 _DAY_S = 86_400
 _SECONDS_MAX = 1e10
 _LARGE_PRICE = 100.0
+_SHORT_FROM = 1_000.0
+_SMALL = 1e-4
+_EXPONENT_FROM = 1e15
+_DAY_NS = 86_400_000_000_000
 
 
 def money(amount: Decimal | None, *, signed: bool = False) -> str:
@@ -40,15 +44,49 @@ def quantity(amount: Decimal) -> str:
     return _short(amount) if _is_huge(amount) or tiny else f"{amount:,f}"
 
 
-def price(value: Decimal | float | None) -> str:
-    """Write a price with as many decimals as its size calls for."""
+def price(value: Decimal | float | None, step: Decimal | None = None) -> str:
+    """Write a price.
+
+    Args:
+        value: in quote units, or None.
+        step: of the symbol's prices, whose decimals it gets; without it, those that its size calls for.
+    """
     if value is None:
         return NOTHING
     if _is_huge(value):
         return _short(value)
     size = abs(float(value))
     decimals = 2 if size >= _LARGE_PRICE else 4 if size >= 1 else 8
+    if step is not None and step > 0:
+        exponent = step.normalize(_EXACT).as_tuple().exponent
+        decimals = min(_DIGITS_MAX, max(0, -exponent)) if isinstance(exponent, int) else decimals
+        value = Decimal(repr(value)) if isinstance(value, float) else value
+        return f"{value.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP, _EXACT):,f}"
     return f"{value:,.{decimals}f}"
+
+
+def percent(share: float, decimals: int = 0, *, signed: bool = False) -> str:
+    """Write a fraction as a percentage, rounded half-up.
+
+    Args:
+        share: 1 is all of it.
+        decimals: of the percentage.
+        signed: whether a gain carries its plus.
+    """
+    if not abs(share) < _EXPONENT_FROM:
+        return f"{share:.3g}"
+    rounded = Decimal(repr(share * 100)).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP, _EXACT) or Decimal(0)
+    return f"{rounded:{'+' if signed and rounded else ''},.{decimals}f}%"
+
+
+def amount(value: float | None) -> str:
+    """Write an amount of whatever unit: short, and with the decimals its size calls for."""
+    if value is None:
+        return NOTHING
+    size = abs(value)
+    if size < 1:
+        return f"{value:.2g}" if 0 < size < _SMALL else f"{value:.4f}".rstrip("0").rstrip(".")
+    return f"{value:,.0f}" if _EXPONENT_FROM > size >= _SHORT_FROM else f"{value:,.4g}"
 
 
 def _is_huge(value: Decimal | float) -> bool:
@@ -94,6 +132,16 @@ def moment(ts_ns: int) -> str:
 def time_of_day(ts_ns: int) -> str:
     """Write a time of the core as the time in UTC alone."""
     return _time(ts_ns, "%H:%M:%S")
+
+
+def when(ts_ns: int, now_ns: int) -> str:
+    """Write a time of the core as the time in UTC, behind its date where that is another day's than now's."""
+    return _time(ts_ns, "%H:%M:%S" if day_of(ts_ns) == day_of(now_ns) else "%m-%d %H:%M:%S")
+
+
+def day_of(ts_ns: int) -> int:
+    """Return the number of a day in UTC."""
+    return ts_ns // _DAY_NS
 
 
 def _time(ts_ns: int, form: str) -> str:

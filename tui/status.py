@@ -43,6 +43,7 @@ class Order(msgspec.Struct, frozen=True):
     filled: Decimal = Decimal(0)
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
+    created_ns: int = 0
     time_in_force: str = ""
     reduce_only: bool = False
 
@@ -57,6 +58,7 @@ class Strategy(msgspec.Struct, frozen=True):
     params: dict[str, bool | int | float | str] = {}
     state: str = ""
     reason: str = ""
+    last_error: str | None = None
     realized_pnl: Decimal = Decimal(0)
     """Before fees."""
     unrealized_pnl: Decimal = Decimal(0)
@@ -139,6 +141,7 @@ class Symbol(msgspec.Struct, frozen=True):
     symbol: str
     stale: bool = False
     """Whether its bars are overdue."""
+    price_step: Decimal | None = None
 
 
 class LastInput(msgspec.Struct, frozen=True):
@@ -183,5 +186,7 @@ class Status(Standing, frozen=True):
     dead_letters: tuple[DeadLetter, ...] = ()
     symbols: tuple[str, ...] = ()
     """What is traded; empty where only the core was asked."""
+    steps: dict[str, Decimal | None] = {}
+    """Of prices, by the symbol; empty likewise."""
     bars: tuple[Bar, ...] = ()
     """The newest bars that have closed."""

@@ -181,5 +181,6 @@ class Told:
             last_input=LastInput(summary.seq),
             dead_letters=self._all("dead_letters"),
             symbols=tuple(kept.symbols),
+            steps={row.symbol: row.price_step for row in kept.symbols.values()},
             bars=self._all("bars"),
         )

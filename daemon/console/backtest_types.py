@@ -133,6 +133,8 @@ class ChartSeries(Answer, frozen=True):
     timeframe: str
     bars: int
     """So many; of a long tape the newest."""
+    price_step: Decimal | None = None
+    """None of a backtest that an older version made."""
 
 
 class Kept(Answer, frozen=True):

@@ -43,7 +43,9 @@ export function options(select, pairs) {
  *
  * A column is {name, text: row => string, of: row => number whose sign colours it, right, rank, title, cell, under}. The
  * rank says how dispensable it is: 2 and 3 are left out of narrow panels. `under` is {rank, text} of a second line that
- * takes the place of a column of that rank. `cell(row)` makes an element once for a row, and `refresh(element, row)` keeps
+ * takes the place of a column of that rank. `wrap` breaks text anywhere, `named` a
+ * name where it must, `stacks` between words; `tone` is row => class.
+ * `cell(row)` makes an element once for a row, and `refresh(element, row)` keeps
  * it true.
  */
 export class Table {
@@ -105,13 +107,14 @@ export class Table {
       else say(column.under ? cell.firstElementChild : cell, column.text(row));
       if (column.under) say(cell.lastElementChild, column.under.text(row));
       if (column.of) sign(cell, column.of(row));
+      if (column.tone) cell.className = [classOf(column), column.tone(row)].filter(Boolean).join(" ");
       if (column.title) cell.title = column.title(row);
     });
   }
 }
 
 function classOf(column) {
-  return [column.right ? "right" : "", column.rank ? `rank-${column.rank}` : "", column.wrap ? "wrap" : ""]
+  return [column.right && "right", column.rank && `rank-${column.rank}`, column.wrap && "wrap", column.named && "wrap named", column.stacks && "stacks"]
     .filter(Boolean)
     .join(" ") || undefined;
 }

@@ -2,7 +2,7 @@
 
 const NS_PER_MS = 1e6;
 const MINUS = "−";
-const NONE = "–";
+export const NONE = "–";
 
 const fixed = new Map();
 
@@ -52,15 +52,20 @@ export function ratio(value) {
   return value === null ? NONE : withMinus(value.toFixed(2));
 }
 
-/** A fraction as a percentage. */
-export function percent(value) {
-  return `${withMinus(decimals(value < 0.1 ? 1 : 0).format(value * 100))}\u00a0%`;
+/** A fraction as a percentage; `signed` puts a plus before a gain. */
+export function percent(value, digits = 0, signed = false) {
+  if (value === null) return NONE;
+  const text = withMinus(decimals(digits).format(value * 100));
+  return `${signed && value > 0 ? "+" : ""}${text}%`;
 }
 
-/** What was gained, as a percentage with its sign; null where there was nothing to gain from. */
-export function gain(value) {
-  if (value === null) return NONE;
-  return `${value > 0 ? "+" : ""}${withMinus(decimals(2).format(value * 100))}\u00a0%`;
+/** An amount of whatever unit: short, with the digits its size calls for. */
+export function amount(value) {
+  if (value === null || value === undefined) return NONE;
+  const size = Math.abs(value);
+  const most = size >= 1_000 ? { maximumFractionDigits: 0 } : size >= 1 ? { maximumSignificantDigits: 4 } : { maximumFractionDigits: 4 };
+  const tiny = size > 0 && size < 1e-4;
+  return withMinus(new Intl.NumberFormat("en", tiny ? { maximumSignificantDigits: 2 } : most).format(value));
 }
 
 export function date(ns) {
@@ -80,12 +85,12 @@ export function clock(ms) {
   return `${new Date(ms).toISOString().slice(11, 19)} UTC`;
 }
 
-/** A span of time in the largest unit that tells enough. */
+/** A span of time in its two largest units. */
 export function span(ms) {
-  if (ms < 0) ms = 0;
-  if (ms < 9_950) return `${(ms / 1000).toFixed(1)} s`;
-  if (ms < 120_000) return `${Math.round(ms / 1000)} s`;
-  if (ms < 7_200_000) return `${Math.floor(ms / 60_000)} min`;
-  if (ms < 172_800_000) return `${Math.floor(ms / 3_600_000)} h`;
-  return `${Math.floor(ms / 86_400_000)} d`;
+  const all = Math.max(0, Math.floor(ms / 1000));
+  const two = (count) => String(count).padStart(2, "0");
+  if (all < 60) return `${all} s`;
+  if (all < 3_600) return `${Math.floor(all / 60)} m ${two(all % 60)} s`;
+  if (all < 86_400) return `${Math.floor(all / 3_600)} h ${two(Math.floor((all % 3_600) / 60))} m`;
+  return `${Math.floor(all / 86_400)} d ${two(Math.floor((all % 86_400) / 3_600))} h`;
 }

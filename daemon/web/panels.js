@@ -3,10 +3,12 @@
 import { get, passes } from "./api.js";
 import { confirm } from "./commands.js";
 import { byId, make, say, Table } from "./dom.js";
-import { count, money, percent, price, quantity, span, when } from "./format.js";
+import { amount, count, money, percent, price, quantity, span, when } from "./format.js";
 
 const FILLS_KEPT = 200;
 const RETRY_MS = 3_000;
+const NEAR = 0.75; // of a limit
+const SHARE_MAX = 99.99;
 
 const side = { name: "Side", text: (row) => row.side, of: (row) => (row.side === "buy" ? 1 : -1) };
 const symbolOf = (rank) => ({ name: "Symbol", text: (row) => row.symbol, under: { rank, text: (row) => row.strategy } });
@@ -44,11 +46,11 @@ export function buildPanels(store, commands, may) {
     "positions",
     [
       symbolOf(2),
-      { name: "Strategy", text: (row) => row.strategy, rank: 2 },
+      { name: "Strategy", named: true, text: (row) => row.strategy, rank: 2 },
       { name: "Quantity", right: true, text: (row) => quantity(row.quantity) },
       { name: "Entry", right: true, rank: 2, text: (row) => price(row.entry_price, step(row.symbol)) },
       { name: "Mark", right: true, rank: 3, text: (row) => price(row.mark_price, step(row.symbol)) },
-      { name: "Profit", right: true, text: (row) => money(row.unrealized_pnl, true), of: (row) => row.unrealized_pnl },
+      { name: "Open profit", right: true, text: (row) => money(row.unrealized_pnl, true), of: (row) => row.unrealized_pnl },
       action(
         (row) => `Close ${row.symbol} of ${row.strategy}`,
         "Close…",
@@ -64,7 +66,7 @@ export function buildPanels(store, commands, may) {
     [
       symbolOf(3),
       side,
-      { name: "Kind", rank: 2, text: (row) => words(row.kind) },
+      { name: "Kind", rank: 2, wrap: true, text: (row) => (row.state === "working" ? words(row.kind) : `${words(row.kind)}, ${words(row.state)}`) },
       {
         name: "Quantity",
         right: true,
@@ -78,8 +80,8 @@ export function buildPanels(store, commands, may) {
           return at.map((each) => price(each, step(row.symbol))).join(" → ") || "market";
         },
       },
-      { name: "Strategy", rank: 3, text: (row) => row.strategy },
-      { name: "Since", rank: 3, right: true, text: (row) => when(row.created_ns, now()) },
+      { name: "Strategy", rank: 3, named: true, text: (row) => row.strategy },
+      { name: "Since", rank: 3, right: true, stacks: true, text: (row) => when(row.created_ns, now()) },
       action(
         (row) => `Cancel ${row.order_id}`,
         "Cancel…",
@@ -94,7 +96,7 @@ export function buildPanels(store, commands, may) {
     "books",
     [
       symbolOf(2),
-      { name: "Strategy", text: (row) => row.strategy, rank: 2 },
+      { name: "Strategy", named: true, text: (row) => row.strategy, rank: 2 },
       { name: "Trades", right: true, text: (row) => count(row.round_trips), title: (row) => `${count(row.fills)} fills` },
       { name: "Realised", right: true, rank: 3, text: (row) => money(row.realized_pnl, true) },
       { name: "Fees", right: true, rank: 2, text: (row) => money(row.fees) },
@@ -111,23 +113,24 @@ export function buildPanels(store, commands, may) {
         wrap: true,
         cell: () => make("span"),
         refresh: (cell, row) => {
-          cell.replaceChildren(words(row.rule), row.tightened ? make("span", { class: "tag warn" }, "tightened") : "");
+          cell.replaceChildren(row.name, row.tightened ? make("span", { class: "tag warn" }, "tightened") : "");
           cell.title = row.last_reason || words(row.action);
         },
       },
-      { name: "at", right: true, wrap: true, text: (row) => row.limit },
       {
         name: "Used",
         cell: () => make("div", { class: "used" }, make("div", { class: "bar" }, make("i")), make("span")),
         refresh: (cell, row) => {
           const [bar, text] = cell.children;
-          const known = row.used !== null;
+          const known = row.share !== null;
           bar.hidden = !known;
-          bar.firstElementChild.style.inlineSize = `${Math.min(100, Math.max(0, (row.used ?? 0) * 100))}%`;
-          cell.dataset.level = row.used >= 1 ? "over" : row.used >= 0.8 ? "near" : "";
-          say(text, known ? percent(row.used) : "");
+          bar.firstElementChild.style.inlineSize = `${Math.min(100, Math.max(0, (row.share ?? 0) * 100))}%`;
+          cell.dataset.level = row.share >= 1 ? "over" : row.share >= NEAR ? "near" : "";
+          say(text, known ? (row.share < SHARE_MAX ? percent(row.share) : `> ${percent(SHARE_MAX)}`) : "");
         },
       },
+      { name: "Now", right: true, rank: 2, text: (row) => (row.share === null ? "" : amount(row.used)) },
+      { name: "Most", right: true, wrap: true, text: (row) => (row.share === null ? row.limit : amount(row.most)) },
       {
         name: "Refused / cut / acted",
         right: true,
@@ -136,27 +139,19 @@ export function buildPanels(store, commands, may) {
       },
     ],
     "No limit is set.",
-    {
-      key: (pairs) =>
-        pairs.flatMap(([, risk]) =>
-          risk.rules.map((rule) => [
-            rule.rule,
-            { ...rule, tightened: risk.tightened.includes(rule.rule), used: shareOf(risk.uses, rule.rule) },
-          ]),
-        ),
-    },
+    { key: (pairs) => pairs.flatMap(([, risk]) => limitsOf(risk)) },
   );
   follow(
     "commands",
     "commands",
     [
-      { name: "When", text: (row) => when(row.ts_ns, now()) },
-      { name: "Command", text: (row) => row.action },
+      { name: "Time", stacks: true, text: (row) => when(row.ts_ns, now()) },
+      { name: "Command", wrap: true, text: (row) => row.action },
       {
         name: "Outcome",
         wrap: true,
         text: (row) => (row.note ? `${row.outcome}: ${row.note}` : row.outcome),
-        of: (row) => ({ done: 1, refused: -1 })[row.outcome] ?? 0,
+        tone: (row) => ({ done: "up", refused: "down", pending: "warn" })[row.outcome],
       },
       { name: "By", rank: 2, text: (row) => row.by?.name ?? "", title: (row) => row.by?.address ?? "" },
     ],
@@ -167,17 +162,17 @@ export function buildPanels(store, commands, may) {
     "actors",
     "actors",
     [
-      { name: "Actor", wrap: true, text: (row) => row.name },
+      { name: "Actor", named: true, text: (row) => row.name },
       {
         name: "State",
         cell: () => make("span", { class: "pill" }),
         refresh: (cell, row) => {
           cell.dataset.state = row.state;
-          say(cell, row.state);
+          say(cell, words(row.state));
         },
       },
-      { name: "Waiting", right: true, rank: 2, text: (row) => count(row.mailbox) },
-      { name: "Done", right: true, rank: 3, text: (row) => count(row.processed) },
+      { name: "Mailbox", right: true, rank: 2, text: (row) => count(row.mailbox) },
+      { name: "Processed", right: true, rank: 3, text: (row) => count(row.processed) },
       { name: "Restarts", right: true, text: (row) => count(row.restarts) },
       { name: "Last error", rank: 2, wrap: true, text: (row) => row.last_error ?? "" },
       action(
@@ -212,39 +207,45 @@ export function buildPanels(store, commands, may) {
     "dead",
     "dead_letters",
     [
-      { name: "Time", rank: 2, text: (row) => when(row.ts_ns, now()) },
-      { name: "Actor", text: (row) => row.actor },
+      { name: "Time", rank: 2, stacks: true, text: (row) => when(row.ts_ns, now()) },
+      { name: "Actor", named: true, text: (row) => row.actor },
       { name: "Input", right: true, text: (row) => count(row.seq) },
       { name: "Error", wrap: true, text: (row) => row.error },
       { name: "Where", wrap: true, rank: 2, text: (row) => row.place },
       { name: "Message", wrap: true, rank: 2, text: (row) => row.message },
     ],
     "None.",
-    { hide: true },
+    { hide: true, key: (pairs) => pairs.toReversed() },
   );
   return buildFills(store, step, now);
 }
 
 function strategyColumns(commands, may) {
-  const result = (row) => row.realized_pnl + row.unrealized_pnl - row.fees;
+  const profit = (row) => row.realized_pnl + row.unrealized_pnl - row.fees;
   return [
     {
       name: "Strategy",
-      text: (row) => row.strategy,
-      title: (row) => `${row.use} ${JSON.stringify(row.params)}`,
+      named: true,
+      cell: () => make("div", {}, make("span"), make("div", { class: "why" })),
+      refresh: (cell, row) => {
+        const [name, why] = cell.children;
+        cell.title = `${row.use} ${JSON.stringify(row.params)}`;
+        say(name, row.strategy);
+        why.dataset.state = row.state;
+        say(why, row.state === "running" ? "" : row.reason || row.last_error || "");
+      },
     },
     {
       name: "State",
       cell: () => make("span", { class: "pill" }),
       refresh: (cell, row) => {
         cell.dataset.state = row.state;
-        cell.title = row.last_error || row.reason;
         say(cell, row.state);
       },
     },
-    { name: "Trades", rank: 2, wrap: true, text: (row) => `${row.symbols.join(", ")} ${row.timeframe}` },
+    { name: "Symbols", rank: 2, wrap: true, text: (row) => `${row.symbols.join(", ")} ${row.timeframe}` },
     { name: "Fees", right: true, rank: 3, text: (row) => money(row.fees) },
-    { name: "Result", right: true, text: (row) => money(result(row), true), of: result },
+    { name: "Profit", right: true, text: (row) => money(profit(row), true), of: profit },
     {
       name: "",
       right: true,
@@ -275,13 +276,13 @@ function strategyColumns(commands, may) {
 
 function buildFills(store, step, now) {
   const columns = [
-    { name: "Time", text: (row) => when(row.executed_ns, now()) },
+    { name: "Time", stacks: true, text: (row) => when(row.executed_ns, now()) },
     symbolOf(3),
     side,
     { name: "Quantity", right: true, text: (row) => quantity(row.quantity) },
     { name: "Price", right: true, text: (row) => price(row.price, step(row.symbol)) },
     { name: "Fee", right: true, rank: 2, text: (row) => money(row.fee) },
-    { name: "Strategy", rank: 3, text: (row) => row.strategy },
+    { name: "Strategy", rank: 3, named: true, text: (row) => row.strategy },
   ];
   const table = new Table(byId("fills"), columns, "None yet.");
   let rows = [];
@@ -305,10 +306,19 @@ function buildFills(store, step, now) {
   });
 }
 
-/** Return how much of a limit is in use, as a fraction of it; null where that cannot be told. */
-function shareOf(uses = [], name) {
-  const use = uses.find((each) => each.limit === name);
-  return use?.most ? use.used / use.most : null;
+/** Return every limit that is an amount, with the share of it that is used, then the rules that are not. */
+function limitsOf({ rules, tightened, uses = [] }) {
+  const none = { vetoed: 0, clipped: 0, acted: 0 };
+  const leaf = ({ limit }) => limit.slice(limit.lastIndexOf(".") + 1);
+  const amounts = new Set(uses.map(leaf));
+  const named = (name, row) => [name, { ...row, name, tightened: tightened.includes(name) }];
+  return [
+    ...uses.map((use) => {
+      const share = use.most > 0 ? use.used / use.most : Number(use.used > 0);
+      return named(use.limit, { ...(rules.find(({ rule }) => rule === leaf(use)) ?? none), used: use.used, most: use.most, share });
+    }),
+    ...rules.filter(({ rule }) => !amounts.has(rule)).map((rule) => named(rule.rule, { ...rule, share: null })),
+  ];
 }
 
 async function closePosition(commands, row) {

@@ -2,7 +2,7 @@
 
 import { get, passes } from "./api.js";
 import { byId, Table } from "./dom.js";
-import { count, gain, money } from "./format.js";
+import { count, money, percent } from "./format.js";
 
 const EVERY_MS = 10_000;
 const RETRY_MS = 3_000;
@@ -17,7 +17,7 @@ export class Profit {
       { name: "From", text: (row) => row.date },
       { name: "Equity", right: true, rank: 2, text: (row) => money(row.equity) },
       { name: "Profit", right: true, text: (row) => money(row.profit, true), of: (row) => row.profit },
-      { name: "Share", right: true, text: (row) => gain(row.share), of: (row) => row.share ?? 0 },
+      { name: "Share", right: true, text: (row) => percent(row.share, 2, true), of: (row) => row.share ?? 0 },
       { name: "Fees", right: true, rank: 2, text: (row) => money(row.fees) },
       { name: "Fills", right: true, rank: 3, text: (row) => count(row.fills) },
     ];

@@ -98,8 +98,8 @@ export class Result {
     const gained = summary.final_equity - summary.start_equity;
     const figures = [
       ["Equity at the end", money(summary.final_equity)],
-      ["Profit", `${money(gained, true)}\u00a0(${gained < 0 ? "−" : ""}${percent(Math.abs(gained / summary.start_equity))})`, gained],
-      ["Largest drawdown", percent(summary.max_drawdown)],
+      ["Profit", `${money(gained, true)} (${percent(gained / summary.start_equity, 2, true)})`, gained],
+      ["Largest drawdown", percent(summary.max_drawdown, 2)],
       ["Sharpe ratio", ratio(summary.sharpe)],
       ["Trades", count(summary.trades)],
       ["Fills", count(summary.fills)],
@@ -111,6 +111,10 @@ export class Result {
         make("div", {}, make("dt", {}, name), make("dd", { class: of > 0 ? "up" : of < 0 ? "down" : undefined }, text)),
       ),
     );
+  }
+
+  #step(symbol) {
+    return this.#charts.find((chart) => chart.symbol === symbol)?.price_step;
   }
 
   // --- the chart ------------------------------------------------------------------------------------
@@ -163,6 +167,7 @@ export class Result {
       bars: this.#bars,
       trades: this.#fills.filter((fill) => fill.symbol === this.#chart.symbol),
       features: this.chips.shown,
+      step: this.#step(this.#chart.symbol),
       keep: `${this.#id} ${this.#cursor} ${byId("result-timeframe").value}`,
     });
   }
@@ -189,13 +194,13 @@ export class Result {
 
   #columns() {
     return [
-      { name: "Opened", text: (row) => when(row.opened_ns) },
-      { name: "Closed", rank: 3, text: (row) => when(row.closed_ns) },
+      { name: "Opened", stacks: true, text: (row) => when(row.opened_ns) },
+      { name: "Closed", rank: 3, stacks: true, text: (row) => when(row.closed_ns) },
       { name: "Symbol", rank: 3, text: (row) => row.symbol },
       { name: "Side", text: (row) => row.side, of: (row) => (row.side === "long" ? 1 : -1) },
       { name: "Quantity", right: true, rank: 2, text: (row) => quantity(row.quantity) },
-      { name: "Entry", right: true, rank: 2, text: (row) => price(row.entry) },
-      { name: "Exit", right: true, rank: 2, text: (row) => price(row.exit) },
+      { name: "Entry", right: true, rank: 2, text: (row) => price(row.entry, this.#step(row.symbol)) },
+      { name: "Exit", right: true, rank: 2, text: (row) => price(row.exit, this.#step(row.symbol)) },
       { name: "Fees", right: true, rank: 3, text: (row) => money(row.fees) },
       { name: "Profit", right: true, text: (row) => money(row.profit - row.fees, true), of: (row) => row.profit - row.fees },
       {

@@ -2,7 +2,7 @@
 
 import { get, newKey, post } from "./api.js";
 import { byId, make, options, say, Table } from "./dom.js";
-import { count, money, percent, ratio, when } from "./format.js";
+import { count, money, NONE, percent, ratio, when } from "./format.js";
 import { Result } from "./result.js";
 
 const SERIES_PAGE = 1_000;
@@ -109,7 +109,7 @@ export class Single {
   #columns() {
     return [
       { name: "#", right: true, rank: 2, text: (row) => String(row.id) },
-      { name: "Strategy", text: (row) => row.strategy, title: (row) => JSON.stringify(row.params) },
+      { name: "Strategy", named: true, text: (row) => row.strategy, title: (row) => JSON.stringify(row.params) },
       { name: "Bars", rank: 2, wrap: true, text: (row) => row.tape.join(", ") },
       { name: "Asked for", rank: 3, text: (row) => when(row.created_ns, Date.now() * NS_PER_MS) },
       {
@@ -123,9 +123,9 @@ export class Single {
         },
       },
       { name: "Equity", right: true, text: (row) => money(row.final_equity) },
-      { name: "Trades", right: true, rank: 3, text: (row) => (row.trades === null ? "" : count(row.trades)) },
+      { name: "Trades", right: true, rank: 3, text: (row) => (row.trades === null ? NONE : count(row.trades)) },
       { name: "Sharpe", right: true, rank: 2, text: (row) => ratio(row.sharpe) },
-      { name: "Drawdown", right: true, rank: 2, text: (row) => (row.max_drawdown === null ? "" : percent(row.max_drawdown)) },
+      { name: "Drawdown", right: true, rank: 2, text: (row) => percent(row.max_drawdown, 2) },
       {
         name: "",
         right: true,

@@ -136,7 +136,7 @@ async def test_text_from_outside_is_neither_markup_nor_control_codes(opened: Any
         await until(pilot, lambda: texts(pilot, DeadLetters) != [])
         panel = pilot.app.query_one(DeadLetters)
         drawn = [panel.render_line(y).text.strip() for y in range(1, 3)]
-        assert drawn == ["00:01:01      4  [red]a  Bar( )", "[b]x[/b] [2Jgone · a .py:3"]
+        assert drawn == ["01-01 00:01:01      4  [red]a  Bar( )", "[b]x[/b] [2Jgone · a .py:3"]
         assert banner(pilot).text == "Halted: [/] [31m no"
         assert figure(pilot, "session").value.startswith("[x] ·")
 
@@ -147,7 +147,7 @@ async def test_the_banner_says_why_it_does_not_trade(opened: Any, daemon: Any, u
         for change, text, looks in (
             ({"state": "halted", "reason": "daily loss"}, "Halted: daily loss", "-bad"),
             ({"state": "paused", "reason": "asked for"}, "Paused: asked for", "-warn"),
-            ({"stale": ["A/B", "C/D"]}, "No market data for A/B, C/D", "-warn"),
+            ({"stale": ["A/B", "C/D"]}, "Bars of A/B, C/D are overdue", "-warn"),
             ({"tape_ended": True}, "The tape has ended; the daemon idles until told to stop", "-muted"),
             ({"state": "hibernating"}, "", "-plain"),
         ):

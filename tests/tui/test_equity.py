@@ -121,7 +121,7 @@ def test_the_title_tells_the_change_since_the_console_was_opened(
     line.watch_status(status(0, "100"))
     line.watch_status(status(60_000_000_000, equity))
     title = Content.from_markup(line.border_title)
-    assert title.plain == f"Equity {change} since 1970-01-01 00:00:00"
+    assert title.plain == f"Equity {change} since 1970-01-01 00:00:00 UTC"
     assert str(title.spans[0].style) == colour
 
 

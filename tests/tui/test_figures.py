@@ -4,7 +4,20 @@ from decimal import Decimal
 
 import pytest
 
-from tui.figures import count, counted, duration, moment, money, price, quantity, time_of_day, words
+from tui.figures import (
+    amount,
+    count,
+    counted,
+    duration,
+    moment,
+    money,
+    percent,
+    price,
+    quantity,
+    time_of_day,
+    when,
+    words,
+)
 
 
 @pytest.mark.parametrize(
@@ -43,6 +56,56 @@ def test_a_quantity_has_exactly_its_own_decimals(amount: str, text: str) -> None
 )
 def test_a_price_has_the_decimals_its_size_calls_for(value: Decimal | float | None, text: str) -> None:
     assert price(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "step", "text"),
+    [
+        (95_376.0, "0.1", "95,376.0"),
+        (41_640.126666666664, "0.01", "41,640.13"),
+        (Decimal("0.125"), "0.01", "0.13"),
+        (1.5, "1E-8", "1.50000000"),
+        (1_234.0, "5", "1,234"),
+        (1_234.0, "1E+1", "1,234"),
+        (99.5, "0", "99.5000"),
+    ],
+)
+def test_a_price_has_the_decimals_of_its_step_where_that_is_known(value: Decimal | float, step: str, text: str) -> None:
+    assert price(value, Decimal(step)) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "decimals", "text"),
+    [(0.125, 0, "13%"), (0.0041, 2, "0.41%"), (2.5, 0, "250%"), (-0.0529, 2, "-5.29%"), (0.0, 2, "0.00%")],
+)
+def test_a_percentage_is_rounded_half_up(share: float, decimals: int, text: str) -> None:
+    assert percent(share, decimals) == text
+    assert percent(share, decimals, signed=True) == f"{'+' if share > 0 else ''}{text}"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"),  # noqa: RUF001 - a dash, not a minus
+        (0.0, "0"),
+        (0.002243, "0.0022"),
+        (0.5, "0.5"),
+        (0.000012345, "1.2e-05"),
+        (3.5, "3.5"),
+        (210.54, "210.5"),
+        (59_377.6, "59,378"),
+        (1e30, "1e+30"),
+    ],
+)
+def test_an_amount_of_any_unit_is_short(value: float | None, text: str) -> None:
+    assert amount(value) == text
+
+
+def test_a_time_of_another_day_has_its_date() -> None:
+    now_ns = 1_704_486_540_000_000_000
+    assert when(now_ns, now_ns) == "20:29:00"
+    assert when(now_ns - 20 * 3_600 * 10**9, now_ns) == "00:29:00"
+    assert when(now_ns - 21 * 3_600 * 10**9, now_ns) == "01-04 23:29:00"
 
 
 @pytest.mark.parametrize(

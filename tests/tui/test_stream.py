@@ -69,6 +69,14 @@ async def test_fills_are_those_of_history_and_of_the_stream_each_once(opened: An
         await streaming.tell(missed=1)
         await until(pilot, lambda: len(pilot.app.fills) == 5)
         assert pilot.app.fills[0].trade_id == 1_000
+        day_ns = 86_400_000_000_000
+        summary = streaming.sections()["summary"][""] | {
+            "clock": {"kind": "tape", "ts_ns": 1_704_486_540_000_000_000 + day_ns}
+        }
+        symbols = {"BTC/USDT": {"symbol": "BTC/USDT", "price_step": 0.1}}
+        await streaming.tell(summary={"": summary}, symbols=symbols)
+        shown = ("01-05 19:59:00", "sell", "0.5", "BTC/USDT", "41,702.5")
+        await until(pilot, lambda: texts(pilot, Fills)[-1][:5] == shown)
 
 
 async def test_the_equity_line_begins_where_the_session_did(opened: Any, streaming: Any, until: Any) -> None:

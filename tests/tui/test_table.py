@@ -54,6 +54,18 @@ def test_columns_of_least_worth_are_left_out_first() -> None:
     assert drawn(COLUMNS, LONG, 9)[:2] == ["name", "strategy…"]
 
 
+def test_a_column_without_text_is_left_out_before_anything_is_elided() -> None:
+    bare = [Row((*row.cells[:3], Cell(""))) for row in LONG]
+    assert drawn(COLUMNS, bare, 60)[0].endswith("id")
+    assert drawn(COLUMNS, bare, 32)[:2] == ["name              qty      price", "strategy.long    0.75  41,640.13"]
+
+
+def test_names_keep_their_end_by_which_they_are_told_apart() -> None:
+    columns = (Column("strategy", elides_to=8, names=True),)
+    names = rows(("mean_reversion_of_the_basis_07",), ("mean_reversion_of_the_basis_08",))
+    assert drawn(columns, names, 16)[1:] == ["mean_rever…is_07", "mean_rever…is_08"]
+
+
 def test_what_is_elided_is_the_column_of_least_worth() -> None:
     columns = (Column("actor", elides_to=4, worth=9), Column("message", elides_to=4, worth=1))
     assert drawn(columns, rows(("strategy", "a long message")), 16)[1] == "strategy a long…"
@@ -75,8 +87,10 @@ def test_no_line_is_ever_wider_than_the_panel(texts: list[tuple[str, str, str, s
 
 @given(st.text(max_size=20), st.integers(0, 25))
 def test_elided_text_fits_and_what_fits_is_left_alone(text: str, width: int) -> None:
-    assert cell_len(elide(text, width)) <= width
-    if cell_len(text) <= width:
-        assert elide(text, width) == text
-    elif width:
-        assert elide(text, width).endswith("…")
+    for keep_end in (False, True):
+        shown = elide(text, width, keep_end=keep_end)
+        assert cell_len(shown) <= width
+        if cell_len(text) <= width:
+            assert shown == text
+        elif width:
+            assert "…" in shown if keep_end else shown.endswith("…")

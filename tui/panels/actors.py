@@ -34,7 +34,7 @@ class Actors(Table):
         Binding("a", "app.restart_actor", "Restart"),
     ]
     COLUMNS: ClassVar[tuple[Column, ...]] = (
-        Column("name", elides_to=14),
+        Column("name", elides_to=14, names=True),
         Column("state"),
         Column("restarts", align="right", worth=8),
         Column("mailbox", align="right", worth=6),
@@ -66,7 +66,7 @@ class Actors(Table):
     def note(self, status: Status) -> str:
         """Return how many there are, and how many of them do not run."""
         down_count = sum(actor.state != "running" for actor in status.actors)
-        down = f" [$error]{down_count} not running[/]" if down_count else ""
+        down = f" · [$error]{down_count} not running[/]" if down_count else ""
         return f"{len(status.actors)}{down}"
 
 

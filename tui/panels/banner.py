@@ -125,7 +125,7 @@ def _condition(status: Status) -> tuple[Tone, str]:
     if status.state == "halted":
         return "bad", f"Halted: {reason or 'no reason given'}"
     if status.stale:
-        return "warn", f"No market data for {', '.join(words(symbol) for symbol in status.stale)}"
+        return "warn", f"Bars of {', '.join(words(symbol) for symbol in status.stale)} are overdue"
     if status.state in ("paused", "flattening") and reason:
         return "warn", f"{status.state.capitalize()}: {reason}"
     if status.tape_ended:

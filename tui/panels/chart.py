@@ -14,7 +14,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from config.timeframe import format_timeframe, parse_timeframe
-from tui.figures import moment, price, words
+from tui.figures import moment, percent, price, words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,7 +112,8 @@ class Chart(Widget, can_focus=True):
             first, last = bars.rows[0].open, bars.rows[-1].close
             change = (last - first) / first if first else 0.0
             colour = "$success" if change > 0 else "$error" if change < 0 else "$muted"
-            told = f" {price(last)} [{colour}]{change:+.2%}[/] [$muted]over {len(bars.rows)} bars[/]"
+            moved = f"[{colour}]{percent(change, 2, signed=True)}[/] [$muted]over {len(bars.rows)} bars[/]"
+            told = f" {self._price(last)} {moved}"
         symbol = words(bars.symbol).replace("[", "(")
         self.border_title = f"{symbol} {words(bars.timeframe)}{told}"
 
@@ -152,7 +153,7 @@ class Chart(Widget, can_focus=True):
         if self.bars is None or not self.bars.rows or size.height < _LINES_MIN:
             return Content.assemble((words(self.trouble) or "no bars yet", "$muted"))
         rows = self.bars.rows[: len(self.bars.rows) - self.behind]
-        labels_width = max(cell_len(price(row.high)) for row in rows) + 1
+        labels_width = max(cell_len(self._price(row.high)) for row in rows) + 1
         width = max(1, size.width - labels_width)
         shown = rows[-width:]
         pitch = max(1, min(_PITCH_MAX, width // len(shown)))
@@ -160,10 +161,10 @@ class Chart(Widget, can_focus=True):
         margin = " " * (width - taken)
         lines = draw(shown, self._marks(shown), taken, size.height - 1, pitch)
         low, high = min(row.low for row in shown), max(row.high for row in shown)
-        labels = {0: price(high), len(lines) - 1: price(low)}
+        labels = {0: self._price(high), len(lines) - 1: self._price(low)}
         last = shown[-1].close
         place = round((high - last) / (high - low) * (len(lines) - 1)) if high > low else len(lines) // 2
-        labels[min(max(place, 1), len(lines) - 2)] = price(last)
+        labels[min(max(place, 1), len(lines) - 2)] = self._price(last)
         drawn = [
             Content.assemble(
                 margin,
@@ -177,6 +178,9 @@ class Chart(Widget, can_focus=True):
             f"{margin}{begun}{ended:>{taken - len(begun)}}" if taken > len(begun) + len(ended) else f"{ended:>{width}}"
         )
         return Content("\n").join([*drawn, Content.assemble((axis, "$muted"))])
+
+    def _price(self, value: float) -> str:
+        return price(value, None if self.status is None else self.status.steps.get(self.symbol))
 
     def _marks(self, shown: Sequence[Candle]) -> dict[int, set[str]]:
         """Return the sides that were traded, by the index of the bar."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from tui.figures import time_of_day
+from tui.figures import when
 from tui.panels.table import Cell, Column, Row, Table
 
 if TYPE_CHECKING:
     from tui.status import Status
     from tui.theme import Tone
 
-_TONE_OF_OUTCOME: dict[str, Tone] = {"pending": "warn", "done": "plain", "refused": "bad"}
+_TONE_OF_OUTCOME: dict[str, Tone] = {"pending": "warn", "done": "good", "refused": "bad"}
 
 
 class Commands(Table):
@@ -21,7 +21,7 @@ class Commands(Table):
     PART = "commands"
     EMPTY = "none yet"
     COLUMNS: ClassVar[tuple[Column, ...]] = (
-        Column("time", worth=5),
+        Column("time", align="right", worth=5),
         Column("action"),
         Column("outcome"),
         Column("what became of it", worth=2, elides_to=12),
@@ -33,7 +33,7 @@ class Commands(Table):
         return [
             Row(
                 (
-                    Cell(time_of_day(command.ts_ns), "muted"),
+                    Cell(when(command.ts_ns, status.clock.ts_ns), "muted"),
                     Cell(command.action),
                     Cell(command.outcome, _TONE_OF_OUTCOME.get(command.outcome, "muted")),
                     Cell(command.note, "muted"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from tui.figures import count, time_of_day
+from tui.figures import count, when
 from tui.panels.table import Cell, Column, Row, Table
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ class DeadLetters(Table):
     PART = "dead_letters"
     EMPTY = "none"
     COLUMNS: ClassVar[tuple[Column, ...]] = (
-        Column("time", worth=4),
+        Column("time", align="right", worth=4),
         Column("input", align="right", worth=5),
-        Column("actor", elides_to=8),
+        Column("actor", elides_to=8, names=True),
         Column("message", worth=1, elides_to=12),
     )
 
@@ -29,7 +29,7 @@ class DeadLetters(Table):
         return [
             Row(
                 (
-                    Cell(time_of_day(letter.ts_ns), "muted"),
+                    Cell(when(letter.ts_ns, status.clock.ts_ns), "muted"),
                     Cell(count(letter.seq)),
                     Cell(letter.actor),
                     Cell(letter.message, "muted"),

@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from tui.figures import moment, money
+from tui.figures import moment, money, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,9 +67,9 @@ class Equity(Widget):
         first_ns, first = self.points[0]
         change = status.equity - first
         colour = "$success" if change > 0 else "$error" if change < 0 else "$muted"
-        share = f" ({change / first:+.2%})" if first > 0 and change else ""
+        share = f" ({percent(float(change / first), 2, signed=True)})" if first > 0 and change else ""
         self.border_title = (
-            f"{self.HEADING} [{colour}]{money(change, signed=True)}{share}[/] [$muted]since {moment(first_ns)}[/]"
+            f"{self.HEADING} [{colour}]{money(change, signed=True)}{share}[/] [$muted]since {moment(first_ns)} UTC[/]"
         )
 
     def watch_curve(self, curve: EquityCurve | None) -> None:

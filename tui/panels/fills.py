@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.reactive import reactive
 
-from tui.figures import money, price, quantity, time_of_day
+from tui.figures import day_of, money, price, quantity, when
+from tui.panels.orders import tone_of_side
 from tui.panels.table import Cell, Column, Row, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from decimal import Decimal
 
     from tui.status import Status
     from tui.stream import Fill
@@ -21,16 +23,18 @@ class Fills(Table):
 
     HEADING = "Fills"
     COLUMNS: ClassVar[tuple[Column, ...]] = (
-        Column("time", worth=5),
+        Column("time", align="right", worth=5),
         Column("side"),
         Column("qty", align="point"),
         Column("symbol"),
         Column("price", align="right"),
         Column("fee", align="right", worth=4),
-        Column("strategy", worth=3, elides_to=8),
+        Column("strategy", worth=3, elides_to=8, names=True),
         Column("order", worth=1),
     )
 
+    _beside: tuple[int, dict[str, Decimal | None]] = (-1, {})
+    """(day, steps of prices) of what is shown."""
     fills: reactive[tuple[Fill, ...]] = reactive(())
     """The newest, the last one first."""
     without: reactive[str] = reactive("")
@@ -44,21 +48,32 @@ class Fills(Table):
     def watch_fills(self, fills: Sequence[Fill]) -> None:
         """Show other executions."""
         self.border_title = f"{self.HEADING} [$muted]{len(fills)}[/]" if fills else self.HEADING
+        self._tell()
+
+    def watch_status(self, status: Status | None) -> None:
+        """Write the executions anew where what is known beside them has changed: the day, and the steps of prices."""
+        if status is None:
+            return
+        beside = day_of(status.clock.ts_ns), status.steps
+        if beside != self._beside:
+            self._beside = beside
+            self._tell()
+
+    def _tell(self) -> None:
+        now_ns = 0 if self.status is None else self.status.clock.ts_ns
+        steps = self._beside[1]
         self.rows = tuple(
             Row(
                 (
-                    Cell(time_of_day(fill.executed_ns), "muted"),
-                    Cell(fill.side, "good" if fill.side == "buy" else "bad"),
+                    Cell(when(fill.executed_ns, now_ns), "muted"),
+                    Cell(fill.side, tone_of_side(fill.side)),
                     Cell(quantity(fill.quantity)),
                     Cell(fill.symbol),
-                    Cell(price(fill.price)),
+                    Cell(price(fill.price, steps.get(fill.symbol))),
                     Cell(money(fill.fee), "muted"),
                     Cell(fill.strategy, "muted"),
                     Cell(fill.order_id, "muted"),
                 )
             )
-            for fill in fills
+            for fill in self.fills
         )
-
-    def watch_status(self, status: Status | None) -> None:
-        """Leave the rows to `fills`: the status has none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from textual.containers import Horizontal, Vertical
@@ -23,7 +24,7 @@ _TICK_S = 1.0
 
 
 class Header(Vertical):
-    """State, session, uptime and clock; below them money, the age of the feed, and inputs."""
+    """State, session, inputs, uptime and clock; below them money and the age of the feed."""
 
     DEFAULT_CSS = """
     Header {
@@ -33,7 +34,6 @@ class Header(Vertical):
         & #state { text-style: bold; }
         & #session { width: 1fr; color: $muted; }
         & #clock { margin-right: 0; }
-        & #inputs { margin-right: 0; }
     }
     """
 
@@ -47,16 +47,17 @@ class Header(Vertical):
         with Horizontal():
             yield Figure("", id="state")
             yield Figure("", id="session")
+            yield Figure("inputs", id="inputs")
             yield Figure("up", id="uptime")
             yield Figure("", id="clock")
         with Horizontal():
             yield Figure("equity", id="equity")
             yield Figure("day", id="day")
+            yield Figure("open", id="open")
             yield Figure("cash", id="cash")
             yield Figure("realised", id="realised")
             yield Figure("fees", id="fees")
             yield Figure("feed", id="feed")
-            yield Figure("inputs", id="inputs")
 
     def on_mount(self) -> None:
         """Let the feed grow older."""
@@ -84,6 +85,11 @@ class Header(Vertical):
         day = self._figure("day")
         day.value = money(status.day_profit, signed=True)
         day.tone = tone_of_profit(status.day_profit)
+        gains = (row.unrealized_pnl for row in status.positions)
+        gain = sum((one for one in gains if one is not None and one.is_finite()), Decimal(0))
+        open_profit = self._figure("open")
+        open_profit.value = money(gain, signed=True)
+        open_profit.tone = tone_of_profit(gain)
         self._figure("cash").value = money(status.cash)
         realised = self._figure("realised")
         realised.value = money(status.realized_pnl, signed=True)

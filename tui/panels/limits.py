@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
-from tui.figures import NOTHING, count
+from tui.figures import amount, count, percent
 from tui.panels.table import Cell, Column, Row, Table
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ BAR_WIDTH = 16
 _EIGHTHS = "▏▎▍▌▋▊▉█"
 _REST = "·"
 _NEAR = 0.75
-_CENTS_FROM = 1_000.0
-_EXPONENT_FROM = 1e15
 _SHARE_MAX = 99.99
 
 
@@ -54,7 +52,7 @@ class Limits(Table):
     def note(self, status: Status) -> str:
         """Return how many limits there are, and how many of them are reached."""
         full_count = sum(_share(use) >= 1 for use in status.risk.uses)
-        full = f" [$error]{full_count} reached[/]" if full_count else ""
+        full = f" · [$error]{full_count} reached[/]" if full_count else ""
         return f"{len(self.rows) or ''}{full}"
 
 
@@ -78,9 +76,12 @@ def _use_row(use: LimitUse, rule: Rule | None, status: Status) -> Row:
         (
             Cell(use.limit, "warn" if use.limit in status.risk.tightened else "plain"),
             Cell(bar(share, BAR_WIDTH), tone if share > 0 else "muted"),
-            Cell(f"{share:.0%}" if share < _SHARE_MAX else f"> {_SHARE_MAX:.0%}", tone if share >= _NEAR else "plain"),
-            Cell(_amount(use.used)),
-            Cell(_amount(use.most)),
+            Cell(
+                percent(share) if share < _SHARE_MAX else f"> {percent(_SHARE_MAX)}",
+                tone if share >= _NEAR else "plain",
+            ),
+            Cell(amount(use.used)),
+            Cell(amount(use.most)),
             *_done(rule),
         ),
         remark="" if rule is None else rule.last_reason,
@@ -113,10 +114,3 @@ def _done(rule: Rule | None) -> tuple[Cell, Cell, Cell]:
         Cell(count(rule.clipped), "plain" if rule.clipped else "muted"),
         Cell(rule.action.replace("_", " "), "muted"),
     )
-
-
-def _amount(value: float | None) -> str:
-    """Write an amount of whatever unit: short, and with the decimals its size calls for."""
-    if value is None:
-        return NOTHING
-    return f"{value:,.0f}" if _EXPONENT_FROM > abs(value) >= _CENTS_FROM else f"{value:,.4g}"

@@ -74,7 +74,7 @@ class Messages(Table):
             self._chosen_key = self._first()
         self.rows = tuple(_row(row, first=index == 0) for group in reversed(groups) for index, row in enumerate(group))
         self.scroll_to(y=0, animate=False, immediate=True)
-        note = f"{len(groups[-1])} in input {count(groups[-1][0].input)}" if groups else ""
+        note = f"· {len(groups[-1])} in input {count(groups[-1][0].input)}" if groups else ""
         only = "".join(f" [$warning]of {words(name).replace('[', '(')}[/]" for name in self.only.values())
         self.border_title = f"{self.HEADING}{only} [$muted]{note}[/]" if note else f"{self.HEADING}{only}"
         self.post_message(Chosen(self.message))

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
-from tui.figures import price, quantity
+from tui.figures import price, quantity, when
 from tui.panels.table import Cell, Column, Row, Table
 
 if TYPE_CHECKING:
     from tui.status import Order, Status
+    from tui.theme import Tone
 
 _SHORT_STATES = {"partly_filled": "partial", "amend_cancelling": "cancelling"}
 
@@ -31,7 +32,8 @@ class Orders(Table):
         Column("stop", align="right", worth=5),
         Column("filled", align="point", worth=4),
         Column("state"),
-        Column("strategy", worth=3, elides_to=8),
+        Column("strategy", worth=3, elides_to=8, names=True),
+        Column("since", align="right", worth=2),
         Column("terms", worth=2),
         Column("id", worth=1),
     )
@@ -41,15 +43,16 @@ class Orders(Table):
         return [
             Row(
                 (
-                    Cell(order.side),
+                    Cell(order.side, tone_of_side(order.side)),
                     Cell(quantity(order.quantity)),
                     Cell(order.symbol),
                     Cell(order.kind.replace("_", " ")),
-                    Cell(price(order.limit_price)),
-                    Cell(price(order.stop_price)),
+                    Cell(price(order.limit_price, status.steps.get(order.symbol))),
+                    Cell(price(order.stop_price, status.steps.get(order.symbol))),
                     Cell(quantity(order.filled), "plain" if order.filled else "muted"),
                     Cell(_SHORT_STATES.get(order.state, order.state), "plain" if order.state == "working" else "warn"),
                     Cell(order.strategy, "muted"),
+                    Cell(when(order.created_ns, status.clock.ts_ns) if order.created_ns else "", "muted"),
                     Cell(_terms(order), "muted"),
                     Cell(order.order_id, "muted"),
                 ),
@@ -57,6 +60,11 @@ class Orders(Table):
             )
             for order in status.orders
         ]
+
+
+def tone_of_side(side: str) -> Tone:
+    """Return what the colour of a side says."""
+    return "good" if side == "buy" else "bad" if side == "sell" else "plain"
 
 
 def _terms(order: Order) -> str:

@@ -25,11 +25,11 @@ class Positions(Table):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("x", "app.close_position", "Close position")]
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("symbol"),
-        Column("strategy", worth=3, elides_to=8),
+        Column("strategy", worth=3, elides_to=8, names=True),
         Column("qty", align="point"),
         Column("entry", align="right", worth=4),
         Column("mark", align="right", worth=5),
-        Column("unrealised", align="right", worth=6),
+        Column("open profit", align="right", worth=6),
     )
 
     def read(self, status: Status) -> list[Row]:
@@ -40,8 +40,8 @@ class Positions(Table):
                     Cell(position.symbol),
                     Cell(position.strategy, "muted"),
                     Cell(quantity(position.quantity)),
-                    Cell(price(position.entry_price)),
-                    Cell(price(position.mark_price)),
+                    Cell(price(position.entry_price, status.steps.get(position.symbol))),
+                    Cell(price(position.mark_price, status.steps.get(position.symbol))),
                     Cell(money(position.unrealized_pnl, signed=True), tone_of_profit(position.unrealized_pnl)),
                 ),
                 key=f"{position.strategy} {position.symbol}",

@@ -23,12 +23,12 @@ class Strategies(Table):
     PART = "strategies"
     EMPTY = "none"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("P", "app.of_strategy('pause')", "The same for it", key_display="P R F"),
+        Binding("P", "app.of_strategy('pause')", "This strategy only", key_display="P R F"),
         Binding("R", "app.of_strategy('resume')", show=False),
         Binding("F", "app.of_strategy('flatten')", show=False),
     ]
     COLUMNS: ClassVar[tuple[Column, ...]] = (
-        Column("strategy", elides_to=10),
+        Column("strategy", elides_to=10, names=True),
         Column("state"),
         Column("profit", align="right", worth=8),
         Column("realised", align="right", worth=6),
@@ -46,7 +46,7 @@ class Strategies(Table):
     def note(self, status: Status) -> str:
         """Return how many there are, and how many of them do not run."""
         held_count = sum(strategy.state != "running" for strategy in status.strategies)
-        held = f" [$warning]{held_count} held back[/]" if held_count else ""
+        held = f" · [$warning]{held_count} held back[/]" if held_count else ""
         return f"{len(status.strategies) or ''}{held}"
 
 
@@ -65,7 +65,7 @@ def _row(strategy: Strategy) -> Row:
             Cell(strategy.timeframe, "muted"),
             Cell(" ".join(f"{name}={value}" for name, value in strategy.params.items()), "muted"),
         ),
-        remark=strategy.reason if strategy.state != "running" else "",
+        remark="" if strategy.state == "running" else strategy.reason or strategy.last_error or "",
         tone="bad" if strategy.state == "failed" else "warn",
         key=strategy.strategy,
     )

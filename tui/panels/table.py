@@ -1,7 +1,7 @@
 """A table of text that fits itself to its width: quiet heading, aligned figures, nothing cut without a sign.
 
-Columns take the width of what is in them. When that is too much the gaps narrow first, then the columns that may
-be elided give way, then the columns of least worth are left out.
+Columns take the width of what is in them. When that is too much the gaps narrow first, then columns without any text
+are left out, then those that may be elided give way, then those of least worth are left out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from tui.figures import words
+from tui.figures import day_of, words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +31,8 @@ Align = Literal["left", "right", "point"]
 
 _GAPS = (2, 1)
 _INDENT = "  "
+_ENDS_FROM = 6
+"""Characters, from which on a beginning and an end are worth showing."""
 _MARGIN_RIGHT = 1
 """Blank columns between the text and the scrollbar, or the border."""
 
@@ -45,6 +47,8 @@ class Column(msgspec.Struct, frozen=True):
     """When the width is short, columns of less worth are left out first."""
     elides_to: int | None = None
     """The width its text may be shortened to before a column is left out, least worth first; None for never."""
+    names: bool = False
+    """Whether what is shortened keeps its end, too: by that names are told apart."""
 
 
 class Cell(msgspec.Struct, frozen=True):
@@ -113,6 +117,8 @@ class Table(ScrollView, can_focus=True):
         """Stands where there are no rows."""
         self._title = ""
         self._part: object = None
+        self._day = -1
+        """Of the status that was read: times of other days have their date."""
         self._chosen_key = ""
         self._lines: list[tuple[int, bool]] = []
         """(index of the row, whether it is its remark) of every line."""
@@ -134,8 +140,8 @@ class Table(ScrollView, can_focus=True):
     def watch_status(self, status: Status | None) -> None:
         """Read the rows out of a new status."""
         part = getattr(status, self.PART, None)
-        if status is not None and (part is None or part is not self._part):
-            self._part = part
+        if status is not None and (part is None or part is not self._part or day_of(status.clock.ts_ns) != self._day):
+            self._part, self._day = part, day_of(status.clock.ts_ns)
             self.rows = tuple(self.read(status))
             note = self.note(status)
             title = f"{self.HEADING} [$muted]{note}[/]" if note else self.HEADING
@@ -282,11 +288,15 @@ def _fit(columns: Sequence[Column], rows: Sequence[Row], width: int) -> list[_Fi
         for index, column in enumerate(columns)
     ]
     shown = list(_each(columns))
+    written = [index for index in shown if any(row.cells[index].text for row in rows)]
     while True:
         for gap in _GAPS:
             excess = sum(wanted[index] for index in shown) + gap * (len(shown) - 1) - width
             if excess <= 0:
                 return [_Fitted(index, wanted[index], gap, decimals[index]) for index in shown]
+        if written and len(written) < len(shown):
+            shown = written
+            continue
         widths = {index: wanted[index] for index in shown}
         for index in sorted(shown, key=lambda index: columns[index].worth):
             narrowest = columns[index].elides_to
@@ -322,7 +332,10 @@ def _cells(columns: Sequence[Column], fitted: Sequence[_Fitted], row: Row) -> li
     return [
         (
             _placed(
-                _aligned(columns[column.index], column.decimals, row, column.index), columns[column.index].align, column
+                _aligned(columns[column.index], column.decimals, row, column.index),
+                columns[column.index].align,
+                column,
+                names=columns[column.index].names,
             ),
             f"table--{row.cells[column.index].tone}",
         )
@@ -330,15 +343,18 @@ def _cells(columns: Sequence[Column], fitted: Sequence[_Fitted], row: Row) -> li
     ]
 
 
-def _placed(text: str, align: Align, column: _Fitted) -> str:
+def _placed(text: str, align: Align, column: _Fitted, *, names: bool = False) -> str:
     """Return text at its side of a column, with the gap to the next."""
-    text = elide(text, column.width)
+    text = elide(text, column.width, keep_end=names)
     blanks = " " * (column.width - cell_len(text))
     return (text + blanks if align == "left" else blanks + text) + " " * column.gap
 
 
-def elide(text: str, width: int) -> str:
-    """Shorten text to a width, with a sign that it was."""
+def elide(text: str, width: int, *, keep_end: bool = False) -> str:
+    """Shorten text to a width, with a sign that it was; in its middle, with `keep_end`."""
     if cell_len(text) <= width:
         return text
+    if keep_end and width >= _ENDS_FROM:
+        end_width = (width - 1) // 3
+        return f"{set_cell_size(text, width - 1 - end_width)}…{set_cell_size(text[::-1], end_width)[::-1]}"
     return set_cell_size(text, width - 1).rstrip() + "…" if width > 0 else ""

@@ -117,6 +117,7 @@ def stored(
                 symbol=series.symbol,
                 timeframe=format_timeframe(series.timeframe_ns),
                 bars=min(series.rows or 0, BARS_MAX),
+                price_step=instruments[series.symbol].spec.tick,
             )
             for series in tape.series
         ),

@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -22,6 +23,7 @@ from replay.tape.catalogue import Catalogue, Provenance, SeriesKey
 from tests.daemon.conftest import PATIENCE_S, REPOSITORY, STRATEGIES, Nursery
 from tests.daemon.console.browsers import FLAGS, HOSTILE, Opener, hostile
 from tests.daemon.console.conftest import WITH_CONSOLE, Client, wait_gone
+from tui import figures
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -54,9 +56,13 @@ HARM = """async (text) => {
 }"""
 EMPTY_HASH = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
 
+STEADY = "Steady_hand_of_the_morning_session_0815"
+"""As long a name as people give: no panel may get too wide for it."""
+
 CONFIG = f"""
 [[strategies]]
 use = "{STRATEGIES}:Steady"
+id = "{STEADY}"
 [[strategies]]
 use = "ema_cross"
 params = {{fast = 3, slow = 6}}
@@ -167,6 +173,38 @@ def test_its_colours_can_be_told_apart_in_light_and_dark() -> None:
             assert (high + 0.05) / (low + 0.05) >= (3.0 if pair in edges else 4.5), pair
 
 
+# --- how it is written ---------------------------------------------------------------------------------
+
+MONEY = (0.0, 1_234_567.891, -0.005, 99.995, -12.5)
+SHARES = (0.0, 0.125, 0.0041, 0.285, 2.5, -0.05289)
+AMOUNTS = (0.0, 0.002243, 0.5, 3.5, 210.54, 59_377.6, 100_000.0)
+SPANS = (0.0, 0.9, 59.9, 65.0, 3_599.0, 4_325.0, 90_000.0, 1e6)
+PRICES = ((95_376.0, 0.1), (41_640.126666666664, 0.01), (1.5, 1e-8), (1_234.0, 5.0))
+WRITE = """async ([money, shares, amounts, spans, prices]) => {
+    const format = await import("/web/format.js");
+    const written = [
+        ...money.flatMap((one) => [format.money(one), format.money(one, true)]),
+        ...shares.flatMap((one) => [format.percent(one), format.percent(one, 2, true)]),
+        ...amounts.map(format.amount),
+        ...spans.map((one) => format.span(one * 1000)),
+        ...prices.map(([one, step]) => format.price(one, step)),
+    ];
+    return written.map((text) => text.replace("\u2212", "-"));
+}"""
+
+
+@in_browser
+def test_a_figure_is_written_as_the_terminal_console_writes_it(open_page: Opener) -> None:
+    exact = [Decimal(repr(one)) for one in MONEY]
+    assert open_page().evaluate(WRITE, [MONEY, SHARES, AMOUNTS, SPANS, PRICES]) == [
+        *(text for one in exact for text in (figures.money(one), figures.money(one, signed=True))),
+        *(text for one in SHARES for text in (figures.percent(one), figures.percent(one, 2, signed=True))),
+        *(figures.amount(one) for one in AMOUNTS),
+        *(figures.duration(one) for one in SPANS),
+        *(figures.price(one, Decimal(repr(step))) for one, step in PRICES),
+    ]
+
+
 # --- what a person sees and does -----------------------------------------------------------------------
 
 
@@ -221,12 +259,12 @@ def test_everything_moves_by_itself(open_page: Opener) -> None:
     assert page.locator("#strategies tbody tr").count() == 2
     expect(page.locator("#day")).to_have_text(re.compile(r"\d"))
     expect(page.locator("#books tbody tr")).to_have_text([re.compile(r"SYN/USDT.*Steady"), re.compile("ema_cross")])
-    today = re.compile(r"2024-01-01[\d,.]+\D[\d,.]+\D[\d.]+\s%")
+    today = re.compile(r"2024-01-01[\d,.]+\D[\d,.]+\D[\d.]+%")
     expect(page.locator("#profit tbody tr").last).to_have_text(today)
     with page.expect_response(lambda answer: "/profit?by=week" in answer.url):
         page.select_option("#period", "week")
     expect(page.locator("#profit tbody tr")).to_have_text([today])
-    expect(page.locator("#risk tbody tr")).to_contain_text("max open orders")
+    expect(page.locator("#risk tbody tr")).to_contain_text("max_open_orders")
     expect(page.locator("#log li").first).to_be_visible()
     page.select_option("#whose", "ema_cross")
     expect(page.locator("#features .chip")).to_have_text(["fast", "slow"])
@@ -240,6 +278,11 @@ def test_everything_moves_by_itself(open_page: Opener) -> None:
     assert [page.evaluate(choose), page.evaluate(choose)] == [1, 2], "who chooses waits for nothing"
     expect(page.locator("#equity-chart .scatterlayer .js-line")).to_have_count(1)
     page.screenshot(path=PICTURES / "wide-light.png", full_page=True)
+    top = "document.querySelector('#live section').getBoundingClientRect().top"
+    low = "document.querySelector('.head').getBoundingClientRect().bottom"
+    page.evaluate("scrollTo(0, 600)")
+    page.click("text=Live")
+    page.wait_for_function(f"{top} >= {low}")  # what stays above hides no heading
     page.evaluate("""() => {
         const look = (what, name) => getComputedStyle(document.querySelector(what))[name];
         const seen = () => [look("#equity-chart .js-line", "stroke"), look(".tabs [aria-current]", "color")];
@@ -306,7 +349,7 @@ def test_one_strategy_one_order_and_one_position(open_page: Opener, daemon_clien
 
     held = page.locator("#positions tbody tr", has_text="Steady")
     held.get_by_text("Close…").click()
-    expect(page.locator("#ask-text")).to_contain_text("Steady holds")
+    expect(page.locator("#ask-text")).to_contain_text(f"{STEADY} holds")
     page.click("#ask-yes")
     _command(page, "close SYN/USDT of Steady")
 
