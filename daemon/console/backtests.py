@@ -11,13 +11,14 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from config.errors import UserError, nearest
+from config.errors import nearest
 from config.timeframe import opening_ns, parse_timeframe
 from daemon.console import backtest_types as t
+from daemon.console.bars import timeframe_of
 from daemon.console.jobs.asking import read_request, series_rows
 from daemon.console.jobs.chart import candles
 from daemon.console.jobs.points import thinned
-from daemon.console.routes import Handler, Route
+from daemon.console.routes import Cursor, Handler, Limit, Route, Text, Timeframe
 from daemon.console.types import BacktestBars, BacktestEquity, Page
 from daemon.control.guard import caller_of
 from daemon.control.protocol import body_of, idempotency_key
@@ -30,8 +31,6 @@ _TIME_MAX = 2**63 - 1
 _POINTS_MAX = 5_000
 
 Number = Annotated[int, Meta(ge=1, le=2**53)]
-Cursor = Annotated[int, Meta(ge=0, le=_TIME_MAX)]
-Limit = Annotated[int, Meta(ge=1, le=1_000)]
 
 
 class SeriesAsked(msgspec.Struct, frozen=True):
@@ -39,7 +38,7 @@ class SeriesAsked(msgspec.Struct, frozen=True):
 
     kind: Annotated[str, Meta(max_length=40)] = ""
     """Only of this kind, such as `bars`."""
-    text: Annotated[str, Meta(max_length=200)] = ""
+    text: Text = ""
     """Only those with this in their name, in whatever case."""
     cursor: Cursor = 0
     """`next` of the page before; 0 begins with the first."""
@@ -52,7 +51,7 @@ class BacktestsAsked(msgspec.Struct, frozen=True):
 
     state: Literal["", "queued", "running", "done", "failed", "cancelled", "lost"] = ""
     """Only those that stand so."""
-    strategy: Annotated[str, Meta(max_length=200)] = ""
+    strategy: Text = ""
     """Only of this strategy."""
     cursor: Cursor = 0
     """`next` of the page before; 0 begins at the newest."""
@@ -92,9 +91,9 @@ class ChartAsked(msgspec.Struct, frozen=True):
 
     id: Number
     """The backtest's number."""
-    symbol: Annotated[str, Meta(max_length=200)] = ""
+    symbol: Text = ""
     """Of what; the first of the tape unless given."""
-    timeframe: Annotated[str, Meta(max_length=10)] = ""
+    timeframe: Timeframe = ""
     """Such as `5m`: a multiple of the tape's own, which it is unless given."""
     cursor: Cursor = 0
     """`next` of the answer before, or a time: only bars before the one it falls into; 0 begins at the newest."""
@@ -182,13 +181,7 @@ async def _bars(console: Console, _: web.Request, asked: ChartAsked) -> Backtest
         what = f"symbol: the backtest has no {asked.symbol!r}{nearest(asked.symbol, by_symbol)}"
         raise RefusedError(HTTPStatus.BAD_REQUEST, what)
     base_ns = parse_timeframe(chart.timeframe)
-    try:
-        timeframe_ns = parse_timeframe(asked.timeframe or chart.timeframe)
-    except UserError as error:
-        raise RefusedError(HTTPStatus.BAD_REQUEST, f"timeframe: {error}") from error
-    if timeframe_ns % base_ns:
-        what = f"timeframe: {asked.timeframe} bars cannot be made of {chart.timeframe} bars"
-        raise RefusedError(HTTPStatus.BAD_REQUEST, what)
+    timeframe_ns = timeframe_of(asked.timeframe, base_ns)
     has_features = bool(result.features) and parse_timeframe(result.features_timeframe) == timeframe_ns
     before_ns = opening_ns(asked.cursor, timeframe_ns) if asked.cursor else _TIME_MAX
     rows, following = await console.jobs.read(

@@ -5,17 +5,17 @@ from __future__ import annotations
 import time
 from collections import deque
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Meta
 
 from actors.messages import Bar
 from actors.runtime.journal import decode_input, encode_input
 from config.errors import UserError, nearest
 from config.timeframe import format_timeframe, opening_ns, parse_timeframe
 from daemon.console import types as t
-from daemon.console.routes import Route
+from daemon.console.past import NOBODY
+from daemon.console.routes import Cursor, Limit, Route, SessionId, Text, Time, Timeframe
 from daemon.control.refusal import RefusedError
 
 if TYPE_CHECKING:
@@ -71,26 +71,26 @@ class Rows:
 class BarsAsked(msgspec.Struct, frozen=True):
     """Which bars."""
 
-    symbol: Annotated[str, Meta(max_length=200)] = ""
+    symbol: Text = ""
     """Of what; the first of the session unless given."""
-    timeframe: Annotated[str, Meta(max_length=10)] = ""
+    timeframe: Timeframe = ""
     """Such as `5m`: a multiple of the session's own, which it is unless given."""
-    strategy: Annotated[str, Meta(max_length=200)] = ""
+    strategy: Text = ""
     """Whose features are wanted beside them."""
-    session: Annotated[str, Meta(max_length=80)] = ""
+    session: SessionId = ""
     """Its id; the one that runs unless given."""
-    to_ns: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
+    to_ns: Time | None = None
     """Only what was known by then."""
-    cursor: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
+    cursor: Cursor = 0
     """`next` of the answer before; 0 begins at the newest."""
-    limit: Annotated[int, Meta(ge=1, le=1_000)] = 300
+    limit: Limit = 300
     """Most bars of one answer."""
 
 
 async def _bars(console: Console, _: web.Request, asked: BarsAsked) -> t.Bars:
     session = await console.history.session(asked.session)
     symbol, base_ns = _series(session, asked.symbol)
-    timeframe_ns = _timeframe(asked.timeframe, base_ns)
+    timeframe_ns = timeframe_of(asked.timeframe, base_ns)
     if asked.strategy:
         known = [record.id for record in session.plan.strategies]
         if asked.strategy not in known:
@@ -146,14 +146,18 @@ def _series(session: SessionFacts, symbol: str) -> tuple[str, int]:
     return name, series[name]
 
 
-def _timeframe(text: str, base_ns: int) -> int:
-    """Return a timeframe that is made of whole bars."""
+def timeframe_of(text: str, base_ns: int) -> int:
+    """Return the timeframe that was asked for; that of the bars there are unless one was.
+
+    Raises:
+        RefusedError: it is none, or not made of whole bars.
+    """
     try:
         timeframe_ns = parse_timeframe(text) if text else base_ns
-    except (UserError, ValueError) as error:
-        raise RefusedError(HTTPStatus.BAD_REQUEST, str(error)) from error
+    except UserError as error:
+        raise RefusedError(HTTPStatus.BAD_REQUEST, f"timeframe: {error}") from error
     if timeframe_ns % base_ns:
-        what = f"{text} is no multiple of {format_timeframe(base_ns)}"
+        what = f"timeframe: {text} is no multiple of {format_timeframe(base_ns)}"
         raise RefusedError(HTTPStatus.BAD_REQUEST, what)
     return timeframe_ns
 
@@ -235,10 +239,7 @@ ROUTES = (
         handler=_bars,
         asked=BarsAsked,
         answer=t.Bars,
-        refusals={
-            HTTPStatus.NOT_FOUND: "there is no such session",
-            HTTPStatus.SERVICE_UNAVAILABLE: "the journal cannot be read",
-        },
+        refusals=NOBODY,
         has_etag=True,
     ),
 )

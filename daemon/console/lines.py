@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
-from msgspec import Meta
 
-from daemon.console.routes import Route
+from daemon.console.routes import Cursor, Limit, Route, Text
 from daemon.console.types import LogLine, Logs
 
 if TYPE_CHECKING:
@@ -77,13 +76,13 @@ def _text(line: LogLine) -> str:
 class LogsAsked(msgspec.Struct, frozen=True):
     """Which lines."""
 
-    after: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
+    after: Cursor = 0
     """Only what came after: `next` of the answer before."""
     level: Literal["debug", "info", "warning", "error", "critical"] = "debug"
     """Of this level and above; what the daemon does not log is not there."""
-    text: Annotated[str, Meta(max_length=200)] = ""
+    text: Text = ""
     """Only lines with this in their event or fields, in whatever case."""
-    limit: Annotated[int, Meta(ge=1, le=1_000)] = 200
+    limit: Limit = 200
     """The newest so many."""
 
 

@@ -12,7 +12,7 @@ from actors.instrument import from_atoms
 from config.timeframe import format_timeframe
 from daemon.console import types as t
 from daemon.console.history import select
-from daemon.console.routes import Handler, Route
+from daemon.console.routes import Cursor, Handler, Limit, Route, SessionId, Text, Time
 
 if TYPE_CHECKING:
     import sqlite3
@@ -32,15 +32,11 @@ _FILL_COLUMNS = (
     "rowid, seq, executed_ns, order_id, strategy, symbol, trade_id, side, price_ticks, quantity_lots, fee_atoms"
 )
 
-Limit = Annotated[int, Meta(ge=1, le=1_000)]
-Cursor = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-Time = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-
 
 class PageAsked(msgspec.Struct, frozen=True):
     """Which part of a list."""
 
-    session: Annotated[str, Meta(max_length=80)] = ""
+    session: SessionId = ""
     """Its id; the one that runs unless given."""
     cursor: Cursor = 0
     """`next` of the page before; 0 begins at the newest."""
@@ -51,9 +47,9 @@ class PageAsked(msgspec.Struct, frozen=True):
 class OrdersAsked(PageAsked, frozen=True):
     """Which orders."""
 
-    strategy: Annotated[str, Meta(max_length=200)] | None = None
+    strategy: Text | None = None
     """Only this strategy's."""
-    symbol: Annotated[str, Meta(max_length=200)] | None = None
+    symbol: Text | None = None
     """Only in this symbol."""
 
 
@@ -78,7 +74,7 @@ class SessionsAsked(msgspec.Struct, frozen=True):
 class EquityAsked(msgspec.Struct, frozen=True):
     """Which part of the curve, and how finely."""
 
-    session: Annotated[str, Meta(max_length=80)] = ""
+    session: SessionId = ""
     """Its id; the one that runs unless given."""
     from_ns: Time | None = None
     """Nothing before this."""

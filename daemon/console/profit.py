@@ -6,15 +6,14 @@ A period of a session takes two looks into an index, however long it is; the exe
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
-from msgspec import Meta
 
 from actors.instrument import from_atoms
 from daemon.console import types as t
-from daemon.console.past import NOBODY, Time
-from daemon.console.routes import Route
+from daemon.console.past import NOBODY
+from daemon.console.routes import Limit, Route, SessionId, Time
 
 if TYPE_CHECKING:
     import sqlite3
@@ -36,13 +35,13 @@ _EPOCH = date(1970, 1, 1)
 class ProfitAsked(msgspec.Struct, frozen=True):
     """Which periods."""
 
-    session: Annotated[str, Meta(max_length=80)] = ""
+    session: SessionId = ""
     """Its id; the one that runs unless given."""
     by: Period = "day"
     """How long a period is; all of them begin at 00:00 UTC, weeks on Monday."""
     cursor: Time | None = None
     """`next` of the page before; the newest unless given."""
-    limit: Annotated[int, Meta(ge=1, le=1_000)] = 30
+    limit: Limit = 30
     """Most rows of one page."""
 
 

@@ -7,19 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from aiohttp import web
+from msgspec import Meta
 
 from config.errors import nearest
 from daemon.control.refusal import RefusedError
-from daemon.control.types import Refusal
 
 if TYPE_CHECKING:
     from daemon.console.app import Console
 
 Role = Literal["open", "read", "control"]
+
+Text = Annotated[str, Meta(max_length=200)]
+"""As a parameter: a name of somebody's, or words to look for."""
+SessionId = Annotated[str, Meta(max_length=80)]
+Timeframe = Annotated[str, Meta(max_length=10)]
+Time = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+Cursor = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Limit = Annotated[int, Meta(ge=1, le=1_000)]
 
 Handler = Callable[["Console", web.Request, Any], Awaitable[Any]]
 """Given the console, the request and what was asked; returns what the first answer is made of, or a whole response."""
@@ -80,6 +88,3 @@ def read_asked(route: Route, request: web.Request) -> msgspec.Struct:
         return msgspec.convert(given, route.asked, strict=False)
     except msgspec.ValidationError as error:
         raise RefusedError(HTTPStatus.BAD_REQUEST, str(error).replace("`$.", "`")) from error
-
-
-__all__ = ["Handler", "Nothing", "Refusal", "Role", "Route", "read_asked"]
