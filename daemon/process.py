@@ -24,7 +24,6 @@ from actors.instrument import from_atoms
 from actors.runtime.clock import TapeClock
 from actors.runtime.journal import FILE_NAME
 from actors.runtime.scheduler import CoreError
-from actors.runtime.supervision import ChildSpec
 from daemon.alerts.secret import secret_of
 from daemon.control.keys import Keyring
 from daemon.control.replay import Debugger
@@ -46,7 +45,7 @@ from daemon.notify import notify, watchdog_interval_s
 from daemon.processors import console_processors, core_apart
 from daemon.recovery import Opened, close_run, open_instruments, open_planned, open_session
 from daemon.state_dir import ENDPOINT_NAME, TOKEN_BYTES, Endpoint, StateLock, load_token, write_atomically
-from daemon.supervisor import Supervisor
+from daemon.supervisor import Supervisor, edge_spec
 from daemon.venue import EFFECTS, open_venue
 
 if TYPE_CHECKING:
@@ -347,14 +346,7 @@ class _Run:
 
         The core cannot be started again inside a process: its first failure of any kind escalates.
         """
-        bounds = self._options.settings.supervision
-        edge = ChildSpec(
-            name="edge",
-            restarts_max=bounds.restarts_max,
-            window_ns=round(bounds.restart_window_s * 1e9),
-            backoff_ns=round(bounds.backoff_s * 1e9),
-            backoff_max_ns=round(bounds.backoff_max_s * 1e9),
-        )
+        edge = edge_spec(self._options.settings.supervision)
         start = self._supervisor.start
         start(group, msgspec.structs.replace(edge, name="journal"), self._journal.run)
         start(group, msgspec.structs.replace(edge, name="core", restart="transient", restarts_max=0), self._run_core)

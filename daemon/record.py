@@ -17,7 +17,6 @@ import msgspec
 import structlog
 
 from actors.runtime.clock import LiveClock, VenueClock
-from actors.runtime.supervision import ChildSpec
 from config.errors import UserError
 from daemon.edges.feed.exchange import ExchangeFeed
 from daemon.edges.feed.market_data import MarketStreams
@@ -27,7 +26,7 @@ from daemon.edges.recorder import Recorder
 from daemon.edges.venue.client import connect
 from daemon.edges.venue.limits import Limits
 from daemon.market_feed import stream_rows
-from daemon.supervisor import Supervisor
+from daemon.supervisor import Supervisor, edge_spec
 from daemon.venue import venue_markets
 from replay.tape import format_timeframe
 from replay.tape.catalogue import SeriesKey
@@ -187,14 +186,7 @@ class _Recording:
         return _Outcome(self._why, time.monotonic() - started_s, self._failed)
 
     def _start_edges(self, supervisor: Supervisor, group: TaskGroup) -> None:
-        bounds = self._settings.supervision
-        edge = ChildSpec(
-            name="edge",
-            restarts_max=bounds.restarts_max,
-            window_ns=round(bounds.restart_window_s * 1e9),
-            backoff_ns=round(bounds.backoff_s * 1e9),
-            backoff_max_ns=round(bounds.backoff_max_s * 1e9),
-        )
+        edge = edge_spec(self._settings.supervision)
         writer = msgspec.structs.replace(edge, name="recorder", restarts_max=0)
         supervisor.start(group, writer, self._recorder.run)
         supervisor.start(group, msgspec.structs.replace(edge, name="watch"), self._watch)

@@ -22,11 +22,24 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
+    from config.schema import Supervision
+
 ChildState = Literal["starting", "running", "backing_off", "stopped", "failed"]
 _STEADY_NS = 60_000_000_000
 """A child that ran this long starts its back-off anew."""
 
 log = structlog.get_logger()
+
+
+def edge_spec(bounds: Supervision) -> ChildSpec:
+    """Return what every edge has by the settings, for each to be given a name and what is otherwise with it."""
+    return ChildSpec(
+        name="edge",
+        restarts_max=bounds.restarts_max,
+        window_ns=round(bounds.restart_window_s * 1e9),
+        backoff_ns=round(bounds.backoff_s * 1e9),
+        backoff_max_ns=round(bounds.backoff_max_s * 1e9),
+    )
 
 
 class Child:
