@@ -91,8 +91,9 @@ def age_run(state: Vector, base: int, period: int, sign: float, values: Vector, 
             old, new = new, old
             old_places, new_places = new_places, old_places
             row += period
-        state[ring : ring + period] = old
-        state[ring + period : ring + 2 * period] = old_places
+        for slot in range(period):
+            state[ring + slot] = old[slot]
+            state[ring + period + slot] = old_places[slot]
         state[base + 1] = -inf
         state[base + 2] = 0.0
     while row < values.size:

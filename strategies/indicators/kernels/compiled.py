@@ -8,6 +8,9 @@ Numba compiles again when a kernel's signature or the file it stands in has chan
 change.  Therefore whatever a kernel bakes in (slot numbers, inlined parts) is written in that file,
 even where several files repeat it, and this module holds types and decorators only.
 
+Kernels copy columns by loops.  To assign one slice to another compiles to the same copy, and with it to a check
+of both shapes and to all that words its refusal: several times the code of the kernel.
+
 There is no generic batch loop that takes the step as an argument: numba types such an argument anew
 in every process and compiles each time.
 """

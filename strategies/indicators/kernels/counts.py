@@ -93,8 +93,9 @@ def avgdev_batch(state: Vector, values: Vector, out: Vector) -> None:
     means = np.empty(min(values.size, STRETCH))
     for first in range(begin, values.size, STRETCH):
         filled = out[first : min(first + STRETCH, values.size)]
-        means[: filled.size] = filled
-        filled[:] = 0.0
+        for row in range(filled.size):
+            means[row] = filled[row]
+            filled[row] = 0.0
         for age in range(period - 1, -1, -1):
             before = history[seen + first - age : seen + first - age + filled.size]
             for row in range(filled.size):

@@ -25,11 +25,13 @@ def mean_lanes(values: Vector, period: int, anchor: float, tails: Vector, out: V
     sums = np.empty((period, LANES + 1))
     totals = np.empty(LANES)
     anchors[LANES] = anchor
-    sums[:, LANES] = tails
+    for position in range(period):
+        sums[position, LANES] = tails[position]
     for row in range(0, values.size, period * LANES):
         # What belongs to a block stands one lane further right than the block: where the next one looks for it.
         anchors[0] = anchors[LANES]
-        anchors[1:] = values[row + period - 1 : row + period * LANES : period]
+        for lane in range(LANES):
+            anchors[1 + lane] = values[row + period - 1 + lane * period]
         totals[:] = 0.0
         for back in range(period - 1, -1, -1):
             block = values[row + back : row + period * LANES : period]
@@ -52,7 +54,8 @@ def mean_lanes(values: Vector, period: int, anchor: float, tails: Vector, out: V
             for lane in range(LANES):
                 totals[lane] += block[lane] - anchors[lane]
                 filled[lane] = anchors[lane] + (line[lane] + totals[lane]) / period
-    tails[:] = sums[:, LANES]
+    for position in range(period):
+        tails[position] = sums[position, LANES]
     return anchors[LANES]
 
 
@@ -65,10 +68,12 @@ def linear_lanes(values: Vector, period: int, anchor: float, tails: Vector, out:
     weighted = np.empty(LANES)
     weights = 0.5 * period * (period + 1.0)
     anchors[LANES] = anchor
-    sums[:, LANES] = tails
+    for position in range(period):
+        sums[position, LANES] = tails[position]
     for row in range(0, values.size, period * LANES):
         anchors[0] = anchors[LANES]
-        anchors[1:] = values[row + period - 1 : row + period * LANES : period]
+        for lane in range(LANES):
+            anchors[1 + lane] = values[row + period - 1 + lane * period]
         totals[:] = 0.0
         weighted[:] = 0.0
         for back in range(period - 1, -1, -1):
@@ -98,5 +103,6 @@ def linear_lanes(values: Vector, period: int, anchor: float, tails: Vector, out:
                 totals[lane] += difference
                 weighted[lane] += weight * difference
                 filled[lane] = anchors[lane] + (line[lane] + (weighted[lane] + older * totals[lane])) / weights
-    tails[:] = sums[:, LANES]
+    for position in range(period):
+        tails[position] = sums[position, LANES]
     return anchors[LANES]

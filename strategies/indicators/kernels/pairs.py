@@ -114,7 +114,8 @@ def pair_run(
         heads = np.empty((PAIR_SUMS, at_once * period))
         for which in range(PAIR_SUMS):
             begin = ring + which * period
-            tails[which, :period] = state[begin : begin + period]
+            for slot in range(period):
+                tails[which, slot] = state[begin + slot]
         tail_a, tail_b, tail_aa, tail_bb, tail_ab = tails[0], tails[1], tails[2], tails[3], tails[4]
         head_a, head_b, head_aa, head_bb, head_ab = heads[0], heads[1], heads[2], heads[3], heads[4]
         begun_a, begun_b, begun_aa, begun_bb, begun_ab = tail_a[1:], tail_b[1:], tail_aa[1:], tail_bb[1:], tail_ab[1:]
@@ -172,12 +173,15 @@ def pair_run(
                     begun_bb[later] + head_bb[later],
                     begun_ab[later] + head_ab[later],
                 )
-            tails[:, :period] = tails[:, count : count + period]
+            for which in range(PAIR_SUMS):
+                for slot in range(period):
+                    tails[which, slot] = tails[which, count + slot]
             blocks -= count // period
             row += count
         for which in range(PAIR_SUMS):
             begin = ring + which * period
-            state[begin : begin + period] = tails[which, :period]
+            for slot in range(period):
+                state[begin + slot] = tails[which, slot]
         state[base + 1] = left_anchor
         state[base + 2] = right_anchor
         state[base + PAIR_HEADS : base + PAIR_RING] = 0.0

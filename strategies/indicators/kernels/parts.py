@@ -171,7 +171,8 @@ def sma_run(state: Vector, base: int, period: int, values: Vector, out: Vector) 
             anchor = next_anchor
             old, new = new, old
             row += period
-        state[ring : ring + period] = old
+        for slot in range(period):
+            state[ring + slot] = old[slot]
         state[base + 1] = anchor
         state[base + 2] = 0.0
     while row < values.size:
@@ -256,8 +257,9 @@ def moments_run(state: Vector, base: int, period: int, values: Vector, means: Ve
         old_squares = np.zeros(period + 1)
         sums = np.zeros(period + 1)
         squares = np.zeros(period + 1)
-        old_sums[:period] = state[ring : ring + period]
-        old_squares[:period] = state[ring + period : ring + 2 * period]
+        for slot in range(period):
+            old_sums[slot] = state[ring + slot]
+            old_squares[slot] = state[ring + period + slot]
         anchor = state[base + 1]
         while values.size - row >= period:
             block = values[row : row + period]
@@ -304,8 +306,9 @@ def moments_run(state: Vector, base: int, period: int, values: Vector, means: Ve
             old_sums, sums = sums, old_sums
             old_squares, squares = squares, old_squares
             row += period
-        state[ring : ring + period] = old_sums[:period]
-        state[ring + period : ring + 2 * period] = old_squares[:period]
+        for slot in range(period):
+            state[ring + slot] = old_sums[slot]
+            state[ring + period + slot] = old_squares[slot]
         state[base + 1] = anchor
         state[base + 2] = 0.0
         state[base + 3] = 0.0

@@ -103,7 +103,8 @@ def powers_run(state: Vector, base: int, period: int, values: Vector, out: Vecto
         differences = np.empty(at_once * period)
         for which in range(POWERS_SUMS):
             begin = ring + which * period
-            tails[which, :period] = state[begin : begin + period]
+            for slot in range(period):
+                tails[which, slot] = state[begin + slot]
         tail_one, tail_two, tail_three, tail_four = tails[0], tails[1], tails[2], tails[3]
         head_one, head_two, head_three, head_four = heads[0], heads[1], heads[2], heads[3]
         begun_one, begun_two, begun_three, begun_four = tail_one[1:], tail_two[1:], tail_three[1:], tail_four[1:]
@@ -154,12 +155,15 @@ def powers_run(state: Vector, base: int, period: int, values: Vector, out: Vecto
                     begun_three[later] + head_three[later],
                     begun_four[later] + head_four[later],
                 )
-            tails[:, :period] = tails[:, count : count + period]
+            for which in range(POWERS_SUMS):
+                for slot in range(period):
+                    tails[which, slot] = tails[which, count + slot]
             blocks -= count // period
             row += count
         for which in range(POWERS_SUMS):
             begin = ring + which * period
-            state[begin : begin + period] = tails[which, :period]
+            for slot in range(period):
+                state[begin + slot] = tails[which, slot]
         state[base + 1] = anchor
         state[base + POWERS_HEADS : base + POWERS_RING] = 0.0
     while row < values.size:

@@ -81,8 +81,9 @@ def line_run(state: Vector, base: int, period: int, values: Vector, middles: Vec
         heads = np.empty(at_once * period)
         heads_placed = np.empty(heads.size)
         anchors = np.empty(heads.size)
-        tails[:period] = state[ring : ring + period]
-        tails_placed[:period] = state[ring + period : ring + 2 * period]
+        for slot in range(period):
+            tails[slot] = state[ring + slot]
+            tails_placed[slot] = state[ring + period + slot]
         anchor = state[base + 1]
         weight = 1.0 / period
         while blocks > 0:
@@ -119,12 +120,14 @@ def line_run(state: Vector, base: int, period: int, values: Vector, middles: Vec
                 both = begun[later] + heads[later]
                 filled[later] = anchors[later] + both * weight
                 filled_slopes[later] = line_slope(period, both, begun_placed[later] + heads_placed[later])
-            tails[:period] = tails[count : count + period]
-            tails_placed[:period] = tails_placed[count : count + period]
+            for slot in range(period):
+                tails[slot] = tails[count + slot]
+                tails_placed[slot] = tails_placed[count + slot]
             blocks -= count // period
             row += count
-        state[ring : ring + period] = tails[:period]
-        state[ring + period : ring + 2 * period] = tails_placed[:period]
+        for slot in range(period):
+            state[ring + slot] = tails[slot]
+            state[ring + period + slot] = tails_placed[slot]
         state[base + 1] = anchor
         state[base + 2] = 0.0
         state[base + 3] = 0.0

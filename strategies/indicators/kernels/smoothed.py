@@ -291,7 +291,8 @@ def zlema_batch(state: Vector, values: Vector, out: Vector) -> None:
             first = cold(state, ZLEMA_LAG, count + 1, some.size)
             lag_run(state, ZLEMA_LAG, count, some, moved)
         else:
-            moved[:] = some
+            for row in range(some.size):
+                moved[row] = some[row]
         for row in range(some.size):
             moved[row] = 2.0 * some[row] - moved[row]
         filled[:first] = nan

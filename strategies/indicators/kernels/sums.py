@@ -67,7 +67,8 @@ def sum_run(state: Vector, base: int, period: int, values: Vector, out: Vector) 
         some = values[begin : begin + rows]
         filled = out[begin : begin + some.size]
         level[0] = state[base + SUM_RING]
-        level[1 : 1 + some.size] = some
+        for i in range(some.size):
+            level[1 + i] = some[i]
         position = int(state[base + 1])
         counted = 0
         power = 1
@@ -76,7 +77,8 @@ def sum_run(state: Vector, base: int, period: int, values: Vector, out: Vector) 
             if period & power:
                 last = level[power - counted :]
                 if counted == 0:
-                    filled[:] = last[: filled.size]
+                    for i in range(filled.size):
+                        filled[i] = last[i]
                 else:
                     for i in range(filled.size):
                         filled[i] = filled[i] + last[i]
@@ -136,7 +138,8 @@ def mean_run(state: Vector, base: int, period: int, values: Vector, out: Vector)
         some = values[begin : begin + rows]
         filled = out[begin : begin + some.size]
         level[0] = state[base + SUM_RING]
-        level[1 : 1 + some.size] = some
+        for i in range(some.size):
+            level[1 + i] = some[i]
         position = int(state[base + 1])
         counted = 0
         power = 1
@@ -145,7 +148,8 @@ def mean_run(state: Vector, base: int, period: int, values: Vector, out: Vector)
             if period & power:
                 last = level[power - counted :]
                 if counted == 0:
-                    filled[:] = last[: filled.size]
+                    for i in range(filled.size):
+                        filled[i] = last[i]
                 else:
                     share = power / (counted + power)
                     for i in range(filled.size):

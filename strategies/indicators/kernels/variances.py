@@ -98,8 +98,9 @@ def variance_run(state: Vector, base: int, period: int, values: Vector, out: Vec
             old_sums, sums = sums, old_sums
             old_squares, squares = squares, old_squares
             row += period
-        state[ring : ring + period] = old_sums
-        state[ring + period : ring + 2 * period] = old_squares
+        for slot in range(period):
+            state[ring + slot] = old_sums[slot]
+            state[ring + period + slot] = old_squares[slot]
         state[base + 1] = anchor
         state[base + 2] = 0.0
         state[base + 3] = 0.0

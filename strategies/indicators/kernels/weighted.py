@@ -94,7 +94,8 @@ def wma_run(state: Vector, base: int, period: int, values: Vector, out: Vector) 
             anchor = next_anchor
             old, new = new, old
             row += period
-        state[ring : ring + period] = old
+        for slot in range(period):
+            state[ring + slot] = old[slot]
         state[base + 1] = anchor
         state[base + 2] = 0.0
         state[base + 3] = 0.0

@@ -39,7 +39,8 @@ def window_run(state: Vector, base: int, period: int, values: Vector) -> Vector:
     # Until the ring is full it begins at its slot 0, and so does its position once it is.
     for age in range(seen):
         history[age] = state[ring + ((position + age) % period if seen == period else age)]
-    history[seen:] = values
+    for row in range(values.size):
+        history[seen + row] = values[row]
     position = (position + values.size) % period
     kept = min(period, history.size)
     for age in range(1, kept + 1):
