@@ -41,6 +41,7 @@ from tui.panels.log_tail import LINES_MAX, LogTail
 from tui.panels.orders import Orders
 from tui.panels.pages import CONNECTING, DEBUG, PAGES, Pages
 from tui.panels.positions import Positions
+from tui.panels.profit import PERIODS_ASKED, Profit
 from tui.panels.strategies import Strategies
 from tui.sending import Sending
 from tui.status import Status
@@ -59,6 +60,8 @@ _WIDE_COLUMNS = 110
 _TALL_LINES = 32
 _FILLS_MAX = 500
 _EQUITY_POINTS = 500
+_PROFIT_EVERY = 5
+"""Looks at what else is shown between two at the profit, which is read from all of the session."""
 _MANY_COLOURS = ("256", "truecolor")
 
 
@@ -180,6 +183,9 @@ class Console(Debugging, Asking, Sending, App[None]):
         """Set to ask for what the shown page has of history at once."""
         self._chart = Chart(classes="panel on-trades")
         self._log_tail = LogTail(classes="panel on-log")
+        self._profit = Profit(classes="panel on-strategies")
+        self._profit_due_s = 0.0
+        """Monotonic time at which it is read again."""
         self._drawn: tuple[object, ...] = ()
         """What the bars that are drawn were asked by."""
         self._told = Told()
@@ -211,6 +217,7 @@ class Console(Debugging, Asking, Sending, App[None]):
             with Container(id="right", classes="side on-account on-trades on-strategies on-system on-debug"):
                 yield Strategies(classes="panel on-account on-strategies").data_bind(Console.status)
                 yield Limits(classes="panel on-account on-strategies").data_bind(Console.status)
+                yield self._profit
                 yield Fills(classes="panel on-account on-trades").data_bind(
                     Console.status, Console.fills, Console.without
                 )
@@ -308,6 +315,7 @@ class Console(Debugging, Asking, Sending, App[None]):
             self._executed.clear()
             self.fills, self.curve, self._drawn = (), None, ()
             self._chart.forget()
+            self._profit.gains = None
         self.sealed = status.session == self._sealed_session or any(
             command.action == "stop" and command.outcome == "done" for command in status.commands
         )
@@ -344,6 +352,8 @@ class Console(Debugging, Asking, Sending, App[None]):
             try:
                 if self.page == "trades":
                     await self._follow_bars()
+                elif self.page == "strategies":
+                    await self._follow_profit()
                 elif self.page == "log":
                     tail = self._log_tail
                     asked = (tail.after, tail.level, tail.text)
@@ -351,9 +361,22 @@ class Console(Debugging, Asking, Sending, App[None]):
                     if asked == (tail.after, tail.level, tail.text):
                         tail.take(logs)
             except (AwayError, NoConsoleError, RefusedError) as error:
-                self._chart.trouble = self._log_tail.empty = f"not known: {error}"
-                self._log_tail.refresh()
+                self._chart.trouble = trouble = f"not known: {error}"
+                for panel in (self._log_tail, self._profit):
+                    if panel.empty != trouble:
+                        panel.empty = trouble
+                        panel.refresh()
             await _at_most(self._pace.follow_s, self._turn)
+
+    async def _follow_profit(self) -> None:
+        panel, now_s = self._profit, time.monotonic()
+        if panel.gains is not None and now_s < self._profit_due_s:
+            return
+        by = panel.by
+        gains = await self.client.profit(by, PERIODS_ASKED)
+        self._profit_due_s = now_s + _PROFIT_EVERY * self._pace.follow_s
+        if by == panel.by:
+            panel.gains = gains
 
     async def _follow_bars(self) -> None:
         chart, status = self._chart, self.status

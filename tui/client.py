@@ -68,6 +68,24 @@ class EquityCurve(msgspec.Struct, frozen=True):
     points: tuple[EquityPoint, ...]
 
 
+class Gained(msgspec.Struct, frozen=True):
+    """What the account gained in one day, week or month."""
+
+    date: str
+    equity: Decimal
+    profit: Decimal
+    fills: int
+    fees: Decimal
+    share: float | None = None
+
+
+class Gains(msgspec.Struct, frozen=True):
+    """What the account gained by periods, the newest first."""
+
+    by: str
+    rows: tuple[Gained, ...]
+
+
 class Candle(msgspec.Struct, frozen=True):
     """A bar of a chart."""
 
@@ -270,6 +288,10 @@ class DaemonClient:
     async def equity(self, points: int) -> EquityCurve:
         """Return the equity curve of the session in so many points."""
         return await self._history("live/equity", {"points": points}, EquityCurve)
+
+    async def profit(self, by: str, limit: int) -> Gains:
+        """Return what was gained by day, week or month, in so many of the newest."""
+        return await self._history("live/profit", {"by": by, "limit": limit}, Gains)
 
     async def bars(self, **asked: str | int) -> Bars:
         """Return the newest bars; `asked` may name symbol, timeframe and limit."""

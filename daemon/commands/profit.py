@@ -38,7 +38,7 @@ def profit_command(state_dir: Path | None, by: str, rows_max: int, *, as_json: b
         raise UserError(message)
     endpoint, token = find_endpoint(state_dir)
     if not endpoint.console:
-        message = "its console keeps the past, and this daemon has none: it needs console.enabled and http.tcp"
+        message = "its console reads the past, and this daemon runs without one (console.enabled)"
         raise UserError(message)
     there = msgspec.structs.replace(endpoint, url=endpoint.console)
     profit = checked(*call(there, token, "GET", f"/api/live/profit?by={by}&limit={rows_max}"))

@@ -240,6 +240,12 @@ SUMMARY = (
     "day_profit",
 )  # fmt: skip
 
+GAINS: list[dict[str, Any]] = [
+    {"date": "2024-01-05", "equity": 101_239.76, "profit": -210.5, "share": -0.00207, "fills": 12, "fees": 31.2},
+    {"date": "2024-01-04", "equity": 101_450.26, "profit": 1_450.26, "share": 0.0145, "fills": 1_204, "fees": 859.09},
+    {"date": "2024-01-03", "equity": 100_000, "profit": 0, "share": None, "fills": 0, "fees": 0},
+]
+
 
 class FakeDaemon:
     """Answers like the daemon and its console, remembers what it was asked, and can go away and come back.
@@ -252,6 +258,7 @@ class FakeDaemon:
         self.streaming = False
         self.epoch, self.seq = "e1", 0
         self.fills = copy.deepcopy(FILLS)
+        self.gains = copy.deepcopy(GAINS)
         self.curve: list[tuple[int, float]] = []
         """(time, equity) before now."""
         self.lines = copy.deepcopy(LINES)
@@ -372,6 +379,8 @@ class FakeDaemon:
             after, needle = int(request.query["after"]), request.query["text"]
             rows = [line for line in self.lines if line["number"] > after and needle in line["event"]]
             return web.json_response({"rows": rows, "next": len(self.lines)})
+        if what == "profit":
+            return web.json_response({"session": "s", "by": request.query["by"], "rows": self.gains, "next": None})
         if what == "fills":
             return web.json_response({"rows": self.fills, "next": None})
         assert what == "equity"

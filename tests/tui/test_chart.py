@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tui.client import Candle, LogLine, Logs
 from tui.panels.chart import Chart, draw
 from tui.panels.log_tail import LINES_MAX, LogTail
+from tui.panels.profit import Profit
 
 
 def candle(open_: float, high: float, low: float, close: float) -> Candle:
@@ -130,3 +131,30 @@ async def test_the_log_is_followed_filtered_and_cut(opened: Any, daemon: Any, un
         assert len(tail.rows) == LINES_MAX
         tail.take(Logs((), 3))
         assert (tail.rows, tail.after) == ((), 0), "another console counts anew"
+
+
+async def test_the_profit_is_read_again_and_by_longer_periods(opened: Any, daemon: Any, until: Any) -> None:
+    daemon.streaming = True
+    daemon.gains, kept = [], daemon.gains
+    async with opened() as pilot:
+        panel = pilot.app.query_one(Profit)
+        await pilot.press("3")
+        await until(pilot, lambda: panel.empty == "no bar has closed yet")
+        daemon.gains = kept
+        await until(pilot, lambda: [row.cells[0].text for row in panel.rows] == [day["date"] for day in kept])
+        assert [cell.text for cell in panel.rows[1].cells[1:]] == [
+            "+1,450.26",
+            "+1.45%",
+            "101,450.26",
+            "1,204",
+            "859.09",
+        ]
+        assert [row.cells[1].tone for row in panel.rows] == ["bad", "good", "plain"]
+
+        panel.focus()
+        for period in ("week", "month", "day"):
+            await pilot.press("w")
+            await until(pilot, lambda: panel.rows)
+            assert (daemon.history[-1][1]["by"], f"by {period}" in str(panel.border_title)) == (period, True)
+        await pilot.press("2")
+        await until(pilot, lambda: daemon.history[-1][0] == "bars")

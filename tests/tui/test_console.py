@@ -275,14 +275,14 @@ async def test_an_absent_daemon_is_announced_dimmed_and_picked_up_again(opened: 
         assert pilot.app.away.since_s == first.since_s, "how long it is away counts from the first silence"
         assert "connection refused" in banner(pilot).text
         assert figure(pilot, "equity").value == "101,239.76"
-        assert [panel.styles.opacity < 1 for panel in pilot.app.query(".panel")] == [True] * 14
+        assert [panel.styles.opacity < 1 for panel in pilot.app.query(".panel")] == [True] * 15
 
         daemon.status["equity"] = 5
         await daemon.appear()
         await until(pilot, lambda: figure(pilot, "equity").value == "5.00")
         assert banner(pilot).text == ""
         assert not banner(pilot).has_class("-away")
-        assert [panel.styles.opacity for panel in pilot.app.query(".panel")] == [1.0] * 14
+        assert [panel.styles.opacity for panel in pilot.app.query(".panel")] == [1.0] * 15
 
 
 async def test_it_waits_for_a_daemon_that_is_not_there_yet(opened: Any, daemon: Any, until: Any) -> None:

@@ -15,6 +15,7 @@ from rich.color import Color, ColorSystem
 from tests.tui.screens import cells, compare, contrast, faint, wear
 from tui.panels.chart import Chart
 from tui.panels.log_tail import LogTail
+from tui.panels.profit import Profit
 from tui.theme import shades
 
 pytestmark = pytest.mark.slow
@@ -41,7 +42,10 @@ async def test_a_calm_day_and_the_dialogs(opened: Any, daemon: Any, until: Any) 
         await pilot.resize_terminal(*WIDE)
         await pilot.pause()
         compare("calm", app)
-        await pilot.press("3", "tab", "t")
+        await pilot.press("3")
+        await until(pilot, lambda: app.query_one(Profit).empty.startswith("not known:"))
+        await pilot.press("tab", "t")
+        await pilot.pause()
         compare("limit", app)
 
 
@@ -55,6 +59,8 @@ async def test_the_other_pages(opened: Any, daemon: Any, until: Any) -> None:
                 await pilot.press(key)
                 if page == "trades":
                     await until(pilot, lambda: pilot.app.query_one(Chart).bars)
+                if page == "strategies":
+                    await until(pilot, lambda: pilot.app.query_one(Profit).rows)
                 if page == "log":
                     await until(pilot, lambda: pilot.app.query_one(LogTail).rows)
                 await pilot.pause()

@@ -21,6 +21,7 @@ KEYS = (
     ("s", "stop the daemon and seal its session"),
     ("1-5", "pages; tab moves between panels, arrows choose a row"),
     ("n + -", "chart: next symbol, longer or shorter bars; ← → in time"),
+    ("w", "profit: by day, by week, by month"),
     ("/ l", "log: only lines with some words; from which level on"),
     (":", "commands by name; z zooms a panel, d dark or light"),
     ("q", "close this console; the daemon goes on"),

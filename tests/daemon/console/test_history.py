@@ -158,7 +158,7 @@ def test_what_was_gained_is_told_by_periods_and_on_the_command_line(
     assert invoke("ctl", "profit", *where, "--last", "0").refusal == "--last 0: from 1 to 1,000"
     endpoint = json.loads((client.daemon.state_dir / "endpoint.json").read_bytes())
     (tmp_path / "endpoint.json").write_text(json.dumps(endpoint | {"console": ""}))
-    assert "this daemon has none" in invoke("ctl", "profit", "--state-dir", str(tmp_path)).refusal
+    assert "this daemon runs without one" in invoke("ctl", "profit", "--state-dir", str(tmp_path)).refusal
 
 
 @pytest.mark.slow
