@@ -110,8 +110,7 @@ class Keyring:
     def _read(self, role: Role, name: str, path: Path) -> Key | None:
         """Return the key in a file; one that cannot be one is told of, once."""
         try:
-            with path.open("rb") as file:
-                token = file.read(_FILE_BYTES_MAX).decode("ascii").strip()
+            token = _beginning(path).decode("ascii").strip()
             reason = "" if is_token(token) else NO_TOKEN
         except (OSError, ValueError) as error:
             token, reason = "", str(error)
@@ -123,6 +122,15 @@ class Keyring:
         self._spoilt.discard(str(path))
         hide(token)
         return Key(role, name, token)
+
+
+def _beginning(path: Path) -> bytes:
+    """Return as much of a file as a token may have; of a pipe nothing, for that would be waited for."""
+    if not path.is_file():
+        message = "it is no file"
+        raise OSError(message)
+    with path.open("rb") as file:
+        return file.read(_FILE_BYTES_MAX)
 
 
 def is_token(token: str) -> bool:

@@ -120,7 +120,7 @@ class Sessions:
 
 def _read(path: Path | None) -> OrderedDict[str, _Kept]:
     """Return the sessions a file keeps; of one that is damaged none, so that people log in again."""
-    if path is None or not path.exists():
+    if path is None or not path.is_file():  # a pipe would be waited for
         return OrderedDict()
     try:
         kept = msgspec.json.decode(path.read_bytes(), type=dict[str, _Kept])

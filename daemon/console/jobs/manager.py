@@ -284,9 +284,7 @@ class Jobs:
                 self._show(msgspec.structs.replace(row, bars_done=done, bars_total=total))
 
         running.child = Child(on_start, on_news)
-        error = await running.child.run(encode(job), timeout_s)
-        log.info("backtest_ended", id=number, reason=error)
-        return error
+        return await running.child.run(encode(job), timeout_s)
 
     def _wanted(self, number: int) -> tuple[t.JobSpec, float]:
         details = self.store.details(number)
@@ -314,6 +312,7 @@ class Jobs:
             if number not in self._rows:
                 return
         self._show(running.row)
+        log.info("backtest_ended", id=number, state=running.row.state, reason=running.row.error)
 
     async def _trim(self) -> None:
         """Forget what is too much; if the database does not let us, the next time."""

@@ -171,6 +171,10 @@ async def test_its_numbers_are_those_of_a_replay(place: Place, invoke: Callable[
     names = ("final_equity", "fills", "trades", "sharpe", "max_drawdown")
     assert {name: row[name] for name in names} == {name: expected[name] for name in names}
     assert whole["request"]["params"] == {"fast": 5, "slow": 20}
+    lines = place.daemon.eventually(
+        lambda: [line for line in place.daemon.events("backtest_ended") if line["id"] == number], "the log has it"
+    )
+    assert [(line["state"], line["reason"]) for line in lines] == [("done", "")]
 
     again = replay(played(place), "ema_cross", EMA["params"], dict(word.split("=") for word in words))  # type: ignore[arg-type]
     path = f"/api/backtests/{number}"

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hmac
+import os
 import stat
 from http import HTTPStatus
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from config.errors import UserError
-from daemon.control.keys import Keyring, revoke, rotate
+from daemon.control.keys import Key, Keyring, revoke, rotate
 from daemon.control.refusal import RefusedError
 from daemon.control.security import CALLER_HEADER, CSRF_HEADER, Caller, Gate, cookie, cookies, same_origin, told
 from daemon.control.sessions import network
@@ -154,6 +156,26 @@ def test_a_file_that_holds_no_token_lets_nobody_in(gate: Gate, tmp_path: Path, c
     assert status(ask(gate, Authorization=bearer(content.decode("utf-8").strip()))) == 401
     assert status(ask(gate, Authorization=bearer(""))) == 401
     assert status(ask(gate, Authorization=bearer(READ))) == 200
+
+
+def test_a_pipe_in_a_files_place_is_waited_for_by_nobody(tmp_path: Path) -> None:
+    (tmp_path / "read.token").write_text(READ)
+    logins = tmp_path / "logins.json"
+    for pipe in (tmp_path / "control.token", logins):
+        os.mkfifo(pipe)
+    found: list[Key] = []
+
+    def show() -> None:
+        gate = Gate(Keyring(tmp_path, ""), "127.0.0.1", (), sessions_kept=logins)
+        found.extend(gate._keyring.believed())
+        gate.sessions.begin(found[0])
+
+    asking = Thread(target=show, daemon=True)
+    asking.start()
+    asking.join(10)
+
+    assert [(key.role, key.token) for key in found] == [("read", READ)]
+    assert logins.is_file()
 
 
 def test_a_credential_of_the_service_manager_takes_the_files_place(tmp_path: Path) -> None:
