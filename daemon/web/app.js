@@ -97,9 +97,9 @@ function showAge() {
   showTitle();
   old.hidden = lost === null && stale.length === 0;
   old.classList.toggle("bad", lost !== null);
-  if (lost !== null) say(byId("old-text"), `No connection since ${clock(lost)}: what you see is of then. Trying again…`);
+  if (lost !== null) say(byId("old-text"), `No connection since ${clock(lost)}. Trying again… What you see is old by`);
   else if (stale.length) say(byId("old-text"), `Bars of ${stale.join(", ")} are overdue.`);
-  say(byId("old-age"), lost === null ? "" : span(Date.now() - lost));
+  say(byId("old-age"), lost === null ? "" : `${span(Date.now() - lost)}.`);
 }
 
 /** Show the tab that the address names; one that has no panels yet is not there for anybody. */

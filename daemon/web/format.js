@@ -13,15 +13,22 @@ function decimals(count) {
   return fixed.get(count);
 }
 
+const isNothing = (text) => !/[1-9]/.test(text);
+
+/** Put a true minus; what is rounded to nothing has no sign. */
 function withMinus(text) {
-  return text.replace("-", MINUS);
+  return text.replace("-", isNothing(text) ? "" : MINUS);
+}
+
+function withPlus(text, value) {
+  return value > 0 && !isNothing(text) ? `+${text}` : text;
 }
 
 /** Money, with two digits; `signed` puts a plus before a gain. */
 export function money(value, signed = false) {
   if (value === null || value === undefined) return NONE;
   const text = withMinus(decimals(2).format(value));
-  return signed && value > 0 ? `+${text}` : text;
+  return signed ? withPlus(text, value) : text;
 }
 
 /** How many digits a step has after the point. */
@@ -56,7 +63,7 @@ export function ratio(value) {
 export function percent(value, digits = 0, signed = false) {
   if (value === null) return NONE;
   const text = withMinus(decimals(digits).format(value * 100));
-  return `${signed && value > 0 ? "+" : ""}${text}%`;
+  return `${signed ? withPlus(text, value) : text}%`;
 }
 
 /** An amount of whatever unit: short, with the digits its size calls for. */

@@ -66,7 +66,7 @@ export function buildPanels(store, commands, may) {
     [
       symbolOf(3),
       side,
-      { name: "Kind", rank: 2, wrap: true, text: (row) => (row.state === "working" ? words(row.kind) : `${words(row.kind)}, ${words(row.state)}`) },
+      { name: "Kind", rank: 2, stacks: true, text: (row) => (row.state === "working" ? words(row.kind) : `${words(row.kind)}, ${words(row.state)}`) },
       {
         name: "Quantity",
         right: true,

@@ -37,7 +37,7 @@ export function layout(colour, more) {
   return {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
-    margin: { l: 10, r: 62, t: 8, b: 36 },
+    margin: { l: 10, r: 70, t: 8, b: 36 },
     font: { family: getComputedStyle(document.body).fontFamily, size: 11, color: colour.dim },
     hovermode: "x",
     hoverlabel: { bgcolor: colour.card, bordercolor: colour.edge, font: { color: colour.ink, size: 12 } },

@@ -36,7 +36,7 @@ class Limits(Table):
         Column("most", align="right"),
         Column("refused", align="right", worth=4),
         Column("cut", align="right", worth=3),
-        Column("at the limit", worth=2),
+        Column("action", worth=2),
     )
 
     def read(self, status: Status) -> list[Row]:
