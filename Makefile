@@ -10,7 +10,7 @@ JOBS ?= 4
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit wheel-check simulate chaos bench bench-peers lock clean
+.PHONY: help setup run test lint types unit collected wheel-check simulate chaos bench bench-peers lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,7 +21,8 @@ $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "pitboss needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements.lock
+	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib || true # by all cores, where pip would take one
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	touch $(READY)
 
@@ -37,6 +38,9 @@ lint: $(READY)
 
 types: $(READY)
 	$(BIN)/mypy .
+
+collected: $(READY) # Tests are compiled as they are collected: once here, or by each of those who run them
+	$(BIN)/python -m pytest --collect-only -qq >/dev/null
 
 unit: $(READY)
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
