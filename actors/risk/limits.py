@@ -162,6 +162,9 @@ def _split(limits: Risk, name: str, known: Mapping[str, Sequence[str]]) -> tuple
             message = f"{name}: there are no contracts on margin"
             raise LimitError(message)
         return "", "", name
+    if table == "risk":
+        message = f"limits are called by their names below [risk]: write {rest}"
+        raise LimitError(message)
     if table not in _TABLES:
         message = f"there is no table {table} of limits{nearest(table, _TABLES)}"
         raise LimitError(message)

@@ -86,6 +86,7 @@ def test_a_limit_does_not_become_looser(name: str, value: str, before: Any, word
         ("max_nett", "1", "there is no limit max_nett (did you mean 'max_net'?)"),
         ("volatility_bars", "5", "there is no limit volatility_bars"),
         ("actions", "veto", "there is no limit actions"),
+        ("risk.max_net", "1", "limits are called by their names below [risk]: write max_net"),
         ("symbol.X.max_position", "1", "there is no table symbol of limits (did you mean 'symbols'?)"),
         ("symbols.Z.max_position", "1", "symbols.Z.max_position: there is no Z among the symbols"),
         ("symbols.X.max_positions", "1", "there is no limit symbols.X.max_positions (did you mean 'max_position'?)"),
