@@ -75,7 +75,6 @@ class Gained(msgspec.Struct, frozen=True):
     equity: Decimal
     profit: Decimal
     fills: int
-    fees: Decimal
     share: float | None = None
 
 

@@ -59,12 +59,12 @@ def _print(profit: dict[str, Any], books: list[dict[str, Any]]) -> None:
     console = Console(emoji=False)
     table = Table(title=f"Session {profit['session']}", title_justify="left", min_width=56)
     table.add_column({"day": "day", "week": "week from", "month": "month"}[profit["by"]], no_wrap=True)
-    for heading in ("profit", "", "equity", "fills", "fees"):
+    for heading in ("profit", "", "equity", "fills"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in profit["rows"]:
         share = "" if row["share"] is None else f"{row['share']:+.2%}"
         name = row["date"][:7] if profit["by"] == "month" else row["date"]
-        figures = (f"{row['equity']:,.2f}", f"{row['fills']:,}", f"{row['fees']:,.2f}")
+        figures = (f"{row['equity']:,.2f}", f"{row['fills']:,}")
         table.add_row(name, f"{row['profit']:+,.2f}", share, *figures)
     if not profit["rows"]:
         console.print(f"Session {profit['session']}: no bar has closed yet")

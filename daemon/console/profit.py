@@ -52,7 +52,6 @@ class Span(msgspec.Struct, frozen=True):
     start_atoms: int
     atoms: int
     fills: int
-    fees_atoms: int
 
 
 def start_of(ts_ns: int, by: Period) -> int:
@@ -94,7 +93,7 @@ def spans_of(
         found.append((start_ns, start_atoms, newest[1]))
         newest = before
     done = _executed(db, session, found[-1][0], cursor, by) if found else {}
-    return [Span(*span, *done.get(span[0], (0, 0))) for span in found], newest is not None
+    return [Span(*span, done.get(span[0], 0)) for span in found], newest is not None
 
 
 def _inherited(begun: Begun, start_ns: int, by: Period) -> int:
@@ -107,20 +106,17 @@ def _inherited(begun: Begun, start_ns: int, by: Period) -> int:
     return begun.last_atoms
 
 
-def _executed(
-    db: sqlite3.Connection, session: int, from_ns: int, until_ns: int | None, by: Period
-) -> dict[int, tuple[int, int]]:
-    """Return how many executions each period had, and what they cost in fees, by its start."""
+def _executed(db: sqlite3.Connection, session: int, from_ns: int, until_ns: int | None, by: Period) -> dict[int, int]:
+    """Return how many executions each period had, by its start."""
     days = db.execute(
-        "SELECT executed_ns / ? AS day, count(*), sum(fee_atoms) FROM fills"
+        "SELECT executed_ns / ? AS day, count(*) FROM fills"
         " WHERE session = ? AND executed_ns >= ? AND executed_ns < ? GROUP BY day",
         (_DAY_NS, session, from_ns, 2**63 - 1 if until_ns is None else until_ns),
     )
-    done: dict[int, tuple[int, int]] = {}
-    for day, count, fees_atoms in days:
+    done: dict[int, int] = {}
+    for day, count in days:
         start_ns = start_of(day * _DAY_NS, by)
-        have = done.get(start_ns, (0, 0))
-        done[start_ns] = (have[0] + count, have[1] + fees_atoms)
+        done[start_ns] = done.get(start_ns, 0) + count
     return done
 
 
@@ -133,7 +129,6 @@ def _row(span: Span) -> t.ProfitRow:
         profit=from_atoms(span.atoms - span.start_atoms),
         share=(span.atoms - span.start_atoms) / span.start_atoms if span.start_atoms > 0 else None,
         fills=span.fills,
-        fees=from_atoms(span.fees_atoms),
     )
 
 

@@ -295,8 +295,6 @@ class ProfitRow(Answer, frozen=True):
     """The profit as a fraction of what it began with; none where that was nothing."""
     fills: int
     """Executions of this session in it."""
-    fees: Decimal
-    """Theirs, in quote units."""
 
 
 class Profit(Answer, frozen=True):

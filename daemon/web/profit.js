@@ -18,7 +18,6 @@ export class Profit {
       { name: "Equity", right: true, rank: 2, text: (row) => money(row.equity) },
       { name: "Profit", right: true, text: (row) => money(row.profit, true), of: (row) => row.profit },
       { name: "Share", right: true, text: (row) => percent(row.share, 2, true), of: (row) => row.share ?? 0 },
-      { name: "Fees", right: true, rank: 2, text: (row) => money(row.fees) },
       { name: "Fills", right: true, rank: 3, text: (row) => count(row.fills) },
     ];
     this.table = new Table(byId("profit"), columns, "No bar has closed yet.");

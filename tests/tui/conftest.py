@@ -241,9 +241,9 @@ SUMMARY = (
 )  # fmt: skip
 
 GAINS: list[dict[str, Any]] = [
-    {"date": "2024-01-05", "equity": 101_239.76, "profit": -210.5, "share": -0.00207, "fills": 12, "fees": 31.2},
-    {"date": "2024-01-04", "equity": 101_450.26, "profit": 1_450.26, "share": 0.0145, "fills": 1_204, "fees": 859.09},
-    {"date": "2024-01-03", "equity": 100_000, "profit": 0, "share": None, "fills": 0, "fees": 0},
+    {"date": "2024-01-05", "equity": 101_239.76, "profit": -210.5, "share": -0.00207, "fills": 12},
+    {"date": "2024-01-04", "equity": 101_450.26, "profit": 1_450.26, "share": 0.0145, "fills": 1_204},
+    {"date": "2024-01-03", "equity": 100_000, "profit": 0, "share": None, "fills": 0},
 ]
 
 

@@ -32,7 +32,6 @@ class Profit(Table):
         Column("share", align="right", worth=8),
         Column("equity", align="right", worth=5),
         Column("fills", align="right", worth=4),
-        Column("fees", align="right", worth=6),
     )
 
     by: reactive[str] = reactive(PERIODS[0])
@@ -68,6 +67,5 @@ def _row(gained: Gained) -> Row:
             Cell("" if gained.share is None else percent(gained.share, 2, signed=True), tone),
             Cell(money(gained.equity)),
             Cell(count(gained.fills), "muted"),
-            Cell(money(gained.fees), "muted"),
         )
     )

@@ -29,7 +29,7 @@ CLOSES = {
     "2024-02-05T00:00": 1_090,  # of Sunday
     "2024-02-05T00:01": 1_095,
 }
-FILLS = {"2024-01-30T23:58": 1, "2024-01-31T00:00": 2, "2024-02-02T11:00": 4, "2024-02-02T11:30": 8}
+FILLS = ("2024-01-30T23:58", "2024-01-31T00:00", "2024-02-02T11:00", "2024-02-02T11:30")
 
 
 def at(text: str) -> int:
@@ -43,20 +43,20 @@ def journal() -> Iterator[sqlite3.Connection]:
         db.executescript(SCHEMA)
         marks = [(1, at(when), atoms) for when, atoms in CLOSES.items()]
         db.executemany("INSERT INTO equity VALUES (?, ?, ?)", [*marks, (2, at("2024-02-01T00:00"), 5)])
-        rows = [(1, n, n, at(when), "o", "s", "X", 1, 1, 1, fee) for n, (when, fee) in enumerate(FILLS.items())]
+        rows = [(1, n, n, at(when), "o", "s", "X", 1, 1, 1, 1) for n, when in enumerate(FILLS)]
         db.executemany("INSERT INTO fills VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
         yield db
 
 
-def told(db: sqlite3.Connection, by: Period, begun: Begun | None = None) -> list[tuple[str, int, int, int, int]]:
-    """Return (first day, what it began with, what it came to, executions, fees) of every period, page by page."""
-    rows: list[tuple[str, int, int, int, int]] = []
+def told(db: sqlite3.Connection, by: Period, begun: Begun | None = None) -> list[tuple[str, int, int, int]]:
+    """Return (first day, what it began with, what it came to, executions) of every period, page by page."""
+    rows: list[tuple[str, int, int, int]] = []
     cursor: int | None = None
     more = True
     while more:
         (span,), more = spans_of(db, 1, begun, by, cursor, 1)
         day = datetime.fromtimestamp(span.start_ns / 1e9, UTC).strftime("%m-%d")
-        rows.append((day, span.start_atoms, span.atoms, span.fills, span.fees_atoms))
+        rows.append((day, span.start_atoms, span.atoms, span.fills))
         cursor = span.start_ns
     whole, more = spans_of(db, 1, begun, by, None, 100)
     assert (more, [(span.start_atoms, span.fills) for span in whole]) == (False, [(row[1], row[3]) for row in rows])
@@ -67,14 +67,14 @@ def test_a_close_at_midnight_is_of_the_day_before_and_a_day_without_bars_is_left
     journal: sqlite3.Connection,
 ) -> None:
     assert told(journal, "day") == [
-        ("02-05", 1_090, 1_095, 0, 0),
-        ("02-04", 1_100, 1_090, 0, 0),
-        ("02-02", 1_007, 1_100, 2, 12),
-        ("01-31", 1_010, 1_007, 1, 2),
-        ("01-30", 1_000, 1_010, 1, 1),
+        ("02-05", 1_090, 1_095, 0),
+        ("02-04", 1_100, 1_090, 0),
+        ("02-02", 1_007, 1_100, 2),
+        ("01-31", 1_010, 1_007, 1),
+        ("01-30", 1_000, 1_010, 1),
     ]
-    assert told(journal, "week") == [("02-05", 1_090, 1_095, 0, 0), ("01-29", 1_000, 1_090, 4, 15)]
-    assert told(journal, "month") == [("02-01", 1_007, 1_095, 2, 12), ("01-01", 1_000, 1_007, 2, 3)]
+    assert told(journal, "week") == [("02-05", 1_090, 1_095, 0), ("01-29", 1_000, 1_090, 4)]
+    assert told(journal, "month") == [("02-01", 1_007, 1_095, 2), ("01-01", 1_000, 1_007, 2)]
     assert spans_of(journal, 3, None, "day", None, 5) == ([], False)
 
 
