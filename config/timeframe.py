@@ -14,6 +14,8 @@ _UNITS_NS = {
 }
 _FIRST_MONDAY_NS = 4 * _UNITS_NS["d"]
 """5 January 1970."""
+_WEEKS_MAX = 5_200
+"""A century: the end of a bar must still be a time that 64 bits hold."""
 _PATTERN = re.compile(r"(\d{1,6})([smhdw])", re.ASCII)
 
 
@@ -21,13 +23,17 @@ def parse_timeframe(text: str) -> int:
     """Return the nanoseconds of a timeframe such as ``"5m"``.
 
     Raises:
-        UserError: the text is not a positive whole number and one of the units s, m, h, d, w.
+        UserError: the text is not a positive whole number and one of the units s, m, h, d, w; or it is too long.
     """
     match = _PATTERN.fullmatch(text.strip())
     if match is None or int(match[1]) == 0:
         message = f"{text!r} is no timeframe: write a whole number and one of the units s, m, h, d, w, for example 5m"
         raise UserError(message)
-    return int(match[1]) * _UNITS_NS[match[2]]
+    timeframe_ns = int(match[1]) * _UNITS_NS[match[2]]
+    if timeframe_ns > _WEEKS_MAX * _UNITS_NS["w"]:
+        message = f"{text!r} is no timeframe: the longest is {_WEEKS_MAX}w"
+        raise UserError(message)
+    return timeframe_ns
 
 
 def format_timeframe(timeframe_ns: int) -> str:

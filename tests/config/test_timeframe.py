@@ -31,7 +31,13 @@ def test_nonsense_is_refused_with_an_example(text: str) -> None:
         parse_timeframe(text)
 
 
-@pytest.mark.parametrize("text", ["1s", "90s", "1m", "5m", "90m", "4h", "1d", "1w"])
+@pytest.mark.parametrize("text", ["5201w", "36401d", "999999w"])
+def test_a_bar_of_more_than_a_century_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match=f"'{text}' is no timeframe: the longest is 5200w"):
+        parse_timeframe(text)
+
+
+@pytest.mark.parametrize("text", ["1s", "90s", "1m", "5m", "90m", "4h", "1d", "1w", "5200w"])
 def test_a_timeframe_is_written_in_its_largest_unit(text: str) -> None:
     assert format_timeframe(parse_timeframe(text)) == text
 

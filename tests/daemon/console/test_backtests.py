@@ -245,7 +245,9 @@ def test_its_chart_is_the_tape_with_the_features_of_its_strategy_also_of_a_part_
     }
     assert hours["rows"][2]["close_ns"] <= rows[-1]["open_ns"]
     assert hours["next"] == hours["rows"][0]["open_ns"]
-    for wrong in ("timeframe=90s", "timeframe=soon", "symbol=SYN/USD"):
+    (century,) = place.get(f"{path}timeframe=5200w&limit=2")["rows"]
+    assert (century["open"], century["close"], century["complete"]) == (rows[0]["open"], rows[-1]["close"], False)
+    for wrong in ("timeframe=90s", "timeframe=999999w", "timeframe=soon", "symbol=SYN/USD"):
         answer = place.ask("GET", f"{path}{wrong}")
         assert (answer.status, wrong.partition("=")[0] in answer.body["error"]) == (400, True)
 
