@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from config.errors import nearest
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -193,7 +195,7 @@ def parse_fault(text: str) -> tuple[str, dict[str, Any]]:
 
 def _checked(name: str, value: object) -> Setting:
     if name not in KINDS:
-        message = f"{name}: there is no such fault; there are {', '.join(KINDS)}"
+        message = f"{name}: there is no such fault{nearest(name, KINDS)}; there are {', '.join(KINDS)}"
         raise FaultError(message)
     if isinstance(value, bool):
         value = float(value)

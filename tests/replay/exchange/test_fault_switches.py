@@ -66,7 +66,7 @@ def test_setting_again_replaces_and_zero_ends() -> None:
 @pytest.mark.parametrize(
     ("rates", "text"),
     [
-        ({"latence": 0.1}, "there is no such fault; there are latency"),
+        ({"latence": 0.1}, r"there is no such fault \(did you mean 'latency'\?\); there are latency"),
         ({"latency": 1.5}, "from 0 to 1"),
         ({"latency": -0.1}, "from 0 to 1"),
         ({"latency": float("nan")}, "from 0 to 1"),
