@@ -4,6 +4,8 @@ import { money, price, quantity } from "./format.js";
 import { axis, colours, layout, plain } from "./plot.js";
 
 const NS_PER_MS = 1e6;
+const BARS_MIN = 30; // fewer leave room to their left: a few minutes are no wall of colour
+const SPAN_MIN_MS = 60_000;
 
 /**
  * Return an equity curve.
@@ -17,7 +19,7 @@ export function equityFigure({ times, values, start, keep }) {
   const colour = colours();
   const line = {
     type: "scatter",
-    mode: "lines",
+    mode: values.length > 1 ? "lines" : "lines+markers",
     x: times,
     y: values,
     line: { color: colour.accent, width: 1.75 },
@@ -26,17 +28,30 @@ export function equityFigure({ times, values, start, keep }) {
   const low = Math.min(...values);
   const high = Math.max(...values);
   const near = start >= low && start <= high;
+  const isShort = times.length > 0 && times.at(-1) - times[0] < SPAN_MIN_MS;
+  const about = Math.abs(low) / 1_000 || 1;
   const begun = { type: "line", xref: "paper", x0: 0, x1: 1, y0: start, y1: start };
   return {
     traces: [line],
     layout: layout(colour, {
       uirevision: keep,
-      xaxis: axis(colour, { type: "date", showgrid: false }),
-      yaxis: axis(colour, { side: "right", tickformat: ",.8~g", fixedrange: true, nticks: 6 }),
+      xaxis: axis(colour, { type: "date", showgrid: false, ...within(isShort && [times.at(-1) - SPAN_MIN_MS, times.at(-1)]) }),
+      yaxis: axis(colour, {
+        side: "right",
+        tickformat: ",.8~g",
+        fixedrange: true,
+        nticks: 6,
+        ...within(low === high && [low - about, high + about]),
+      }),
       shapes: near ? [{ ...begun, line: { color: colour.edge, width: 1, dash: "dot" } }] : [],
     }),
     label: `Equity curve: ${money(values.at(-1))} at the end, between ${money(low)} and ${money(high)}`,
   };
+}
+
+/** Return how far an axis reaches: as far as is given, else as what is drawn. */
+function within(range) {
+  return range ? { range, autorange: false } : { autorange: true };
 }
 
 /** Return the features there are numbers for, and whether each is a price. */
@@ -59,6 +74,9 @@ export function featuresOf(bars) {
 export function candleFigure({ symbol, bars, trades, features, step, keep }) {
   const colour = colours();
   const times = bars.map((bar) => bar.open_ns / NS_PER_MS);
+  const ends = bars.length ? bars.at(-1).close_ns / NS_PER_MS : 0;
+  const few = bars.length > 0 && bars.length < BARS_MIN;
+  const room = few && [ends - ((bars[0].close_ns - bars[0].open_ns) / NS_PER_MS) * BARS_MIN, ends];
   const below = features.some((each) => !each.isPrice);
   const palette = [colour.accent, colour.warn, "#9a6dd7", "#2ba5b5", "#c4669b", colour.dim];
   const candles = {
@@ -88,7 +106,13 @@ export function candleFigure({ symbol, bars, trades, features, step, keep }) {
     traces: [candles, ...overlays, marks("buy", shown, colour.up, colour.card, step), marks("sell", shown, colour.down, colour.card, step)],
     layout: layout(colour, {
       uirevision: keep,
-      xaxis: axis(colour, { type: "date", showgrid: false, rangeslider: { visible: false }, anchor: below ? "y2" : "y" }),
+      xaxis: axis(colour, {
+        type: "date",
+        showgrid: false,
+        rangeslider: { visible: false },
+        anchor: below ? "y2" : "y",
+        ...within(room),
+      }),
       yaxis: axis(colour, { side: "right", domain: below ? [0.3, 1] : [0, 1], tickformat: ",.8~g", fixedrange: true }),
       yaxis2: axis(colour, { side: "right", domain: [0, 0.24], visible: below, tickformat: "~g", nticks: 4, fixedrange: true }),
     }),

@@ -80,7 +80,7 @@ export function buildPanels(store, commands, may) {
           return at.map((each) => price(each, step(row.symbol))).join(" → ") || "market";
         },
       },
-      { name: "Strategy", rank: 3, named: true, text: (row) => row.strategy },
+      { name: "Strategy", rank: 3, wrap: true, text: (row) => row.strategy },
       { name: "Since", rank: 3, right: true, stacks: true, text: (row) => when(row.created_ns, now()) },
       action(
         (row) => `Cancel ${row.order_id}`,

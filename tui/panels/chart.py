@@ -14,7 +14,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from config.timeframe import format_timeframe, parse_timeframe
-from tui.figures import moment, percent, price, words
+from tui.figures import counted, moment, percent, price, words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,7 +112,7 @@ class Chart(Widget, can_focus=True):
             first, last = bars.rows[0].open, bars.rows[-1].close
             change = (last - first) / first if first else 0.0
             colour = "$success" if change > 0 else "$error" if change < 0 else "$muted"
-            moved = f"[{colour}]{percent(change, 2, signed=True)}[/] [$muted]over {len(bars.rows)} bars[/]"
+            moved = f"[{colour}]{percent(change, 2, signed=True)}[/] [$muted]over {counted(len(bars.rows), 'bar')}[/]"
             told = f" {self._price(last)} {moved}"
         symbol = words(bars.symbol).replace("[", "(")
         self.border_title = f"{symbol} {words(bars.timeframe)}{told}"

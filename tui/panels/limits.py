@@ -29,7 +29,7 @@ class Limits(Table):
     EMPTY = "no limit is set"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("t", "app.tighten_limit", "Tighten")]
     COLUMNS: ClassVar[tuple[Column, ...]] = (
-        Column("limit", elides_to=12),
+        Column("limit", elides_to=16, names=True),
         Column("used"),
         Column("", align="right"),
         Column("now", align="right", worth=6),

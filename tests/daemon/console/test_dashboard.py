@@ -192,11 +192,27 @@ WRITE = """async ([money, shares, amounts, spans, prices]) => {
     return written.map((text) => text.replace("\u2212", "-"));
 }"""
 
+FIRST = """async () => {
+    const { candleFigure, equityFigure } = await import("/web/figures.js");
+    const bar = (n) => ({ open_ns: n * 60e9, close_ns: (n + 1) * 60e9, open: 1, high: 2, low: 1, close: 2 });
+    const bars = (count) => Array.from({ length: count }, (_, n) => bar(n));
+    const about = { symbol: "A/B", trades: [], features: [] };
+    const candles = (count) => candleFigure({ ...about, bars: bars(count) }).layout.xaxis;
+    const equity = (times, values) => equityFigure({ times, values, start: 500 }).layout;
+    const [one, long] = [equity([90e3], [500]), equity([0, 90e3], [500, 501])];
+    return [candles(1).range, candles(30).range, one.xaxis.range, one.yaxis.range, long.xaxis.range, long.yaxis.range];
+}"""
+
 
 @in_browser
-def test_a_figure_is_written_as_the_terminal_console_writes_it(open_page: Opener) -> None:
+def test_a_figure_is_written_as_the_terminal_console_writes_it_and_axes_begin_with_round_ones(
+    open_page: Opener,
+) -> None:
+    page = open_page()
+    none = None  # as wide as what is drawn
+    assert page.evaluate(FIRST) == [[-1_740_000, 60_000], none, [30_000, 90_000], [499.5, 500.5], none, none]
     exact = [Decimal(repr(one)) for one in MONEY]
-    assert open_page().evaluate(WRITE, [MONEY, SHARES, AMOUNTS, SPANS, PRICES]) == [
+    assert page.evaluate(WRITE, [MONEY, SHARES, AMOUNTS, SPANS, PRICES]) == [
         *(text for one in exact for text in (figures.money(one), figures.money(one, signed=True))),
         *(text for one in SHARES for text in (figures.percent(one), figures.percent(one, 2, signed=True))),
         *(figures.amount(one) for one in AMOUNTS),
