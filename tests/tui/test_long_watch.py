@@ -10,7 +10,7 @@ import gc
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import _lru_cache_wrapper
 from pathlib import Path
 from typing import Any
@@ -35,20 +35,36 @@ def resident_kb() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4
 
 
-def forget() -> None:
-    """Empty the caches of the libraries, which are bounded but take long to fill, and collect what is left over."""
-    gc.collect()
-    for thing in gc.get_objects():
+def caches(objects: Iterable[object]) -> list[Callable[[], None]]:
+    """Find the caches of the libraries, which are bounded but take long to fill; return what empties each."""
+    found: list[Callable[[], None]] = []
+    for thing in objects:
         if isinstance(thing, LRUCache | FIFOCache):
-            thing.clear()
+            found.append(thing.clear)
         elif isinstance(thing, _lru_cache_wrapper) and thing.__module__.startswith(("textual", "rich")):
-            thing.cache_clear()
-    gc.collect()
+            found.append(thing.cache_clear)
+    return found
+
+
+@pytest.fixture
+def forget() -> Callable[[], None]:
+    """Return what empties the caches and collects what is left over; of what was there before, only the former."""
+    gc.unfreeze()
+    older = caches(gc.get_objects())
+    gc.freeze()
+
+    def clear() -> None:
+        gc.collect()
+        for empty in older + caches(gc.get_objects()):
+            empty()
+        gc.collect()
+
+    return clear
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="resident memory is read from /proc")
 async def test_memory_stays_flat_over_hours_of_updates(
-    opened: Any, daemon: Any, until: Any, monkeypatch: pytest.MonkeyPatch
+    opened: Any, daemon: Any, until: Any, forget: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tui.panels.equity.POINTS_MAX", POINTS)
     monkeypatch.setattr("tui.app._FILLS_MAX", FILLS)
