@@ -1,4 +1,4 @@
-"""What is a secret: told by its name, or as user and password of an address, wherever settings hold one."""
+"""What is a secret: told by its name, also in an address, or as user and password there, wherever settings hold one."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ _PATH_SUFFIXES = ("_file", "_path")
 _LOGIN = re.compile(r"(?<=://)[^/\s?#'\"]+@")
 """User and password of an address, as those of proxies have them."""
 
+_QUERY = re.compile(r"(?<=[?&;])(?P<name>[^\s?&;=#'\"]+)=(?P<value>[^\s&;#'\"]+)")
+"""What an address asks with."""
+
 
 def is_secret(name: str) -> bool:
     """Return whether what is called so is a secret, and not just where one lies."""
@@ -22,15 +25,19 @@ def is_secret(name: str) -> bool:
     return named and not lowered.endswith(_PATH_SUFFIXES)
 
 
-def without_logins(text: str) -> str:
-    """Return a text without the users and passwords of addresses in it."""
-    return _LOGIN.sub(f"{REDACTED}@", text)
+def masked_addresses(text: str) -> str:
+    """Return a text without the users and passwords of addresses in it, and without the keys they ask with."""
+    return _QUERY.sub(_masked, _LOGIN.sub(f"{REDACTED}@", text))
+
+
+def _masked(query: re.Match[str]) -> str:
+    return f"{query['name']}={REDACTED}" if is_secret(query["name"]) else query[0]
 
 
 def redacted(value: Any) -> Any:  # noqa: ANN401 - whatever a setting may hold
     """Return a setting with its secrets replaced."""
     if isinstance(value, str):
-        return without_logins(value)
+        return masked_addresses(value)
     if isinstance(value, dict):
         return {name: REDACTED if is_secret(name) else redacted(item) for name, item in value.items()}
     if isinstance(value, list):
@@ -44,6 +51,9 @@ def secrets_of(value: Any) -> Iterator[str]:  # noqa: ANN401 - likewise
         for login in _LOGIN.findall(value):
             yield login[:-1]
             yield login[:-1].partition(":")[2]
+        for name, secret in _QUERY.findall(value):
+            if is_secret(name):
+                yield secret
     elif isinstance(value, dict):
         for name, item in value.items():
             yield from _leaves(item) if is_secret(name) else secrets_of(item)

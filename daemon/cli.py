@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from config.errors import UserError
-from config.secrets import without_logins
+from config.secrets import masked_addresses
 from daemon.alerts_cli import alerts_app
 from daemon.ctl_cli import ctl_app
 from daemon.data_cli import data_app
@@ -408,7 +408,7 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        sys.stderr.write(f"pitboss: {without_logins(str(error))}\n")
+        sys.stderr.write(f"pitboss: {masked_addresses(str(error))}\n")
         sys.exit(EXIT_USER)
     except BrokenPipeError:
         sys.exit(0)

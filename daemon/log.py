@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 
-from config.secrets import REDACTED, is_secret, secrets_of, without_logins
+from config.secrets import REDACTED, is_secret, masked_addresses, secrets_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,7 +111,7 @@ def _clean(value: Any) -> Any:  # noqa: ANN401 - whatever was logged
     if isinstance(value, str):
         for secret in _hidden:
             value = value.replace(secret, REDACTED)
-        return without_logins(value)
+        return masked_addresses(value)
     if isinstance(value, dict):
         return {_clean(str(key)): _clean_under(str(key), item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

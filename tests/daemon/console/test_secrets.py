@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 PARAM = "planted-as-a-parameter"
-OPTIONS = [f"planted-{number}-of-the-venue" for number in range(6)]
+OPTIONS = [f"planted-{number}-of-the-venue" for number in range(7)]
 CONFIG = """
 [exchange.options]
 sessionToken = "{0}"
@@ -32,6 +32,7 @@ broker = {{ signKey = "{2}", list = ["wss://{3}@venue.example"] }}
 [exchange.urls.api]
 public = "https://trader:{4}@venue.example/api"
 apiKey = "{5}"
+feed = "wss://venue.example/ws?depth=5&api_key={6}#top"
 [[strategies]]
 use = "{file}:Gossip"
 params = {{ venue_token = "{param}" }}
@@ -88,6 +89,7 @@ async def test_no_secret_of_the_settings_is_written_or_served(start: Nursery, in
         "wsProxy": "http://[redacted]@proxy.example:3128",
         "broker": {"signKey": "[redacted]", "list": ["wss://[redacted]@venue.example"]},
     }
+    assert plan.settings.exchange.urls["api"]["feed"] == "wss://venue.example/ws?depth=5&api_key=[redacted]#top"
     assert daemon.replayed().equal
     again = start("--config", str(config), strategy=None)
     assert again.status()["run"] == 2, "it goes on"
