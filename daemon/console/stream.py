@@ -40,7 +40,7 @@ class StreamAsked(msgspec.Struct, frozen=True):
 
 async def _stream(console: Console, request: web.Request, asked: StreamAsked) -> web.StreamResponse:
     settings = console.hello.settings.console
-    if not web.WebSocketResponse().can_prepare(request):
+    if not _is_handshake(request):
         raise RefusedError(HTTPStatus.UPGRADE_REQUIRED, "this is a WebSocket", {"Upgrade": "websocket"})
     if console.clients >= settings.clients_max:
         raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, f"{settings.clients_max} clients listen already")
@@ -49,7 +49,10 @@ async def _stream(console: Console, request: web.Request, asked: StreamAsked) ->
         await ready(console)
         # no compression: it would cost memory for every client, and time the core may need
         socket = web.WebSocketResponse(compress=False, heartbeat=_HEARTBEAT_S, max_msg_size=_MESSAGE_BYTES_MAX)
-        await socket.prepare(request)
+        try:
+            await socket.prepare(request)
+        except ConnectionError as error:
+            raise RefusedError(HTTPStatus.BAD_REQUEST, "the connection ended before it was a WebSocket") from error
         _bound_buffer(request)
         telling = asyncio.create_task(_tell(console, request, socket, asked, settings.client_stall_s))
         try:
@@ -62,6 +65,14 @@ async def _stream(console: Console, request: web.Request, asked: StreamAsked) ->
         return socket
     finally:
         console.clients -= 1
+
+
+def _is_handshake(request: web.Request) -> bool:
+    """Return whether a request opens a WebSocket."""
+    try:
+        return web.WebSocketResponse().can_prepare(request).ok
+    except ValueError:  # a key or a version that is no text
+        return False
 
 
 def _bound_buffer(request: web.Request) -> None:

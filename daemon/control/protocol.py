@@ -84,7 +84,7 @@ async def body_of(request: web.Request) -> bytes:
         raise RefusedError(HTTPStatus.REQUEST_TIMEOUT, reason) from error
     except web.RequestPayloadError as error:
         raise RefusedError(HTTPStatus.BAD_REQUEST, "the body cannot be decoded as its headers say") from error
-    except ConnectionError as error:
+    except (ConnectionError, RuntimeError) as error:  # the latter where it had ended before anybody read
         raise RefusedError(HTTPStatus.BAD_REQUEST, "the connection ended before the body did") from error
 
 

@@ -12,11 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.test_utils import make_mocked_request
+from structlog.testing import capture_logs
 
 from config.load import load_settings
 from daemon.console.app import ConsoleServer
 from daemon.console.frames import Hello, decode_frame, encode
 from daemon.console.mirror import Mirror
+from daemon.console.stream import ROUTES, StreamAsked
+from daemon.control.protocol import body_of
+from daemon.control.refusal import RefusedError
 from daemon.state_dir import load_token
 from tests.daemon.console.conftest import sleeper
 
@@ -151,6 +157,38 @@ async def test_frames_nobody_may_send_end_the_connection_with_the_reason(
         closing = told[told.rindex(b"\x88") :]
         assert int.from_bytes(closing[2:4], "big") == code
         await until(lambda: server.clients == 0, "it is gone")
+
+
+HANDSHAKE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+
+async def test_a_handshake_that_is_no_text_is_none_and_who_is_gone_is_no_failure(tmp_path: Path) -> None:
+    loop = asyncio.get_running_loop()
+    async with served(tmp_path) as (server, _, port, token):
+        with capture_logs() as lines:
+            for name, value in (("Sec-WebSocket-Version", "13\xff"), ("Sec-WebSocket-Key", "\xff")):
+                sent = HANDSHAKE | {"Host": "127.0.0.1", "Authorization": f"Bearer {token}", name: value}
+                head = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(f"GET /api/stream HTTP/1.1\r\n{head}\r\n".encode("latin-1"))
+                assert (await asyncio.wait_for(reader.readline(), WITHIN_S)).startswith(b"HTTP/1.1 426 ")
+                writer.close()
+                await writer.wait_closed()
+        assert [line for line in lines if line["log_level"] == "error"] == []
+
+        gone = make_mocked_request("GET", "/api/stream", HANDSHAKE)
+        gone.protocol.transport = None
+        with pytest.raises(RefusedError, match="the connection ended before it was a WebSocket"):
+            await ROUTES[0].handler(server._console, gone, StreamAsked())
+        assert server.clients == 0
+        cut = make_mocked_request("POST", "/", payload=aiohttp.StreamReader(BaseProtocol(loop), 1, loop=loop))
+        with pytest.raises(RefusedError, match="the connection ended before the body did"):
+            await body_of(cut)
 
 
 async def test_who_floods_or_falls_silent_is_no_burden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
