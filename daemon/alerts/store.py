@@ -183,12 +183,16 @@ class Store:
         return 0 if row is None else int(row[0])
 
     def due(self, target: str, now_ns: int, limit: int) -> list[Waiting]:
-        """Return the alerts that may be told now: the worst first, and of these the oldest."""
+        """Return the alerts that may be told now: the worst first, and of these the oldest.
+
+        None waits for longer than the window: one that seems to was queued before the clock was set back.
+        """
         sql = (
-            "SELECT id, level, key, text, count FROM queue WHERE target = ? AND due_ns <= ?"
+            "SELECT id, level, key, text, count FROM queue"
+            " WHERE target = ? AND (due_ns NOT BETWEEN ? AND ? OR level = 'error')"
             " ORDER BY CASE level WHEN 'error' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, id LIMIT ?"
         )
-        return [Waiting(*row) for row in self._db.execute(sql, (target, now_ns, limit))]
+        return [Waiting(*row) for row in self._db.execute(sql, (target, now_ns + 1, now_ns + self._window_ns, limit))]
 
     def confirm(self, target: str, told: Sequence[Waiting], lost: int, now_ns: int) -> None:
         """Take out what was told; what happened again meanwhile waits for the next window, with a number of its own.

@@ -293,6 +293,29 @@ def test_what_is_wrong_is_held_back_by_nothing_and_what_is_not_true_any_more_is_
     assert [one.text for one in store.due("phone", now_ns + 10**12, 9)] == ["trading is halted"]
 
 
+def test_a_clock_that_is_set_back_holds_nothing_back(tmp_path: Path) -> None:
+    settings = settings_of(window_s=60)
+    store = store_at(tmp_path, settings)
+    second_ns = 10**9
+    before_ns = time.time_ns()
+    store.add([alert("told"), alert("held")], settings.targets, b"", before_ns)
+    store.confirm("phone", store.due("phone", before_ns, 9), 0, before_ns)
+    store.add([alert("held"), alert("new")], settings.targets, b"", before_ns)
+    store.add([alert("halt", level="error")], settings.targets, b"", before_ns)
+    assert [one.key for one in store.due("phone", before_ns, 9)] == ["halt", "new"]
+    assert store.due("phone", before_ns - 30 * second_ns, 9)[0].key == "halt", "set back a little"
+
+    now_ns = before_ns - 6 * 3_600 * second_ns
+    store.add([alert("told")], settings.targets, b"", now_ns)
+    due = store.due("phone", now_ns, 9)
+
+    assert [one.key for one in due] == ["halt", "held", "new", "told"]
+    store.confirm("phone", due, 0, now_ns)
+    store.add([alert("told"), alert("new")], settings.targets, b"", now_ns + second_ns)
+    assert store.due("phone", now_ns + 59 * second_ns, 9) == [], "the window is one of the new time"
+    assert [one.key for one in store.due("phone", now_ns + 61 * second_ns, 9)] == ["told", "new"]
+
+
 def test_a_target_is_told_only_what_it_wants(tmp_path: Path) -> None:
     every = AlertTarget(name="every", url="json://127.0.0.1")
     severe = msgspec.structs.replace(every, name="severe", level="warning")
