@@ -287,7 +287,8 @@ class ProfitRow(Answer, frozen=True):
     date: str
     """The same for people: its first day."""
     start_equity: Decimal
-    """What it began with: the last close before it, that of the session before included; of a month, this session's."""
+    """What it began with: the last close before it, or else the session's first. Where limits on losses followed the
+    equity, the session before is counted, too: its day, its week, and of a month its last close."""
     equity: Decimal
     """At its last close so far."""
     profit: Decimal

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tui.client import Candle, LogLine, Logs
 from tui.panels.chart import Chart, draw
 from tui.panels.log_tail import LINES_MAX, LogTail
-from tui.panels.profit import Profit
+from tui.panels.profit import PERIODS_ASKED, Profit
 
 
 def candle(open_: float, high: float, low: float, close: float) -> Candle:
@@ -148,7 +148,8 @@ async def test_the_profit_is_read_again_and_by_longer_periods(opened: Any, daemo
         panel.focus()
         for period in ("week", "month", "day"):
             await pilot.press("w")
-            await until(pilot, lambda: panel.rows)
-            assert (daemon.history[-1][1]["by"], f"by {period}" in str(panel.border_title)) == (period, True)
+            title = f"Profit by {period}"
+            await until(pilot, lambda title=title: panel.rows and panel.border_title == title)
+            assert daemon.history[-1] == ("profit", {"by": period, "limit": str(PERIODS_ASKED)})
         await pilot.press("2")
         await until(pilot, lambda: daemon.history[-1][0] == "bars")

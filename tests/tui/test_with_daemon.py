@@ -21,7 +21,7 @@ from actors.runtime.journal import FILE_NAME
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 PITBOSS = [sys.executable, "-c", "from daemon.cli import main; main()"]
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 ASKED = ("pause", "tighten max_position to 0.25", "resume", "flatten", "stop")
 
 
