@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from decimal import ROUND_HALF_EVEN, Decimal
 from importlib import import_module
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from replay.tape import Tape
 
 EXIT_FAULT = 1
+_CENT = Decimal("0.01")
 
 
 def replay_command(
@@ -155,11 +157,11 @@ def _print(summary: Summary, name: str, out: Path | None) -> None:
     table.add_section()
     table.add_row("bars", f"{summary.bars:,}")
     table.add_row("fills / round trips", f"{summary.fills:,} / {summary.trades:,}")
-    table.add_row("equity", f"{summary.start_equity:,.2f} -> {summary.final_equity:,.2f}")
-    table.add_row("realised profit, before fees", f"{summary.realized_pnl:,.2f}")
-    table.add_row("fees", f"{summary.fees:,.2f}")
+    table.add_row("equity", f"{money(summary.start_equity)} -> {money(summary.final_equity)}")
+    table.add_row("realised profit, before fees", money(summary.realized_pnl))
+    table.add_row("fees", money(summary.fees))
     if summary.funding:
-        table.add_row("funding received", f"{summary.funding:,.2f}")
+        table.add_row("funding received", money(summary.funding))
     if summary.margin is not None:
         _add_margin(table, summary.margin)
     table.add_row("largest drawdown", f"{summary.max_drawdown:.2%}")
@@ -176,6 +178,11 @@ def _print(summary: Summary, name: str, out: Path | None) -> None:
         console.print(f"note: {note}", style="yellow", highlight=False)
     if summary.dead_letters:
         console.print(f"{summary.dead_letters} messages failed in a strategy and were skipped", style="red")
+
+
+def money(amount: Decimal | str) -> str:
+    """Write an amount with cents, half to even: a venue's client leaves another rounding to the whole process."""
+    return f"{Decimal(amount).quantize(_CENT, ROUND_HALF_EVEN):,.2f}"
 
 
 def print_books(console: Console, books: Sequence[Book]) -> None:

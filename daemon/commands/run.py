@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -136,7 +135,7 @@ def _print(outcome: Outcome) -> None:
     from rich.table import Table
 
     from actors.risk import RuleReport
-    from daemon.commands.replay import print_books, print_rules
+    from daemon.commands.replay import money, print_books, print_rules
     from replay.books import Book
 
     status: dict[str, Any] = msgspec.to_builtins(outcome.status, builtin_types=(int,))
@@ -147,10 +146,10 @@ def _print(outcome: Outcome) -> None:
     table.add_row("ended by", outcome.why)
     table.add_row("session", f"{kept} (run {outcome.run})")
     table.add_row("inputs", f"{status['last_input']['seq']:,} up to {status['clock']['utc']}")
-    table.add_row("equity", f"{Decimal(status['equity']):,.2f}")
-    table.add_row("cash", f"{Decimal(status['cash']):,.2f}")
-    table.add_row("realised profit, before fees", f"{Decimal(status['realized_pnl']):,.2f}")
-    table.add_row("fees", f"{Decimal(status['fees']):,.2f}")
+    table.add_row("equity", money(status["equity"]))
+    table.add_row("cash", money(status["cash"]))
+    table.add_row("realised profit, before fees", money(status["realized_pnl"]))
+    table.add_row("fees", money(status["fees"]))
     for position in status["positions"]:
         table.add_row("position", f"{position['quantity']} {position['symbol']} ({position['strategy']})")
     table.add_row("working orders", str(len(status["orders"])))
