@@ -146,7 +146,7 @@ async def told_of(place: Place, body: Any) -> tuple[int, list[int]]:
 @pytest.mark.slow
 async def test_its_numbers_are_those_of_a_replay(place: Place, invoke: Callable[..., Run]) -> None:
     settings = {"account": {"cash": 50_000}, "venue": {"slippage_bps": 2.5}, "risk": {"max_position": 0.07}}
-    for _ in range(3):  # on a busy machine we may hear of it when it is over
+    for _ in range(10):  # on a busy machine we may hear of it when it is over
         number, told = await told_of(place, EMA | {"settings": settings})
         if any(0 < done < BARS for done in told):
             break
