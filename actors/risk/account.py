@@ -19,6 +19,11 @@ _MONDAY = 3
 """1970-01-01 was a Thursday: so many days had passed since Monday."""
 
 
+def week_began_ns(week_index: int) -> int:
+    """Return when a week began: on Monday, 00:00 UTC."""
+    return (week_index * _WEEK_DAYS - _MONDAY) * _DAY_NS
+
+
 class Equity(msgspec.Struct):
     """Equity at bar closes; a bar that closes at 00:00 still belongs to the day before."""
 

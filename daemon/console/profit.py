@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from actors.instrument import from_atoms
+from actors.risk.account import week_began_ns
 from daemon.console import types as t
 from daemon.console.past import NOBODY
 from daemon.console.routes import Limit, Route, SessionId, Time
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 Period = Literal["day", "week", "month"]
 
 _DAY_NS = 86_400_000_000_000
-_WEEK_DAYS = 7
-_MONDAY = 3
-"""1970-01-01 was a Thursday: so many days had passed since Monday."""
 _EPOCH = date(1970, 1, 1)
 
 
@@ -56,12 +54,12 @@ class Span(msgspec.Struct, frozen=True):
 
 def start_of(ts_ns: int, by: Period) -> int:
     """Return when the period began in which a time lies."""
-    day = ts_ns // _DAY_NS
+    day = _EPOCH + timedelta(ts_ns // _DAY_NS)
     if by == "week":
-        day -= (day + _MONDAY) % _WEEK_DAYS
+        day -= timedelta(day.weekday())
     elif by == "month":
-        day = ((_EPOCH + timedelta(day)).replace(day=1) - _EPOCH).days
-    return day * _DAY_NS
+        day = day.replace(day=1)
+    return (day - _EPOCH).days * _DAY_NS
 
 
 def spans_of(
@@ -98,10 +96,9 @@ def spans_of(
 
 def _inherited(begun: Begun, start_ns: int, by: Period) -> int:
     """Return what the first period of a session began with, where there was a session before."""
-    day = start_ns // _DAY_NS
-    if by == "day" and day == begun.day_index:
+    if by == "day" and start_ns // _DAY_NS == begun.day_index:
         return begun.day_atoms
-    if by == "week" and (day + _MONDAY) // _WEEK_DAYS == begun.week_index:
+    if by == "week" and start_ns == week_began_ns(begun.week_index):
         return begun.week_atoms
     return begun.last_atoms
 
