@@ -167,7 +167,7 @@ def configure_logging(settings: Log) -> None:
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, settings.level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(cast("Any", _Lines())),
+        logger_factory=structlog.WriteLoggerFactory(cast("Any", _Lines())),
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(handlers=[_Bridge()], level=logging.WARNING, force=True)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -40,6 +44,30 @@ def test_a_line_is_one_json_object_with_level_and_time(lines: Callable[[], list[
         "with\nnewline",
     )
     assert line["timestamp"].endswith("Z")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_line_is_written_whole_for_the_daemon_and_its_console_share_the_log(form: str) -> None:
+    program = f"""
+import structlog
+from config.schema import Log
+from daemon.log import configure_logging
+configure_logging(Log(format={form!r}))
+structlog.get_logger().warning("first", path="with newline")
+structlog.get_logger().warning("second")
+"""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)  # one write, one datagram
+    with ours, theirs:
+        environment = dict(os.environ) | {"PYTHONUNBUFFERED": "1"}
+        subprocess.run([sys.executable, "-c", program], stderr=theirs.fileno(), env=environment, check=True)
+
+        ours.settimeout(0)
+        first, second = ours.recv(10_000), ours.recv(10_000)
+
+    assert b"first" in first
+    assert b"second" in second
+    assert (first[-1:], second[-1:]) == (b"\n", b"\n")
 
 
 def test_a_line_says_what_it_is_about_unless_it_does_so_itself(lines: Callable[[], list[dict[str, Any]]]) -> None:
