@@ -6,6 +6,7 @@ registered with `hide` is replaced wherever it appears, also inside tracebacks.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import sys
 import time
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 import structlog
 
 from config.secrets import REDACTED, is_secret, masked_addresses, secrets_of
+from daemon.log_stream import LogStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,15 +129,47 @@ def masked(value: Any) -> Any:  # noqa: ANN401 - whatever is shown
 
 
 class _Lines:
-    """Standard error that may fill up or lose its reader: a log that cannot be written must not stop trading."""
+    """Standard error that may fill up, or lose its reader: a log that cannot be written must not stop trading."""
+
+    def __init__(self) -> None:
+        self._stream: LogStream | None = None
 
     def write(self, text: str) -> None:
-        with suppress(OSError, ValueError):
-            sys.stderr.write(text)
+        """Write a line to whatever standard error is now."""
+        if sys.stderr is not sys.__stderr__:
+            with suppress(OSError, ValueError):
+                sys.stderr.write(text)
+        elif sys.stderr is not None:
+            if self._stream is None:
+                self._stream = LogStream(sys.stderr.fileno())
+            self._stream.write(text)
 
     def flush(self) -> None:
-        with suppress(OSError, ValueError):
-            sys.stderr.flush()
+        """Do nothing: a line waits for room alone."""
+
+    def take_lost(self) -> int:
+        """Return how many lines were given up since that was last said."""
+        return 0 if self._stream is None else self._stream.take_lost()
+
+    def end(self) -> None:
+        """Write what waits, within half a second."""
+        if self._stream is not None:
+            self._stream.end()
+
+
+_lines = _Lines()
+atexit.register(_lines.end)
+
+
+def end_lines() -> None:
+    """Write the lines that wait for room yet; for who ends the process without further ado."""
+    _lines.end()
+
+
+def _count_lost(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    if lost := _lines.take_lost():
+        event["lines_lost"] = lost
+    return event
 
 
 class _Bridge(logging.Handler):
@@ -151,6 +185,7 @@ def configure_logging(settings: Log) -> None:
     """Set structlog up for this process; lines go to standard error."""
     console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
     processors: list[Processor] = [
+        _count_lost,
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="%H:%M:%S.%f" if console else "iso", utc=not console),
@@ -167,7 +202,7 @@ def configure_logging(settings: Log) -> None:
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, settings.level.upper())),
-        logger_factory=structlog.WriteLoggerFactory(cast("Any", _Lines())),
+        logger_factory=structlog.WriteLoggerFactory(cast("Any", _lines)),
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(handlers=[_Bridge()], level=logging.WARNING, force=True)

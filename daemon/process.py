@@ -40,7 +40,7 @@ from daemon.edges.snapshot import SnapshotFile
 from daemon.edges.stepped.feed import SteppedFeed
 from daemon.edges.stepped.trace import MessageTrace
 from daemon.live import LiveDriver
-from daemon.log import bind, hide, hide_those_of
+from daemon.log import bind, end_lines, hide, hide_those_of
 from daemon.notify import notify, watchdog_interval_s
 from daemon.processors import console_processors, core_apart
 from daemon.recovery import Opened, close_run, open_instruments, open_planned, open_session
@@ -291,6 +291,7 @@ class _Run:
                 await self._end()
             if grace.cancelled_caught:
                 log.error("shutdown_deadline_missed", grace_s=_GRACE_S)
+                end_lines()
                 os._exit(EXIT_FAULT)  # a disk that hangs would hold on to us for ever; recovery does the rest
             group.cancel_scope.cancel()
         return Outcome(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -11,7 +10,7 @@ import msgspec
 from config.errors import UserError, nearest
 from daemon.code_hash import foreign_packages
 from daemon.commands.inputs import settings_from, tape_from, with_series
-from daemon.log import configure_logging
+from daemon.log import configure_logging, end_lines
 from daemon.state_dir import default_state_dir, prepare_state_dir
 
 if TYPE_CHECKING:
@@ -154,7 +153,7 @@ def _print(outcome: Outcome) -> None:
         table.add_row("position", f"{position['quantity']} {position['symbol']} ({position['strategy']})")
     table.add_row("working orders", str(len(status["orders"])))
     table.add_row("digest", status["digest"])
-    sys.stderr.flush()
+    end_lines()
     console = Console(emoji=False)
     console.print(table)
     print_books(console, msgspec.convert(status["books"], list[Book]))

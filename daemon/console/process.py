@@ -18,7 +18,7 @@ from daemon.alerts.secret import secret_of
 from daemon.console.app import ConsoleServer
 from daemon.console.frames import decode_frame, decode_hello, read_document
 from daemon.console.mirror import Mirror
-from daemon.log import bind, configure_logging, hide, hide_those_of
+from daemon.log import bind, configure_logging, end_lines, hide, hide_those_of
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -46,7 +46,7 @@ def main() -> None:
     with pipe, listener:
         asyncio.run(_serve(pipe, listener))
     # what a thread still computes is nobody's any more
-    sys.stderr.flush()
+    end_lines()
     os._exit(0)
 
 
