@@ -8,14 +8,18 @@ import socket
 _US_PER_S = 1_000_000
 
 
-def notify(*assignments: str) -> bool:
-    """Send ``KEY=value`` assignments to the service manager; return whether it was told."""
+def notify(*assignments: str, within_s: float = 0.0) -> bool:
+    """Send ``KEY=value`` assignments to the service manager; return whether it was told.
+
+    One that hangs does not empty its queue: it is waited for no longer than `within_s`, for trading waits meanwhile.
+    """
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return False
     if address.startswith("@"):
         address = "\0" + address[1:]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+        channel.settimeout(within_s)
         try:
             channel.connect(address)
             channel.sendall("\n".join(assignments).encode())

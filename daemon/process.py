@@ -69,6 +69,8 @@ EXIT_FAULT = 1
 _GRACE_S = 4.0
 """A signal must end the process within 5 s; whatever is not finished by then is left to recovery."""
 _EDGE_GRACE_S = 1.0
+_MANAGER_S = 0.5
+"""A service manager that hangs is waited for so long with what it hears but once."""
 _PULSE_S = 10.0
 """Time between two lines that say nothing but that all is well, and where we stand."""
 _MIB = 1024 * 1024
@@ -284,9 +286,9 @@ class _Run:
             self._start_edges(group)
             _settle_memory()
             self._view.ready = True
-            notify("READY=1", f"STATUS=session {self._opened.id}")
+            notify("READY=1", f"STATUS=session {self._opened.id}", within_s=_MANAGER_S)
             await self._ending.wait()
-            notify("STOPPING=1")
+            notify("STOPPING=1", within_s=_MANAGER_S)
             with anyio.move_on_after(_GRACE_S, shield=True) as grace:
                 await self._end()
             if grace.cancelled_caught:

@@ -34,6 +34,18 @@ def test_a_manager_that_is_gone_is_no_fault(tmp_path: Path, monkeypatch: pytest.
     assert not notify("WATCHDOG=1")
 
 
+def test_a_manager_that_hangs_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "socket"))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.bind(str(tmp_path / "socket"))
+
+        told = [notify("WATCHDOG=1") for _ in range(3_000)]
+
+        assert told[0]
+        assert not told[-1], "nobody has read any, and the queue is full"
+        assert not notify("READY=1", within_s=0.01)
+
+
 @pytest.mark.parametrize(
     ("deadline_us", "pid", "interval_s"),
     [
