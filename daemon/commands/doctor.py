@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sqlite3
 import sys
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
     from actors.instrument import InstrumentSpec
     from config.alerts import AlertTarget
+    from config.schema import Console, Http
 
 EXIT_FAULT = 1
 _SQLITE_MIN = (3, 37, 0)
@@ -169,22 +169,18 @@ def _kernel_cache() -> Finding:
 
 def _ports(settings: Settings) -> list[Finding]:
     http, console = settings.http, settings.console
-    found = [_port("port", http.host, http.port)] if http.tcp else []
-    return [*found, *([_port("console port", console.host, console.port)] if console.enabled else [])]
+    found = [_port("port", http, "http")] if http.tcp else []
+    return [*found, *([_port("console port", console, "console")] if console.enabled else [])]
 
 
-def _port(check: str, host: str, port: int) -> Finding:
-    import socket
+def _port(check: str, settings: Http | Console, section: str) -> Finding:
+    from daemon.control.sites import reserve_address
 
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            why = f"{host} port {port}: {os.strerror(error.errno or 0)}; perhaps a daemon runs"
-            return Finding(check, "warning", why)
-    return Finding(check, "ok", f"{host} port {port} is free")
+    try:
+        reserve_address(settings, section=section).close()
+    except UserError as error:
+        return Finding(check, "warning", f"{error}; perhaps a daemon runs")
+    return Finding(check, "ok", f"{settings.host} port {settings.port} is free")
 
 
 def _strategies(settings: Settings) -> Finding:

@@ -203,14 +203,14 @@ def test_the_rate_limit_is_the_accounts_and_vetoed_wishes_do_not_count() -> None
     desk.order(BUY, 0.5)
     passed(desk.order(BUY, 1))
     passed(desk.order(BUY, 1, strategy="b", symbol="Y"))
-    vetoed(desk.order(BUY, 1, strategy="c"))
+    assert vetoed(desk.order(BUY, 1, strategy="c")) == "more than 2 orders in a minute"
 
 
 def test_exits_pass_the_rate_limit_but_count() -> None:
     desk = Desk(("a", "X", 9), max_orders_per_minute=2)
     for _ in range(3):
         passed(desk.order(SELL, 1))
-    vetoed(desk.order(BUY, 1, strategy="b"))
+    assert vetoed(desk.order(BUY, 1, strategy="b")) == "more than 2 orders in a minute"
 
 
 def test_the_rate_limit_remembers_a_minute_and_no_more() -> None:
